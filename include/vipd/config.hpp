@@ -1,0 +1,46 @@
+// What the configuration files say, checked, with the defaults filled in. Plain data: src/conf makes
+// it, src/daemon.cpp hands the parts on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vipd/log.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+struct VipConfig {
+  std::string name;
+  Address address;
+  unsigned prefix_length = 32;
+  std::string link;
+
+  bool operator==(const VipConfig&) const = default;
+};
+
+struct AnnounceConfig {
+  int count = 5;
+  Duration interval = Duration::seconds(1);
+  Duration refresh = Duration::seconds(60);  // 0: never
+
+  bool operator==(const AnnounceConfig&) const = default;
+};
+
+struct Config {
+  std::string node_name;
+  std::vector<std::string> etcd_endpoints;  // "http://HOST:PORT" in order of preference
+  std::string etcd_prefix;                  // starts with '/', no '/' at the end
+  Duration session_timeout;
+  Duration session_heartbeat;
+  std::vector<VipConfig> vips;  // in the order of the files
+  AnnounceConfig announce;
+  std::string control_socket;
+  std::string state_dir;
+  log::Level log_level = log::Level::Info;
+  log::Target log_target = log::Target::Stderr;
+
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace vipd

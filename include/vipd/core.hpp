@@ -1,0 +1,66 @@
+// The takeover protocol (PROTOCOL.md): events and time in, actions out. Performs no I/O, reads no
+// clock, draws no random number, logs nothing. The daemon and the simulator run this same object.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vipd/action.hpp"
+#include "vipd/event.hpp"
+#include "vipd/state.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+// What a step is given besides its event. `random` must be unpredictable and fresh for each step:
+// the nonces of the heartbeat chain are made of it, and they tell clones of one machine apart.
+struct Input {
+  MonoTime now;
+  uint64_t random = 0;
+};
+
+struct CandidateView {
+  std::string node;
+  int priority = 0;
+  LeaseId lease = LeaseId::None;
+};
+
+struct VipView {
+  Address address;
+  VipState state = VipState::Standby;
+  std::string reason;
+  std::string owner;  // the node that this node believes to own it, or ""
+  bool address_present = false;
+  std::vector<CandidateView> queue;
+};
+
+class Core {
+ public:
+  // Emits the first actions. REQUIRES: settings as event.hpp says.
+  Core(Settings settings, const Input& input, Actions* actions);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // Looks at the fencing deadline, then takes the event, then appends what follows to `actions`.
+  // REQUIRES: input.now never goes backwards.
+  void step(const Input& input, const Event& event, Actions* actions);
+
+  // When step(Ticked) is wanted at the latest. MonoTime::never() when only an event can change anything.
+  [[nodiscard]] MonoTime next_deadline() const;
+
+  // For the status.
+  [[nodiscard]] NodeState node_state() const;
+  [[nodiscard]] LeaseId session() const;  // None while there is none
+  [[nodiscard]] Duration timeout() const;
+  [[nodiscard]] MonoTime fencing_deadline() const;  // long_ago() without authority
+  [[nodiscard]] std::vector<VipView> vips(MonoTime now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd

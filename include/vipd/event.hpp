@@ -1,0 +1,76 @@
+// What the core is told. Events are facts about the past: a completion, a notice, a wish.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "vipd/store.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+// Chosen by the core, unique within a process; an answer names the request that it answers.
+using RequestId = uint64_t;
+
+struct VipSettings {
+  std::string name;
+  Address address;
+  std::string link;
+  unsigned prefix_length = 32;
+
+  bool operator==(const VipSettings&) const = default;
+};
+
+struct Settings {
+  std::string node;
+  std::string instance;  // random text, new for each process
+  Duration timeout;      // REQUIRES: at least 3 s (PROTOCOL.md, "Authority")
+  Duration heartbeat;    // REQUIRES: at most a quarter of the timeout
+  int announce_count = 5;
+  Duration announce_interval = Duration::seconds(1);
+  Duration announce_refresh = Duration::seconds(60);  // 0: never
+  std::vector<VipSettings> vips;                      // REQUIRES: no address twice
+};
+
+namespace event {
+
+struct Ticked {};  // a deadline may have passed; nothing else happened
+
+// Answers of etcd.
+struct LeaseGranted { RequestId request; Header header; LeaseId lease; };
+struct LeaseKept { LeaseId lease; bool alive; };
+struct LeaseRevoked { RequestId request; };
+struct TxnAnswered { RequestId request; Header header; bool succeeded; std::vector<Entry> entries; };
+struct PrefixRead { RequestId request; Header header; std::vector<Entry> entries; };
+// No answer, or a refusal: a write may still have been, or yet be, executed.
+struct RequestFailed { RequestId request; std::string reason; };
+
+// The watch. Changes are whole revisions in order; without changes: a progress notice.
+struct WatchCreated { Header header; };
+struct WatchAdvanced { Header header; std::vector<Change> changes; };
+struct WatchEnded { bool compacted; std::string reason; };
+
+// The kernel. `link` is the text of the configuration.
+struct LinkChanged { std::string link; bool present; bool up; };
+struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
+struct AddressRemoved { Address address; int error; };
+struct AddressLost { Address address; bool expired; };  // gone without our doing
+
+// People.
+struct PauseAsked {};
+struct ResumeAsked {};
+struct ResignAsked { std::vector<Address> vips; };
+struct StopAsked {};
+struct Reconfigured { Settings settings; };
+
+}  // namespace event
+
+using Event =
+    std::variant<event::Ticked, event::LeaseGranted, event::LeaseKept, event::LeaseRevoked,
+                 event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
+                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressAdded,
+                 event::AddressRemoved, event::AddressLost, event::PauseAsked, event::ResumeAsked,
+                 event::ResignAsked, event::StopAsked, event::Reconfigured>;
+
+}  // namespace vipd

@@ -1,0 +1,63 @@
+// The reactor: epoll, one CLOCK_BOOTTIME timerfd over ordered deadlines, one signalfd.
+// The only place that reads the clock. Never sleeps anywhere but in epoll_wait.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+class Loop {
+ public:
+  using FdHandler = std::function<void(uint32_t epoll_events)>;
+  using Handler = std::function<void()>;
+  enum class FdWatch : uint64_t { None = 0 };
+  enum class Timer : uint64_t { None = 0 };
+
+  // Aborts when the kernel refuses epoll, timerfd or signalfd: nothing works without them.
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // The clock as it was read at the start of this turn (or by the last refresh()).
+  [[nodiscard]] MonoTime now() const;
+  // Reads the clock again: for calls that may have stalled in the kernel (PROTOCOL.md, "Authority").
+  MonoTime refresh();
+
+  // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as
+  // in epoll(7), level-triggered. A handler may remove itself or others while events are dispatched:
+  // a removed watch gets no further call, not even for an event that was already fetched.
+  [[nodiscard]] FdWatch add_fd(int fd, uint32_t epoll_events, FdHandler handler);
+  void modify_fd(FdWatch watch, uint32_t epoll_events);
+  void remove_fd(FdWatch watch);
+
+  // Calls the handler once, in the first turn that begins at or after the deadline. Timers of one
+  // turn run in the order of their deadlines; equal ones in the order in which they were added.
+  [[nodiscard]] Timer add_timer(MonoTime deadline, Handler handler);
+  // Harmless for Timer::None and for a timer that has run.
+  void cancel_timer(Timer timer);
+
+  // Blocks the signal for the process and delivers it through the signalfd. At most one handler each.
+  void on_signal(int signo, Handler handler);
+
+  // Called at the start of each turn, right after the clock was read and before any event is looked
+  // at, and once more at the end of each turn, before the loop waits again.
+  void on_turn_start(Handler handler);
+  void on_turn_end(Handler handler);
+
+  // Runs until stop(); returns the status given there. A turn that took longer than 100 ms is logged.
+  int run();
+  void stop(int status);
+  // One turn that waits for at most `wait` (for tests).
+  void run_once(Duration wait);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd

@@ -1,0 +1,45 @@
+// What `vipctl status` shows, as plain data: src/daemon.cpp fills it, src/ctl writes it as JSON
+// (INTERFACE.md, "vipctl") and as text for the log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+struct QueueStatus {
+  std::string node;
+  int priority = 0;
+  std::string session;  // lease in lower-case hex
+};
+
+struct VipStatus {
+  std::string name;
+  std::string address;
+  std::string link;
+  std::string state;
+  std::string reason;
+  std::string owner;
+  std::string since;  // RFC 3339, UTC, milliseconds
+  uint64_t transitions = 0;
+  std::vector<QueueStatus> queue;
+};
+
+struct Status {
+  std::string version;
+  std::string node;
+  std::string state;
+  std::string session_id;
+  int64_t timeout_ms = 0;
+  int64_t authority_ms = 0;
+  bool etcd_connected = false;
+  std::string etcd_endpoint;
+  std::string etcd_version;
+  std::string etcd_cluster_id;
+  std::vector<VipStatus> vips;
+};
+
+}  // namespace vipd

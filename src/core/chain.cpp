@@ -1,0 +1,171 @@
+#include "core/chain.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace vipd {
+
+namespace {
+
+// An attempt that was forgotten and commits after all fences us, so many are remembered: at the
+// slowest rate of retries more than twice as long as etcd keeps a request (7 s).
+constexpr size_t kMaxAttempts = 64;
+
+}  // namespace
+
+void Chain::open(LeaseId lease, Identity identity) {
+  assert(lease != LeaseId::None);
+  *this = Chain();
+  lease_ = lease;
+  identity_ = std::move(identity);
+}
+
+void Chain::close() { *this = Chain(); }
+
+MonoTime Chain::echo_missing_since() const {
+  return unechoed_.empty() ? MonoTime::never() : unechoed_.front().known_since;
+}
+
+Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
+  assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize);
+  Txn txn;
+  const Key session = session_key();
+  txn.compares.push_back(end_ == 0
+                             ? Compare{.kind = Compare::Kind::Absent, .key = session}
+                             : Compare{.kind = Compare::Kind::ModifiedIs,
+                                       .key = session,
+                                       .revision = end_});
+  Value value;
+  value.valid = true;
+  value.node = identity_.node;
+  value.instance = identity_.instance;
+  value.timeout = identity_.timeout;
+  value.nonce = nonce;
+  value.released = !link.leave.empty();
+  txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
+  if (link.put_writes) {
+    txn.success.push_back({.kind = Op::Kind::Put, .key = {KeyKind::Writes, lease_, {}}});
+  }
+  Value candidate;
+  candidate.valid = true;
+  candidate.node = identity_.node;
+  candidate.priority = identity_.priority;
+  for (const Address& vip : link.join) {
+    const Key key{KeyKind::Candidate, lease_, vip};
+    txn.success.push_back({.kind = Op::Kind::Put, .key = key, .value = candidate});
+  }
+  for (const Address& vip : link.leave) {
+    const Key key{KeyKind::Candidate, lease_, vip};
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
+  }
+  txn.failure.push_back({.kind = Op::Kind::Range, .key = session});
+
+  if (attempts_.size() == kMaxAttempts) attempts_.erase(attempts_.begin());
+  attempts_.push_back({.request = request,
+                       .nonce = nonce,
+                       .sent = now,
+                       .timeout = identity_.timeout,
+                       .link = std::move(link)});
+  last_sent_ = now;
+  tries_++;
+  return txn;
+}
+
+bool Chain::owns(RequestId request) const {
+  return std::any_of(attempts_.begin(), attempts_.end(),
+                     [&](const Attempt& a) { return a.request == request; });
+}
+
+Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
+  assert(revision > end_);
+  Attempt won = std::move(attempts_[index]);
+  attempts_.erase(attempts_.begin() + static_cast<ptrdiff_t>(index));
+  Outcome outcome{.kind = Outcome::Kind::Committed, .revision = revision};
+  for (const Attempt& lost : attempts_) {
+    for (const Address& vip : lost.link.leave) {
+      const auto& leave = won.link.leave;
+      if (std::find(leave.begin(), leave.end(), vip) == leave.end()) outcome.refused.push_back(vip);
+    }
+  }
+  attempts_.clear();
+  tries_ = 0;
+  end_ = revision;
+  end_nonce_ = won.nonce;
+  unechoed_.push_back(
+      {.nonce = won.nonce, .revision = revision, .sent = won.sent, .timeout = won.timeout,
+       .known_since = now});
+  outcome.link = std::move(won.link);
+  return outcome;
+}
+
+// What stands in our session key that is not the end we know: one of our own attempts, or a stranger.
+Chain::Outcome Chain::judge(MonoTime now, const Entry& entry) {
+  for (size_t i = 0; i < attempts_.size(); i++) {
+    if (attempts_[i].nonce == entry.value.nonce && entry.modified > end_) {
+      return commit(now, i, entry.modified);
+    }
+  }
+  return {.kind = Outcome::Kind::Fenced, .why = "the session key was written by somebody else"};
+}
+
+Chain::Outcome Chain::answered(MonoTime now, const event::TxnAnswered& answer) {
+  const auto found = std::find_if(attempts_.begin(), attempts_.end(),
+                                  [&](const Attempt& a) { return a.request == answer.request; });
+  if (found == attempts_.end()) return {};  // an attempt at an older end: it is settled already
+  if (answer.succeeded) {
+    if (answer.header.revision <= end_) return {};  // no revision can be older than its comparison
+    return commit(now, static_cast<size_t>(found - attempts_.begin()), answer.header.revision);
+  }
+  if (answer.entries.empty()) {
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone",
+            .key_gone = true};
+  }
+  return judge(now, answer.entries.front());
+}
+
+void Chain::failed(MonoTime now, RequestId request) {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.request != request) continue;
+    attempt.failed = true;
+    attempt.failed_at = now;
+  }
+}
+
+// [safety] Only here does a heartbeat begin to count, and from before it was sent: once our own watch
+// shows it, everything that was committed before it has been seen.
+void Chain::echo(const Unechoed& heartbeat) { deadline_ = heartbeat.sent + heartbeat.timeout; }
+
+Chain::Outcome Chain::seen(MonoTime now, const Change& change, bool* echoed) {
+  if (change.deleted) {
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key was deleted", .key_gone = true};
+  }
+  Outcome outcome;
+  const auto is_this = [&](const Unechoed& u) { return u.nonce == change.entry.value.nonce; };
+  auto found = std::find_if(unechoed_.begin(), unechoed_.end(), is_this);
+  if (found == unechoed_.end()) {
+    outcome = judge(now, change.entry);
+    if (outcome.kind == Outcome::Kind::Fenced) return outcome;
+    found = std::find_if(unechoed_.begin(), unechoed_.end(), is_this);
+  }
+  echo(*found);
+  *echoed = true;
+  unechoed_.erase(unechoed_.begin(), found + 1);
+  return outcome;
+}
+
+Chain::Outcome Chain::found(MonoTime now, const Entry* entry, Revision snapshot) {
+  // What the snapshot covers will never be echoed.
+  std::erase_if(unechoed_, [&](const Unechoed& u) { return u.revision <= snapshot; });
+  if (snapshot < end_) return {};  // it was read before our last link was answered
+  if (entry == nullptr) {
+    if (end_ == 0) return {};  // not put yet
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone",
+            .key_gone = true};
+  }
+  if (entry->modified == end_ && entry->value.nonce == end_nonce_) return {};
+  Outcome outcome = judge(now, *entry);
+  std::erase_if(unechoed_, [&](const Unechoed& u) { return u.revision <= snapshot; });
+  return outcome;
+}
+
+}  // namespace vipd

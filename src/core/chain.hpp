@@ -1,0 +1,116 @@
+// Our session's chain of compare-and-swaps (PROTOCOL.md, "Heartbeat" and "Authority"). Every write to
+// a key of ours is a link of it, so at most one of the attempts made at one end ever commits, and a
+// late twin can undo nothing. Builds txns and judges what came of them; never sends anything.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "vipd/event.hpp"
+#include "vipd/store.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+// What one link does besides putting the session key.
+struct Link {
+  bool put_writes = false;
+  std::vector<Address> join;   // put our candidate key
+  std::vector<Address> leave;  // delete it: a clean release, said in the same txn
+
+  [[nodiscard]] size_t size() const { return join.size() + leave.size(); }
+};
+
+// etcd refuses a txn of more than 128 operations (--max-txn-ops); a link has two of its own.
+constexpr size_t kMaxLinkSize = 120;
+
+class Chain {
+ public:
+  struct Identity {
+    std::string node;
+    std::string instance;
+    Duration timeout;
+    int priority = 100;
+  };
+
+  struct Outcome {
+    enum class Kind { Nothing, Committed, Fenced };
+    Kind kind = Kind::Nothing;
+    Revision revision = 0;         // Committed: the new end
+    Link link{};                   // Committed: what it did
+    std::vector<Address> refused{};  // Committed: leaves of attempts that now certainly never happen
+    std::string why{};             // Fenced
+    bool key_gone = false;         // Fenced: no session key, rather than somebody else's
+  };
+
+  // Starts a session on a fresh lease; its key must not exist yet.
+  void open(LeaseId lease, Identity identity);
+  // There is no session any more.
+  void close();
+
+  [[nodiscard]] LeaseId lease() const { return lease_; }
+  [[nodiscard]] bool live() const { return end_ != 0; }  // the session key is known to be ours
+  [[nodiscard]] bool busy() const { return !attempts_.empty(); }
+  [[nodiscard]] Revision end() const { return end_; }
+  // [safety] The latest instant until which VIPs may be owned: an echoed heartbeat's send time plus
+  // the timeout written in it. long_ago() without authority.
+  [[nodiscard]] MonoTime deadline() const { return deadline_; }
+  [[nodiscard]] MonoTime last_sent() const { return last_sent_; }
+  // Attempts made at the present end.
+  [[nodiscard]] size_t tries() const { return tries_; }
+  // Since when a heartbeat known to be committed waits for its echo; never() when none does.
+  [[nodiscard]] MonoTime echo_missing_since() const;
+  // Whether every attempt so far has failed or none is left unanswered, and since when.
+  [[nodiscard]] bool newest_failed() const { return busy() && attempts_.back().failed; }
+  [[nodiscard]] MonoTime newest_failed_at() const { return attempts_.back().failed_at; }
+  [[nodiscard]] const Link& newest_link() const { return attempts_.back().link; }
+
+  // One more attempt at the present end. `nonce` must be fresh and not zero. [safety] `now` is before
+  // the send, and it is what counts.
+  [[nodiscard]] Txn attempt(MonoTime now, RequestId request, uint64_t nonce, Link link);
+
+  [[nodiscard]] bool owns(RequestId request) const;
+  [[nodiscard]] Outcome answered(MonoTime now, const event::TxnAnswered& answer);
+  // Its outcome stays open: it may still commit, now or later.
+  void failed(MonoTime now, RequestId request);
+  // Our session key as our own watch shows it. `echoed` is set when authority was renewed.
+  [[nodiscard]] Outcome seen(MonoTime now, const Change& change, bool* echoed);
+  // Our session key as a snapshot of that revision shows it (nullptr: it is gone). Never an echo.
+  [[nodiscard]] Outcome found(MonoTime now, const Entry* entry, Revision snapshot);
+
+ private:
+  struct Attempt {
+    RequestId request = 0;
+    uint64_t nonce = 0;
+    MonoTime sent;
+    Duration timeout;
+    Link link{};
+    bool failed = false;
+    MonoTime failed_at{};
+  };
+  struct Unechoed {
+    uint64_t nonce = 0;
+    Revision revision = 0;
+    MonoTime sent;
+    Duration timeout;
+    MonoTime known_since;
+  };
+
+  [[nodiscard]] Outcome commit(MonoTime now, size_t index, Revision revision);
+  [[nodiscard]] Outcome judge(MonoTime now, const Entry& entry);
+  [[nodiscard]] Key session_key() const { return Key{KeyKind::Session, lease_, {}}; }
+  void echo(const Unechoed& heartbeat);
+
+  LeaseId lease_ = LeaseId::None;
+  Identity identity_;
+  Revision end_ = 0;
+  uint64_t end_nonce_ = 0;
+  std::vector<Attempt> attempts_;   // all at end_; at most one of them ever commits
+  std::deque<Unechoed> unechoed_;   // committed, not yet seen by our watch, oldest first
+  MonoTime deadline_ = MonoTime::long_ago();
+  MonoTime last_sent_ = MonoTime::long_ago();
+  size_t tries_ = 0;
+};
+
+}  // namespace vipd

@@ -1,0 +1,213 @@
+#include "vipd/core.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "core/core_impl.hpp"
+#include "core/timing.hpp"
+
+namespace vipd {
+
+namespace {
+
+// splitmix64: spreads the step's entropy over as many nonces as one step needs.
+uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+std::string_view name_of(VipState state) {
+  switch (state) {
+#define VIPD_NAME(value, text) \
+  case VipState::value:        \
+    return text;
+    VIPD_VIP_STATES(VIPD_NAME)
+#undef VIPD_NAME
+  }
+  return "";
+}
+
+std::string_view name_of(NodeState state) {
+  switch (state) {
+#define VIPD_NAME(value, text) \
+  case NodeState::value:       \
+    return text;
+    VIPD_NODE_STATES(VIPD_NAME)
+#undef VIPD_NAME
+  }
+  return "";
+}
+
+Core::Core(Settings settings, const Input& input, Actions* actions)
+    : impl_(std::make_unique<Impl>(std::move(settings))) {
+  impl_->step(input, event::Ticked{}, actions);
+}
+
+Core::~Core() = default;
+
+void Core::step(const Input& input, const Event& event, Actions* actions) {
+  impl_->step(input, event, actions);
+}
+
+MonoTime Core::next_deadline() const { return impl_->next_; }
+
+LeaseId Core::session() const { return impl_->chain_.lease(); }
+
+Duration Core::timeout() const { return impl_->settings_.timeout; }
+
+MonoTime Core::fencing_deadline() const { return impl_->chain_.deadline(); }
+
+NodeState Core::node_state() const {
+  if (impl_->stopping_) return NodeState::Releasing;
+  if (impl_->paused_) return NodeState::Paused;
+  return impl_->chain_.live() ? NodeState::Running : NodeState::Starting;
+}
+
+std::vector<VipView> Core::vips(MonoTime now) const {
+  std::vector<VipView> views;
+  for (const Vip& vip : impl_->vips_) {
+    VipView view;
+    view.address = vip.settings.address;
+    view.state = vip.state;
+    view.reason = impl_->reason_of(vip, impl_->obstacle(vip, now), now);
+    view.owner = impl_->owner_of(vip, now);
+    view.address_present = vip.address != Vip::AddressState::Absent;
+    for (const View::Candidate& c : impl_->view_.queue(view.address).candidates) {
+      view.queue.push_back({.node = c.node, .priority = c.priority, .lease = c.lease});
+    }
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+Core::Impl::Impl(Settings settings) : settings_(std::move(settings)) {
+  assert(settings_.timeout >= Duration::seconds(3));
+  assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
+  for (const VipSettings& vip : settings_.vips) {
+    vips_.push_back({});
+    vips_.back().settings = vip;
+    links_.try_emplace(vip.link);
+  }
+}
+
+void Core::Impl::step(const Input& input, const Event& event, Actions* actions) {
+  assert(input.now >= now_);
+  now_ = input.now;
+  // Two clones of one machine share all memory, the kernel's random pool for a while included; their
+  // clocks part at once.
+  entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
+  out_ = actions;
+  next_ = MonoTime::never();
+  if (finished_) return;
+  // The fence comes before the event, whatever the event is.
+  drive_fence();
+  take(event);
+  next_ = MonoTime::never();
+  drive();
+  check_invariants();
+}
+
+void Core::Impl::take(const Event& event) {
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+// The order matters: addresses go before etcd is told that they went, and they are installed by what
+// the watch has shown before anything new is asked for.
+void Core::Impl::drive() {
+  drive_link_debounce();
+  drive_fence();
+  drive_removals();
+  drive_renewals();
+  drive_installs();
+  drive_announcements();
+  drive_connection();
+  drive_watch();
+  drive_session();
+  drive_links();
+  drive_takeovers();
+  drive_stop();
+  drive_states();
+}
+
+bool Core::Impl::due(MonoTime time) {
+  if (now_ >= time) return true;
+  next_ = std::min(next_, time);
+  return false;
+}
+
+void Core::Impl::report(ReportKind kind, std::string text) {
+  emit(action::Report{.kind = kind, .text = std::move(text)});
+}
+
+RequestId Core::Impl::next_request() {
+  asked_at_.emplace(++last_request_, revision_);
+  return last_request_;
+}
+
+uint64_t Core::Impl::fresh_nonce() {
+  entropy_ = mix(entropy_);
+  return entropy_ == 0 ? 1 : entropy_;
+}
+
+void Core::Impl::check_invariants() const {
+  for (const Vip& vip : vips_) {
+    // Whatever is on the link is covered by authority, or on its way out.
+    const bool up = vip.address == Vip::AddressState::Present ||
+                    vip.address == Vip::AddressState::Adding;
+    assert(!up || now_ < chain_.deadline());
+    assert(!up || headed_since(vip) > std::max(vip.retired, vip.retiring));
+  }
+  assert(chain_.lease() == LeaseId::None || session_state_ == SessionState::Opening ||
+         session_state_ == SessionState::Live);
+}
+
+void Core::Impl::on(const event::PauseAsked&) { paused_ = true; }
+
+void Core::Impl::on(const event::ResumeAsked&) { paused_ = false; }
+
+void Core::Impl::on(const event::ResignAsked& e) {
+  for (const Address& address : e.vips) {
+    if (Vip* vip = find(address)) vip->resigning = true;
+  }
+}
+
+void Core::Impl::on(const event::StopAsked&) {
+  if (stopping_) return;
+  stopping_ = true;
+  // Long enough for a few tries at an etcd that answers; the others wait out the timeout otherwise.
+  stop_by_ = now_ + Duration::seconds(2);
+}
+
+void Core::Impl::on(const event::Reconfigured& e) {
+  if (e.settings.timeout != settings_.timeout || e.settings.heartbeat != settings_.heartbeat ||
+      e.settings.node != settings_.node) {
+    report(ReportKind::NeedsRestart,
+           "node.name and session.* stay as they are until the daemon is restarted");
+  }
+  settings_.announce_count = e.settings.announce_count;
+  settings_.announce_interval = e.settings.announce_interval;
+  settings_.announce_refresh = e.settings.announce_refresh;
+  settings_.vips = e.settings.vips;
+  for (Vip& vip : vips_) vip.dropped = true;
+  for (const VipSettings& wanted : e.settings.vips) {
+    links_.try_emplace(wanted.link);
+    Vip* vip = find(wanted.address);
+    if (vip == nullptr) {
+      vips_.push_back({});
+      vip = &vips_.back();
+      vip->settings = wanted;
+    }
+    vip->dropped = false;
+    const bool moved = vip->settings.link != wanted.link ||
+                       vip->settings.prefix_length != wanted.prefix_length;
+    // The adapter removes an address from where it was added.
+    if (moved && vip->address != Vip::AddressState::Absent) remove(vip);
+    vip->settings = wanted;
+  }
+}
+
+}  // namespace vipd

@@ -1,0 +1,230 @@
+// The parts of the core and what each remembers. Its functions stand in four files, one for each side:
+// core.cpp (the step), etcd_side.cpp (connection, session, links), election.cpp (addresses and
+// states of the VIPs), takeover.cpp (sessions that fell silent).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/chain.hpp"
+#include "core/view.hpp"
+#include "vipd/core.hpp"
+
+namespace vipd {
+
+// A VIP as this node deals with it.
+struct Vip {
+  // The kernel's side. Everything but Absent means that the address may be on the link.
+  enum class AddressState { Absent, Adding, Present, Removing };
+
+  VipSettings settings;
+  AddressState address = AddressState::Absent;
+
+  // Our candidate key. Until the watch has applied `key_changed`, what the answer said holds.
+  Revision key_changed = 0;
+  bool key_expected = false;
+  // [safety] Never installed under a create revision up to here: its release has been sent.
+  Revision retired = 0;
+  // As `retired`, as long as the attempt that says so may still be refused.
+  Revision retiring = 0;
+
+  bool resigning = false;  // leave the queue once, then queue up anew
+  bool dropped = false;    // no longer in the configuration: leave, then forget
+
+  MonoTime add_not_before = MonoTime::long_ago();  // after a refusal, or somebody's removal
+  Duration add_backoff;
+  MonoTime remove_again_at = MonoTime::never();
+  bool removed_by_others = false;
+  bool refused = false;  // by the kernel: out of the queue until add_not_before
+
+  int announcements_left = 0;
+  MonoTime announce_at = MonoTime::never();
+
+  VipState state = VipState::Standby;
+};
+
+// A link as the configuration names it.
+struct LinkView {
+  bool known = false;  // the adapter has looked
+  bool present = false;
+  bool up = false;
+  MonoTime down_since = MonoTime::long_ago();
+  bool usable = false;  // up, or down for less than the debounce
+};
+
+// A session that fell silent, being taken over.
+struct Takeover {
+  RequestId deleting = 0;  // the txn under way
+  RequestId revoking = 0;  // the revocation under way
+  bool deleted_by_us = false;
+  MonoTime next_try = MonoTime::long_ago();
+  int tries = 0;
+};
+
+enum class SessionState {
+  Absent,
+  Granting,  // a lease is asked for
+  Opening,   // the session key is being put
+  Live,
+};
+
+// Why a VIP is not installed although its key is the head, or is not in the election at all.
+enum class Obstacle {
+  None,
+  NodePaused,
+  NodeReleasing,
+  LinkMissing,
+  LinkDown,
+  Resigning,
+  LinkUnknown,
+  NotQueued,
+  NotHead,
+  KeyRetired,
+  NoAuthority,
+  PreviousOwner,
+  KernelRefused,
+  RemovedByOthers,
+};
+
+struct Core::Impl {
+  explicit Impl(Settings settings);
+
+  // --- core.cpp: the step
+  void step(const Input& input, const Event& event, Actions* actions);
+  void take(const Event& event);
+  void drive();
+  void check_invariants() const;
+  // True when `time` has come; otherwise the next step is wanted at that time at the latest.
+  bool due(MonoTime time);
+  template <typename T>
+  void emit(T action) {
+    out_->push_back(std::move(action));
+  }
+  void report(ReportKind kind, std::string text);
+  RequestId next_request();
+  uint64_t fresh_nonce();
+
+  void on(const event::Ticked&) {}
+  void on(const event::LeaseGranted& e);
+  void on(const event::LeaseKept& e);
+  void on(const event::LeaseRevoked& e);
+  void on(const event::TxnAnswered& e);
+  void on(const event::PrefixRead& e);
+  void on(const event::RequestFailed& e);
+  void on(const event::WatchCreated& e);
+  void on(const event::WatchAdvanced& e);
+  void on(const event::WatchEnded& e);
+  void on(const event::LinkChanged& e);
+  void on(const event::AddressAdded& e);
+  void on(const event::AddressRemoved& e);
+  void on(const event::AddressLost& e);
+  void on(const event::PauseAsked&);
+  void on(const event::ResumeAsked&);
+  void on(const event::ResignAsked& e);
+  void on(const event::StopAsked&);
+  void on(const event::Reconfigured& e);
+
+  // --- etcd_side.cpp: connection, session, links
+  void drive_connection();
+  void drive_watch();
+  void drive_session();
+  void drive_links();
+  void drive_stop();
+  [[nodiscard]] bool same_history(const Header& header, RequestId request);
+  void forget_cluster(const std::string& why);
+  void connected();
+  void unreachable(const std::string& why);
+  void fence(const std::string& why, bool key_gone);
+  void settle(const Chain::Outcome& outcome);
+  void send_link(Link link);
+  [[nodiscard]] Link wanted_link();
+  [[nodiscard]] Duration beat_interval() const;
+  [[nodiscard]] bool link_due(const Link& link);
+  void open_watch(bool elsewhere);
+  void own_session_seen(const Change& change);
+
+  // --- election.cpp: the VIPs
+  void drive_fence();
+  void drive_removals();
+  void drive_installs();
+  void drive_renewals();
+  void drive_announcements();
+  void drive_states();
+  void drive_link_debounce();
+  void install(Vip* vip);
+  void remove(Vip* vip);
+  void take_everything_down();
+  void set_state(Vip* vip, VipState to, const std::string& reason);
+  void address_is_up(Vip* vip);
+  [[nodiscard]] Vip* find(const Address& address);
+  [[nodiscard]] const LinkView& link_of(const Vip& vip) const;
+  [[nodiscard]] bool wanted(const Vip& vip) const;
+  [[nodiscard]] bool has_key(const Vip& vip) const;
+  [[nodiscard]] Revision key_created(const Vip& vip) const;
+  // The create revision of our key if the watch shows it as the head, else 0.
+  [[nodiscard]] Revision headed_since(const Vip& vip) const;
+  [[nodiscard]] bool may_keep(const Vip& vip) const;
+  [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
+  [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
+  [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
+  [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
+  [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
+
+  // --- takeover.cpp: sessions that fell silent
+  void drive_takeovers();
+  // distance: how many places behind it we are.
+  void consider_candidate(const Vip& vip, size_t place, int distance);
+  void delete_session(LeaseId lease, const View::Session& session, Takeover* takeover);
+  void revoke_orphan(LeaseId lease, Takeover* takeover);
+  [[nodiscard]] bool takeover_answered(const event::TxnAnswered& e);
+  void takeover_failed(RequestId request);
+
+  // Of this step.
+  MonoTime now_;
+  uint64_t entropy_ = 0;
+  Actions* out_ = nullptr;
+  MonoTime next_ = MonoTime::never();
+
+  Settings settings_;
+  RequestId last_request_ = 0;
+  bool paused_ = false;
+  bool stopping_ = false;
+  bool finished_ = false;
+  MonoTime stop_by_ = MonoTime::never();
+
+  // etcd
+  View view_;
+  Chain chain_;
+  SessionState session_state_ = SessionState::Absent;
+  uint64_t cluster_id_ = 0;  // 0: not known yet
+  Revision revision_ = 0;    // the highest that any answer showed
+  std::map<RequestId, Revision> asked_at_;  // the highest revision known when a read or write was sent
+  bool loaded_ = false;                     // a snapshot has been applied
+  bool unreachable_ = false;                // and said so
+  RequestId reading_ = 0;
+  RequestId checking_ = 0;  // a read that only looks at the header
+  MonoTime read_at_ = MonoTime::long_ago();
+  Duration read_backoff_;
+  enum class WatchState { Closed, Opening, Open } watch_ = WatchState::Closed;
+  MonoTime watch_at_ = MonoTime::long_ago();
+  Duration watch_backoff_;
+  bool watch_elsewhere_ = false;
+  RequestId granting_ = 0;
+  MonoTime grant_at_ = MonoTime::long_ago();
+  MonoTime opening_since_;
+  MonoTime keep_at_ = MonoTime::never();
+  RequestId revoking_ = 0;
+  MonoTime revoke_by_ = MonoTime::never();
+  bool revoked_ = false;
+
+  // VIPs
+  std::vector<Vip> vips_;
+  std::map<std::string, LinkView> links_;
+  MonoTime renew_at_ = MonoTime::never();
+
+  std::map<LeaseId, Takeover> takeovers_;
+};
+
+}  // namespace vipd

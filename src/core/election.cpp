@@ -1,0 +1,418 @@
+// The VIPs: which are wanted, which may be installed, which must go, and what people are told.
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "core/core_impl.hpp"
+#include "core/timing.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kRemoveRetry = Duration::milliseconds(100);
+// An address that somebody removes comes back after this, so that `ip addr flush` ends (it gives up
+// after ten rounds), and later each time if they insist.
+constexpr Duration kRestoreFirst = Duration::milliseconds(100);
+constexpr Duration kRestoreLast = Duration::seconds(5);
+constexpr Duration kRefusedFirst = Duration::seconds(5);
+constexpr Duration kRefusedLast = Duration::seconds(60);
+
+}  // namespace
+
+Vip* Core::Impl::find(const Address& address) {
+  for (Vip& vip : vips_) {
+    if (vip.settings.address == address) return &vip;
+  }
+  return nullptr;
+}
+
+const LinkView& Core::Impl::link_of(const Vip& vip) const {
+  return links_.find(vip.settings.link)->second;
+}
+
+// --- conditions
+
+bool Core::Impl::wanted(const Vip& vip) const {
+  return !stopping_ && !paused_ && !vip.resigning && !vip.dropped && link_of(vip).usable &&
+         !(vip.refused && now_ < vip.add_not_before);
+}
+
+bool Core::Impl::has_key(const Vip& vip) const {
+  if (!chain_.live()) return false;
+  if (vip.key_changed > view_.applied()) return vip.key_expected;
+  return view_.candidate(vip.settings.address, chain_.lease()) != nullptr;
+}
+
+Revision Core::Impl::key_created(const Vip& vip) const {
+  if (vip.key_changed > view_.applied()) return vip.key_changed;
+  const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
+  return own == nullptr ? 0 : own->created;
+}
+
+Revision Core::Impl::headed_since(const Vip& vip) const {
+  const View::Candidate* head = view_.queue(vip.settings.address).head();
+  if (head == nullptr || !chain_.live() || head->lease != chain_.lease()) return 0;
+  return head->created;
+}
+
+bool Core::Impl::may_keep(const Vip& vip) const {
+  return wanted(vip) && now_ < chain_.deadline() - timing::kTakeDownMargin &&
+         headed_since(vip) > std::max(vip.retired, vip.retiring);
+}
+
+Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
+  if (stopping_) return Obstacle::NodeReleasing;
+  if (paused_) return Obstacle::NodePaused;
+  if (!link_of(vip).known) return Obstacle::LinkUnknown;
+  if (!link_of(vip).present) return Obstacle::LinkMissing;
+  if (!link_of(vip).usable) return Obstacle::LinkDown;
+  if (vip.refused && now < vip.add_not_before) return Obstacle::KernelRefused;
+  if (vip.resigning || vip.dropped) return Obstacle::Resigning;
+  if (!has_key(vip)) return Obstacle::NotQueued;
+  const Revision headed = headed_since(vip);
+  if (headed == 0) return Obstacle::NotHead;
+  if (headed <= std::max(vip.retired, vip.retiring)) return Obstacle::KeyRetired;
+  if (!link_of(vip).up) return Obstacle::LinkDown;
+  if (now < view_.queue(vip.settings.address).not_before) return Obstacle::PreviousOwner;
+  if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
+  if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
+  return Obstacle::None;
+}
+
+MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
+  switch (obstacle) {
+    case Obstacle::PreviousOwner:
+      return view_.queue(vip.settings.address).not_before;
+    case Obstacle::KernelRefused:
+    case Obstacle::RemovedByOthers:
+      return vip.add_not_before;
+    case Obstacle::None:
+    case Obstacle::NodePaused:
+    case Obstacle::NodeReleasing:
+    case Obstacle::LinkUnknown:
+    case Obstacle::LinkMissing:
+    case Obstacle::LinkDown:
+    case Obstacle::Resigning:
+    case Obstacle::NotQueued:
+    case Obstacle::NotHead:
+    case Obstacle::KeyRetired:
+    case Obstacle::NoAuthority:
+      return MonoTime::never();
+  }
+  return MonoTime::never();
+}
+
+// --- the address
+
+void Core::Impl::drive_fence() {
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Adding && vip.address != Vip::AddressState::Present) {
+      continue;
+    }
+    if (may_keep(vip)) {
+      due(chain_.deadline() - timing::kTakeDownMargin);
+    } else {
+      remove(&vip);
+    }
+  }
+}
+
+void Core::Impl::drive_removals() {
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Removing || !due(vip.remove_again_at)) continue;
+    remove(&vip);
+  }
+  // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
+  std::erase_if(vips_, [this](const Vip& vip) {
+    return vip.dropped && vip.address == Vip::AddressState::Absent && !has_key(vip) &&
+           !chain_.busy();
+  });
+}
+
+void Core::Impl::drive_installs() {
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Absent) continue;
+    const Obstacle why = obstacle(vip, now_);
+    if (why == Obstacle::None) {
+      install(&vip);
+    } else {
+      due(obstacle_ends(vip, why));
+    }
+  }
+}
+
+void Core::Impl::install(Vip* vip) {
+  const Duration remaining = chain_.deadline() - now_;
+  const int lifetime = timing::lifetime_s(remaining);
+  assert(lifetime >= 1);
+  vip->address = Vip::AddressState::Adding;
+  emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
+  const MonoTime renew =
+      chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  if (renew <= now_) return;
+  renew_at_ = std::min(renew_at_, renew);
+  due(renew_at_);
+}
+
+void Core::Impl::remove(Vip* vip) {
+  vip->address = Vip::AddressState::Removing;
+  vip->remove_again_at = MonoTime::never();
+  vip->announce_at = MonoTime::never();
+  emit(action::RemoveAddress{.address = vip->settings.address});
+}
+
+void Core::Impl::take_everything_down() {
+  for (Vip& vip : vips_) {
+    if (vip.address == Vip::AddressState::Adding || vip.address == Vip::AddressState::Present) {
+      remove(&vip);
+    }
+  }
+}
+
+void Core::Impl::on(const event::AddressAdded& e) {
+  Vip* vip = find(e.address);
+  if (vip == nullptr) return;
+  const bool renewed = vip->address == Vip::AddressState::Present;
+  if (!renewed && vip->address != Vip::AddressState::Adding) return;
+  if (e.error != 0) {
+    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
+                                          e.address.text() + ": " + strerror(e.error));
+    // An acknowledgement may be what failed: the address is not known to be absent.
+    remove(vip);
+    // Whoever cannot add the address must not stand in the way of those who can.
+    vip->refused = true;
+    vip->add_backoff = std::clamp(vip->add_backoff * 2, kRefusedFirst, kRefusedLast);
+    vip->add_not_before = now_ + vip->add_backoff;
+    return;
+  }
+  // [safety] The process may have been held up between the clock and the call.
+  const Duration longest = Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
+  if (now_ + longest > chain_.deadline()) {
+    report(ReportKind::AuthorityLost,
+           vip->settings.name + ": held up while setting the address, which could have outlived "
+                                "the fencing deadline: it goes");
+    remove(vip);
+    return;
+  }
+  if (!renewed) address_is_up(vip);
+}
+
+void Core::Impl::address_is_up(Vip* vip) {
+  vip->address = Vip::AddressState::Present;
+  vip->refused = false;
+  if (vip->removed_by_others) {
+    vip->removed_by_others = false;
+    report(ReportKind::AddressRestored,
+           vip->settings.name + ": somebody had removed " + vip->settings.address.text() +
+               " from " + vip->settings.link + "; it is back");
+  }
+  vip->announcements_left = settings_.announce_count;
+  vip->announce_at = now_;
+}
+
+void Core::Impl::on(const event::AddressRemoved& e) {
+  Vip* vip = find(e.address);
+  if (vip == nullptr || vip->address != Vip::AddressState::Removing) return;
+  if (e.error != 0) {
+    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel would not remove " +
+                                          e.address.text() + ": " + strerror(e.error));
+    vip->remove_again_at = now_ + kRemoveRetry;
+    return;
+  }
+  vip->address = Vip::AddressState::Absent;
+}
+
+void Core::Impl::on(const event::AddressLost& e) {
+  Vip* vip = find(e.address);
+  if (vip == nullptr || vip->address != Vip::AddressState::Present) return;
+  // A renewal may have brought it back since: only a removal of our own makes its absence certain.
+  remove(vip);
+  if (e.expired) return;
+  const bool again = now_ - vip->add_not_before < kRestoreLast * 2;
+  vip->add_backoff =
+      again ? std::clamp(vip->add_backoff * 2, kRestoreFirst, kRestoreLast) : kRestoreFirst;
+  vip->add_not_before = now_ + vip->add_backoff;
+  vip->removed_by_others = true;
+}
+
+void Core::Impl::drive_renewals() {
+  if (!due(renew_at_)) return;
+  renew_at_ = MonoTime::never();
+  const bool any = std::any_of(vips_.begin(), vips_.end(), [](const Vip& v) {
+    return v.address == Vip::AddressState::Present;
+  });
+  if (!any) return;
+  const Duration remaining = chain_.deadline() - now_;
+  const int lifetime = timing::lifetime_s(remaining);
+  if (lifetime == 0) return;  // what is there runs out in time
+  for (const Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Present) continue;
+    emit(action::AddAddress{.address = vip.settings.address, .lifetime_s = lifetime});
+  }
+  const MonoTime next = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  if (next <= now_) return;
+  renew_at_ = next;
+  due(renew_at_);
+}
+
+// --- announcements
+
+void Core::Impl::drive_announcements() {
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
+    emit(action::SendAnnouncement{.address = vip.settings.address});
+    if (vip.announcements_left > 0) vip.announcements_left--;
+    if (vip.announcements_left > 0) {
+      vip.announce_at = now_ + settings_.announce_interval;
+    } else {
+      const bool refreshed = settings_.announce_refresh > Duration();
+      vip.announce_at = refreshed ? now_ + settings_.announce_refresh : MonoTime::never();
+    }
+    due(vip.announce_at);
+  }
+}
+
+// --- the links
+
+void Core::Impl::on(const event::LinkChanged& e) {
+  LinkView& link = links_[e.link];
+  link.known = true;
+  const bool came_up = e.up && !(link.present && link.up);
+  if (!e.up && link.up) link.down_since = now_;
+  link.present = e.present;
+  link.up = e.present && e.up;
+  if (!came_up) return;
+  // Neighbours and switches may have forgotten, and the kernel announces nothing by itself.
+  for (Vip& vip : vips_) {
+    if (vip.settings.link != e.link || vip.address != Vip::AddressState::Present) continue;
+    vip.announcements_left = settings_.announce_count;
+    vip.announce_at = now_;
+  }
+}
+
+// A flap shorter than this changes nothing; it is well inside the fence.
+void Core::Impl::drive_link_debounce() {
+  const Duration debounce = std::min(Duration::seconds(1), settings_.timeout / 5);
+  for (auto& [name, link] : links_) {
+    if (link.up) {
+      link.usable = true;
+    } else if (!link.present) {
+      link.usable = false;
+    } else if (link.usable && due(link.down_since + debounce)) {
+      link.usable = false;
+    }
+  }
+}
+
+// --- what people are told
+
+VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
+  switch (vip.address) {
+    case Vip::AddressState::Present:
+      return VipState::Owner;
+    case Vip::AddressState::Adding:
+    case Vip::AddressState::Removing:
+      return vip.state;  // what it will be is told when the kernel has confirmed
+    case Vip::AddressState::Absent:
+      break;
+  }
+  switch (obstacle) {
+    case Obstacle::NodePaused:
+      return VipState::Paused;
+    case Obstacle::LinkMissing:
+    case Obstacle::LinkDown:
+    case Obstacle::KernelRefused:
+      return VipState::Fault;
+    case Obstacle::NodeReleasing:
+    case Obstacle::LinkUnknown:
+    case Obstacle::Resigning:
+    case Obstacle::NotQueued:
+    case Obstacle::NotHead:
+    case Obstacle::KeyRetired:
+      return VipState::Standby;
+    case Obstacle::None:
+    case Obstacle::NoAuthority:
+    case Obstacle::PreviousOwner:
+    case Obstacle::RemovedByOthers:
+      return VipState::Waiting;
+  }
+  return VipState::Standby;
+}
+
+std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const {
+  const View::Queue& queue = view_.queue(vip.settings.address);
+  switch (obstacle) {
+    case Obstacle::None:
+      return "";
+    case Obstacle::NodePaused:
+      return "paused by vipctl";
+    case Obstacle::NodeReleasing:
+      return "the daemon is stopping";
+    case Obstacle::LinkUnknown:
+      return "looking for link " + vip.settings.link;
+    case Obstacle::LinkMissing:
+      return "there is no link " + vip.settings.link;
+    case Obstacle::LinkDown:
+      return "link " + vip.settings.link + " is down";
+    case Obstacle::KernelRefused:
+      return "the kernel refused the address; next try in " + in_seconds(vip.add_not_before - now);
+    case Obstacle::Resigning:
+      return vip.dropped ? "no longer configured" : "resigned";
+    case Obstacle::NotQueued:
+      if (!loaded_) return "etcd has not answered yet";
+      return chain_.live() ? "queueing up" : "opening a session in etcd";
+    case Obstacle::NotHead: {
+      const View::Candidate* head = queue.head();
+      if (head == nullptr) return "queueing up";
+      return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
+             " is ahead in the queue";
+    }
+    case Obstacle::KeyRetired:
+      return "released, queueing up anew";
+    case Obstacle::NoAuthority:
+      return "etcd has not confirmed a heartbeat in time";
+    case Obstacle::PreviousOwner:
+      return "waiting " + in_seconds(queue.not_before - now) + " for whoever may have held it";
+    case Obstacle::RemovedByOthers:
+      return "somebody removed the address from " + vip.settings.link + "; putting it back";
+  }
+  return "";
+}
+
+std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
+  if (vip.address == Vip::AddressState::Present) return settings_.node;
+  const View::Candidate* head = view_.queue(vip.settings.address).head();
+  if (head == nullptr || head->lease == chain_.lease()) return "";
+  const View::Session* session = view_.session(head->lease);
+  if (session == nullptr || !session->known) return head->node;
+  const bool alive = session->present && now < session->last_seen + session->timeout;
+  return alive ? head->node : "";
+}
+
+void Core::Impl::drive_states() {
+  for (Vip& vip : vips_) {
+    const Obstacle why = obstacle(vip, now_);
+    const VipState to = state_of(vip, why);
+    if (to == vip.state) continue;
+    if (to == VipState::Owner) {
+      const std::string& how = view_.queue(vip.settings.address).how;
+      set_state(&vip, to, how.empty() ? "first in the queue" : how);
+    } else {
+      set_state(&vip, to, reason_of(vip, why, now_));
+    }
+  }
+}
+
+void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
+  // Ownership is reached only from the queue.
+  assert(to != VipState::Owner || vip->state == VipState::Standby ||
+         vip->state == VipState::Waiting);
+  emit(action::ReportState{.address = vip->settings.address,
+                           .from = vip->state,
+                           .to = to,
+                           .reason = reason});
+  vip->state = to;
+}
+
+}  // namespace vipd

@@ -1,0 +1,28 @@
+// Keys and values of PROTOCOL.md as the texts that etcd stores, both ways. Pure. Whatever a person
+// or another program put under our prefix decodes to something or to nothing; it never fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "vipd/store.hpp"
+
+namespace vipd {
+
+// `prefix` without a '/' at its end.
+[[nodiscard]] std::string encode_key(std::string_view prefix, const Key& key);
+// nullopt for a key that has no part in the protocol. A candidate whose last part is no lease id gets
+// a LeaseId below zero made from it, so that it is waited for like any other.
+[[nodiscard]] std::optional<Key> decode_key(std::string_view prefix, std::string_view text);
+
+// One line of JSON; empty for KeyKind::Writes.
+[[nodiscard]] std::string encode_value(KeyKind kind, const Value& value);
+// valid == false for text that is not ours; a foreign candidate's text is then shown as its node.
+[[nodiscard]] Value decode_value(KeyKind kind, std::string_view text);
+
+// The range that the watch covers: [first, second).
+[[nodiscard]] std::string range_begin(std::string_view prefix);
+[[nodiscard]] std::string range_end(std::string_view prefix);
+
+}  // namespace vipd

@@ -1,0 +1,211 @@
+#include "core/view.hpp"
+
+#include <algorithm>
+
+#include "core/timing.hpp"
+
+namespace vipd {
+
+int View::Queue::position(LeaseId lease) const {
+  for (size_t i = 0; i < candidates.size(); i++) {
+    if (candidates[i].lease == lease) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
+                Duration own_timeout) {
+  sessions_.clear();
+  queues_.clear();
+  unknown_ = Queue{};
+  for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
+  const Duration longest = std::max(own_timeout, longest_timeout());
+  unknown_.not_before = now + timing::with_drift(longest);
+  for (auto& [vip, queue] : queues_) {
+    queue.not_before = unknown_.not_before;
+    queue.since.fill(now);
+  }
+  for (auto& [lease, session] : sessions_) {
+    if (!session.present) session.gone_since = now;
+  }
+  applied_ = revision;
+}
+
+void View::apply(MonoTime now, const std::vector<Change>& changes, Duration own_timeout) {
+  const std::span<const Change> all(changes);
+  for (size_t begin = 0; begin < all.size();) {
+    const Revision revision = all[begin].entry.modified;
+    size_t end = begin;
+    while (end < all.size() && all[end].entry.modified == revision) end++;
+    if (revision > applied_) {
+      apply_revision(now, all.subspan(begin, end - begin), own_timeout);
+      applied_ = revision;
+    }
+    begin = end;
+  }
+}
+
+void View::progress(Revision revision) { applied_ = std::max(applied_, revision); }
+
+View::Before View::remember(const Address& vip) const {
+  Before before{.vip = vip};
+  const std::vector<Candidate>& candidates = queue(vip).candidates;
+  for (size_t i = 0; i < before.first.size() && i < candidates.size(); i++) {
+    before.first[i] = candidates[i];
+  }
+  const Session* head = session(before.first[0].lease);
+  before.writes = head != nullptr && head->writes;
+  return before;
+}
+
+// One revision is one moment: keys that went in it went together.
+void View::apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout) {
+  std::vector<Before> touched;
+  std::vector<LeaseId> released;
+  bool shrank = false;
+  for (const Change& change : changes) {
+    const Key& key = change.entry.key;
+    shrank = shrank || change.deleted;
+    if (key.kind == KeyKind::Session && !change.deleted && change.entry.value.released) {
+      released.push_back(key.lease);
+    }
+    const bool listed = std::any_of(touched.begin(), touched.end(),
+                                    [&](const Before& b) { return b.vip == key.vip; });
+    if (key.kind == KeyKind::Candidate && !listed) touched.push_back(remember(key.vip));
+  }
+  for (const Change& change : changes) apply_change(now, change);
+  for (const Before& before : touched) {
+    const LeaseId head = before.first[0].lease;
+    const bool clean = std::find(released.begin(), released.end(), head) != released.end();
+    judge_head(now, before, clean, own_timeout);
+  }
+  if (shrank) drop_forgotten(now);
+}
+
+void View::apply_change(MonoTime now, const Change& change) {
+  const Key& key = change.entry.key;
+  switch (key.kind) {
+    case KeyKind::Session:
+      apply_session(now, change);
+      break;
+    case KeyKind::Writes:
+      sessions_[key.lease].writes = !change.deleted;
+      break;
+    case KeyKind::Candidate:
+      apply_candidate(change);
+      break;
+  }
+}
+
+void View::apply_session(MonoTime now, const Change& change) {
+  Session& session = sessions_[change.entry.key.lease];
+  if (change.deleted) {
+    session.present = false;
+    session.gone_since = now;
+    return;
+  }
+  const Value& value = change.entry.value;
+  session.present = true;
+  session.known = true;
+  session.modified = change.entry.modified;
+  session.last_seen = now;
+  // A value that somebody scribbled over says nothing of the timeout: what was known still holds.
+  if (value.valid) {
+    session.timeout = value.timeout;
+    session.node = value.node;
+  }
+}
+
+void View::apply_candidate(const Change& change) {
+  const Entry& entry = change.entry;
+  auto [place, fresh] = queues_.try_emplace(entry.key.vip, unknown_);
+  std::vector<Candidate>& candidates = place->second.candidates;
+  const auto same = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+    return c.lease == entry.key.lease;
+  });
+  const bool there = same != candidates.end();
+  if (change.deleted) {
+    if (!there) return;
+    candidates.erase(same);
+    sessions_[entry.key.lease].candidates--;
+    return;
+  }
+  const Candidate candidate{.lease = entry.key.lease,
+                            .created = entry.created,
+                            .node = entry.value.node,
+                            .priority = entry.value.priority,
+                            .ours = entry.value.valid};
+  if (there) {
+    candidates.erase(same);
+  } else {
+    sessions_[entry.key.lease].candidates++;
+  }
+  const auto behind = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+    return c.created > candidate.created;
+  });
+  candidates.insert(behind, candidate);
+}
+
+// [safety] Whoever was head may have held the VIP until its fencing deadline, however its key went,
+// unless the same revision says that it had let go.
+void View::judge_head(MonoTime now, const Before& before, bool clean, Duration own_timeout) {
+  Queue& queue = queues_[before.vip];
+  const auto stays = [&](size_t place) {
+    const Candidate& was = before.first[place];
+    if (place >= queue.candidates.size()) return was.lease == LeaseId::None;
+    const Candidate& is = queue.candidates[place];
+    return is.lease == was.lease && is.created == was.created;
+  };
+  for (size_t place = 0; place < queue.since.size(); place++) {
+    if (!stays(place)) queue.since[place] = now;
+  }
+  const Candidate& head = before.first[0];
+  if (stays(0) || head.lease == LeaseId::None) return;
+  const std::string who = head.node.empty() ? lease_hex(head.lease) : head.node;
+  queue.how = who + (clean ? " released it" : " is gone without a release; waited it out");
+  if (clean) return;
+  const Session* session = this->session(head.lease);
+  const bool known = session != nullptr && session->known;
+  const Duration timeout =
+      known && session->timeout > Duration() ? session->timeout : own_timeout;
+  // A session whose heartbeats are reads leaves no trace of them, and nobody knows how a foreign
+  // candidate lets go: both are waited for from now on.
+  const MonoTime last = known && before.writes ? session->last_seen : now;
+  queue.not_before = std::max(queue.not_before, last + timing::with_drift(timeout));
+}
+
+void View::drop_forgotten(MonoTime now) {
+  std::erase_if(sessions_, [](const auto& item) {
+    const Session& session = item.second;
+    return !session.present && !session.writes && session.candidates == 0;
+  });
+  std::erase_if(queues_, [&](const auto& item) {
+    const Queue& queue = item.second;
+    return queue.candidates.empty() && queue.not_before <= now && unknown_.not_before <= now;
+  });
+}
+
+const View::Session* View::session(LeaseId lease) const {
+  const auto found = sessions_.find(lease);
+  return found == sessions_.end() ? nullptr : &found->second;
+}
+
+const View::Queue& View::queue(const Address& vip) const {
+  const auto found = queues_.find(vip);
+  return found == queues_.end() ? unknown_ : found->second;
+}
+
+const View::Candidate* View::candidate(const Address& vip, LeaseId lease) const {
+  for (const Candidate& candidate : queue(vip).candidates) {
+    if (candidate.lease == lease) return &candidate;
+  }
+  return nullptr;
+}
+
+Duration View::longest_timeout() const {
+  Duration longest;
+  for (const auto& [lease, session] : sessions_) longest = std::max(longest, session.timeout);
+  return longest;
+}
+
+}  // namespace vipd

@@ -1,0 +1,95 @@
+// etcd's keys as the watch has shown them up to one revision: the sessions, the queue of each VIP,
+// and how long each VIP must be left alone (PROTOCOL.md, "Taking a VIP"). Never decides what to do.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vipd/store.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+class View {
+ public:
+  // The head of a queue and the second in it show heartbeats; nobody else needs to.
+  static constexpr int kBeating = 2;
+
+  struct Session {
+    std::string node;
+    bool present = false;  // its session key is there now
+    bool known = false;    // it was there at some time: this is one of ours, not a foreign candidate
+    bool writes = false;
+    Revision modified = 0;
+    Duration timeout;
+    MonoTime last_seen = MonoTime::long_ago();   // when we last saw a heartbeat of it
+    MonoTime gone_since = MonoTime::long_ago();  // when we saw its session key vanish
+    uint32_t candidates = 0;
+  };
+
+  struct Candidate {
+    LeaseId lease = LeaseId::None;
+    Revision created = 0;
+    std::string node;
+    int priority = 0;
+    bool ours = false;  // its value is JSON of ours
+  };
+
+  struct Queue {
+    std::vector<Candidate> candidates;  // by create revision; the first is the head
+    MonoTime not_before = MonoTime::long_ago();
+    // Since when we see the present head and the present second at their places: those who beat.
+    std::array<MonoTime, kBeating> since{MonoTime::long_ago(), MonoTime::long_ago()};
+    std::string how;  // how the last head went, in words
+
+    [[nodiscard]] const Candidate* head() const {
+      return candidates.empty() ? nullptr : &candidates.front();
+    }
+    // Place of a lease's candidate, or -1.
+    [[nodiscard]] int position(LeaseId lease) const;
+  };
+
+  // Forgets everything and starts from a snapshot: nobody knows who held what just before it, so
+  // every VIP is left alone for the longest timeout in sight.
+  void load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
+            Duration own_timeout);
+  // Takes whole revisions in order; those that were applied before are passed over.
+  void apply(MonoTime now, const std::vector<Change>& changes, Duration own_timeout);
+  // Everything up to `revision` has been delivered, although nothing of it concerned us.
+  void progress(Revision revision);
+
+  [[nodiscard]] Revision applied() const { return applied_; }
+  // nullptr for a lease that has neither session nor candidate.
+  [[nodiscard]] const Session* session(LeaseId lease) const;
+  [[nodiscard]] const Queue& queue(const Address& vip) const;
+  [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
+  // Of all sessions in sight; zero when there is none.
+  [[nodiscard]] Duration longest_timeout() const;
+
+ private:
+  // What must be known of a queue before a revision to judge what the revision did to it.
+  struct Before {
+    Address vip{};
+    std::array<Candidate, kBeating> first{};  // lease None: nobody was there
+    bool writes = false;                      // of the head
+  };
+
+  void apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout);
+  void apply_change(MonoTime now, const Change& change);
+  void apply_session(MonoTime now, const Change& change);
+  void apply_candidate(const Change& change);
+  [[nodiscard]] Before remember(const Address& vip) const;
+  void judge_head(MonoTime now, const Before& before, bool clean, Duration own_timeout);
+  void drop_forgotten(MonoTime now);
+
+  std::map<LeaseId, Session> sessions_;
+  std::map<Address, Queue> queues_;
+  Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before
+  Revision applied_ = 0;
+};
+
+}  // namespace vipd
