@@ -1,0 +1,51 @@
+// The control socket: HTTP/1.1 with JSON over a Unix socket, on the loop. Parses requests, bounds
+// them (size, number, time), and hands them to one handler; never interprets them. A slow, broken or
+// hostile client is answered with a status code or dropped; it never stalls the loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "vipd/loop.hpp"
+
+namespace vipd::ctl {
+
+struct Request {
+  std::string method;
+  std::string path;  // without the query
+  std::string body;
+};
+
+struct Response {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  // Keep the connection and write each publish()ed line to it as it comes (GET /v1/events).
+  bool stream = false;
+};
+
+class Server {
+ public:
+  using Handler = std::function<Response(const Request&)>;
+
+  // Binds the socket (mode 0660, folder made if missing, a stale socket of a dead daemon replaced).
+  // nullptr and a reason on failure.
+  static std::unique_ptr<Server> open(Loop& loop, const std::string& socket_path, Handler handler,
+                                      std::string* reason);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // One JSON line, without the line break, to every connection that streams. A client that does not
+  // read is dropped once its bounded buffer is full.
+  void publish(std::string_view line);
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd::ctl

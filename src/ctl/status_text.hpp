@@ -1,0 +1,15 @@
+// The status as the JSON object of INTERFACE.md and as log lines. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vipd/status.hpp"
+
+namespace vipd::ctl {
+
+[[nodiscard]] std::string status_json(const Status& status);
+// One line for the daemon, one for each VIP (SIGUSR1).
+[[nodiscard]] std::vector<std::string> status_lines(const Status& status);
+
+}  // namespace vipd::ctl

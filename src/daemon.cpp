@@ -1,0 +1,209 @@
+#include "daemon.hpp"
+
+#include <signal.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "core/timing.hpp"
+#include "ctl/status_text.hpp"
+#include "daemon_impl.hpp"
+#include "sys/random.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+std::string random_text() {
+  char text[17];
+  snprintf(text, sizeof text, "%016" PRIx64, sys::random_u64());
+  return text;
+}
+
+}  // namespace
+
+Daemon::Daemon(const DaemonOptions& options, Config config)
+    : options_(options),
+      config_(std::move(config)),
+      store_(config_.etcd_prefix),
+      instance_(random_text()) {}
+
+Daemon::~Daemon() = default;
+
+Settings Daemon::settings() const {
+  Settings settings;
+  settings.node = config_.node_name;
+  settings.instance = instance_;
+  settings.timeout = config_.session_timeout;
+  settings.heartbeat = config_.session_heartbeat;
+  settings.announce_count = config_.announce.count;
+  settings.announce_interval = config_.announce.interval;
+  settings.announce_refresh = config_.announce.refresh;
+  for (const VipConfig& vip : config_.vips) {
+    settings.vips.push_back({.name = vip.name,
+                             .address = vip.address,
+                             .link = vip.link,
+                             .prefix_length = vip.prefix_length});
+  }
+  return settings;
+}
+
+etcd::Options Daemon::etcd_options() const {
+  etcd::Options options;
+  options.endpoints = config_.etcd_endpoints;
+  options.request_timeout = timing::request_timeout(config_.session_timeout);
+  return options;
+}
+
+const VipConfig* Daemon::vip_at(const Address& address) const {
+  for (const VipConfig& vip : config_.vips) {
+    if (vip.address == address) return &vip;
+  }
+  return nullptr;
+}
+
+const VipConfig* Daemon::vip_named(const std::string& name) const {
+  const std::optional<Address> address = Address::parse(name);
+  for (const VipConfig& vip : config_.vips) {
+    if (vip.name == name || (address && vip.address == *address)) return &vip;
+  }
+  return nullptr;
+}
+
+bool Daemon::start(std::string* reason) {
+  if (!options_.pidfile.empty()) {
+    pidfile_ = sys::PidFile::open(options_.pidfile, reason);
+    if (pidfile_ == nullptr) return false;
+  }
+  state_dir_ = sys::StateDir::open(config_.state_dir, reason);
+  if (state_dir_ == nullptr || !open_kernel(reason)) return false;
+  server_ = ctl::Server::open(
+      loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
+  if (server_ == nullptr) return false;
+  etcd_ = std::make_unique<etcd::Client>(loop_, etcd_options());
+  hear_signals();
+
+  Actions actions;
+  loop_.refresh();
+  core_ = std::make_unique<Core>(
+      settings(), Input{.now = loop_.now(), .random = sys::random_u64()}, &actions);
+  perform(actions);
+  tell_links();
+  loop_.on_turn_start([this] {
+    if (loop_.now() < armed_) return;
+    disarm();
+    feed(event::Ticked{});
+  });
+  loop_.on_turn_end([this] { arm(); });
+  arm();
+  return true;
+}
+
+void Daemon::ready(sys::Background* background, sys::Notify* notify) {
+  notify_ = notify;
+  background->ready();
+  notify->ready();
+}
+
+int Daemon::run() {
+  log::info("vipd on %s: %zu VIPs, session timeout %s, etcd at %s", config_.node_name.c_str(),
+            config_.vips.size(), in_seconds(config_.session_timeout).c_str(),
+            config_.etcd_endpoints.front().c_str());
+  const int status = loop_.run();
+  log::info("stopped");
+  return status;
+}
+
+void Daemon::feed(const Event& event) {
+  Actions actions;
+  core_->step({.now = loop_.now(), .random = sys::random_u64()}, event, &actions);
+  perform(actions);
+}
+
+// One timer for all that the core waits for; the turn's start does the work.
+void Daemon::arm() {
+  const MonoTime deadline = core_->next_deadline();
+  if (deadline == armed_) return;
+  disarm();
+  armed_ = deadline;
+  if (!deadline.is_never()) timer_ = loop_.add_timer(deadline, [] {});
+}
+
+void Daemon::disarm() {
+  loop_.cancel_timer(timer_);
+  timer_ = Loop::Timer::None;
+  armed_ = MonoTime::never();
+}
+
+void Daemon::hear_signals() {
+  const auto stop = [this] {
+    log::info("asked to stop: releasing every VIP");
+    if (notify_ != nullptr) notify_->stopping();
+    feed(event::StopAsked{});
+  };
+  loop_.on_signal(SIGTERM, stop);
+  loop_.on_signal(SIGINT, stop);
+  loop_.on_signal(SIGHUP, [this] { (void)reload(); });
+  loop_.on_signal(SIGUSR1, [this] {
+    for (const std::string& line : ctl::status_lines(status())) log::info("%s", line.c_str());
+  });
+}
+
+// A faulty file changes nothing. What a living session cannot change waits for a restart.
+std::vector<std::string> Daemon::reload() {
+  if (notify_ != nullptr) notify_->reloading();
+  conf::Result result = conf::load(options_.sources);
+  if (!result.errors.empty()) {
+    for (const std::string& error : result.errors) log::error("%s", error.c_str());
+    log::error("the configuration was not changed");
+  } else {
+    Config& next = result.config;
+    if (next.etcd_prefix != config_.etcd_prefix || next.control_socket != config_.control_socket ||
+        next.state_dir != config_.state_dir || next.log_target != config_.log_target) {
+      log::warn("etcd.prefix, control.socket, state.dir and log.target stay as they are until a "
+                "restart");
+    }
+    next.etcd_prefix = config_.etcd_prefix;
+    next.control_socket = config_.control_socket;
+    next.state_dir = config_.state_dir;
+    next.log_target = config_.log_target;
+    const Config before = std::exchange(config_, next);
+    if (!options_.verbose) log::set_level(config_.log_level);
+    if (config_.etcd_endpoints != before.etcd_endpoints) etcd_->reconfigure(etcd_options());
+    feed(event::Reconfigured{settings()});
+    config_.node_name = before.node_name;
+    config_.session_timeout = before.session_timeout;
+    config_.session_heartbeat = before.session_heartbeat;
+    tell_links();
+    log::info("configuration read again: %zu VIPs", config_.vips.size());
+  }
+  if (notify_ != nullptr) notify_->ready();
+  return result.errors;
+}
+
+int run_daemon(const DaemonOptions& options) {
+  const conf::Result loaded = conf::load(options.sources);
+  for (const std::string& error : loaded.errors) fprintf(stderr, "%s\n", error.c_str());
+  if (!loaded.errors.empty()) return 2;
+
+  std::string reason;
+  sys::Background background;
+  sys::Notify notify = sys::Notify::from_environment();
+  if (options.ready_fd >= 0) notify.set_ready_fd(options.ready_fd);
+  if (options.daemonize && !background.start(&reason)) {
+    fprintf(stderr, "vipd: %s\n", reason.c_str());
+    return 1;
+  }
+  log::open(loaded.config.log_target,
+            options.verbose ? log::Level::Debug : loaded.config.log_level);
+  Daemon daemon(options, loaded.config);
+  if (!daemon.start(&reason)) {
+    log::error("%s", reason.c_str());
+    return 1;
+  }
+  daemon.ready(&background, &notify);
+  return daemon.run();
+}
+
+}  // namespace vipd

@@ -1,0 +1,184 @@
+// What the core wants, done. Every request to etcd ends in exactly one event.
+#include <cerrno>
+#include <cstring>
+
+#include "daemon_impl.hpp"
+#include "sys/wall_clock.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+log::Level level_of(ReportKind kind) {
+  switch (kind) {
+    case ReportKind::Connected:
+    case ReportKind::SessionOpened:
+    case ReportKind::TakeoverTried:
+    case ReportKind::TakeoverDone:
+    case ReportKind::OrphanRevoked:
+      return log::Level::Info;
+    case ReportKind::TakeoverRefused:
+    case ReportKind::WatchReplaced:
+      return log::Level::Debug;
+    case ReportKind::Unreachable:
+    case ReportKind::Fenced:
+    case ReportKind::AuthorityLost:
+    case ReportKind::HistoryLost:
+    case ReportKind::ClusterChanged:
+    case ReportKind::AddressFailed:
+    case ReportKind::AddressRestored:
+    case ReportKind::ReleaseGivenUp:
+    case ReportKind::NeedsRestart:
+      return log::Level::Warn;
+  }
+  return log::Level::Warn;
+}
+
+void write_log(log::Level level, const char* text) {
+  switch (level) {
+    case log::Level::Error:
+      return log::error("%s", text);
+    case log::Level::Warn:
+      return log::warn("%s", text);
+    case log::Level::Info:
+      return log::info("%s", text);
+    case log::Level::Debug:
+      return log::debug("%s", text);
+  }
+}
+
+}  // namespace
+
+void Daemon::perform(const Actions& actions) {
+  for (const Action& action : actions) {
+    std::visit([this](const auto& a) { perform(a); }, action);
+  }
+}
+
+void Daemon::request_failed(RequestId request, const etcd::Error& error) {
+  log::debug("etcd: %s: %s", error.endpoint.c_str(), error.text.c_str());
+  feed(event::RequestFailed{.request = request, .reason = error.endpoint + ": " + error.text});
+}
+
+void Daemon::perform(const action::GrantLease& a) {
+  const int64_t ttl_s = a.ttl / Duration::seconds(1);
+  etcd_->grant(ttl_s, [this, request = a.request](const etcd::Granted* granted,
+                                                  const etcd::Error* error) {
+    if (granted == nullptr) return request_failed(request, *error);
+    feed(event::LeaseGranted{.request = request,
+                             .header = Store::header(granted->header),
+                             .lease = static_cast<LeaseId>(granted->lease)});
+  });
+}
+
+void Daemon::perform(const action::KeepLease& a) {
+  etcd_->keep_alive(static_cast<int64_t>(a.lease), [this, lease = a.lease](
+                                                       const etcd::KeptAlive* kept,
+                                                       const etcd::Error* error) {
+    // The next keepalive comes long before the lease ends.
+    if (kept == nullptr) return log::debug("keepalive: %s", error->text.c_str());
+    feed(event::LeaseKept{.lease = lease, .alive = kept->ttl_s > 0});
+  });
+}
+
+void Daemon::perform(const action::RevokeLease& a) {
+  etcd_->revoke(static_cast<int64_t>(a.lease),
+                [this, request = a.request](const etcd::Header* header, const etcd::Error* error) {
+                  if (header == nullptr) return request_failed(request, *error);
+                  feed(event::LeaseRevoked{.request = request});
+                });
+}
+
+void Daemon::perform(const action::SendTxn& a) {
+  etcd_->txn(store_.request(a.txn), a.group,
+             [this, request = a.request](const etcd::TxnAnswer* answer, const etcd::Error* error) {
+               if (answer == nullptr) return request_failed(request, *error);
+               feed(event::TxnAnswered{.request = request,
+                                       .header = Store::header(answer->header),
+                                       .succeeded = answer->succeeded,
+                                       .entries = store_.entries(answer->kvs)});
+             });
+}
+
+void Daemon::perform(const action::ReadPrefix& a) {
+  etcd_->range(store_.begin(), store_.end(),
+               [this, request = a.request](const etcd::RangeAnswer* answer,
+                                           const etcd::Error* error) {
+                 if (answer == nullptr) return request_failed(request, *error);
+                 feed(event::PrefixRead{.request = request,
+                                        .header = Store::header(answer->header),
+                                        .entries = store_.entries(answer->kvs)});
+               });
+}
+
+void Daemon::perform(const action::OpenWatch& a) {
+  etcd::WatchHandlers handlers;
+  handlers.created = [this](const etcd::Header& header) {
+    feed(event::WatchCreated{Store::header(header)});
+  };
+  handlers.events = [this](const etcd::Header& raw, const std::vector<etcd::WatchEvent>& events) {
+    Header header = Store::header(raw);
+    // The header of a watcher that catches up runs ahead of the events that come with it.
+    if (!events.empty()) header.revision = events.back().kv.mod_revision;
+    feed(event::WatchAdvanced{.header = header, .changes = store_.changes(events)});
+  };
+  handlers.ended = [this](const etcd::Error& error, int64_t compacted) {
+    log::debug("watch ended: %s: %s", error.endpoint.c_str(), error.text.c_str());
+    feed(event::WatchEnded{.compacted = compacted > 0, .reason = error.text});
+  };
+  etcd_->watch(store_.begin(), store_.end(), a.from, a.avoid_current, std::move(handlers));
+}
+
+// The kernel acts inside the call; whatever held it up has passed when the clock is read again.
+void Daemon::perform(const action::AddAddress& a) {
+  const VipConfig* vip = vip_at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : link_named(vip->link);
+  int error = ENODEV;
+  if (link != nullptr) {
+    places_[a.address] = {.link_index = link->index, .prefix_length = vip->prefix_length};
+    error = netlink_->add_address(link->index, a.address, vip->prefix_length,
+                                  static_cast<uint32_t>(a.lifetime_s));
+  }
+  loop_.refresh();
+  feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
+}
+
+void Daemon::perform(const action::RemoveAddress& a) {
+  int error = 0;
+  const auto place = places_.find(a.address);
+  if (place != places_.end()) {
+    error = netlink_->remove_address(place->second.link_index, a.address,
+                                     place->second.prefix_length);
+  }
+  loop_.refresh();
+  feed(event::AddressRemoved{.address = a.address, .error = error});
+}
+
+void Daemon::perform(const action::SendAnnouncement& a) {
+  const VipConfig* vip = vip_at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : link_named(vip->link);
+  if (link == nullptr) return;
+  const int error = packet_->announce(link->index, link->mac, a.address);
+  if (error != 0) {
+    log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
+               strerror(error));
+  }
+}
+
+void Daemon::perform(const action::ReportState& a) {
+  const VipConfig* vip = vip_at(a.address);
+  const std::string name = vip == nullptr ? a.address.text() : vip->name;
+  log::info("vip %s: %s -> %s: %s", name.c_str(), name_of(a.from).data(), name_of(a.to).data(),
+            a.reason.c_str());
+  Record& record = records_[a.address];
+  record.transitions++;
+  record.since = sys::wall_clock_text();
+  publish_change(name, a);
+}
+
+void Daemon::perform(const action::Report& a) { write_log(level_of(a.kind), a.text.c_str()); }
+
+void Daemon::perform(const action::Finish&) { loop_.stop(0); }
+
+}  // namespace vipd

@@ -1,0 +1,154 @@
+// The control socket's routes, and the status.
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "ctl/status_text.hpp"
+#include "daemon_impl.hpp"
+#include "sys/wall_clock.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+
+void put(Writer* json, const char* key, std::string_view text) {
+  json->Key(key);
+  json->String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+ctl::Response refused(int status, std::string_view reason) {
+  rapidjson::StringBuffer buffer;
+  Writer json(buffer);
+  json.StartObject();
+  put(&json, "error", reason);
+  json.EndObject();
+  return {.status = status, .body = std::string(buffer.GetString(), buffer.GetSize())};
+}
+
+ctl::Response done() { return {.body = "{}"}; }
+
+}  // namespace
+
+ctl::Response Daemon::handle(const ctl::Request& request) {
+  constexpr std::string_view kCommands = "/v1/";
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (request.path == "/v1/status") {
+    if (!get) return refused(405, "use GET");
+    return {.body = ctl::status_json(status())};
+  }
+  if (request.path == "/v1/events") {
+    if (request.method != "GET") return refused(405, "use GET");
+    return {.body = "", .content_type = "application/x-ndjson", .stream = true};
+  }
+  if (!request.path.starts_with(kCommands)) return refused(404, "no such resource");
+  const std::string name = request.path.substr(kCommands.size());
+  if (name != "resign" && name != "pause" && name != "resume" && name != "reload") {
+    return refused(404, "no such resource");
+  }
+  if (request.method != "POST") return refused(405, "use POST");
+  return command(name, request.body);
+}
+
+ctl::Response Daemon::command(const std::string& name, const std::string& body) {
+  if (core_->node_state() == NodeState::Releasing) return refused(409, "the daemon is stopping");
+  if (name == "resign") return resign(body);
+  if (name == "reload") {
+    std::string all;
+    for (const std::string& error : reload()) all += (all.empty() ? "" : "\n") + error;
+    return all.empty() ? done() : refused(422, all);
+  }
+  log::info("%s asked by vipctl", name.c_str());
+  if (name == "pause") {
+    feed(event::PauseAsked{});
+  } else {
+    feed(event::ResumeAsked{});
+  }
+  return done();
+}
+
+// Without names: all of them.
+ctl::Response Daemon::resign(const std::string& body) {
+  event::ResignAsked asked;
+  rapidjson::Document json;
+  json.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+  const bool named = !body.empty() && !json.HasParseError() && json.IsObject();
+  if (!body.empty() && !named) return refused(400, "the body must be a JSON object");
+  const auto vips = named ? json.FindMember("vips") : rapidjson::Value::MemberIterator();
+  if (named && vips != json.MemberEnd()) {
+    if (!vips->value.IsArray()) return refused(400, "\"vips\" must be a list of names");
+    for (const rapidjson::Value& name : vips->value.GetArray()) {
+      if (!name.IsString()) return refused(400, "\"vips\" must be a list of names");
+      const VipConfig* vip = vip_named(name.GetString());
+      if (vip == nullptr) return refused(404, std::string("no VIP is called ") + name.GetString());
+      asked.vips.push_back(vip->address);
+    }
+  }
+  if (asked.vips.empty()) {
+    for (const VipConfig& vip : config_.vips) asked.vips.push_back(vip.address);
+  }
+  log::info("resign asked by vipctl: %zu VIPs", asked.vips.size());
+  feed(asked);
+  return done();
+}
+
+void Daemon::publish_change(const std::string& name, const action::ReportState& change) {
+  rapidjson::StringBuffer buffer;
+  Writer json(buffer);
+  json.StartObject();
+  put(&json, "time", sys::wall_clock_text());
+  put(&json, "vip", name);
+  put(&json, "address", change.address.text());
+  put(&json, "from", name_of(change.from));
+  put(&json, "to", name_of(change.to));
+  put(&json, "reason", change.reason);
+  json.EndObject();
+  server_->publish({buffer.GetString(), buffer.GetSize()});
+}
+
+Status Daemon::status() const {
+  Status status;
+  status.version = VIPD_VERSION;
+  status.node = config_.node_name;
+  status.state = name_of(core_->node_state());
+  if (core_->session() != LeaseId::None) status.session_id = lease_hex(core_->session());
+  status.timeout_ms = core_->timeout().ms();
+  status.authority_ms = std::max<int64_t>(0, (core_->fencing_deadline() - loop_.now()).ms());
+  status.etcd_connected = etcd_->connected();
+  status.etcd_endpoint = etcd_->endpoint();
+  status.etcd_version = etcd_->version();
+  if (etcd_->cluster_id() != 0) {
+    char text[17];
+    snprintf(text, sizeof text, "%" PRIx64, etcd_->cluster_id());
+    status.etcd_cluster_id = text;
+  }
+  for (const VipView& view : core_->vips(loop_.now())) {
+    const VipConfig* config = vip_at(view.address);
+    if (config == nullptr) continue;
+    VipStatus vip;
+    vip.name = config->name;
+    vip.address = view.address.text();
+    vip.link = config->link;
+    vip.state = name_of(view.state);
+    vip.reason = view.reason;
+    vip.owner = view.owner;
+    if (const auto record = records_.find(view.address); record != records_.end()) {
+      vip.since = record->second.since;
+      vip.transitions = record->second.transitions;
+    }
+    for (const CandidateView& candidate : view.queue) {
+      vip.queue.push_back({.node = candidate.node,
+                           .priority = candidate.priority,
+                           .session = lease_hex(candidate.lease)});
+    }
+    status.vips.push_back(std::move(vip));
+  }
+  return status;
+}
+
+}  // namespace vipd

@@ -1,0 +1,117 @@
+// The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs what
+// the core wants; daemon_kernel.cpp tells it what the kernel shows; daemon_control.cpp answers people.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctl/server.hpp"
+#include "daemon.hpp"
+#include "daemon_store.hpp"
+#include "etcd/client.hpp"
+#include "net/netlink.hpp"
+#include "net/packet.hpp"
+#include "sys/background.hpp"
+#include "sys/notify.hpp"
+#include "sys/pidfile.hpp"
+#include "sys/state_dir.hpp"
+#include "vipd/core.hpp"
+#include "vipd/loop.hpp"
+#include "vipd/status.hpp"
+
+namespace vipd {
+
+class Daemon {
+ public:
+  Daemon(const DaemonOptions& options, Config config);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // False and a reason: exit status 1.
+  [[nodiscard]] bool start(std::string* reason);
+  [[nodiscard]] int run();
+  // Reports that the daemon is ready, to whoever waits for it.
+  void ready(sys::Background* background, sys::Notify* notify);
+
+ private:
+  // Where an address was put, so that it is removed from there whatever the configuration says by then.
+  struct Place {
+    int link_index = 0;
+    unsigned prefix_length = 32;
+  };
+  // What the core does not need to know of a VIP.
+  struct Record {
+    uint64_t transitions = 0;
+    std::string since;
+  };
+
+  // --- daemon.cpp
+  void feed(const Event& event);
+  void arm();
+  void disarm();
+  void hear_signals();
+  [[nodiscard]] std::vector<std::string> reload();
+  [[nodiscard]] Settings settings() const;
+  [[nodiscard]] etcd::Options etcd_options() const;
+  [[nodiscard]] const VipConfig* vip_at(const Address& address) const;
+  [[nodiscard]] const VipConfig* vip_named(const std::string& name) const;
+
+  // --- daemon_actions.cpp
+  void perform(const Actions& actions);
+  void perform(const action::GrantLease& a);
+  void perform(const action::KeepLease& a);
+  void perform(const action::RevokeLease& a);
+  void perform(const action::SendTxn& a);
+  void perform(const action::ReadPrefix& a);
+  void perform(const action::OpenWatch& a);
+  void perform(const action::AddAddress& a);
+  void perform(const action::RemoveAddress& a);
+  void perform(const action::SendAnnouncement& a);
+  void perform(const action::ReportState& a);
+  void perform(const action::Report& a);
+  void perform(const action::Finish& a);
+  void request_failed(RequestId request, const etcd::Error& error);
+
+  // --- daemon_kernel.cpp
+  [[nodiscard]] bool open_kernel(std::string* reason);
+  // False when the kernel would not say; first: nothing may be there that we did not put there.
+  [[nodiscard]] bool look_at_kernel(bool first);
+  void remove_leftover(const net::AddressInfo& info);
+  void link_changed(const net::Link& link);
+  void link_removed(int index);
+  void address_removed(const net::AddressInfo& info);
+  void tell_links();
+  [[nodiscard]] const net::Link* link_named(const std::string& text) const;
+
+  // --- daemon_control.cpp
+  [[nodiscard]] ctl::Response handle(const ctl::Request& request);
+  [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
+  [[nodiscard]] ctl::Response resign(const std::string& body);
+  void publish_change(const std::string& name, const action::ReportState& change);
+  [[nodiscard]] Status status() const;
+
+  DaemonOptions options_;
+  Config config_;
+  Store store_;
+  std::string instance_;
+  Loop loop_;
+  std::unique_ptr<sys::PidFile> pidfile_;
+  std::unique_ptr<sys::StateDir> state_dir_;
+  std::unique_ptr<net::Netlink> netlink_;
+  std::unique_ptr<net::PacketSocket> packet_;
+  std::unique_ptr<etcd::Client> etcd_;
+  std::unique_ptr<ctl::Server> server_;
+  std::unique_ptr<Core> core_;
+  sys::Notify* notify_ = nullptr;
+
+  Loop::Timer timer_ = Loop::Timer::None;
+  MonoTime armed_ = MonoTime::never();
+  std::map<int, net::Link> links_;
+  std::map<Address, Place> places_;
+  std::map<Address, Record> records_;
+};
+
+}  // namespace vipd

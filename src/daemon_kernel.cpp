@@ -1,0 +1,105 @@
+// What the kernel shows, told to the core.
+#include <algorithm>
+
+#include "daemon_impl.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+bool Daemon::open_kernel(std::string* reason) {
+  net::Netlink::Handlers handlers;
+  handlers.link_changed = [this](const net::Link& link) { link_changed(link); };
+  handlers.link_removed = [this](int index) { link_removed(index); };
+  handlers.address_added = [](const net::AddressInfo&) {};
+  handlers.address_removed = [this](const net::AddressInfo& info) { address_removed(info); };
+  handlers.overrun = [this] {
+    log::warn("netlink messages were lost; looking at every link and address anew");
+    if (!look_at_kernel(false)) log::error("the kernel would not list links and addresses");
+  };
+  netlink_ = net::Netlink::open(loop_, std::move(handlers), reason);
+  if (netlink_ == nullptr) return false;
+  packet_ = net::PacketSocket::open(reason);
+  if (packet_ == nullptr) return false;
+  if (look_at_kernel(true)) return true;
+  *reason = "the kernel would not list links and addresses";
+  return false;
+}
+
+bool Daemon::look_at_kernel(bool first) {
+  std::vector<net::Link> links;
+  std::vector<net::AddressInfo> addresses;
+  if (!netlink_->dump(&links, &addresses)) return false;
+  links_.clear();
+  for (net::Link& link : links) links_.emplace(link.index, std::move(link));
+  if (first) {
+    for (const net::AddressInfo& info : addresses) remove_leftover(info);
+    return true;
+  }
+  tell_links();
+  for (const auto& [address, place] : places_) {
+    const bool there = std::any_of(addresses.begin(), addresses.end(), [&](const auto& info) {
+      return info.address == address && info.link_index == place.link_index &&
+             info.prefix_length == place.prefix_length;
+    });
+    if (!there) feed(event::AddressLost{.address = address, .expired = false});
+  }
+  return true;
+}
+
+// Nobody has authority before the core runs: a VIP with our mark was left behind by a daemon that was
+// killed. Kernels before 5.18 keep no mark; there our kind of lifetime must do.
+void Daemon::remove_leftover(const net::AddressInfo& info) {
+  const VipConfig* vip = vip_at(info.address);
+  const bool ours = info.proto == net::kAddressProto || (info.proto == 0 && !info.permanent);
+  if (vip == nullptr || !ours) return;
+  const int error = netlink_->remove_address(info.link_index, info.address, info.prefix_length);
+  log::warn("vip %s: %s/%u was on a link at start without authority: %s", vip->name.c_str(),
+            info.address.text().c_str(), info.prefix_length,
+            error == 0 ? "removed" : "could not be removed");
+}
+
+void Daemon::link_changed(const net::Link& link) {
+  links_[link.index] = link;
+  tell_links();
+}
+
+void Daemon::link_removed(int index) {
+  links_.erase(index);
+  tell_links();
+}
+
+// The core is told of each link that the configuration names; it ignores what is no news.
+void Daemon::tell_links() {
+  if (core_ == nullptr) return;
+  std::vector<std::string> names;
+  for (const VipConfig& vip : config_.vips) {
+    if (std::find(names.begin(), names.end(), vip.link) == names.end()) names.push_back(vip.link);
+  }
+  for (const std::string& name : names) {
+    const net::Link* link = link_named(name);
+    const bool up = link != nullptr && link->up && link->carrier;
+    feed(event::LinkChanged{.link = name, .present = link != nullptr, .up = up});
+  }
+}
+
+const net::Link* Daemon::link_named(const std::string& text) const {
+  for (const auto& [index, link] : links_) {
+    const auto& others = link.altnames;
+    if (link.name == text || std::find(others.begin(), others.end(), text) != others.end()) {
+      return &link;
+    }
+  }
+  return nullptr;
+}
+
+void Daemon::address_removed(const net::AddressInfo& info) {
+  const auto place = places_.find(info.address);
+  if (info.own_change || place == places_.end()) return;
+  if (place->second.link_index != info.link_index ||
+      place->second.prefix_length != info.prefix_length) {
+    return;
+  }
+  feed(event::AddressLost{.address = info.address, .expired = info.expired});
+}
+
+}  // namespace vipd

@@ -1,0 +1,98 @@
+#include "daemon_store.hpp"
+
+#include "core/keys.hpp"
+
+namespace vipd {
+
+namespace {
+
+etcd::Op::Kind kind_of(Op::Kind kind) {
+  switch (kind) {
+    case Op::Kind::Put:
+      return etcd::Op::Kind::Put;
+    case Op::Kind::Delete:
+      return etcd::Op::Kind::Delete;
+    case Op::Kind::Range:
+      return etcd::Op::Kind::Range;
+  }
+  return etcd::Op::Kind::Range;
+}
+
+etcd::Compare compare_of(const Compare& compare, std::string key) {
+  using Target = etcd::Compare::Target;
+  using Result = etcd::Compare::Result;
+  switch (compare.kind) {
+    case Compare::Kind::ModifiedIs:
+      return {std::move(key), Target::Mod, Result::Equal, compare.revision};
+    case Compare::Kind::Absent:
+      return {std::move(key), Target::Create, Result::Equal, 0};
+    case Compare::Kind::Exists:
+      return {std::move(key), Target::Create, Result::Greater, 0};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<etcd::Op> Store::ops(const std::vector<Op>& ops) const {
+  std::vector<etcd::Op> out;
+  for (const Op& op : ops) {
+    etcd::Op raw;
+    raw.kind = kind_of(op.kind);
+    raw.key = encode_key(prefix_, op.key);
+    if (op.kind == Op::Kind::Put) {
+      raw.value = encode_value(op.key.kind, op.value);
+      raw.lease = static_cast<int64_t>(op.key.lease);
+    }
+    out.push_back(std::move(raw));
+  }
+  return out;
+}
+
+etcd::Txn Store::request(const Txn& txn) const {
+  etcd::Txn raw;
+  for (const Compare& compare : txn.compares) {
+    raw.compares.push_back(compare_of(compare, encode_key(prefix_, compare.key)));
+  }
+  raw.success = ops(txn.success);
+  raw.failure = ops(txn.failure);
+  return raw;
+}
+
+Header Store::header(const etcd::Header& header) {
+  return {.cluster_id = header.cluster_id, .revision = header.revision};
+}
+
+bool Store::decode(const etcd::KeyValue& kv, Entry* entry) const {
+  const std::optional<Key> key = decode_key(prefix_, kv.key);
+  if (!key) return false;
+  entry->key = *key;
+  entry->value = decode_value(key->kind, kv.value);
+  entry->created = kv.create_revision;
+  entry->modified = kv.mod_revision;
+  return true;
+}
+
+std::vector<Entry> Store::entries(const std::vector<etcd::KeyValue>& kvs) const {
+  std::vector<Entry> out;
+  for (const etcd::KeyValue& kv : kvs) {
+    Entry entry;
+    if (decode(kv, &entry)) out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+std::vector<Change> Store::changes(const std::vector<etcd::WatchEvent>& events) const {
+  std::vector<Change> out;
+  for (const etcd::WatchEvent& event : events) {
+    Change change{.deleted = event.deleted};
+    if (decode(event.kv, &change.entry)) out.push_back(std::move(change));
+  }
+  return out;
+}
+
+std::string Store::begin() const { return range_begin(prefix_); }
+
+std::string Store::end() const { return range_end(prefix_); }
+
+}  // namespace vipd

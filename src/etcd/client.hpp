@@ -1,0 +1,141 @@
+// etcd's v3 JSON gateway on the loop: lease grant, keepalive and revoke, txn, range, and one watch.
+// Picks a member for each request, keeps each request's deadline, and passes over members that
+// refuse, answer with an error, hang or lag. Knows nothing of sessions, queues or addresses: keys
+// and values are opaque bytes here. Never blocks, and never repeats a request by itself (libcurl
+// may: a POST whose reused connection dies unanswered is sent again, so every txn given here must
+// bear being executed twice).
+//
+// Source of names and fields: etcd's api/etcdserverpb/rpc.proto.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vipd/loop.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd::etcd {
+
+struct Header {  // ResponseHeader
+  uint64_t cluster_id = 0;
+  uint64_t member_id = 0;
+  int64_t revision = 0;
+  uint64_t raft_term = 0;
+};
+
+struct KeyValue {  // mvccpb.KeyValue
+  std::string key;
+  std::string value;
+  int64_t create_revision = 0;
+  int64_t mod_revision = 0;
+  int64_t lease = 0;
+};
+
+struct Compare {
+  enum class Target { Create, Mod };
+  enum class Result { Equal, Greater };
+  std::string key;
+  Target target = Target::Mod;
+  Result result = Result::Equal;
+  int64_t revision = 0;
+};
+
+struct Op {
+  enum class Kind { Put, Delete, Range };
+  Kind kind = Kind::Range;
+  std::string key;
+  std::string range_end;  // Range only; empty: the one key
+  std::string value;      // Put only
+  int64_t lease = 0;      // Put only
+};
+
+struct Txn {
+  std::vector<Compare> compares;
+  std::vector<Op> success;
+  std::vector<Op> failure;
+};
+
+// Why a request brought no answer. `code` is the gRPC code of the gateway's error body (notes: four
+// shapes, one parser), or kTransport / kBadAnswer of our own.
+struct Error {
+  static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
+  static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep
+  int code = kTransport;
+  std::string text;
+  std::string endpoint;
+};
+
+struct Granted { Header header; int64_t lease = 0; int64_t ttl_s = 0; };
+struct KeptAlive { Header header; int64_t ttl_s = 0; };  // ttl 0: the lease is gone
+struct TxnAnswer { Header header; bool succeeded = false; std::vector<KeyValue> kvs; };  // kvs of all ranges of the branch taken
+struct RangeAnswer { Header header; std::vector<KeyValue> kvs; };
+
+struct WatchEvent {
+  bool deleted = false;
+  KeyValue kv;  // of a deletion: only key and mod_revision
+};
+
+// Either `answer` is set (error == nullptr) or `error` is. Exactly one call for each request, never
+// from inside the call that made the request.
+template <typename T>
+using Done = std::function<void(const T* answer, const Error* error)>;
+
+struct WatchHandlers {
+  // The server confirmed the watch. header.revision may be behind what was asked for (lagging member).
+  std::function<void(const Header&)> created;
+  // Whole revisions, in order, as they arrive. Empty for a progress notification.
+  std::function<void(const Header&, const std::vector<WatchEvent>&)> events;
+  // The watch is over: refused, cancelled, cut, or bad bytes. compact_revision > 0: history before
+  // it is lost. Nothing further is called.
+  std::function<void(const Error&, int64_t compact_revision)> ended;
+};
+
+struct Options {
+  std::vector<std::string> endpoints;  // "http://HOST[:PORT]", in order of preference
+  Duration request_timeout = Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
+};
+
+class Client {
+ public:
+  Client(Loop& loop, Options options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Takes other endpoints and timeouts into use; requests under way go on.
+  void reconfigure(Options options);
+
+  // Requests of one non-zero `group` that are sent while earlier ones of it are unanswered, or just
+  // after one of them failed, go to different members as far as there are any (hedging).
+  using Group = uint64_t;
+
+  void grant(int64_t ttl_s, Done<Granted> done);
+  void keep_alive(int64_t lease, Done<KeptAlive> done);
+  void revoke(int64_t lease, Done<Header> done);  // "lease not found" (code 5) counts as done
+  void txn(const Txn& txn, Group group, Done<TxnAnswer> done);
+  void range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done);
+
+  // Opens the watch on [key, range_end) from a revision on; there is at most one: a watch that was
+  // open is dropped without a call of its `ended`. avoid_current: rather not the member that serves it now
+  // (it answers, but the events do not come).
+  void watch(const std::string& key, const std::string& range_end, int64_t start_revision,
+             bool avoid_current, WatchHandlers handlers);
+  void close_watch();
+
+  // For the status. The endpoint that answered last, whether any request was answered within the
+  // last request_timeout * 4, its version as GET /version says ("" until known), the cluster's id.
+  [[nodiscard]] bool connected() const;
+  [[nodiscard]] std::string endpoint() const;
+  [[nodiscard]] std::string version() const;
+  [[nodiscard]] uint64_t cluster_id() const;
+  [[nodiscard]] size_t in_flight() const;  // requests without the watch
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd::etcd
