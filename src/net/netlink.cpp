@@ -1,0 +1,286 @@
+#include "net/netlink.hpp"
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "net/rtnl_parse.hpp"
+#include "sys/errno_text.hpp"
+
+namespace vipd::net {
+namespace {
+
+using Kind = RtnlMessage::Kind;
+
+constexpr int kMonitorBuffer = 2 << 20;  // holds 2500 address events and more; the default 256
+constexpr int kMessagesPerTurn = 256;    // the rest of the loop must not wait for a storm to end
+// More datagrams than kMonitorBuffer can hold: after so many, all that was queued is out.
+constexpr int kDrainMax = 8192;
+constexpr int kDumpAttempts = 5;
+constexpr int kStrayAnswers = 64;  // late answers of earlier requests that one request skips
+constexpr timeval kAnswerTimeout = {0, 200'000};
+constexpr size_t kBufferSize = 32 << 10;  // what the kernel fills at most in one part of a dump
+
+struct alignas(nlmsghdr) Buffer {
+  uint8_t bytes[kBufferSize];
+};
+
+struct CloseSocket {
+  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
+
+Socket open_socket(int flags, unsigned groups, std::string* reason) {
+  Socket socket(mnl_socket_open2(NETLINK_ROUTE, flags | SOCK_CLOEXEC));
+  if (!socket || mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) < 0) {
+    *reason = sys::errno_text("rtnetlink socket");
+    return nullptr;
+  }
+  return socket;
+}
+
+int descriptor(const Socket& socket) {
+  return mnl_socket_get_fd(socket.get());
+}
+
+void enlarge_buffer(int fd) {
+  const int size = kMonitorBuffer;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0) return;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+// One datagram. Returns its size; 0 for one that is to be passed over; -1 and errno.
+ssize_t receive(int fd, Buffer* buffer) {
+  sockaddr_nl from{};
+  iovec part = {buffer->bytes, sizeof buffer->bytes};
+  msghdr header{};
+  header.msg_name = &from;
+  header.msg_namelen = sizeof from;
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  const ssize_t size = recvmsg(fd, &header, 0);
+  if (size < 0) return -1;
+  // Other processes may send to our port id as well: only what comes from the kernel counts.
+  if (from.nl_pid != 0) return 0;
+  if ((header.msg_flags & MSG_TRUNC) != 0) return errno = ENOBUFS, -1;
+  return size;
+}
+
+nlmsghdr* start_request(Buffer* buffer, uint16_t type, uint16_t flags, uint32_t seq) {
+  nlmsghdr* header = mnl_nlmsg_put_header(buffer->bytes);
+  header->nlmsg_type = type;
+  header->nlmsg_flags = NLM_F_REQUEST | flags;
+  header->nlmsg_seq = seq;
+  return header;
+}
+
+void put_address(nlmsghdr* header, int link_index, const Address& address, unsigned prefix_length) {
+  auto* info = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifaddrmsg)));
+  info->ifa_family = address.is_v4() ? AF_INET : AF_INET6;
+  info->ifa_prefixlen = static_cast<uint8_t>(prefix_length);
+  info->ifa_index = static_cast<uint32_t>(link_index);
+  mnl_attr_put(header, IFA_LOCAL, address.size(), address.data());
+  // Without it a deletion takes the first address of any prefix length (net/ipv4/devinet.c).
+  mnl_attr_put(header, IFA_ADDRESS, address.size(), address.data());
+}
+
+void put_lifetime(nlmsghdr* header, const Address& address, uint32_t valid_s) {
+  ifa_cacheinfo lifetimes{};
+  lifetimes.ifa_prefered = 0;  // deprecated: never chosen as the source of outgoing connections
+  lifetimes.ifa_valid = valid_s;
+  mnl_attr_put(header, IFA_CACHEINFO, sizeof lifetimes, &lifetimes);
+  // Duplicate address detection would keep an IPv6 address unusable for a second or two.
+  const uint32_t flags = IFA_F_NOPREFIXROUTE | (address.is_v6() ? IFA_F_NODAD : 0U);
+  mnl_attr_put_u32(header, IFA_FLAGS, flags);
+  mnl_attr_put_u8(header, IFA_PROTO, kAddressProto);
+}
+
+template <typename Function, typename... Args>
+void call(const Function& function, Args&&... args) {
+  if (function) function(std::forward<Args>(args)...);
+}
+
+}  // namespace
+
+struct Netlink::Impl {
+  Loop& loop;
+  Handlers handlers;
+  Socket request;
+  Socket monitor;
+  Loop::FdWatch watch = Loop::FdWatch::None;
+  uint32_t seq = 0;
+  uint32_t own_port = 0;
+
+  ~Impl();
+  int execute(nlmsghdr* header);
+  int send(const nlmsghdr* header);
+  int await_ack();
+  int dump_part(nlmsghdr* header, std::vector<Link>* links, std::vector<AddressInfo>* addresses);
+  int dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
+  void on_readable();
+  void drain();
+  void deliver(const RtnlMessage& message);
+};
+
+Netlink::Impl::~Impl() {
+  if (watch != Loop::FdWatch::None) loop.remove_fd(watch);
+}
+
+int Netlink::Impl::send(const nlmsghdr* header) {
+  return mnl_socket_sendto(request.get(), header, header->nlmsg_len) < 0 ? errno : 0;
+}
+
+// The kernel has queued the acknowledgement before the send returned, so this waits only when
+// something is wrong.
+int Netlink::Impl::await_ack() {
+  Buffer buffer;
+  for (int i = 0; i < kStrayAnswers; ++i) {
+    const ssize_t size = receive(descriptor(request), &buffer);
+    if (size < 0 && errno != EINTR) return errno == EAGAIN ? ETIMEDOUT : errno;
+    int result = -1;
+    for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port, [&](const RtnlMessage& message) {
+      if (message.kind == Kind::Ack && message.seq == seq) result = message.error;
+    });
+    if (result >= 0) return result;
+  }
+  return ETIMEDOUT;
+}
+
+int Netlink::Impl::execute(nlmsghdr* header) {
+  const int error = send(header);
+  return error != 0 ? error : await_ack();
+}
+
+// Returns 0, EINTR for a dump that the kernel calls inconsistent, or another errno.
+int Netlink::Impl::dump_part(nlmsghdr* header, std::vector<Link>* links,
+                             std::vector<AddressInfo>* addresses) {
+  if (const int error = send(header); error != 0) return error;
+  Buffer buffer;
+  bool interrupted = false;
+  int result = -1;
+  while (result < 0) {
+    const ssize_t size = receive(descriptor(request), &buffer);
+    if (size < 0 && errno != EINTR) return errno == EAGAIN ? ETIMEDOUT : errno;
+    for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port, [&](const RtnlMessage& message) {
+      if (message.seq != seq) return;
+      interrupted |= message.dump_interrupted;
+      if (message.kind == Kind::LinkChanged) links->push_back(message.link);
+      if (message.kind == Kind::AddressAdded) addresses->push_back(message.address);
+      if (message.kind == Kind::DumpDone || message.kind == Kind::Ack) result = message.error;
+    });
+  }
+  return result == 0 && interrupted ? EINTR : result;
+}
+
+int Netlink::Impl::dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses) {
+  Buffer buffer;
+  links->clear();
+  addresses->clear();
+  nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_DUMP, ++seq);
+  mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg));
+  mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  if (const int error = dump_part(header, links, addresses); error != 0) return error;
+  header = start_request(&buffer, RTM_GETADDR, NLM_F_DUMP, ++seq);
+  mnl_nlmsg_put_extra_header(header, sizeof(ifaddrmsg));
+  return dump_part(header, links, addresses);
+}
+
+void Netlink::Impl::deliver(const RtnlMessage& message) {
+  switch (message.kind) {
+    case Kind::LinkChanged:
+      call(handlers.link_changed, message.link);
+      break;
+    case Kind::LinkRemoved:
+      call(handlers.link_removed, message.link.index);
+      break;
+    case Kind::AddressAdded:
+      call(handlers.address_added, message.address);
+      break;
+    case Kind::AddressRemoved:
+      call(handlers.address_removed, message.address);
+      break;
+    case Kind::Other:
+    case Kind::Ack:
+    case Kind::DumpDone:
+      break;
+  }
+}
+
+void Netlink::Impl::on_readable() {
+  Buffer buffer;
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    const ssize_t size = receive(descriptor(monitor), &buffer);
+    if (size < 0 && errno == ENOBUFS) return drain();
+    if (size < 0) return;
+    for_each_message(buffer.bytes, size, own_port, [&](const RtnlMessage& m) { deliver(m); });
+  }
+}
+
+// What is queued is older than what was lost: it would only undo what the dump is about to say.
+void Netlink::Impl::drain() {
+  Buffer buffer;
+  for (int i = 0; i < kDrainMax; ++i) {
+    if (receive(descriptor(monitor), &buffer) < 0 && errno == EAGAIN) break;
+  }
+  call(handlers.overrun);
+}
+
+Netlink::Netlink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Netlink::~Netlink() = default;
+
+std::unique_ptr<Netlink> Netlink::open(Loop& loop, Handlers handlers, std::string* reason) {
+  Socket request = open_socket(0, 0, reason);
+  if (!request) return nullptr;
+  const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  Socket monitor = open_socket(SOCK_NONBLOCK, groups, reason);
+  if (!monitor) return nullptr;
+  enlarge_buffer(descriptor(monitor));
+  if (setsockopt(descriptor(request), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
+                 sizeof kAnswerTimeout) < 0) {
+    *reason = sys::errno_text("rtnetlink socket");
+    return nullptr;
+  }
+  auto impl = std::unique_ptr<Impl>(
+      new Impl{loop, std::move(handlers), std::move(request), std::move(monitor)});
+  impl->own_port = mnl_socket_get_portid(impl->request.get());
+  Impl* self = impl.get();
+  impl->watch =
+      loop.add_fd(descriptor(impl->monitor), EPOLLIN, [self](uint32_t) { self->on_readable(); });
+  return std::unique_ptr<Netlink>(new Netlink(std::move(impl)));
+}
+
+bool Netlink::dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses) {
+  for (int i = 0; i < kDumpAttempts; ++i) {
+    const int error = impl_->dump_all(links, addresses);
+    if (error != EINTR) return error == 0;
+  }
+  return false;
+}
+
+int Netlink::add_address(int link_index, const Address& address, unsigned prefix_length,
+                         uint32_t valid_s) {
+  assert(valid_s >= 1 && valid_s <= 14);
+  Buffer buffer;
+  nlmsghdr* header =
+      start_request(&buffer, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, ++impl_->seq);
+  put_address(header, link_index, address, prefix_length);
+  put_lifetime(header, address, valid_s);
+  return impl_->execute(header);
+}
+
+int Netlink::remove_address(int link_index, const Address& address, unsigned prefix_length) {
+  Buffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_DELADDR, NLM_F_ACK, ++impl_->seq);
+  put_address(header, link_index, address, prefix_length);
+  const int error = impl_->execute(header);
+  return error == EADDRNOTAVAIL || error == ENODEV ? 0 : error;
+}
+
+}  // namespace vipd::net

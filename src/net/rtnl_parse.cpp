@@ -1,0 +1,207 @@
+#include "net/rtnl_parse.hpp"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+namespace vipd::net {
+namespace {
+
+constexpr size_t kMaxAltnames = 64;  // far above what people give; bounds what a link may cost
+
+// Copies, because an attribute may be shorter than the structure that it should hold.
+template <typename T>
+std::optional<T> fixed_payload(const nlattr* attr) {
+  if (mnl_attr_get_payload_len(attr) < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, mnl_attr_get_payload(attr), sizeof value);
+  return value;
+}
+
+// The payload of a message without its attributes; nullopt when the message is too short for it.
+template <typename T>
+std::optional<T> fixed_header(const nlmsghdr& header) {
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, mnl_nlmsg_get_payload(&header), sizeof value);
+  return value;
+}
+
+std::string text_payload(const nlattr* attr) {
+  const char* text = mnl_attr_get_str(attr);
+  return {text, strnlen(text, mnl_attr_get_payload_len(attr))};
+}
+
+MacAddress mac_payload(const nlattr* attr) {
+  MacAddress mac;
+  if (mnl_attr_get_payload_len(attr) == mac.bytes.size()) {
+    std::memcpy(mac.bytes.data(), mnl_attr_get_payload(attr), mac.bytes.size());
+  }
+  return mac;
+}
+
+// libmnl's own loops are macros that only C accepts.
+template <typename Function>
+void for_each_attribute(const void* begin, const void* end, Function take) {
+  auto* attr = static_cast<const nlattr*>(begin);
+  auto left = [&] {
+    return static_cast<int>(static_cast<const char*>(end) - reinterpret_cast<const char*>(attr));
+  };
+  for (; mnl_attr_ok(attr, left()); attr = mnl_attr_next(attr)) take(attr);
+}
+
+void read_altnames(const nlattr* list, Link* link) {
+  const char* begin = static_cast<const char*>(mnl_attr_get_payload(list));
+  for_each_attribute(begin, begin + mnl_attr_get_payload_len(list), [&](const nlattr* attr) {
+    if (mnl_attr_get_type(attr) != IFLA_ALT_IFNAME) return;
+    if (link->altnames.size() < kMaxAltnames) link->altnames.push_back(text_payload(attr));
+  });
+}
+
+Address address_payload(const nlattr* attr, uint8_t family) {
+  if (family == AF_INET) {
+    auto bytes = fixed_payload<uint32_t>(attr);
+    return bytes ? Address::v4(ntohl(*bytes)) : Address();
+  }
+  auto bytes = fixed_payload<std::array<uint8_t, 16>>(attr);
+  return bytes ? Address::v6(*bytes) : Address();
+}
+
+const void* first_attribute(const nlmsghdr& header, size_t fixed_size) {
+  return mnl_nlmsg_get_payload_offset(&header, fixed_size);
+}
+
+bool parse_link(const nlmsghdr& header, Link* link) {
+  auto info = fixed_header<ifinfomsg>(header);
+  // A bridge speaks of its ports in the same group with AF_BRIDGE, and says RTM_DELLINK when a port
+  // merely leaves it (net/bridge/br_netlink.c).
+  if (!info || info->ifi_family != AF_UNSPEC || info->ifi_index <= 0) return false;
+  link->index = info->ifi_index;
+  link->up = (info->ifi_flags & IFF_UP) != 0;
+  link->carrier = (info->ifi_flags & IFF_LOWER_UP) != 0;
+  // Tunnels and loopback have addresses too, but no ARP over Ethernet.
+  const bool is_ethernet = info->ifi_type == ARPHRD_ETHER;
+  bool is_partial = false;
+  auto take = [&](const nlattr* attr) {
+    const uint16_t type = mnl_attr_get_type(attr);
+    if (type == IFLA_IFNAME) link->name = text_payload(attr);
+    if (type == IFLA_PROP_LIST) read_altnames(attr, link);
+    if (type == IFLA_ADDRESS && is_ethernet) link->mac = mac_payload(attr);
+    // A wireless driver's event: nothing of the link but name and flags (net/wireless/wext-core.c).
+    if (type == IFLA_WIRELESS) is_partial = true;
+  };
+  for_each_attribute(first_attribute(header, sizeof *info), mnl_nlmsg_get_payload_tail(&header),
+                     take);
+  return header.nlmsg_type == RTM_DELLINK || (!link->name.empty() && !is_partial);
+}
+
+struct AddressAttributes {
+  Address local;    // IFA_LOCAL: ours, where there is a peer
+  Address address;  // IFA_ADDRESS: the peer then, otherwise ours
+  uint32_t flags = 0;
+  std::optional<ifa_cacheinfo> lifetimes;
+  uint8_t proto = 0;
+};
+
+AddressAttributes read_address_attributes(const nlmsghdr& header, const ifaddrmsg& info) {
+  AddressAttributes result;
+  result.flags = info.ifa_flags;
+  auto take = [&](const nlattr* attr) {
+    const uint16_t type = mnl_attr_get_type(attr);
+    if (type == IFA_LOCAL) result.local = address_payload(attr, info.ifa_family);
+    if (type == IFA_ADDRESS) result.address = address_payload(attr, info.ifa_family);
+    // All 32 bits; the header has room for the lower eight only.
+    if (type == IFA_FLAGS) result.flags = fixed_payload<uint32_t>(attr).value_or(result.flags);
+    if (type == IFA_CACHEINFO) result.lifetimes = fixed_payload<ifa_cacheinfo>(attr);
+    if (type == IFA_PROTO) result.proto = fixed_payload<uint8_t>(attr).value_or(0);
+  };
+  for_each_attribute(first_attribute(header, sizeof info), mnl_nlmsg_get_payload_tail(&header),
+                     take);
+  return result;
+}
+
+bool parse_address(const nlmsghdr& header, uint32_t own_port, AddressInfo* address) {
+  auto info = fixed_header<ifaddrmsg>(header);
+  if (!info || (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)) return false;
+  const AddressAttributes attributes = read_address_attributes(header, *info);
+  address->address = attributes.local.size() != 0 ? attributes.local : attributes.address;
+  address->link_index = static_cast<int>(info->ifa_index);
+  address->prefix_length = info->ifa_prefixlen;
+  address->proto = attributes.proto;
+  address->permanent = (attributes.flags & IFA_F_PERMANENT) != 0;
+  // Somebody's deletion carries the port id of who asked; link-down carries 0 and the rest of the
+  // lifetime (notes on the kernel, measured).
+  address->expired = header.nlmsg_type == RTM_DELADDR && header.nlmsg_pid == 0 &&
+                     attributes.lifetimes && attributes.lifetimes->ifa_valid == 0;
+  address->own_change = header.nlmsg_pid != 0 && header.nlmsg_pid == own_port;
+  return address->address.size() != 0 && address->link_index > 0 &&
+         address->prefix_length <= 8 * address->address.size();
+}
+
+// NLMSG_ERROR and NLMSG_DONE begin with a negative errno or 0 (netlink(7)).
+int parse_error(const nlmsghdr& header, int when_unreadable) {
+  constexpr int kMaxErrno = 4095;
+  auto code = fixed_header<int>(header);
+  if (!code || *code > 0 || *code < -kMaxErrno) return when_unreadable;
+  return -*code;
+}
+
+}  // namespace
+
+RtnlMessage parse_message(const nlmsghdr& header, uint32_t own_port) {
+  using Kind = RtnlMessage::Kind;
+  RtnlMessage message;
+  message.seq = header.nlmsg_seq;
+  message.dump_interrupted = (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+  switch (header.nlmsg_type) {
+    case RTM_NEWLINK:
+      if (parse_link(header, &message.link)) message.kind = Kind::LinkChanged;
+      break;
+    case RTM_DELLINK:
+      if (parse_link(header, &message.link)) message.kind = Kind::LinkRemoved;
+      break;
+    case RTM_NEWADDR:
+      if (parse_address(header, own_port, &message.address)) message.kind = Kind::AddressAdded;
+      break;
+    case RTM_DELADDR:
+      if (parse_address(header, own_port, &message.address)) message.kind = Kind::AddressRemoved;
+      break;
+    case NLMSG_ERROR:
+      message.kind = Kind::Ack;
+      message.error = parse_error(header, EBADMSG);
+      break;
+    case NLMSG_DONE:
+      message.kind = Kind::DumpDone;
+      message.error = parse_error(header, 0);
+      break;
+    default:
+      break;
+  }
+  return message;
+}
+
+void for_each_message(const void* data, size_t size, uint32_t own_port,
+                      const std::function<void(const RtnlMessage&)>& take) {
+  auto* bytes = static_cast<const uint8_t*>(data);
+  while (size >= sizeof(nlmsghdr)) {
+    auto* header = reinterpret_cast<const nlmsghdr*>(bytes);
+    // Not mnl_nlmsg_ok(): it takes a length of 2^31 and above for a negative number.
+    if (header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > size) return;
+    take(parse_message(*header, own_port));
+    const size_t step = std::min<size_t>(size, NLMSG_ALIGN(header->nlmsg_len));
+    bytes += step;
+    size -= step;
+  }
+}
+
+}  // namespace vipd::net

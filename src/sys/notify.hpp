@@ -1,0 +1,31 @@
+// Tells a supervisor how far we are: systemd's datagrams (sd_notify(3)) and s6's descriptor. Never
+// waits; a supervisor that does not listen is none of our business.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sys/fd.hpp"
+
+namespace vipd::sys {
+
+class Notify {
+ public:
+  // Takes NOTIFY_SOCKET out of the environment: programs that we start must not speak for us.
+  static Notify from_environment();
+
+  // For --ready-fd: gets a newline and is closed at the first ready().
+  void set_ready_fd(int fd) { ready_fd_.reset(fd); }
+
+  void ready();      // also at the end of a reload
+  void reloading();  // with the time that systemd wants to see
+  void stopping();
+  void status(std::string_view one_line);  // `systemctl status` shows it
+
+ private:
+  void send(std::string_view text) const;
+  std::string socket_path_;  // empty: nobody asked
+  Fd ready_fd_;
+};
+
+}  // namespace vipd::sys

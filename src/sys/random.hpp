@@ -1,0 +1,11 @@
+// Random numbers from the kernel: for nonces and for spreading in time.
+#pragma once
+
+#include <cstdint>
+
+namespace vipd::sys {
+
+// Aborts when the kernel refuses: a nonce that is not random would not be safe (PROTOCOL.md).
+[[nodiscard]] uint64_t random_u64();
+
+}  // namespace vipd::sys
