@@ -1,0 +1,504 @@
+// links: src/core/core.cpp src/core/etcd_side.cpp src/core/election.cpp src/core/takeover.cpp
+// links: src/core/chain.cpp src/core/view.cpp src/core/types.cpp
+//
+// One core against a script: what it asks for, and what it never does.
+#include "vipd/core.hpp"
+
+#include <memory>
+
+#include "harness.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("10.0.0.9");
+const LeaseId kOwn = static_cast<LeaseId>(0x77);
+const LeaseId kOther = static_cast<LeaseId>(0x55);
+const Duration kTimeout = Duration::seconds(5);
+constexpr uint64_t kCluster = 42;
+
+std::unique_ptr<Core> core;
+Actions actions;  // of the last call of tell() or later()
+int64_t now_ms;
+Revision revision;
+Entry own_session;     // as the last link put it
+Revision own_created;  // of our candidate key
+
+MonoTime now() {
+  return MonoTime::from_ns(now_ms * 1'000'000);
+}
+
+void tell(const Event& event) {
+  static uint64_t random = 1;
+  actions.clear();
+  core->step({.now = now(), .random = random++}, event, &actions);
+}
+
+template <typename T>
+const T* wanted() {
+  for (const Action& action : actions) {
+    if (const T* found = std::get_if<T>(&action)) return found;
+  }
+  return nullptr;
+}
+
+// Index of the first action of a kind, or -1: for what must come before what.
+template <typename T>
+int place() {
+  for (size_t i = 0; i < actions.size(); i++) {
+    if (std::get_if<T>(&actions[i]) != nullptr) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void later(int64_t ms) {
+  now_ms += ms;
+  tell(event::Ticked{});
+}
+
+Change changed(KeyKind kind, LeaseId lease, Revision created) {
+  Change change;
+  change.entry.key = {kind, lease, kind == KeyKind::Candidate ? kVip : Address()};
+  change.entry.value.valid = true;
+  change.entry.value.node = lease == kOwn ? "me" : "other";
+  change.entry.value.timeout = kTimeout;
+  change.entry.value.nonce = 4711;
+  change.entry.created = created;
+  change.entry.modified = revision;
+  return change;
+}
+
+Change gone(KeyKind kind, LeaseId lease) {
+  Change change = changed(kind, lease, 0);
+  change.deleted = true;
+  return change;
+}
+
+void watch(std::vector<Change> changes) {
+  for (Change& change : changes) change.entry.modified = revision;
+  tell(event::WatchAdvanced{.header = {kCluster, revision}, .changes = std::move(changes)});
+}
+
+// Executes a link of ours as etcd would, answers it, and remembers what it put.
+void answer(const action::SendTxn& sent) {
+  const action::SendTxn link = sent;  // `actions` is about to be replaced
+  revision++;
+  for (const Op& op : link.txn.success) {
+    if (op.key.kind == KeyKind::Session) own_session.value = op.value;
+    if (op.key.kind == KeyKind::Candidate && op.kind == Op::Kind::Put) own_created = revision;
+  }
+  own_session.key = {KeyKind::Session, kOwn, {}};
+  own_session.modified = revision;
+  tell(event::TxnAnswered{link.request, {kCluster, revision}, true, {}});
+}
+
+Change own_echo() {
+  return Change{.deleted = false, .entry = own_session};
+}
+
+bool is_own_link(const action::SendTxn* sent) {
+  return sent != nullptr && sent->txn.success[0].key.lease == kOwn;
+}
+
+// Lets time pass while etcd answers and echoes every link of ours, until something of a kind is wanted.
+template <typename T>
+bool until(int64_t limit_ms) {
+  for (const int64_t end = now_ms + limit_ms; now_ms <= end;) {
+    if (wanted<T>() != nullptr) return true;
+    if (is_own_link(wanted<action::SendTxn>())) {
+      answer(*wanted<action::SendTxn>());
+      if (wanted<T>() != nullptr) return true;
+      watch({own_echo()});
+    } else {
+      later(10);
+    }
+  }
+  return false;
+}
+
+// Lets time pass until the next heartbeat is sent, unanswered.
+bool until_heartbeat() {
+  for (int i = 0; i < 1000 && !is_own_link(wanted<action::SendTxn>()); i++) later(1);
+  return wanted<action::SendTxn>() != nullptr;
+}
+
+// Connected at 1,000,000 ms, session open, our candidate key in the queue behind `ahead` (None: we
+// are the head).
+void open(LeaseId ahead = LeaseId::None) {
+  now_ms = 1'000'000;
+  revision = 100;
+  own_created = 0;
+  actions.clear();
+  Settings settings;
+  settings.node = "me";
+  settings.instance = "i";
+  settings.timeout = kTimeout;
+  settings.heartbeat = Duration::milliseconds(625);
+  settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 99}, &actions);
+  const RequestId read = wanted<action::ReadPrefix>()->request;
+  tell(event::LinkChanged{"eth0", true, true});
+  std::vector<Entry> entries;
+  if (ahead != LeaseId::None) {
+    entries = {changed(KeyKind::Session, ahead, 50).entry,
+               changed(KeyKind::Writes, ahead, 50).entry,
+               changed(KeyKind::Candidate, ahead, 50).entry};
+  }
+  tell(event::PrefixRead{read, {kCluster, revision}, entries});
+  const RequestId grant = wanted<action::GrantLease>()->request;
+  tell(event::LeaseGranted{grant, {kCluster, revision}, kOwn});
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo(), changed(KeyKind::Writes, kOwn, revision),
+         changed(KeyKind::Candidate, kOwn, own_created)});
+}
+
+// The kernel's answer, `took_ms` after the core asked.
+void added(int64_t took_ms = 0) {
+  const action::AddAddress add = *wanted<action::AddAddress>();
+  now_ms += took_ms;
+  tell(event::AddressAdded{add.address, add.lifetime_s, 0});
+}
+
+void own() {
+  open();
+  if (until<action::AddAddress>(7000)) added();
+}
+
+VipState state() {
+  return core->vips(now())[0].state;
+}
+
+}  // namespace
+
+static void a_head_waits_for_whoever_may_have_held_it_before_the_first_snapshot() {
+  open();
+  TEST_ASSERT_TRUE(state() == VipState::Waiting);
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  TEST_ASSERT_TRUE(now_ms >= 1'000'000 + 5005 && now_ms <= 1'000'000 + 5020);
+  TEST_ASSERT_TRUE(wanted<action::AddAddress>()->lifetime_s <= 3);
+}
+
+static void an_address_is_owned_and_announced_when_the_kernel_says_so() {
+  open();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  TEST_ASSERT_TRUE(state() == VipState::Waiting);
+  TEST_ASSERT_NULL(wanted<action::SendAnnouncement>());
+  added();
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+}
+
+static void an_acknowledgement_that_comes_too_late_takes_the_address_down_unannounced() {
+  open();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  added(2000);
+  TEST_ASSERT_EQUAL_INT(-1, place<action::SendAnnouncement>());
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_FALSE(state() == VipState::Owner);
+}
+
+static void a_renewal_that_was_held_up_takes_the_address_down() {
+  own();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(2000));
+  added(4000);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+}
+
+static void each_echo_renews_the_lifetime_and_an_answer_alone_does_not() {
+  own();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  answer(*wanted<action::SendTxn>());
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+  watch({own_echo()});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+}
+
+static void past_the_deadline_the_address_goes_before_the_event_is_looked_at() {
+  own();
+  now_ms += 6000;
+  tell(event::PauseAsked{});
+  TEST_ASSERT_EQUAL_INT(0, place<action::RemoveAddress>());
+}
+
+static void without_echoes_the_address_goes_at_the_deadline() {
+  own();
+  const MonoTime deadline = core->fencing_deadline();
+  while (wanted<action::RemoveAddress>() == nullptr && now() < deadline) later(1);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_TRUE(now() < deadline);
+}
+
+static void a_deleted_session_key_takes_everything_down_and_starts_over() {
+  own();
+  revision++;
+  watch({gone(KeyKind::Session, kOwn)});
+  TEST_ASSERT_EQUAL_INT(place<action::Report>() + 1, place<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::RevokeLease>());
+  TEST_ASSERT_TRUE(core->session() == LeaseId::None);
+}
+
+static void somebody_elses_hand_in_the_session_key_fences_but_revokes_nothing() {
+  own();
+  revision++;
+  watch({changed(KeyKind::Session, kOwn, 1)});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::RevokeLease>());
+}
+
+static void a_lost_candidate_key_costs_the_address_at_once() {
+  own();
+  revision++;
+  watch({gone(KeyKind::Candidate, kOwn)});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::SendTxn>());  // nothing is said before the kernel has confirmed
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+}
+
+static void a_release_is_said_only_when_the_kernel_has_confirmed_it() {
+  own();
+  tell(event::ResignAsked{{kVip}});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::SendTxn>());
+  tell(event::AddressRemoved{kVip, EIO});
+  TEST_ASSERT_NULL(wanted<action::SendTxn>());
+  later(200);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  const action::SendTxn* release = wanted<action::SendTxn>();
+  TEST_ASSERT_NOT_NULL(release);
+  TEST_ASSERT_TRUE(release->txn.success[0].value.released);
+}
+
+// Its answer may come long before our watch has caught up.
+static void a_released_key_is_never_installed_again_whatever_the_watch_shows() {
+  own();
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  answer(*wanted<action::SendTxn>());
+  for (int i = 0; i < 20; i++) {
+    TEST_ASSERT_NULL(wanted<action::AddAddress>());
+    TEST_ASSERT_FALSE(state() == VipState::Owner);
+    later(100);
+  }
+}
+
+static void a_release_that_was_certainly_refused_is_taken_back() {
+  own();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  const action::SendTxn heartbeat = *wanted<action::SendTxn>();
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+  answer(heartbeat);  // it won; the release must be made again at the new end
+  const action::SendTxn* again = wanted<action::SendTxn>();
+  TEST_ASSERT_NOT_NULL(again);
+  TEST_ASSERT_TRUE(again->txn.success[0].value.released);
+  TEST_ASSERT_EQUAL_INT(revision, again->txn.compares[0].revision);
+}
+
+static void a_silent_head_is_taken_over_by_comparison_and_then_revoked() {
+  open(kOther);
+  const action::SendTxn* takeover = nullptr;
+  while (takeover == nullptr && now_ms < 1'010'000) {
+    later(10);
+    const action::SendTxn* sent = wanted<action::SendTxn>();
+    if (is_own_link(sent)) {
+      answer(*sent);
+      watch({own_echo()});
+    } else {
+      takeover = sent;
+    }
+  }
+  TEST_ASSERT_NOT_NULL(takeover);
+  TEST_ASSERT_TRUE(now_ms >= 1'005'005 && now_ms <= 1'005'030);
+  TEST_ASSERT_TRUE(takeover->txn.compares[0].kind == Compare::Kind::ModifiedIs);
+  TEST_ASSERT_TRUE(takeover->txn.compares[1].kind == Compare::Kind::Exists);
+  TEST_ASSERT_TRUE(takeover->txn.compares[1].key.kind == KeyKind::Writes);
+  revision++;
+  tell(event::TxnAnswered{takeover->request, {kCluster, revision}, true, {}});
+  TEST_ASSERT_TRUE(wanted<action::RevokeLease>()->lease == kOther);
+  TEST_ASSERT_NULL(
+      wanted<action::AddAddress>());  // not before the watch shows that the key is gone
+  watch({gone(KeyKind::Session, kOther)});
+  revision++;
+  watch({gone(KeyKind::Writes, kOther), gone(KeyKind::Candidate, kOther)});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+}
+
+static void a_head_whose_heartbeats_are_reads_is_never_taken_for_dead() {
+  open(kOther);
+  revision++;
+  watch({gone(KeyKind::Writes, kOther)});
+  for (int i = 0; i < 300; i++) {
+    later(100);
+    const action::SendTxn* sent = wanted<action::SendTxn>();
+    if (sent == nullptr) continue;
+    TEST_ASSERT_TRUE(is_own_link(sent));
+    answer(*sent);
+    watch({own_echo()});
+  }
+}
+
+static void a_head_that_beats_is_left_alone() {
+  open(kOther);
+  for (int i = 0; i < 300; i++) {
+    later(100);
+    const action::SendTxn* sent = wanted<action::SendTxn>();
+    if (sent != nullptr) {
+      TEST_ASSERT_TRUE(is_own_link(sent));
+      answer(*sent);
+      watch({own_echo()});
+    }
+    if (i % 10 != 0) continue;
+    revision++;
+    watch({changed(KeyKind::Session, kOther, 50)});
+  }
+}
+
+static void a_revision_that_goes_back_voids_everything() {
+  own();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, 7}, true, {}});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
+  TEST_ASSERT_TRUE(core->session() == LeaseId::None);
+}
+
+static void another_cluster_voids_everything() {
+  own();
+  tell(event::WatchAdvanced{.header = {kCluster + 1, revision + 1}, .changes = {}});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
+}
+
+static void after_a_compaction_an_owner_keeps_what_is_still_its_own() {
+  own();
+  tell(event::WatchEnded{.compacted = true, .reason = "compacted"});
+  const RequestId read = wanted<action::ReadPrefix>()->request;
+  Entry candidate = changed(KeyKind::Candidate, kOwn, own_created).entry;
+  tell(event::PrefixRead{read, {kCluster, revision}, {own_session, candidate}});
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::OpenWatch>());
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void a_heartbeat_without_an_answer_is_sent_again_before_the_lifetime_ends() {
+  own();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  const action::SendTxn first = *wanted<action::SendTxn>();
+  const int64_t sent = now_ms;
+  later(1);
+  while (wanted<action::SendTxn>() == nullptr) later(1);
+  TEST_ASSERT_TRUE(now_ms - sent <= 400);
+  const action::SendTxn* second = wanted<action::SendTxn>();
+  TEST_ASSERT_EQUAL_UINT64(first.group, second->group);
+  TEST_ASSERT_EQUAL_INT(first.txn.compares[0].revision, second->txn.compares[0].revision);
+  TEST_ASSERT_FALSE(first.txn.success[0].value.nonce == second->txn.success[0].value.nonce);
+}
+
+static void a_missing_echo_replaces_the_watch() {
+  own();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  answer(*wanted<action::SendTxn>());
+  const int64_t answered = now_ms;
+  while (wanted<action::OpenWatch>() == nullptr) later(1);
+  TEST_ASSERT_TRUE(now_ms - answered <= 1000);
+  TEST_ASSERT_TRUE(wanted<action::OpenWatch>()->avoid_current);
+  TEST_ASSERT_EQUAL_INT(revision, wanted<action::OpenWatch>()->from);
+}
+
+static void an_address_that_somebody_removes_comes_back_with_announcements() {
+  own();
+  tell(event::AddressLost{kVip, false});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());  // a renewal may have crossed it
+  tell(event::AddressRemoved{kVip, 0});
+  const int64_t lost = now_ms;
+  while (wanted<action::AddAddress>() == nullptr) later(1);
+  TEST_ASSERT_TRUE(now_ms - lost >= 100 && now_ms - lost <= 150);
+  added();
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+}
+
+static void a_short_flap_of_the_link_changes_nothing_and_announces_again() {
+  own();
+  tell(event::LinkChanged{"eth0", true, false});
+  later(300);
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  tell(event::LinkChanged{"eth0", true, true});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+}
+
+static void a_link_that_stays_down_is_a_clean_release() {
+  own();
+  tell(event::LinkChanged{"eth0", true, false});
+  later(1100);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+}
+
+static void a_kernel_that_refuses_the_address_costs_the_place_in_the_queue() {
+  open();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  tell(event::AddressAdded{kVip, 3, EPERM});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+}
+
+static void stopping_releases_revokes_and_finishes() {
+  own();
+  tell(event::StopAsked{});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  answer(*wanted<action::SendTxn>());
+  const action::RevokeLease* revoke = wanted<action::RevokeLease>();
+  TEST_ASSERT_TRUE(revoke->lease == kOwn);
+  tell(event::LeaseRevoked{revoke->request});
+  TEST_ASSERT_NOT_NULL(wanted<action::Finish>());
+}
+
+static void stopping_without_etcd_ends_all_the_same() {
+  own();
+  tell(event::StopAsked{});
+  tell(event::AddressRemoved{kVip, 0});
+  const int64_t asked = now_ms;
+  while (wanted<action::Finish>() == nullptr) later(10);
+  TEST_ASSERT_TRUE(now_ms - asked <= 2010);
+}
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(a_head_waits_for_whoever_may_have_held_it_before_the_first_snapshot);
+  RUN_TEST(an_address_is_owned_and_announced_when_the_kernel_says_so);
+  RUN_TEST(an_acknowledgement_that_comes_too_late_takes_the_address_down_unannounced);
+  RUN_TEST(a_renewal_that_was_held_up_takes_the_address_down);
+  RUN_TEST(each_echo_renews_the_lifetime_and_an_answer_alone_does_not);
+  RUN_TEST(past_the_deadline_the_address_goes_before_the_event_is_looked_at);
+  RUN_TEST(without_echoes_the_address_goes_at_the_deadline);
+  RUN_TEST(a_deleted_session_key_takes_everything_down_and_starts_over);
+  RUN_TEST(somebody_elses_hand_in_the_session_key_fences_but_revokes_nothing);
+  RUN_TEST(a_lost_candidate_key_costs_the_address_at_once);
+  RUN_TEST(a_release_is_said_only_when_the_kernel_has_confirmed_it);
+  RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
+  RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
+  RUN_TEST(a_silent_head_is_taken_over_by_comparison_and_then_revoked);
+  RUN_TEST(a_head_whose_heartbeats_are_reads_is_never_taken_for_dead);
+  RUN_TEST(a_head_that_beats_is_left_alone);
+  RUN_TEST(a_revision_that_goes_back_voids_everything);
+  RUN_TEST(another_cluster_voids_everything);
+  RUN_TEST(after_a_compaction_an_owner_keeps_what_is_still_its_own);
+  RUN_TEST(a_heartbeat_without_an_answer_is_sent_again_before_the_lifetime_ends);
+  RUN_TEST(a_missing_echo_replaces_the_watch);
+  RUN_TEST(an_address_that_somebody_removes_comes_back_with_announcements);
+  RUN_TEST(a_short_flap_of_the_link_changes_nothing_and_announces_again);
+  RUN_TEST(a_link_that_stays_down_is_a_clean_release);
+  RUN_TEST(a_kernel_that_refuses_the_address_costs_the_place_in_the_queue);
+  RUN_TEST(stopping_releases_revokes_and_finishes);
+  RUN_TEST(stopping_without_etcd_ends_all_the_same);
+  return UNITY_END();
+}

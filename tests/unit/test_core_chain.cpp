@@ -1,0 +1,215 @@
+// links: src/core/chain.cpp src/core/types.cpp
+#include "core/chain.hpp"
+
+#include "harness.hpp"
+
+using namespace vipd;
+using Kind = Chain::Outcome::Kind;
+
+namespace {
+
+const LeaseId kLease = static_cast<LeaseId>(0x1234);
+const Address kVip = *Address::parse("10.0.0.9");
+const Duration kTimeout = Duration::seconds(5);
+
+Chain chain;
+RequestId last_request;
+
+MonoTime at_ms(int64_t n) {
+  return MonoTime::from_ns(0) + Duration::milliseconds(n);
+}
+
+// An attempt whose nonce is its request's number; returns that number.
+RequestId attempt(int64_t ms, Link link = {}) {
+  last_request++;
+  (void)chain.attempt(at_ms(ms), last_request, last_request, std::move(link));
+  return last_request;
+}
+
+Entry session(uint64_t nonce, Revision modified) {
+  Entry entry;
+  entry.key = {KeyKind::Session, kLease, {}};
+  entry.value.valid = true;
+  entry.value.nonce = nonce;
+  entry.modified = modified;
+  return entry;
+}
+
+Chain::Outcome succeed(RequestId request, Revision revision, int64_t ms) {
+  return chain.answered(at_ms(ms), {request, {1, revision}, true, {}});
+}
+
+Chain::Outcome refuse(RequestId request, std::vector<Entry> there) {
+  return chain.answered(at_ms(0), {request, {1, 1000}, false, std::move(there)});
+}
+
+Chain::Outcome watch(uint64_t nonce, Revision modified, bool* echoed) {
+  return chain.seen(at_ms(0), Change{.deleted = false, .entry = session(nonce, modified)}, echoed);
+}
+
+}  // namespace
+
+// The session is open: its end is revision 10, not echoed yet.
+void setUp() {
+  last_request = 0;
+  chain.open(kLease, {.node = "n1", .instance = "i", .timeout = kTimeout});
+  (void)succeed(attempt(1000), 10, 1005);
+}
+
+static void the_first_link_demands_that_no_session_key_is_there() {
+  chain.open(kLease, {.node = "n1", .instance = "i", .timeout = kTimeout});
+  const Txn txn = chain.attempt(at_ms(0), 1, 1, {.put_writes = true, .join = {kVip}, .leave = {}});
+  TEST_ASSERT_TRUE(txn.compares[0].kind == Compare::Kind::Absent);
+  TEST_ASSERT_EQUAL_INT(3, txn.success.size());
+  TEST_ASSERT_TRUE(txn.failure[0].kind ==
+                   Op::Kind::Range);  // else it would be answered from stale state
+}
+
+static void each_link_compares_with_the_end_of_the_chain() {
+  const Txn txn = chain.attempt(at_ms(0), 7, 7, {});
+  TEST_ASSERT_TRUE(txn.compares[0].kind == Compare::Kind::ModifiedIs);
+  TEST_ASSERT_EQUAL_INT(10, txn.compares[0].revision);
+}
+
+static void a_release_says_so_in_the_same_txn() {
+  const Txn txn = chain.attempt(at_ms(0), 7, 7, {.put_writes = false, .join = {}, .leave = {kVip}});
+  TEST_ASSERT_TRUE(txn.success[0].value.released);
+  TEST_ASSERT_TRUE(txn.success[1].kind == Op::Kind::Delete);
+}
+
+static void an_answer_gives_no_authority() {
+  TEST_ASSERT_TRUE(chain.live());
+  TEST_ASSERT_TRUE(chain.deadline() == MonoTime::long_ago());
+}
+
+static void an_echo_counts_from_before_the_send() {
+  bool echoed = false;
+  (void)watch(1, 10, &echoed);
+  TEST_ASSERT_TRUE(echoed);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(1000) + kTimeout);
+  TEST_ASSERT_TRUE(chain.echo_missing_since().is_never());
+}
+
+static void an_echo_may_overtake_the_answer() {
+  bool echoed = false;
+  const RequestId beat = attempt(2000);
+  const Chain::Outcome outcome = watch(beat, 11, &echoed);
+  TEST_ASSERT_TRUE(outcome.kind == Kind::Committed && echoed);
+  TEST_ASSERT_EQUAL_INT(11, chain.end());
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(2000) + kTimeout);
+  TEST_ASSERT_TRUE(succeed(beat, 11, 2300).kind == Kind::Nothing);
+}
+
+static void a_late_twin_that_won_counts_from_its_own_send() {
+  const RequestId first = attempt(2000);
+  const RequestId second = attempt(2300);
+  const Chain::Outcome outcome = refuse(second, {session(first, 11)});
+  TEST_ASSERT_TRUE(outcome.kind == Kind::Committed);
+  TEST_ASSERT_EQUAL_INT(11, chain.end());
+  bool echoed = false;
+  (void)watch(first, 11, &echoed);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(2000) + kTimeout);
+}
+
+static void a_strangers_nonce_fences() {
+  const Chain::Outcome outcome = refuse(attempt(2000), {session(99, 11)});
+  TEST_ASSERT_TRUE(outcome.kind == Kind::Fenced);
+  TEST_ASSERT_FALSE(outcome.key_gone);
+}
+
+static void a_missing_key_fences() {
+  const Chain::Outcome outcome = refuse(attempt(2000), {});
+  TEST_ASSERT_TRUE(outcome.kind == Kind::Fenced && outcome.key_gone);
+}
+
+// A snapshot that was put back shows an older nonce of our own: that is no twin.
+static void an_older_nonce_of_ours_fences_too() {
+  (void)succeed(attempt(2000), 20, 2005);
+  TEST_ASSERT_TRUE(refuse(attempt(3000), {session(1, 10)}).kind == Kind::Fenced);
+}
+
+static void the_watch_fences_on_a_deletion_and_on_a_stranger() {
+  bool echoed = false;
+  TEST_ASSERT_TRUE(watch(99, 12, &echoed).kind == Kind::Fenced);
+  setUp();
+  const Change gone{.deleted = true, .entry = session(0, 12)};
+  TEST_ASSERT_TRUE(chain.seen(at_ms(0), gone, &echoed).key_gone);
+  TEST_ASSERT_FALSE(echoed);
+}
+
+static void a_release_that_lost_to_a_heartbeat_is_certainly_refused() {
+  const RequestId beat = attempt(2000);
+  const RequestId release = attempt(2010, {.put_writes = false, .join = {}, .leave = {kVip}});
+  const Chain::Outcome outcome = refuse(release, {session(beat, 11)});
+  TEST_ASSERT_TRUE(outcome.kind == Kind::Committed && outcome.link.leave.empty());
+  TEST_ASSERT_EQUAL_INT(1, outcome.refused.size());
+}
+
+static void a_release_that_won_is_not_refused_by_the_heartbeat_it_beat() {
+  attempt(2000, {.put_writes = false, .join = {}, .leave = {kVip}});
+  const RequestId again = attempt(2300, {.put_writes = false, .join = {}, .leave = {kVip}});
+  const Chain::Outcome outcome = succeed(again, 11, 2305);
+  TEST_ASSERT_EQUAL_INT(1, outcome.link.leave.size());
+  TEST_ASSERT_TRUE(outcome.refused.empty());
+}
+
+static void a_failed_attempt_may_still_commit() {
+  const RequestId beat = attempt(2000);
+  chain.failed(at_ms(2800), beat);
+  TEST_ASSERT_TRUE(chain.newest_failed());
+  bool echoed = false;
+  TEST_ASSERT_TRUE(watch(beat, 11, &echoed).kind == Kind::Committed);
+}
+
+static void an_answer_at_an_older_end_is_ignored() {
+  const RequestId first = attempt(2000);
+  (void)succeed(attempt(2300), 11, 2305);
+  TEST_ASSERT_TRUE(refuse(first, {session(99, 11)}).kind == Kind::Nothing);
+}
+
+static void a_snapshot_is_no_echo() {
+  const Entry same = session(1, 10);
+  TEST_ASSERT_TRUE(chain.found(at_ms(0), &same, 50).kind == Kind::Nothing);
+  TEST_ASSERT_TRUE(chain.deadline() == MonoTime::long_ago());
+  TEST_ASSERT_TRUE(chain.echo_missing_since().is_never());  // it will never come
+}
+
+static void a_snapshot_from_before_our_last_link_says_nothing() {
+  (void)succeed(attempt(2000), 20, 2005);
+  const Entry older = session(1, 10);
+  TEST_ASSERT_TRUE(chain.found(at_ms(0), &older, 15).kind == Kind::Nothing);
+  TEST_ASSERT_FALSE(chain.echo_missing_since().is_never());
+  TEST_ASSERT_TRUE(chain.found(at_ms(0), nullptr, 25).kind == Kind::Fenced);
+}
+
+static void attempts_without_answers_are_bounded() {
+  for (int i = 0; i < 1000; i++) attempt(2000 + i);
+  bool echoed = false;
+  TEST_ASSERT_TRUE(watch(last_request - 63, 11, &echoed).kind == Kind::Committed);
+  setUp();
+  for (int i = 0; i < 1000; i++) attempt(2000 + i);
+  TEST_ASSERT_TRUE(watch(last_request - 64, 11, &echoed).kind == Kind::Fenced);
+}
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(the_first_link_demands_that_no_session_key_is_there);
+  RUN_TEST(each_link_compares_with_the_end_of_the_chain);
+  RUN_TEST(a_release_says_so_in_the_same_txn);
+  RUN_TEST(an_answer_gives_no_authority);
+  RUN_TEST(an_echo_counts_from_before_the_send);
+  RUN_TEST(an_echo_may_overtake_the_answer);
+  RUN_TEST(a_late_twin_that_won_counts_from_its_own_send);
+  RUN_TEST(a_strangers_nonce_fences);
+  RUN_TEST(a_missing_key_fences);
+  RUN_TEST(an_older_nonce_of_ours_fences_too);
+  RUN_TEST(the_watch_fences_on_a_deletion_and_on_a_stranger);
+  RUN_TEST(a_release_that_lost_to_a_heartbeat_is_certainly_refused);
+  RUN_TEST(a_release_that_won_is_not_refused_by_the_heartbeat_it_beat);
+  RUN_TEST(a_failed_attempt_may_still_commit);
+  RUN_TEST(an_answer_at_an_older_end_is_ignored);
+  RUN_TEST(a_snapshot_is_no_echo);
+  RUN_TEST(a_snapshot_from_before_our_last_link_says_nothing);
+  RUN_TEST(attempts_without_answers_are_bounded);
+  return UNITY_END();
+}

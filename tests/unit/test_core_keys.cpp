@@ -1,0 +1,108 @@
+// links: src/core/keys.cpp src/core/types.cpp
+#include "core/keys.hpp"
+
+#include "harness.hpp"
+
+using namespace vipd;
+
+static const Address kVip = *Address::parse("192.168.0.15");
+
+static void keys_are_what_the_protocol_says() {
+  const LeaseId lease = static_cast<LeaseId>(0x694d8f3a1c2b4e01);
+  const auto text = [&](KeyKind kind) { return encode_key("/vipd", {kind, lease, kVip}); };
+  TEST_ASSERT_EQUAL_STRING("/vipd/session/694d8f3a1c2b4e01", text(KeyKind::Session));
+  TEST_ASSERT_EQUAL_STRING("/vipd/writes/694d8f3a1c2b4e01", text(KeyKind::Writes));
+  TEST_ASSERT_EQUAL_STRING("/vipd/vip/192.168.0.15/694d8f3a1c2b4e01", text(KeyKind::Candidate));
+}
+
+static void keys_read_back() {
+  for (const KeyKind kind : {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate}) {
+    Key key{kind, static_cast<LeaseId>(0x7fffffffffffffff), {}};
+    if (kind == KeyKind::Candidate) key.vip = kVip;
+    const std::optional<Key> back = decode_key("/a/b", encode_key("/a/b", key));
+    TEST_ASSERT_TRUE(back.has_value());
+    TEST_ASSERT_TRUE(*back == key);
+  }
+}
+
+static void other_keys_have_no_part() {
+  for (const char* text :
+       {"", "/vipd", "/vipd/", "/vipd/session/", "/vipd/session/xyz", "/vipd/session/0",
+        "/vipd/session/01", "/vipd/session/ABC", "/vipd/session/ffffffffffffffff",
+        "/vipd/session/12345678901234567", "/vipd/vip/", "/vipd/vip/1.2.3.4",
+        "/vipd/vip/nonsense/1", "/vipd/vip/fe80:0::1/1", "/other/session/1", "/vipd/writes/-1"}) {
+    TEST_ASSERT_MESSAGE(!decode_key("/vipd", text).has_value(), text);
+  }
+}
+
+// Any key in the range takes a place in etcd's queue, so it takes one in ours.
+static void a_candidate_that_is_no_lease_is_foreign_and_keeps_its_identity() {
+  const auto one = decode_key("/vipd", "/vipd/vip/1.2.3.4/by-hand");
+  const auto same = decode_key("/vipd", "/vipd/vip/1.2.3.4/by-hand");
+  const auto other = decode_key("/vipd", "/vipd/vip/1.2.3.4/by-hand/2");
+  TEST_ASSERT_TRUE(one.has_value() && other.has_value());
+  TEST_ASSERT_TRUE(static_cast<int64_t>(one->lease) < 0);
+  TEST_ASSERT_TRUE(*one == *same);
+  TEST_ASSERT_FALSE(one->lease == other->lease);
+}
+
+static void session_values_read_back() {
+  Value value;
+  value.node = "n\"1\n";
+  value.instance = "abc";
+  value.timeout = Duration::milliseconds(5000);
+  value.nonce = 0xfedcba9876543210;
+  for (const bool released : {false, true}) {
+    value.released = released;
+    const std::string text = encode_value(KeyKind::Session, value);
+    TEST_ASSERT_TRUE(text.find('\n') == std::string::npos);
+    const Value back = decode_value(KeyKind::Session, text);
+    TEST_ASSERT_TRUE(back.valid);
+    TEST_ASSERT_EQUAL_STRING(value.node, back.node);
+    TEST_ASSERT_EQUAL_STRING(value.instance, back.instance);
+    TEST_ASSERT_EQUAL_INT(5000, back.timeout.ms());
+    TEST_ASSERT_EQUAL_UINT64(value.nonce, back.nonce);
+    TEST_ASSERT_TRUE(back.released == released);
+  }
+}
+
+static void values_that_are_not_ours_say_so() {
+  const std::string deep(100'000, '[');
+  const std::string good = encode_value(KeyKind::Session, [] {
+    Value value;
+    value.timeout = Duration::seconds(5);
+    return value;
+  }());
+  for (size_t cut = 0; cut < good.size(); cut++) {
+    TEST_ASSERT_FALSE(decode_value(KeyKind::Session, good.substr(0, cut)).valid);
+  }
+  for (const std::string& text :
+       {std::string("n1"), std::string("{}"), std::string("[]"), deep,
+        std::string(R"({"node":1,"instance":"","timeout_ms":1,"nonce":"1","state":"live"})"),
+        std::string(R"({"node":"","instance":"","timeout_ms":0,"nonce":"1","state":"live"})"),
+        std::string(R"({"node":"","instance":"","timeout_ms":1e99,"nonce":"1","state":"live"})"),
+        std::string(R"({"node":"","instance":"","timeout_ms":1,"nonce":"z","state":"live"})"),
+        std::string(R"({"node":"","instance":"","timeout_ms":1,"nonce":"1","state":"dead"})")}) {
+    const Value value = decode_value(KeyKind::Session, text);
+    TEST_ASSERT_FALSE(value.valid);
+    TEST_ASSERT_EQUAL_UINT64(0, value.nonce);
+  }
+}
+
+static void a_foreign_candidate_is_shown_by_its_text() {
+  const Value value = decode_value(KeyKind::Candidate, "db-7\x01");
+  TEST_ASSERT_FALSE(value.valid);
+  TEST_ASSERT_EQUAL_STRING("db-7?", value.node);
+}
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(keys_are_what_the_protocol_says);
+  RUN_TEST(keys_read_back);
+  RUN_TEST(other_keys_have_no_part);
+  RUN_TEST(a_candidate_that_is_no_lease_is_foreign_and_keeps_its_identity);
+  RUN_TEST(session_values_read_back);
+  RUN_TEST(values_that_are_not_ours_say_so);
+  RUN_TEST(a_foreign_candidate_is_shown_by_its_text);
+  return UNITY_END();
+}

@@ -1,0 +1,196 @@
+// links: src/core/view.cpp src/core/types.cpp
+#include "core/view.hpp"
+
+#include "core/timing.hpp"
+#include "harness.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("10.0.0.9");
+const Duration kTimeout = Duration::seconds(5);
+const MonoTime kStart = MonoTime::from_ns(1'000'000'000'000);
+
+View view;
+Revision revision;
+
+LeaseId lease(int n) {
+  return static_cast<LeaseId>(n);
+}
+MonoTime at_ms(int64_t n) {
+  return kStart + Duration::milliseconds(n);
+}
+
+Change session(int n, bool released = false, Duration timeout = kTimeout) {
+  Change change;
+  change.entry.key = {KeyKind::Session, lease(n), {}};
+  change.entry.value.valid = true;
+  change.entry.value.node = "n" + std::to_string(n);
+  change.entry.value.timeout = timeout;
+  change.entry.value.released = released;
+  return change;
+}
+
+Change writes(int n) {
+  Change change;
+  change.entry.key = {KeyKind::Writes, lease(n), {}};
+  return change;
+}
+
+Change candidate(int n, bool ours = true) {
+  Change change;
+  change.entry.key = {KeyKind::Candidate, lease(n), kVip};
+  change.entry.value.valid = ours;
+  return change;
+}
+
+Change gone(Change change) {
+  change.deleted = true;
+  change.entry.value = {};
+  return change;
+}
+
+// All of it at one revision.
+void apply(MonoTime now, std::vector<Change> changes) {
+  revision++;
+  for (Change& change : changes) {
+    change.entry.modified = revision;
+    if (!change.deleted) change.entry.created = revision;
+  }
+  view.apply(now, changes, kTimeout);
+}
+
+MonoTime not_before() {
+  return view.queue(kVip).not_before;
+}
+
+}  // namespace
+
+// Two in the queue, session 1 at its head, last seen at `kStart`; the first snapshot is waited out.
+void setUp() {
+  view = View();
+  revision = 100;
+  view.load(kStart - Duration::seconds(3600), revision, {}, kTimeout);
+  apply(kStart, {session(1), writes(1), candidate(1)});
+  apply(kStart, {session(2), writes(2), candidate(2)});
+}
+
+static void the_lowest_create_revision_is_the_head() {
+  TEST_ASSERT_TRUE(view.queue(kVip).head()->lease == lease(1));
+  TEST_ASSERT_EQUAL_INT(1, view.queue(kVip).position(lease(2)));
+  TEST_ASSERT_EQUAL_INT(-1, view.queue(kVip).position(lease(3)));
+}
+
+static void after_a_snapshot_every_vip_waits_for_the_longest_timeout_in_sight() {
+  Entry other = session(7, false, Duration::seconds(9)).entry;
+  view.load(kStart, 200, {other}, kTimeout);
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(Duration::seconds(9)));
+  TEST_ASSERT_TRUE(view.queue(*Address::parse("10.0.0.1")).not_before == not_before());
+}
+
+static void a_clean_release_is_not_waited_for() {
+  apply(at_ms(100), {session(1, true), gone(candidate(1))});
+  TEST_ASSERT_TRUE(view.queue(kVip).head()->lease == lease(2));
+  TEST_ASSERT_TRUE(not_before() <= at_ms(100));
+}
+
+static void a_release_said_at_another_revision_counts_for_nothing() {
+  apply(at_ms(100), {session(1, true)});
+  apply(at_ms(200), {gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(100) + timing::with_drift(kTimeout));
+}
+
+static void a_release_of_another_session_counts_for_nothing() {
+  apply(at_ms(100), {session(2, true), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(kTimeout));
+}
+
+static void however_the_head_vanishes_its_last_heartbeat_is_waited_out() {
+  apply(at_ms(300), {session(1)});
+  apply(at_ms(900), {gone(session(1)), gone(writes(1)), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(300) + timing::with_drift(kTimeout));
+}
+
+static void it_is_remembered_until_the_key_is_gone_too() {
+  apply(at_ms(300), {gone(session(1))});
+  apply(at_ms(4000), {gone(writes(1)), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(kTimeout));
+  TEST_ASSERT_NULL(view.session(lease(1)));
+}
+
+static void a_session_without_its_writes_key_is_waited_for_from_its_end() {
+  apply(at_ms(300), {gone(writes(1))});
+  apply(at_ms(4000), {gone(session(1)), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(4000) + timing::with_drift(kTimeout));
+}
+
+static void a_foreign_head_is_waited_for_from_its_end() {
+  setUp();
+  apply(at_ms(10), {gone(session(1)), gone(writes(1)), gone(candidate(1))});
+  apply(at_ms(20), {gone(session(2)), gone(writes(2)), gone(candidate(2))});
+  apply(at_ms(30), {candidate(3, false)});
+  apply(at_ms(9000), {gone(candidate(3))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(9000) + timing::with_drift(kTimeout));
+}
+
+static void somebody_behind_the_head_may_go_unnoticed() {
+  apply(at_ms(300), {gone(session(2)), gone(writes(2)), gone(candidate(2))});
+  TEST_ASSERT_TRUE(not_before() <= kStart);
+}
+
+static void a_longer_wait_is_never_shortened() {
+  apply(at_ms(0), {session(1, false, Duration::seconds(30))});
+  apply(at_ms(10), {gone(candidate(1))});
+  const MonoTime first = not_before();
+  apply(at_ms(20), {gone(candidate(2))});
+  TEST_ASSERT_TRUE(first == kStart + timing::with_drift(Duration::seconds(30)));
+  TEST_ASSERT_TRUE(not_before() == first);
+}
+
+static void revisions_that_come_again_change_nothing() {
+  const Change again = [] {
+    Change change = gone(candidate(1));
+    change.entry.modified = 101;
+    return change;
+  }();
+  view.apply(at_ms(5), {again}, kTimeout);
+  TEST_ASSERT_TRUE(view.queue(kVip).head()->lease == lease(1));
+  TEST_ASSERT_EQUAL_INT(102, view.applied());
+}
+
+static void a_value_that_somebody_wrote_over_keeps_the_timeout() {
+  apply(at_ms(0), {session(1, false, Duration::seconds(30))});
+  Change scribbled = session(1);
+  scribbled.entry.value = {};
+  apply(at_ms(100), {scribbled});
+  apply(at_ms(200), {gone(session(1)), gone(writes(1)), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(100) + timing::with_drift(Duration::seconds(30)));
+}
+
+static void the_first_two_are_timed_from_when_they_got_their_places() {
+  apply(at_ms(50), {session(3), writes(3), candidate(3)});
+  TEST_ASSERT_TRUE(view.queue(kVip).since[0] == kStart && view.queue(kVip).since[1] == kStart);
+  apply(at_ms(70), {session(1, true), gone(candidate(1))});
+  TEST_ASSERT_TRUE(view.queue(kVip).since[0] == at_ms(70));
+  TEST_ASSERT_TRUE(view.queue(kVip).since[1] == at_ms(70));
+}
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(the_lowest_create_revision_is_the_head);
+  RUN_TEST(after_a_snapshot_every_vip_waits_for_the_longest_timeout_in_sight);
+  RUN_TEST(a_clean_release_is_not_waited_for);
+  RUN_TEST(a_release_said_at_another_revision_counts_for_nothing);
+  RUN_TEST(a_release_of_another_session_counts_for_nothing);
+  RUN_TEST(however_the_head_vanishes_its_last_heartbeat_is_waited_out);
+  RUN_TEST(it_is_remembered_until_the_key_is_gone_too);
+  RUN_TEST(a_session_without_its_writes_key_is_waited_for_from_its_end);
+  RUN_TEST(a_foreign_head_is_waited_for_from_its_end);
+  RUN_TEST(somebody_behind_the_head_may_go_unnoticed);
+  RUN_TEST(a_longer_wait_is_never_shortened);
+  RUN_TEST(revisions_that_come_again_change_nothing);
+  RUN_TEST(a_value_that_somebody_wrote_over_keeps_the_timeout);
+  RUN_TEST(the_first_two_are_timed_from_when_they_got_their_places);
+  return UNITY_END();
+}
