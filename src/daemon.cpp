@@ -9,6 +9,7 @@
 #include "ctl/status_text.hpp"
 #include "daemon_impl.hpp"
 #include "sys/random.hpp"
+#include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -27,7 +28,8 @@ Daemon::Daemon(const DaemonOptions& options, Config config)
     : options_(options),
       config_(std::move(config)),
       store_(config_.etcd_prefix),
-      instance_(random_text()) {}
+      instance_(random_text()),
+      started_(sys::wall_clock_text()) {}
 
 Daemon::~Daemon() = default;
 
@@ -102,6 +104,10 @@ bool Daemon::start(std::string* reason) {
 
 void Daemon::ready(sys::Background* background, sys::Notify* notify) {
   notify_ = notify;
+  // In the background nobody reads stderr.
+  if (options_.daemonize && config_.log_target == log::Target::Stderr) {
+    log::open(log::Target::Syslog, log::level());
+  }
   background->ready();
   notify->ready();
 }

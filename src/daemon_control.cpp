@@ -137,6 +137,7 @@ Status Daemon::status() const {
     vip.state = name_of(view.state);
     vip.reason = view.reason;
     vip.owner = view.owner;
+    vip.since = started_;
     if (const auto record = records_.find(view.address); record != records_.end()) {
       vip.since = record->second.since;
       vip.transitions = record->second.transitions;

@@ -83,6 +83,7 @@ class Daemon {
   void link_changed(const net::Link& link);
   void link_removed(int index);
   void address_removed(const net::AddressInfo& info);
+  void look_again();
   void tell_links();
   [[nodiscard]] const net::Link* link_named(const std::string& text) const;
 
@@ -97,6 +98,7 @@ class Daemon {
   Config config_;
   Store store_;
   std::string instance_;
+  std::string started_;
   Loop loop_;
   std::unique_ptr<sys::PidFile> pidfile_;
   std::unique_ptr<sys::StateDir> state_dir_;

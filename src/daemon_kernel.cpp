@@ -14,7 +14,7 @@ bool Daemon::open_kernel(std::string* reason) {
   handlers.address_removed = [this](const net::AddressInfo& info) { address_removed(info); };
   handlers.overrun = [this] {
     log::warn("netlink messages were lost; looking at every link and address anew");
-    if (!look_at_kernel(false)) log::error("the kernel would not list links and addresses");
+    look_again();
   };
   netlink_ = net::Netlink::open(loop_, std::move(handlers), reason);
   if (netlink_ == nullptr) return false;
@@ -44,6 +44,13 @@ bool Daemon::look_at_kernel(bool first) {
     if (!there) feed(event::AddressLost{.address = address, .expired = false});
   }
   return true;
+}
+
+// Under constant change no dump is whole; what is known stays in force until one is.
+void Daemon::look_again() {
+  if (look_at_kernel(false)) return;
+  log::debug("the kernel's lists kept changing; looking again in a second");
+  (void)loop_.add_timer(loop_.now() + Duration::seconds(1), [this] { look_again(); });
 }
 
 // Nobody has authority before the core runs: a VIP with our mark was left behind by a daemon that was
