@@ -1,0 +1,126 @@
+"""What a test is written with: bounds, figures, and the checks that hold for every one."""
+
+import signal
+import sys
+import time
+import traceback
+
+import gateway
+import spaces
+from lab import Lab
+
+
+FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+CRASHES = [-number for number in FATAL]
+
+
+class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def case(seconds):
+    """Marks a test with about how long it takes, so that the longest can start first."""
+    def mark(function):
+        function.seconds = seconds
+        return function
+    return mark
+
+
+class Case:
+    """Given to each test. Collects figures for the report, and the laboratory to judge."""
+
+    def __init__(self, name, logs):
+        self.name, self.logs = name, logs
+        self.figures = []
+        self._lab = None
+        self.overlap_expected = False
+
+    def lab(self, **options):
+        """A laboratory that is up; it is taken down after the test."""
+        self._lab = Lab(logs=self.logs, **options)
+        return self._lab.__enter__()
+
+    def close(self):
+        if self._lab:
+            self._lab.close()
+
+    def figure(self, text):
+        self.figures.append(text)
+        print(f"{time.monotonic():.3f} figure: {text}", flush=True)
+
+    def note(self, text):
+        print(f"{time.monotonic():.3f} {text}", flush=True)
+
+    def check(self, condition, reason):
+        if not condition:
+            raise Failure(reason)
+
+    def equal(self, got, wanted, what):
+        self.check(got == wanted, f"{what}: {got!r}, wanted {wanted!r}")
+
+    def bound_ms(self, what, value, limit, window=None):
+        """value <= limit. Stalls of this machine inside the window, measured beside it, are the
+        machine's and not the daemon's: they are taken off, and said."""
+        stalled = self._lab.witness.stalled_ms(*window) if window and value > limit else 0.0
+        excuse = f" (machine stalled for {stalled:.0f} ms of it)" if stalled else ""
+        self.figure(f"{what} {value:.1f} ms{excuse}")
+        self.check(value - stalled <= limit,
+                   f"{what}: {value:.1f} ms, limit {limit:.0f} ms{excuse}")
+
+    def judge(self):
+        """Holds whatever was tested: never two owners, lifetimes that the kernel ends in time."""
+        if self._lab is None or self._lab.witness is None:
+            return
+        witness = self._lab.witness
+        self.check(witness.running(), "the witness ended early")
+        witness.sync()
+        self.check(not witness.find("lost"), "the witness lost address events")
+        overlaps = witness.overlaps()
+        self.check(self.overlap_expected or not overlaps, f"two owners: {'; '.join(overlaps)}")
+        for event in witness.find("lifetime"):
+            self.check(event["valid"] <= 14, f"renewed on {event['host']} for {event['valid']} s")
+        for host in self._lab.hosts:
+            self._judge_log(host)
+
+    def suspicions(self):
+        """For a test that failed: what else the witness saw."""
+        if self._lab is None or self._lab.witness is None or self.overlap_expected:
+            return ""
+        overlaps = self._lab.witness.overlaps()
+        return f"; two owners: {'; '.join(overlaps)}" if overlaps else ""
+
+    def _judge_log(self, host):
+        if host.vipd is None:
+            return
+        crashed = (host.vipd.child.poll() or 0) in CRASHES
+        self.check(not crashed, f"{host}: vipd ended by signal {-(host.vipd.child.poll() or 0)}")
+        text = host.vipd.text()
+        for sign in ("AddressSanitizer", "runtime error:", "Assertion", "terminate called"):
+            self.check(sign not in text, f"{host}: {sign} in its log")
+
+
+def run_case(name, function, logs):
+    """Runs one test; prints what the runner reads: VERDICT TAB reason TAB figures."""
+    spaces.sweep()
+    test = Case(name, logs)
+    verdict, reason = "PASS", ""
+    try:
+        try:
+            function(test)
+            test.judge()
+        except Skip as why:
+            verdict, reason = "SKIP", str(why)
+        except (Failure, TimeoutError, RuntimeError, gateway.Unavailable) as why:
+            verdict, reason = "FAIL", str(why) + test.suspicions()
+            traceback.print_exc()
+        except Exception as fault:  # a fault of the test, or an answer that it cannot read
+            verdict, reason = "FAIL", f"{type(fault).__name__}: {fault}" + test.suspicions()
+            traceback.print_exc()
+    finally:
+        test.close()
+    print(f"RESULT\t{verdict}\t{reason}\t{'; '.join(test.figures)}".replace("\n", " "), flush=True)
+    sys.exit(verdict == "FAIL")

@@ -1,0 +1,79 @@
+"""The few calls of etcd's JSON gateway that the tests need, from inside a host's namespace."""
+
+import base64
+import http.client
+import json
+import socket
+
+from spaces import inside
+
+
+class Unavailable(Exception):
+    pass
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def unb64(text):
+    return base64.b64decode(text or "").decode()
+
+
+def prefix_end(prefix):
+    """The first key after all that start with the prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def call(ns, address, path, body, timeout=1.0):
+    """One POST; the parsed answer, or Unavailable."""
+    connection = http.client.HTTPConnection(address, 2379, timeout=timeout)
+    try:
+        with inside(ns):
+            connection.sock = socket.create_connection((address, 2379), timeout)
+        connection.request("POST", path, json.dumps(body))
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise Unavailable(text.decode(errors="replace"))
+        return json.loads(text)
+    except (OSError, http.client.HTTPException, ValueError) as fault:
+        raise Unavailable(str(fault)) from fault
+    finally:
+        connection.close()
+
+
+class Gateway:
+    def __init__(self, ns, address):
+        self.ns, self.address = ns, address
+
+    def call(self, path, body, timeout=1.0):
+        return call(self.ns, self.address, path, body, timeout)
+
+    def status(self):
+        return self.call("/v3/maintenance/status", {}, 0.5)
+
+    def is_leader(self):
+        answer = self.status()
+        return answer.get("leader", "0") == answer["header"]["member_id"]
+
+    def range(self, prefix, serializable=False, timeout=1.0):
+        """[(key, value, lease)] in the order of their creation."""
+        body = {"key": b64(prefix), "range_end": b64(prefix_end(prefix))}
+        body["serializable"] = serializable
+        kvs = self.call("/v3/kv/range", body, timeout).get("kvs", [])
+        kvs.sort(key=lambda kv: int(kv["create_revision"]))
+        return [(unb64(kv["key"]), unb64(kv.get("value")), int(kv.get("lease", 0))) for kv in kvs]
+
+    def put(self, key, value, timeout=1.0):
+        self.call("/v3/kv/put", {"key": b64(key), "value": b64(value)}, timeout)
+
+    def delete(self, key):
+        return int(self.call("/v3/kv/deleterange", {"key": b64(key)}).get("deleted", 0))
+
+    def delete_prefix(self, prefix):
+        body = {"key": b64(prefix), "range_end": b64(prefix_end(prefix))}
+        return int(self.call("/v3/kv/deleterange", body).get("deleted", 0))
+
+    def revoke(self, lease):
+        self.call("/v3/lease/revoke", {"ID": str(lease)})

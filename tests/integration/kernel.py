@@ -1,0 +1,93 @@
+"""What iproute2 cannot say or see: IFA_PROTO, ARP packets, what a process costs."""
+
+import os
+import select
+import socket
+import struct
+import time
+
+from lab import LINK
+from spaces import inside
+
+IFA_PROTO_OURS = 0x76
+RTM_NEWADDR = 20
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE = 0x1, 0x4, 0x400, 0x100
+IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
+ETH_P_ARP = 0x0806
+
+
+def _attribute(kind, data):
+    return struct.pack("HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+
+def add_address(host, vip, length, proto=IFA_PROTO_OURS):
+    """A permanent address that carries a mark."""
+    with inside(host.ns):
+        index = socket.if_nametoindex(LINK)
+        out = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    packed = socket.inet_aton(vip)
+    body = struct.pack("BBBBI", socket.AF_INET, length, 0, 0, index)
+    body += _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
+    body += _attribute(IFA_PROTO, bytes([proto]))
+    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+    with out:
+        out.send(struct.pack("IHHII", 16 + len(body), RTM_NEWADDR, flags, 1, 0) + body)
+        error = struct.unpack_from("i", out.recv(4096), 16)[0]
+    if error:
+        raise OSError(-error, os.strerror(-error))
+
+
+class ArpListener:
+    """Hears every ARP packet that reaches the client's link."""
+
+    def __init__(self, ns, link="br0"):
+        with inside(ns):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
+            self._socket.bind((link, ETH_P_ARP))
+
+    def announcements(self, vip, seconds):
+        """[(time, "request" or "reply", sender's mac)] of gratuitous ones, for so long."""
+        found, deadline = [], time.monotonic() + seconds
+        wanted = socket.inet_aton(vip)
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([self._socket], [], [], left)[0]:
+                break
+            frame, now = self._socket.recv(256), time.monotonic()
+            operation, = struct.unpack_from("!H", frame, 20)
+            if frame[28:32] == wanted and frame[38:42] == wanted and frame[:6] == b"\xff" * 6:
+                kind = {1: "request", 2: "reply"}.get(operation)
+                found.append((now, kind, frame[22:28].hex(":")))
+        return found
+
+    def close(self):
+        self._socket.close()
+
+
+def process_status(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def rss_mb(pid):
+    return int(process_status(pid)["VmRSS"].split()[0]) / 1024
+
+
+def rss_parts(pid):
+    status = process_status(pid)
+    return ", ".join(f"{part} {int(status['Rss' + part].split()[0]) / 1024:.1f}"
+                     for part in ("Anon", "File"))
+
+
+def switches(pid):
+    """How often the process has gone to sleep: each is a wake-up later."""
+    return int(process_status(pid)["voluntary_ctxt_switches"])
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,302 @@
+"""A laboratory of real parts: three hosts and a client on one bridge, each host a network
+namespace with an etcd member and a vipd of its own.
+
+    with Lab(vips=["10.77.0.101"]) as lab:
+        lab.start_etcd(); lab.start_vipd(); owner = lab.wait_owner("10.77.0.101", 15)
+
+The client is the bridge's own namespace. All laboratories use the same addresses: their
+namespaces do not know each other.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import gateway
+import spaces
+from spaces import Process, ip, ip_batch, run, wait_for
+from watcher import Watcher
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+SUBNET = "10.77.0"
+CLIENT = f"{SUBNET}.100"
+LINK = "eth0"
+TIMEOUT = 5.0  # session.timeout, s
+
+
+def vip_addresses(count):
+    return [f"{SUBNET}.{101 + n}" for n in range(count)]
+
+
+class Host:
+    """One machine: its names, its processes, what can happen to it."""
+
+    def __init__(self, lab, number):
+        self.lab, self.number = lab, number
+        self.name = f"n{number}"
+        self.ns = f"{lab.label}-{self.name}"
+        self.address = f"{SUBNET}.{number}"
+        self.mac = f"02:00:00:00:00:{number:02x}"
+        self.port = self.name  # the bridge's end of its cable
+        self.folder = f"{lab.folder}/{self.name}"
+        self.socket = f"{self.folder}/vipd.sock"
+        self.etcd = None
+        self.vipd = None
+        self.powered = True
+        self.gateway = gateway.Gateway(self.ns, self.address)
+        os.makedirs(f"{self.folder}/state", exist_ok=True)
+
+    def __repr__(self):
+        return self.name
+
+    def spawn(self, words, log, **more):
+        return Process(words, self.ns, self.lab.log_path(log), keep=self.lab.keep, **more)
+
+    # ---- etcd --------------------------------------------------------------------------------
+
+    def start_etcd(self):
+        peers = ",".join(f"{h.name}=http://{h.address}:2380" for h in self.lab.hosts)
+        url = f"http://{self.address}"
+        words = ["etcd", "--name", self.name, "--data-dir", f"{self.folder}/etcd"]
+        words += ["--listen-peer-urls", f"{url}:2380"]
+        words += ["--initial-advertise-peer-urls", f"{url}:2380"]
+        words += ["--listen-client-urls", f"{url}:2379,http://127.0.0.1:2379"]
+        words += ["--advertise-client-urls", f"{url}:2379", "--initial-cluster", peers]
+        words += ["--logger", "zap", "--log-outputs", "stderr"]
+        self.etcd = self.spawn(words, f"{self.name}.etcd.log")
+
+    def has_leader(self):
+        with contextlib.suppress(gateway.Unavailable):
+            return self.gateway.status().get("leader", "0") != "0"
+        return False
+
+    # ---- vipd --------------------------------------------------------------------------------
+
+    def settings(self):
+        """The configuration as a dictionary; own member first, then the others."""
+        others = [f"http://{h.address}:2379" for h in self.lab.hosts if h is not self]
+        settings = {
+            "node.name": self.name,
+            "etcd.endpoints": ", ".join(["http://127.0.0.1:2379", *others]),
+            "control.socket": self.socket,
+            "state.dir": f"{self.folder}/state",
+            "log.level": "debug",
+        }
+        for name, address in self.lab.vips.items():
+            settings[f"vip.{name}.address"] = address
+            settings[f"vip.{name}.link"] = LINK
+        settings.update(self.lab.settings)
+        return settings
+
+    def write_config(self, **changes):
+        """Keys with '__' for '.', None to leave one out. Returns the file."""
+        settings = self.settings()
+        settings.update({key.replace("__", "."): value for key, value in changes.items()})
+        path = f"{self.folder}/vipd.conf"
+        lines = [f"{key} = {value}\n" for key, value in settings.items() if value is not None]
+        with open(path, "w") as file:
+            file.writelines(lines)
+        return path
+
+    def start_vipd(self, **changes):
+        path = self.write_config(**changes)
+        self.vipd = self.spawn([f"{BUILD}/vipd", "-c", path], f"{self.name}.vipd.log")
+        return self.vipd
+
+    def vipctl(self, *words, timeout=10):
+        return run(f"{BUILD}/vipctl", "-s", self.socket, *words, check=False, timeout=timeout)
+
+    def status(self):
+        """What `vipctl status --json` says, or None."""
+        done = self.vipctl("status", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def vip_status(self, address):
+        status = self.status() or {"vips": []}
+        return next((v for v in status["vips"] if v["address"] == address), None)
+
+    # ---- faults ------------------------------------------------------------------------------
+
+    def cut(self):
+        """No frame passes either way any more; the host's link stays up and says nothing."""
+        run("bridge", "-n", self.lab.lan, "link", "set", "dev", self.port, "state", "0")
+
+    def mend(self):
+        run("bridge", "-n", self.lab.lan, "link", "set", "dev", self.port, "state", "3")
+
+    def unplug(self):
+        """The cable is out: both ends lose their carrier."""
+        ip("link", "set", self.port, "down", ns=self.lab.lan)
+
+    def plug(self):
+        ip("link", "set", self.port, "up", ns=self.lab.lan)
+        self.mend()
+
+    def crash(self):
+        """As a power loss looks to the others: silence first, then nothing is left. Returns the
+        moment from which no frame of the host was seen."""
+        self.cut()
+        moment = time.monotonic()
+        for process in (self.vipd, self.etcd):
+            if process:
+                process.send(signal.SIGKILL)
+        for pid in spaces.pids_in(self.ns):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ip("addr", "flush", "dev", LINK, ns=self.ns)
+        ip("link", "set", LINK, "down", ns=self.ns)
+        self.powered = False
+        return moment
+
+    def boot(self):
+        """Powers it on again: disk kept, /run (state.dir) empty. Starts etcd, not vipd."""
+        for name in os.listdir(f"{self.folder}/state"):
+            os.unlink(f"{self.folder}/state/{name}")
+        ip_batch([f"link set {LINK} up", f"addr add {self.address}/24 dev {LINK}"], ns=self.ns)
+        self.mend()
+        self.powered = True
+        self.start_etcd()
+
+
+class Lab:
+    def __init__(self, vips=1, hosts=3, logs=None, settings=None, label=None, keep=False,
+                 on_event=None, extra_vips=()):
+        """vips: how many addresses the daemons share; extra_vips are watched, not configured."""
+        self.label = label or f"{spaces.PREFIX}{os.getpid()}"
+        self.keep = keep
+        self.folder = f"{spaces.SCRATCH}/{self.label}"
+        self.logs = logs or f"{self.folder}/logs"
+        self.lan = f"{self.label}-lan"
+        self.vips = {f"v{n}": a for n, a in enumerate(vip_addresses(vips), 1)}
+        self.settings = settings or {}
+        self.addresses = [*self.vips.values(), *extra_vips]
+        os.makedirs(self.logs, exist_ok=True)
+        os.makedirs(self.folder, exist_ok=True)
+        self.hosts = [Host(self, n) for n in range(1, hosts + 1)]
+        self._on_event = on_event
+        self.witness = None
+
+    def log_path(self, name):
+        return os.path.join(self.logs, name)
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _build(self):
+        for ns in [self.lan, *(host.ns for host in self.hosts)]:
+            ip("netns", "add", ns)
+        # No STP, no multicast snooping: a port forwards as soon as it is up.
+        lan = ["link set lo up", "link add br0 type bridge stp_state 0 mcast_snooping 0"]
+        lan += [f"addr add {CLIENT}/24 dev br0", "link set br0 up"]
+        for host in self.hosts:
+            lan.append(f"link add {host.port} type veth peer name {LINK} "
+                       f"address {host.mac} netns {host.ns}")
+            lan.append(f"link set {host.port} master br0 up")
+        ip_batch(lan, ns=self.lan)
+        for host in self.hosts:
+            ip_batch(["link set lo up", f"link set {LINK} up",
+                      f"addr add {host.address}/24 dev {LINK}"], ns=host.ns)
+        self.witness = Watcher(
+            f"{BUILD}/witness", self.lan, "br0", [(h.name, h.ns, h.mac) for h in self.hosts],
+            self.addresses, self.log_path("witness.jsonl"), on_event=self._on_event)
+
+    def close(self):
+        if self.witness:
+            self.witness.close()
+        if not self.keep:
+            spaces.remove(self.label)
+
+    # ---- the parts together ------------------------------------------------------------------
+
+    def host(self, name):
+        return next(h for h in self.hosts if h.name == name)
+
+    def others(self, host):
+        return [h for h in self.hosts if h is not host]
+
+    def start_etcd(self, timeout=20):
+        for host in self.hosts:
+            host.start_etcd()
+        self.wait_quorum(timeout)
+
+    def wait_quorum(self, timeout=20):
+        """Until a linearizable read succeeds; returns when."""
+        def readable():
+            for host in self.hosts:
+                with contextlib.suppress(gateway.Unavailable):
+                    host.gateway.range("/", timeout=0.3)
+                    return time.monotonic()
+            return None
+        return wait_for(readable, timeout, "etcd to have a quorum", step=0.05)
+
+    def wait_etcd(self, timeout=20):
+        """Until every member that should run knows the leader."""
+        wait_for(lambda: all(h.has_leader() for h in self.hosts if h.powered), timeout,
+                 "all etcd members to follow a leader", step=0.1)
+
+    def etcd_leader(self):
+        def leader():
+            for host in self.hosts:
+                with contextlib.suppress(gateway.Unavailable):
+                    if host.gateway.is_leader():
+                        return host
+            return None
+        return wait_for(leader, 20, "etcd to have a leader", step=0.1)
+
+    def move_leader(self, host):
+        """Makes the host's member the leader."""
+        leader = self.etcd_leader()
+        if leader is host:
+            return
+        member = int(host.gateway.status()["header"]["member_id"])
+        self.etcdctl(leader, "move-leader", f"{member:x}")
+        wait_for(host.gateway.is_leader, 5, f"{host} to lead etcd")
+
+    def etcdctl(self, host, *words, check=True):
+        env = dict(os.environ, ETCDCTL_API="3")
+        done = subprocess.run(
+            ["nsenter", f"--net={spaces.NETNS}/{host.ns}", "--", "etcdctl", *words],
+            capture_output=True, text=True, timeout=30, env=env, check=False)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"etcdctl {' '.join(words)}: {done.stderr.strip()}")
+        return done
+
+    def start_vipd(self, **changes):
+        for host in self.hosts:
+            host.start_vipd(**changes)
+
+    def wait_owner(self, vip=None, timeout=15, besides=None):
+        """Until one host has the address; returns that host."""
+        vip = vip or self.addresses[0]
+        def owner():
+            name = self.witness.owner(vip)
+            return name if name and (besides is None or name != besides.name) else None
+        return self.host(self.witness.wait(owner, timeout, f"an owner of {vip}"))
+
+    def wait_all_owned(self, timeout=20):
+        return self.witness.wait(
+            lambda: all(self.witness.owner(vip) for vip in self.vips.values()), timeout,
+            f"owners of all {len(self.vips)} addresses")
+
+    def wait_queue(self, length, vip=None, timeout=15, host=None):
+        """Until so many candidates stand in the address's queue."""
+        vip = vip or self.addresses[0]
+        prefix = f"{self.settings.get('etcd.prefix', '/vipd')}/vip/{vip}/"
+        def queue():
+            for member in [host] if host else self.hosts:
+                with contextlib.suppress(gateway.Unavailable):
+                    return len(member.gateway.range(prefix)) == length
+            return False
+        wait_for(queue, timeout, f"{length} candidates for {vip}", step=0.1)

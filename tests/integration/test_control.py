@@ -1,0 +1,279 @@
+"""What an administrator does: options, signals, vipctl."""
+
+import json
+import os
+import subprocess
+import time
+from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
+
+from case import case
+from lab import BUILD, LINK, TIMEOUT
+from spaces import run, wait_for
+
+LEAST = """etcd.endpoints = http://127.0.0.1:2379
+vip.api.address = 10.77.0.101
+vip.api.link = eth0
+"""
+
+
+def up(t, hosts=3, vips=1, **options):
+    lab = t.lab(hosts=hosts, vips=vips, **options)
+    lab.start_etcd()
+    lab.start_vipd()
+    lab.wait_all_owned()
+    lab.wait_queue(hosts, lab.addresses[-1])
+    time.sleep(1)
+    return lab
+
+
+def vipd(*words, timeout=10):
+    return run(f"{BUILD}/vipd", *words, check=False, timeout=timeout)
+
+
+def write(t, name, text):
+    path = os.path.join(t.logs, name)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+@case(seconds=3)
+def test_options(t):
+    """Bad usage and bad configuration end with 2; every fault with its file and line."""
+    good = write(t, "good.conf", LEAST)
+    for words in (["--bogus"], ["-c"], ["-o", "novalue"], ["-c", "/nonexistent.conf"], ["word"]):
+        done = vipd(*words)
+        t.equal(done.returncode, 2, f"exit status of vipd {' '.join(words)}")
+        t.check(done.stderr.strip(), f"vipd {' '.join(words)} says nothing")
+    done = vipd("-n", "-c", good)
+    t.equal((done.returncode, done.stdout.strip()), (0, "configuration OK"), "vipd -n")
+    t.equal(vipd("-V").returncode, 0, "vipd -V")
+    t.equal(vipd("-h").returncode, 0, "vipd -h")
+
+
+@case(seconds=3)
+def test_configuration_faults(t):
+    faults = {
+        "vip.api.adress = 10.0.0.1\n": ":4:",
+        "session.timeout = 2s\n": ":4:",
+        "session.timeout = 5\n": ":4:",
+        "session.heartbeat = 4s\n": ":4:",
+        "etcd.endpoints = http://127.0.0.1:2379\n": ":4:",
+        "vip.two.address = 10.0.0.999\nvip.two.link = eth0\n": ":4:",
+        "vip.two.address = 10.0.0.9\n": "vip.two",
+        "just words\n": ":4:",
+        "vip.api.priority = 100\n": ":4:",  # not before it works
+        "etcd.cacert = /etc/ssl/etcd.pem\n": ":4:",
+    }
+    for text, sign in faults.items():
+        path = write(t, "bad.conf", LEAST + text)
+        done = vipd("-n", "-c", path)
+        t.equal(done.returncode, 2, f"exit status for {text!r}")
+        named = sign in done.stderr and path in done.stderr
+        t.check(named, f"for {text!r} it says {done.stderr!r}")
+    done = vipd("-n", "-c", write(t, "bad.conf", LEAST + "vip.api.adress = 10.0.0.1\n"))
+    t.check("vip.api.address" in done.stderr, "the nearest key is not suggested")
+
+
+@case(seconds=3)
+def test_print_config_reads_back(t):
+    good = write(t, "good.conf", LEAST)
+    first = vipd("--print-config", "-c", good)
+    t.equal(first.returncode, 0, "exit status")
+    second = vipd("--print-config", "-c", write(t, "printed.conf", first.stdout))
+    t.equal(second.stdout, first.stdout, "the printed configuration, printed again")
+    t.check("session.timeout = 5s" in first.stdout, "defaults are not shown")
+    third = vipd("--print-config", "-c", good, "-o", "session.timeout=7s")
+    t.check("session.timeout = 7s" in third.stdout, "-o does not override")
+
+
+@case(seconds=30)
+def test_second_daemon_refused(t):
+    lab = up(t, hosts=1)
+    host = lab.hosts[0]
+    config = host.write_config(control__socket=f"{host.folder}/second.sock")
+    second = host.spawn([f"{BUILD}/vipd", "-c", config], "second.log")
+    t.equal(second.child.wait(5), 1, "exit status of the second daemon")
+    t.check(host.vipd.running(), "the first daemon ended")
+    t.check(f"{host.folder}/state" in second.text(), f"it says {second.text()!r}")
+    lab.witness.sync()
+    t.equal(lab.witness.find("del"), [], "removals")
+
+
+@case(seconds=40)
+def test_reload(t):
+    """A good file: only what changed is touched. A faulty one: nothing is, and it is reported."""
+    lab = t.lab(vips=1, extra_vips=["10.77.0.120"])
+    lab.start_etcd()
+    host = lab.hosts[0]
+    host.start_vipd()
+    first, second = lab.addresses
+    lab.wait_owner(first)
+    time.sleep(0.5)
+    moment = time.monotonic()
+
+    path = host.write_config(vip__new__address=second, vip__new__link=LINK, log__level="info")
+    host.vipd.send(SIGHUP)
+    lab.wait_owner(second, 12)
+    t.figure(f"a new VIP is owned {(time.monotonic() - moment) * 1e3:.0f} ms after SIGHUP")
+
+    with open(path, "a") as file:
+        file.write("vip.new.adress = 1.2.3.4\n")
+    count = len(open(path).readlines())
+    host.vipd.send(SIGHUP)
+    wait_for(lambda: f"{path}:{count}:" in host.vipd.text(), 3, "the fault in the log")
+    done = host.vipctl("reload")
+    t.equal(done.returncode, 1, "exit status of vipctl reload with a faulty file")
+    t.check(f":{count}:" in done.stderr, f"vipctl reload says {done.stderr!r}")
+    time.sleep(1)
+    lab.witness.sync()
+    t.equal(lab.witness.find("del"), [], "removals so far")
+
+    host.write_config()
+    t.equal(host.vipctl("reload").returncode, 0, "exit status of vipctl reload")
+    lab.witness.wait(lambda: lab.witness.find("del", vip=second), 3, "the VIP to be released")
+    lab.wait_queue(0, second, 3, host)
+    lab.witness.sync()
+    t.equal(lab.witness.find("del", vip=first), [], "removals of the unchanged VIP")
+    gap, *window = lab.witness.longest_gap(first, since=moment)
+    t.bound_ms("gap of the unchanged VIP", gap, 20, window)
+
+
+@case(seconds=20)
+def test_usr1_logs_the_status(t):
+    lab = up(t, hosts=1)
+    host = lab.hosts[0]
+    before = len(host.vipd.text())
+    host.vipd.send(SIGUSR1)
+    wait_for(lambda: "owner" in host.vipd.text()[before:] and "v1" in host.vipd.text()[before:], 3,
+             "the status in the log")
+
+
+@case(seconds=30)
+def test_vipctl_status(t):
+    lab = up(t, vips=2)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner()
+    other = lab.others(owner)[0]
+    table = owner.vipctl("status")
+    t.equal(table.returncode, 0, "exit status")
+    t.check(vip in table.stdout and "owner" in table.stdout, f"the table:\n{table.stdout}")
+    for host in (owner, other):
+        status = host.status()
+        t.equal((status["node"], status["state"]), (host.name, "running"), "node and state")
+        t.equal(status["session"]["timeout_ms"], TIMEOUT * 1e3, "timeout_ms")
+        t.check(status["etcd"]["connected"] and status["etcd"]["cluster_id"], "etcd in the status")
+        t.equal(len(status["vips"]), 2, "VIPs")
+        shown = host.vip_status(vip)
+        t.equal(shown["state"], "owner" if host is owner else "standby", "state of the VIP")
+        t.equal(shown["owner"], owner.name, "owner in the status")
+        t.equal(shown["queue"][0]["node"], owner.name, "head of the queue")
+        t.equal(sorted(q["node"] for q in shown["queue"]), ["n1", "n2", "n3"], "queue")
+        t.check(shown["since"].endswith("Z"), f"since {shown['since']}")
+    authority = owner.status()["session"]["authority_ms"]
+    t.check(3500 <= authority <= 5000, f"authority {authority} ms")
+    raw = run("curl", "-s", "--unix-socket", owner.socket, "http://vipd/v1/status", check=False)
+    if raw.returncode != 127:
+        t.equal(json.loads(raw.stdout)["node"], owner.name, "node by HTTP")
+    t.equal(os.stat(owner.socket).st_mode & 0o777, 0o660, "mode of the socket")
+
+
+@case(seconds=5)
+def test_vipctl_exit_statuses(t):
+    nobody = os.path.join(t.logs, "nobody.sock")
+    for words, status in ((["status"], 3), (["resign"], 3), (["bogus"], 2), ([], 2),
+                          (["status", "--bogus"], 2), (["pause", "word"], 2)):
+        done = run(f"{BUILD}/vipctl", "-s", nobody, *words, check=False)
+        t.equal(done.returncode, status, f"exit status of vipctl {' '.join(words)}")
+        t.check(done.stderr.strip(), f"vipctl {' '.join(words)} says nothing")
+
+
+@case(seconds=40)
+def test_vipctl_resign(t):
+    """One VIP by name, by address, unknown ones, those of somebody else."""
+    lab = up(t, vips=2)
+    first, second = lab.addresses
+    owner = lab.wait_owner(first)
+    t.equal(lab.wait_owner(second).name, owner.name, "owner of both")
+    time.sleep(1.5)
+    done = owner.vipctl("resign", "nosuch")
+    t.equal(done.returncode, 1, "exit status for an unknown VIP")
+    t.check("nosuch" in done.stderr, f"it says {done.stderr!r}")
+    t.equal(owner.vipctl("resign", "v1").returncode, 0, "exit status by name")
+    new = lab.wait_owner(first, 5, besides=owner)
+    lab.wait_queue(3, first)
+    t.equal(lab.witness.owner(second), owner.name, "owner of the other VIP")
+    t.equal(owner.vip_status(first)["queue"][-1]["node"], owner.name, "end of the queue")
+    t.equal(owner.vipctl("resign", second).returncode, 0, "exit status by address")
+    lab.wait_owner(second, 5, besides=owner)
+    t.figure(f"from {owner} to {new}")
+
+
+@case(seconds=30)
+def test_pause_and_resume(t):
+    lab = up(t)
+    owner = lab.wait_owner()
+    time.sleep(1)
+    t.equal(owner.vipctl("pause").returncode, 0, "exit status of pause")
+    lab.wait_owner(timeout=5, besides=owner)
+    lab.wait_queue(2)
+    status = owner.status()
+    t.equal((status["state"], status["vips"][0]["state"]), ("paused", "paused"), "states")
+    time.sleep(2)
+    lab.wait_queue(2)
+    t.equal(owner.vipctl("resume").returncode, 0, "exit status of resume")
+    lab.wait_queue(3)
+    t.equal(owner.status()["state"], "running", "state")
+
+
+@case(seconds=20)
+def test_vipctl_watch(t):
+    lab = up(t, hosts=1)
+    host = lab.hosts[0]
+    watch = subprocess.Popen([f"{BUILD}/vipctl", "-s", host.socket, "status", "--json", "--watch"],
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(0.5)
+        host.vipctl("pause")
+        time.sleep(1)
+    finally:
+        watch.kill()
+    text = watch.communicate()[0]
+    t.check("paused" in text, f"it shows {text[-300:]!r}")
+
+
+@case(seconds=20)
+def test_sigterm_leaves_nothing(t):
+    """SIGTERM: exit status 0, address gone, keys gone, lease revoked; SIGINT as well."""
+    lab = up(t, hosts=1)
+    host = lab.hosts[0]
+    for number in (SIGTERM, SIGINT):
+        moment = time.monotonic()
+        t.equal(host.vipd.end(number), 0, f"exit status after signal {number}")
+        t.figure(f"ended within {(time.monotonic() - moment) * 1e3:.0f} ms")
+        lab.witness.sync()
+        t.check(lab.witness.owner(lab.addresses[0]) is None, "the address is still there")
+        t.equal(host.gateway.range("/vipd/"), [], "keys left")
+        leases = lab.etcdctl(host, "lease", "list").stdout
+        t.check("found 0 leases" in leases, leases)
+        if number == SIGTERM:
+            host.start_vipd()
+            lab.wait_owner()
+
+
+@case(seconds=25)
+def test_sigterm_without_etcd(t):
+    """It ends all the same, soon, and without the address."""
+    lab = up(t, hosts=1)
+    host = lab.hosts[0]
+    host.etcd.stop()
+    moment = time.monotonic()
+    t.equal(host.vipd.end(SIGTERM), 0, "exit status")
+    took = time.monotonic() - moment
+    t.figure(f"ended within {took:.1f} s")
+    t.check(took < TIMEOUT + 1, "took too long")
+    lab.witness.sync()
+    t.check(lab.witness.owner(lab.addresses[0]) is None, "the address is still there")
+    removed = lab.witness.find("del")[0]["t"]
+    t.bound_ms("address gone after", (removed - moment) * 1e3, 100, (moment, removed))
+    host.etcd.cont()

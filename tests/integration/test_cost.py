@@ -1,0 +1,45 @@
+"""What an idle owner costs."""
+
+import time
+
+import kernel
+from case import case
+
+WAKEUPS = 20  # a second
+RSS_MB = 12
+SECONDS = 10
+
+
+def idle(t, vips):
+    lab = t.lab(vips=vips)
+    lab.start_etcd()
+    lab.start_vipd()
+    lab.wait_all_owned()
+    for vip in lab.addresses[:1] + lab.addresses[-1:]:
+        lab.wait_queue(3, vip)
+    time.sleep(7)  # the announcements are over
+    before = {h: (kernel.switches(h.vipd.pid), kernel.cpu_seconds(h.vipd.pid)) for h in lab.hosts}
+    time.sleep(SECONDS)
+    owner = lab.wait_owner()
+    faults = []
+    for host in [owner, *lab.others(owner)]:
+        pid = host.vipd.pid
+        wakeups = (kernel.switches(pid) - before[host][0]) / SECONDS
+        cpu = (kernel.cpu_seconds(pid) - before[host][1]) / SECONDS * 100
+        threads, rss = kernel.threads(pid), kernel.rss_mb(pid)
+        role = "owner" if host is owner else "standby"
+        t.figure(f"{role}: {threads} thread, {wakeups:.1f} wake-ups/s, {cpu:.1f} % CPU, "
+                 f"{rss:.1f} MB ({kernel.rss_parts(pid)})")
+        if threads != 1 or wakeups > WAKEUPS or rss > RSS_MB:
+            faults.append(f"{role} costs too much")
+    t.check(not faults, "; ".join(faults))
+
+
+@case(seconds=40)
+def test_idle_cost_1_vip(t):
+    idle(t, 1)
+
+
+@case(seconds=40)
+def test_idle_cost_100_vips(t):
+    idle(t, 100)

@@ -1,0 +1,142 @@
+"""The owner's daemon is killed, stopped or restarted while its host lives on."""
+
+import time
+
+from case import case
+from lab import TIMEOUT
+
+
+def up(t, **options):
+    lab = t.lab(**options)
+    lab.start_etcd()
+    lab.start_vipd()
+    lab.wait_all_owned()
+    lab.wait_queue(3, lab.addresses[-1])
+    time.sleep(2)
+    return lab
+
+
+def moved(t, lab, vip, old, moment):
+    """Says how the address went from the old owner to the next; returns the new owner."""
+    new = lab.wait_owner(vip, 12, besides=old)
+    lab.witness.sync()
+    removed = lab.witness.find("del", since=moment, vip=vip, host=old.name)[0]
+    added = lab.witness.find("add", since=moment, vip=vip, host=new.name)[0]
+    by = "kernel" if removed["expired"] else "daemon"
+    t.figure(f"removed by the {by} at {removed['t'] - moment:.2f} s, added at "
+             f"{added['t'] - moment:.2f} s")
+    t.check(removed["t"] <= added["t"], "added before it was removed")
+    limit = TIMEOUT * 1e3 + 300
+    t.bound_ms("next owner after", (added["t"] - moment) * 1e3, limit, (added["t"] - 1, added["t"]))
+    return new
+
+
+@case(seconds=70)
+def test_daemon_killed(t):
+    """SIGKILL, and nobody starts it again before the others have taken over."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    for number in range(5):
+        old = lab.wait_owner()
+        time.sleep(0.13 * number)  # another phase of the heartbeat
+        moment = time.monotonic()
+        old.vipd.kill()
+        moved(t, lab, vip, old, moment)
+        old.start_vipd()
+        lab.wait_queue(3)
+        time.sleep(2)
+
+
+@case(seconds=40)
+def test_daemon_killed_100_vips(t):
+    lab = up(t, vips=100)
+    vips = list(lab.vips.values())
+    old = lab.wait_owner(vips[0])
+    mine = [vip for vip in vips if lab.witness.owner(vip) == old.name]
+    moment = time.monotonic()
+    old.vipd.kill()
+    for vip in mine:
+        lab.wait_owner(vip, 12, besides=old)
+    lab.witness.sync()
+    kernel = [e for e in lab.witness.find("del", since=moment, host=old.name) if e["expired"]]
+    added = max(e["t"] for e in lab.witness.find("add", since=moment))
+    t.figure(f"{len(mine)} VIPs, {len(kernel)} removed by the kernel")
+    t.bound_ms("last one elsewhere after", (added - moment) * 1e3, TIMEOUT * 1e3 + 300,
+               (added - 1, added))
+
+
+@case(seconds=90)
+def test_daemon_stopped(t):
+    """SIGSTOP for longer than the timeout, then SIGCONT: the old owner must find itself fenced."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    for number in range(5):
+        old = lab.wait_owner()
+        time.sleep(0.13 * number)
+        moment = time.monotonic()
+        old.vipd.stop()
+        new = moved(t, lab, vip, old, moment)
+        time.sleep(1)
+        resumed = time.monotonic()
+        old.vipd.cont()
+        lab.wait_queue(3)
+        time.sleep(2)
+        lab.witness.sync()
+        t.equal(lab.witness.owner(vip), new.name, "owner after SIGCONT")
+        t.check(not lab.witness.find("add", since=resumed), "the address moved after SIGCONT")
+
+
+@case(seconds=60)
+def test_daemon_stopped_briefly(t):
+    """Stopped for about as long as the deadline is away: whoever owns, nobody owns twice."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    for seconds in (1.0, 3.0, 4.0, 4.6, 5.0, 5.4):
+        old = lab.wait_owner()
+        old.vipd.stop()
+        time.sleep(seconds)
+        old.vipd.cont()
+        lab.wait_queue(3)
+        time.sleep(2.5)
+        now = lab.wait_owner(vip, 12)
+        t.figure(f"{seconds:.1f} s: {'stays' if now is old else 'moves'}")
+        if seconds < 2:
+            t.check(now is old, "a stop of 1 s moved the address")
+
+
+@case(seconds=40)
+def test_daemon_restarted(t):
+    """Killed and started again at once: it takes up its session and keeps the address."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    for _ in range(3):
+        owner = lab.wait_owner()
+        moment = time.monotonic()
+        owner.vipd.kill()
+        owner.start_vipd()
+        time.sleep(TIMEOUT + 1.5)
+        lab.witness.sync()
+        t.equal(lab.witness.owner(vip), owner.name, "owner after the restart")
+        gone = lab.witness.find("del", since=moment, vip=vip)
+        t.check(not gone, "the address was gone meanwhile")
+        gap, *window = lab.witness.longest_gap(vip, since=moment)
+        t.bound_ms("client gap", gap, 20, window)
+
+
+@case(seconds=40)
+def test_both_others_stopped(t):
+    """All daemons but the owner's stand still for a while: nothing happens."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner()
+    moment = time.monotonic()
+    for host in lab.others(owner):
+        host.vipd.stop()
+    time.sleep(TIMEOUT + 2)
+    for host in lab.others(owner):
+        host.vipd.cont()
+    time.sleep(TIMEOUT)
+    lab.witness.sync()
+    t.equal(lab.witness.owner(vip), owner.name, "owner")
+    gap, *window = lab.witness.longest_gap(vip, since=moment)
+    t.bound_ms("client gap", gap, 100, window)

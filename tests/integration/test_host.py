@@ -1,0 +1,127 @@
+"""The owner's whole host dies, or is cut off."""
+
+import time
+
+from case import case
+from lab import TIMEOUT
+
+NEXT_OWNER_MS = TIMEOUT * 1e3 + 300
+NEXT_OWNER_NO_LEADER_MS = TIMEOUT * 1e3 + 800
+FULL_AUTHORITY_S = 2.0  # a new owner has beaten since
+
+
+def up(t, vips=1, **options):
+    lab = t.lab(vips=vips, **options)
+    lab.start_etcd()
+    lab.start_vipd()
+    lab.wait_all_owned()
+    lab.wait_queue(3, lab.addresses[-1])
+    return lab
+
+
+def rejoin(lab, host, vips):
+    """The host comes back and queues up again."""
+    host.boot()
+    lab.wait_etcd()
+    host.start_vipd()
+    for vip in vips:
+        lab.wait_queue(3, vip)
+    time.sleep(FULL_AUTHORITY_S)
+
+
+def taken_over(lab, vips, died, moment, timeout=12):
+    """When the last of the addresses came up elsewhere, in ms after the moment."""
+    witness = lab.witness
+
+    def all_elsewhere():
+        first = {}
+        for event in witness.find("add", since=moment):
+            if event["host"] != died.name:
+                first.setdefault(event["vip"], event["t"])
+        return max(first[vip] for vip in vips) if set(vips) <= set(first) else None
+
+    last = witness.wait(all_elsewhere, timeout, f"all {len(vips)} addresses on another host")
+    return (last - moment) * 1e3, last
+
+
+def crashes(t, vips, rounds, with_leader):
+    lab = up(t, vips)
+    addresses = list(lab.vips.values())
+    limit = NEXT_OWNER_NO_LEADER_MS if with_leader else NEXT_OWNER_MS
+    for number in range(1, rounds + 1):
+        owner = lab.wait_owner()
+        mine = [vip for vip in addresses if lab.witness.owner(vip) == owner.name]
+        lab.move_leader(owner if with_leader else lab.others(owner)[0])
+        time.sleep(FULL_AUTHORITY_S)
+        moment = owner.crash()
+        took, last = taken_over(lab, mine, owner, moment)
+        t.bound_ms(f"crash {number}, {len(mine)} VIP: next owner after", took, limit,
+                   (last - 1.0, last))
+        time.sleep(0.5)
+        gap, *_ = lab.witness.longest_gap(mine[-1], since=moment)
+        t.figure(f"client gap {gap:.0f} ms")
+        if number < rounds:
+            rejoin(lab, owner, [addresses[0], addresses[-1]])
+
+
+@case(seconds=60)
+def test_host_dies(t):
+    crashes(t, vips=1, rounds=4, with_leader=False)
+
+
+@case(seconds=40)
+def test_host_dies_100_vips(t):
+    crashes(t, vips=100, rounds=2, with_leader=False)
+
+
+@case(seconds=60)
+def test_host_dies_with_etcd_leader(t):
+    crashes(t, vips=1, rounds=4, with_leader=True)
+
+
+def cut_off_and_mended(t, cut, mend):
+    lab = up(t)
+    vip = lab.addresses[0]
+    for number, leads in enumerate((False, True), 1):
+        old = lab.wait_owner()
+        lab.move_leader(old if leads else lab.others(old)[0])
+        time.sleep(FULL_AUTHORITY_S)
+        moment = time.monotonic()
+        cut(old)
+        new = lab.wait_owner(vip, 12, besides=old)
+        lab.witness.sync()
+        removed = lab.witness.find("del", since=moment, vip=vip, host=old.name)
+        added = lab.witness.find("add", since=moment, vip=vip, host=new.name)
+        t.figure(f"cut {number}{' (leader)' if leads else ''}: down there after "
+                 f"{(removed[0]['t'] - moment) * 1e3:.0f} ms, up elsewhere after "
+                 f"{(added[0]['t'] - moment) * 1e3:.0f} ms")
+        limit = NEXT_OWNER_NO_LEADER_MS if leads else NEXT_OWNER_MS
+        t.bound_ms("next owner after", (added[0]["t"] - moment) * 1e3, limit,
+                   (added[0]["t"] - 1, added[0]["t"]))
+        time.sleep(3)
+        mended = time.monotonic()
+        mend(old)
+        lab.wait_queue(3, vip, 20)
+        time.sleep(TIMEOUT + 1)
+        lab.witness.sync()
+        t.equal(lab.witness.owner(vip), new.name, "owner after mending")
+        moves = {e["host"] for e in lab.witness.find("add", since=mended, vip=vip)}
+        t.check(moves <= {new.name}, f"the address went to {moves} after mending")
+        if moves:
+            # A member that comes back with a higher term makes etcd 3.4 elect anew, which can take
+            # longer than the owner's authority lasts.
+            t.figure(f"away for {lab.witness.longest_gap(vip, since=mended)[0]:.0f} ms in the "
+                     "election after mending")
+        lab.wait_etcd()
+
+
+@case(seconds=50)
+def test_host_cut_off(t):
+    """Frames vanish; every link stays up."""
+    cut_off_and_mended(t, lambda host: host.cut(), lambda host: host.mend())
+
+
+@case(seconds=50)
+def test_cable_pulled(t):
+    """The link goes down. The owner may let go at once, but nobody can hear it say so."""
+    cut_off_and_mended(t, lambda host: host.unplug(), lambda host: host.plug())

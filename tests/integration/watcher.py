@@ -1,0 +1,146 @@
+"""Drives build/witness and answers questions about what it saw.
+
+All times are seconds of CLOCK_MONOTONIC, the clock of time.monotonic() as well.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import threading
+import time
+
+from spaces import Process
+
+
+class Watcher:
+    def __init__(self, program, client, link, hosts, vips, log, interval_us=None, on_event=None):
+        """hosts: [(name, namespace, mac)]; on_event is called with each event, in the reader."""
+        self.events = []
+        self.holders = {vip: {} for vip in vips}  # vip -> host -> number of addresses there
+        self.news = threading.Condition()
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        words = [program, "--client", f"{client}:{link}"]
+        for name, ns, mac in hosts:
+            words += ["--host", f"{name}:{ns}:{mac}"]
+        for vip in vips:
+            words += ["--vip", vip]
+        # A thousand probes a second for one address, two thousand in all for many.
+        interval = interval_us or max(1000, len(vips) * 500)
+        words += ["--interval", str(interval)]
+        self._raw = open(log, "a")
+        self._process = Process(
+            words, client, log + ".err", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        self.wait(lambda: self.find("ready"), 10, "the witness to be ready")
+
+    def _read(self):
+        for line in self._process.child.stdout:
+            event = json.loads(line)
+            self._raw.write(line.decode())
+            self._raw.flush()
+            with self.news:
+                self._note(event)
+                self.events.append(event)
+                self.news.notify_all()
+            if self._on_event:
+                self._on_event(event)
+
+    def _note(self, event):
+        if event["ev"] not in ("add", "del"):
+            return
+        holders = self.holders[event["vip"]]
+        count = holders.get(event["host"], 0) + (1 if event["ev"] == "add" else -1)
+        if count > 0:
+            holders[event["host"]] = count
+        else:
+            holders.pop(event["host"], None)
+
+    def close(self):
+        if self._process.running():
+            try:
+                self._process.child.stdin.close()
+                self._process.child.wait(5)
+            except (OSError, subprocess.TimeoutExpired):
+                self._process.kill()
+
+    def running(self):
+        return self._process.running()
+
+    # ---- waiting ---------------------------------------------------------------------------
+
+    def wait(self, condition, timeout, what):
+        """Until the condition gives something true; it is asked after each event."""
+        deadline = time.monotonic() + timeout
+        with self.news:
+            while True:
+                value = condition()
+                if value:
+                    return value
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"{what}: not within {timeout:g} s")
+                if not self._process.running():
+                    raise RuntimeError("the witness ended early")
+                self.news.wait(min(left, 0.5))
+
+    def sync(self):
+        """Returns once all that the kernels did before this call has been told."""
+        number = next(self._ids)
+        os.write(self._process.child.stdin.fileno(), f"sync {number}\n".encode())
+        self.wait(lambda: self.find("sync", id=number), 10, "the witness to answer")
+
+    # ---- questions -------------------------------------------------------------------------
+
+    def find(self, kind, since=0.0, until=float("inf"), **wanted):
+        return [
+            e
+            for e in list(self.events)
+            if e["ev"] == kind
+            and since <= e["t"] <= until
+            and all(e.get(key) == value for key, value in wanted.items())
+        ]
+
+    def owner(self, vip):
+        """The one host that has the address by its kernel's word, else None."""
+        holders = list(self.holders[vip])
+        return holders[0] if len(holders) == 1 else None
+
+    def overlaps(self):
+        """Text of each moment at which two hosts had an address, with its length."""
+        faults = []
+        for start in self.find("overlap"):
+            ends = self.find("overlap_end", since=start["t"], vip=start["vip"])
+            length = f"{(ends[0]['t'] - start['t']) * 1e3:.1f} ms" if ends else "until the end"
+            faults.append(f"{start['vip']} on {' and '.join(start['hosts'])} for {length}")
+        return faults
+
+    def gaps(self, vip, since=0.0, until=float("inf")):
+        """Gaps of the client's service that touch the window."""
+        return [
+            e
+            for e in list(self.events)
+            if e["ev"] == "gap" and e["vip"] == vip and e["to"] >= since and e["t"] <= until
+        ]
+
+    def longest_gap(self, vip, since=0.0, until=float("inf")):
+        """In ms, and its window; an address that is silent now counts up to now."""
+        found = [(e["ms"], e["t"], e["to"]) for e in self.gaps(vip, since, until)]
+        for silent in self.find("silent", vip=vip):
+            if not self.find("answers", since=silent["t"], vip=vip):
+                end = min(until, time.monotonic())
+                found.append(((end - silent["t"]) * 1e3, silent["t"], end))
+        return max(found, default=(0.0, since, since))
+
+    def stalled_ms(self, start, end):
+        """For how much of the window some CPU of this machine (or the client) did not run."""
+        spans = sorted(
+            (max(start, e["t"]), min(end, e["t"] + e["ms"] / 1e3)) for e in self.find("stall")
+        )
+        total, reached = 0.0, start
+        for a, b in spans:
+            total += max(0.0, b - max(a, reached))
+            reached = max(reached, b)
+        return total * 1e3
