@@ -1,0 +1,22 @@
+// What a failed request says: about the member, and to people. Pure.
+#pragma once
+
+#include <string>
+
+#include "etcd/client.hpp"
+#include "etcd/http.hpp"
+
+namespace vipd::etcd {
+
+// Whether an error says that the member (or what is behind the address) is of no use at present,
+// rather than that it has judged the request.
+[[nodiscard]] bool blames_member(int code);
+
+// Of an answer that did not come, or not whole.
+[[nodiscard]] Error transport_error(const HttpAnswer& answer);
+
+// Adds the endpoint; and the status, which decides nothing but says much to people, where the
+// answer is no JSON of etcd's.
+void complete_text(Error& error, const HttpAnswer& answer, const std::string& endpoint);
+
+}  // namespace vipd::etcd

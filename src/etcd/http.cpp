@@ -1,0 +1,355 @@
+#include "etcd/http.hpp"
+
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cassert>
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+namespace vipd::etcd {
+namespace {
+
+constexpr long kConnections = 16;  // idle ones beyond this are closed, oldest first
+constexpr size_t kIdleTransfers = 8;
+// A peer that is gone without a word is noticed within 3 to 5 seconds, by the kernel alone.
+constexpr int kKeepIdle_s = 2;
+constexpr int kKeepInterval_s = 1;
+constexpr int kKeepCount = 3;
+constexpr unsigned kUserTimeout_ms = 3000;
+
+struct ListDeleter {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using List = std::unique_ptr<curl_slist, ListDeleter>;
+
+void append(List& list, const std::string& text) {
+  curl_slist* longer = curl_slist_append(list.get(), text.c_str());
+  if (longer == nullptr) abort();
+  static_cast<void>(list.release());
+  list.reset(longer);
+}
+
+std::string errno_text(long number) {
+  const char* text = strerrordesc_np(static_cast<int>(number));
+  std::string out = text == nullptr ? "error " + std::to_string(number) : text;
+  out[0] = static_cast<char>(tolower(static_cast<unsigned char>(out[0])));
+  return out;
+}
+
+// One request with its easy handle; reused, so that the usual request allocates next to nothing.
+struct Transfer {
+  CURL* easy = nullptr;
+  Http::Id id = Http::Id::None;
+  HttpRequest request;
+  List headers;
+  List connect_to;
+  bool streaming = false;
+  bool finished = false;  // libcurl is done with it; `done` is still to be called
+  bool touched = false;   // stands in the list of streams with new bytes
+  HttpAnswer answer;
+  Http::DataHandler data;
+  Http::DoneHandler done;
+
+  Transfer() : easy(curl_easy_init()) {
+    if (easy == nullptr) abort();
+  }
+  ~Transfer() { curl_easy_cleanup(easy); }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+};
+
+std::string problem_text(Transfer& t, CURLcode code) {
+  long number = 0;
+  curl_easy_getinfo(t.easy, CURLINFO_OS_ERRNO, &number);
+  switch (static_cast<int>(code)) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return "no answer within " + std::to_string(t.request.timeout.ms()) + " ms";
+    case CURLE_WRITE_ERROR:
+      return "answer larger than " + std::to_string(t.request.answer_limit) + " bytes";
+    case CURLE_GOT_NOTHING:
+      return "connection closed without an answer";
+    case CURLE_PARTIAL_FILE:
+      return "connection closed in the middle of the answer";
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      return number != 0 ? errno_text(number) : curl_easy_strerror(code);
+    default:
+      return curl_easy_strerror(code);
+  }
+}
+
+}  // namespace
+
+struct Http::Impl {
+  explicit Impl(Loop& l);
+  ~Impl();
+
+  Id start(HttpRequest request, bool streaming, DataHandler data, DoneHandler done);
+  std::unique_ptr<Transfer> take_transfer();
+  void recycle(std::unique_ptr<Transfer> transfer);
+  void set_options(Transfer& t);
+  void watch_socket(curl_socket_t fd, int what);
+  void set_timer(long timeout_ms);
+  void act(curl_socket_t fd, int mask);
+  void collect_finished();
+  void deliver();
+  void deliver_data(Id id);
+  void deliver_done(Id id);
+
+  static size_t on_write(char* bytes, size_t size, size_t count, void* user);
+  static curl_socket_t on_open(void* user, curlsocktype purpose, curl_sockaddr* address);
+  static int on_socket(CURL* easy, curl_socket_t fd, int what, void* user, void* socket_user);
+  static int on_timer(CURLM* multi, long timeout_ms, void* user);
+
+  Loop& loop;
+  CURLM* multi;
+  uint64_t next_id = 1;
+  std::unordered_map<uint64_t, std::unique_ptr<Transfer>> transfers;
+  std::vector<std::unique_ptr<Transfer>> idle;
+  std::map<curl_socket_t, Loop::FdWatch> sockets;
+  Loop::Timer timer = Loop::Timer::None;
+  std::vector<Id> with_data;
+  std::vector<Id> finished;
+};
+
+Http::Impl::Impl(Loop& l) : loop(l), multi(curl_multi_init()) {
+  if (multi == nullptr) abort();
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, kConnections);
+  curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+}
+
+Http::Impl::~Impl() {
+  for (auto& [id, transfer] : transfers) {
+    if (!transfer->finished) curl_multi_remove_handle(multi, transfer->easy);
+  }
+  transfers.clear();
+  idle.clear();
+  curl_multi_cleanup(multi);
+  loop.cancel_timer(timer);
+  for (const auto& [fd, watch] : sockets) loop.remove_fd(watch);
+}
+
+std::unique_ptr<Transfer> Http::Impl::take_transfer() {
+  if (idle.empty()) return std::make_unique<Transfer>();
+  auto transfer = std::move(idle.back());
+  idle.pop_back();
+  return transfer;
+}
+
+void Http::Impl::recycle(std::unique_ptr<Transfer> transfer) {
+  if (transfer->streaming || idle.size() >= kIdleTransfers) return;
+  curl_easy_reset(transfer->easy);
+  transfer->finished = transfer->touched = false;
+  transfer->answer = HttpAnswer();
+  transfer->data = nullptr;
+  transfer->done = nullptr;
+  idle.push_back(std::move(transfer));
+}
+
+void Http::Impl::set_options(Transfer& t) {
+  CURL* easy = t.easy;
+  const auto timeout_ms = static_cast<long>(t.request.timeout.ms());
+  for (const std::string& header : t.request.headers) append(t.headers, header);
+  if (!t.request.connect_to.empty()) append(t.connect_to, t.request.connect_to);
+
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, &t);
+  curl_easy_setopt(easy, CURLOPT_URL, t.request.url.c_str());
+  curl_easy_setopt(easy, CURLOPT_CONNECT_TO, t.connect_to.get());
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t.headers.get());
+  if (!t.request.body.empty()) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, static_cast<long>(t.request.body.size()));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t.request.body.c_str());
+  }
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, &t);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &t);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");  // whatever http_proxy says
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+  if (!t.streaming) curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+  // A pooled connection lacks the socket options of a stream, and would come back to the pool.
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, t.streaming ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t.streaming ? 1L : 0L);
+}
+
+Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data,
+                           DoneHandler done) {
+  auto transfer = take_transfer();
+  const Id id{next_id++};
+  transfer->id = id;
+  transfer->request = std::move(request);
+  transfer->headers.reset();
+  transfer->connect_to.reset();
+  transfer->streaming = streaming;
+  transfer->data = std::move(data);
+  transfer->done = std::move(done);
+  set_options(*transfer);
+  // Only asks for a timer: libcurl does the rest in a later turn, from act().
+  if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) abort();
+  transfers.emplace(static_cast<uint64_t>(id), std::move(transfer));
+  return id;
+}
+
+size_t Http::Impl::on_write(char* bytes, size_t size, size_t count, void* user) {
+  auto* t = static_cast<Transfer*>(user);
+  const size_t length = size * count;
+  if (!t->streaming && t->answer.body.size() + length > t->request.answer_limit) {
+    t->answer.too_large = true;
+    return 0;  // ends the request
+  }
+  t->answer.body.append(bytes, length);
+  t->touched = true;
+  return length;
+}
+
+// No child process may inherit the socket; libcurl's own does not promise that.
+curl_socket_t Http::Impl::on_open(void* user, curlsocktype, curl_sockaddr* address) {
+  const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0 || !static_cast<Transfer*>(user)->streaming) return fd;
+  // A dead peer is found by keepalives, unsent bytes by the user timeout (tcp(7)): a stream needs
+  // both. Should an option be refused, the answer's silence is judged by those who wait for it.
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepIdle_s, sizeof kKeepIdle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepInterval_s, sizeof kKeepInterval_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepCount, sizeof kKeepCount);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeout_ms, sizeof kUserTimeout_ms);
+  return fd;
+}
+
+int Http::Impl::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
+  static_cast<Impl*>(user)->watch_socket(fd, what);
+  return 0;
+}
+
+void Http::Impl::watch_socket(curl_socket_t fd, int what) {
+  const auto found = sockets.find(fd);
+  if (what == CURL_POLL_REMOVE) {
+    if (found == sockets.end()) return;
+    loop.remove_fd(found->second);
+    sockets.erase(found);
+    return;
+  }
+  const uint32_t events =
+      ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
+  if (found != sockets.end()) return loop.modify_fd(found->second, events);
+  sockets[fd] = loop.add_fd(fd, events, [this, fd](uint32_t ready) {
+    // An error is handed on as readiness: libcurl then meets it in recv or connect, errno and all.
+    const bool broken = (ready & (EPOLLERR | EPOLLHUP)) != 0;
+    act(fd, ((ready & EPOLLIN) != 0 || broken ? CURL_CSELECT_IN : 0) |
+                ((ready & EPOLLOUT) != 0 || broken ? CURL_CSELECT_OUT : 0));
+  });
+}
+
+int Http::Impl::on_timer(CURLM*, long timeout_ms, void* user) {
+  static_cast<Impl*>(user)->set_timer(timeout_ms);
+  return 0;
+}
+
+// 0: at once; -1: none.
+void Http::Impl::set_timer(long timeout_ms) {
+  loop.cancel_timer(timer);
+  timer = Loop::Timer::None;
+  if (timeout_ms < 0) return;
+  timer = loop.add_timer(loop.now() + Duration::milliseconds(timeout_ms), [this] {
+    timer = Loop::Timer::None;
+    act(CURL_SOCKET_TIMEOUT, 0);
+  });
+}
+
+void Http::Impl::act(curl_socket_t fd, int mask) {
+  int running = 0;
+  curl_multi_socket_action(multi, fd, mask, &running);
+  collect_finished();
+  deliver();
+}
+
+void Http::Impl::collect_finished() {
+  for (auto& [id, t] : transfers) {
+    if (t->streaming && t->touched) with_data.push_back(t->id);
+    t->touched = false;
+  }
+  int left = 0;
+  while (CURLMsg* message = curl_multi_info_read(multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;  // the message is void after the removal
+    CURL* easy = message->easy_handle;
+    char* user = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
+    auto* t = reinterpret_cast<Transfer*>(user);
+    t->answer.complete = code == CURLE_OK;
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->answer.status);
+    if (code != CURLE_OK) t->answer.problem = problem_text(*t, code);
+    curl_multi_remove_handle(multi, easy);
+    t->finished = true;
+    finished.push_back(t->id);
+  }
+}
+
+// Handlers may start and cancel requests; so each is looked up again by its id.
+void Http::Impl::deliver() {
+  for (const Id id : std::exchange(with_data, {})) deliver_data(id);
+  for (const Id id : std::exchange(finished, {})) deliver_done(id);
+}
+
+void Http::Impl::deliver_data(Id id) {
+  const auto found = transfers.find(static_cast<uint64_t>(id));
+  if (found == transfers.end()) return;
+  // Moved out: the handler may cancel its own stream.
+  const DataHandler handler = found->second->data;
+  const std::string bytes = std::exchange(found->second->answer.body, {});
+  handler(bytes);
+}
+
+void Http::Impl::deliver_done(Id id) {
+  auto node = transfers.extract(static_cast<uint64_t>(id));
+  if (node.empty()) return;
+  const DoneHandler done = std::move(node.mapped()->done);
+  HttpAnswer answer = std::move(node.mapped()->answer);
+  recycle(std::move(node.mapped()));
+  done(answer);
+}
+
+Http::Http(Loop& loop) {
+  // Plain HTTP needs none of what the TLS library would set up.
+  if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) abort();
+  impl_ = std::make_unique<Impl>(loop);
+}
+
+Http::~Http() {
+  impl_.reset();
+  curl_global_cleanup();
+}
+
+Http::Id Http::request(HttpRequest request, DoneHandler done) {
+  return impl_->start(std::move(request), false, nullptr, std::move(done));
+}
+
+Http::Id Http::stream(HttpRequest request, DataHandler data, DoneHandler done) {
+  return impl_->start(std::move(request), true, std::move(data), std::move(done));
+}
+
+void Http::cancel(Id id) {
+  auto node = impl_->transfers.extract(static_cast<uint64_t>(id));
+  if (node.empty()) return;
+  if (!node.mapped()->finished) curl_multi_remove_handle(impl_->multi, node.mapped()->easy);
+  impl_->recycle(std::move(node.mapped()));
+}
+
+}  // namespace vipd::etcd

@@ -1,0 +1,60 @@
+// HTTP/1.1 requests on the loop: libcurl's multi socket interface, wrapped. Knows nothing of etcd.
+// Never blocks, never resolves a name (addresses are given), never calls a handler from inside the
+// call that made the request, nor from inside a callback of libcurl.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vipd/loop.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd::etcd {
+
+struct HttpRequest {
+  std::string url;
+  std::string connect_to;  // CURLOPT_CONNECT_TO, when the URL has a name; else empty
+  std::string body;        // empty: GET
+  std::vector<std::string> headers;
+  Duration timeout;         // of the whole request; of the connecting alone for a stream
+  size_t answer_limit = 0;  // in bytes; not for a stream
+};
+
+struct HttpAnswer {
+  bool complete = false;  // a whole answer, whatever its status
+  bool too_large = false;
+  long status = 0;  // 0: none came
+  std::string body;
+  std::string problem;  // why it is not complete
+};
+
+class Http {
+ public:
+  enum class Id : uint64_t { None = 0 };
+  using DoneHandler = std::function<void(HttpAnswer&)>;
+  using DataHandler = std::function<void(std::string_view)>;
+
+  // Aborts when libcurl cannot be set up (no memory).
+  explicit Http(Loop& loop);
+  ~Http();  // drops all requests without a call
+  Http(const Http&) = delete;
+  Http& operator=(const Http&) = delete;
+
+  Id request(HttpRequest request, DoneHandler done);
+  // An answer without an end, handed on as it arrives, on a connection of its own that is watched
+  // by the kernel (TCP keepalive). `done` comes once, when it is over.
+  Id stream(HttpRequest request, DataHandler data, DoneHandler done);
+  // No further call for it; its connection is closed. Harmless for one that is over.
+  void cancel(Id id);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd::etcd

@@ -1,0 +1,328 @@
+// The reading half of json.hpp. Parsed in place and without recursion (RapidJSON's iterative mode),
+// depth and number of values bounded while parsing, so that no input costs more than its own size
+// times a small constant.
+#include <rapidjson/document.h>
+#include <rapidjson/reader.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "etcd/base64.hpp"
+#include "etcd/json.hpp"
+
+namespace vipd::etcd {
+namespace {
+
+using Value = rapidjson::Value;
+
+constexpr unsigned kDepthLimit = 32;         // a txn's answer has 6, an error's details a few more
+constexpr unsigned kValueLimit = 1'000'000;  // a range of 60,000 keys
+constexpr size_t kFirstPool = 4096;          // on the stack: no heap for the usual answer
+constexpr size_t kErrorTextLimit = 200;
+constexpr int kUnknownCode = 2;  // gRPC "Unknown"
+
+// Hands the parser's events on to the document until a bound is passed.
+class Guard {
+ public:
+  explicit Guard(rapidjson::Document& out) : out_(out) {}
+  bool Null() { return count() && out_.Null(); }
+  bool Bool(bool b) { return count() && out_.Bool(b); }
+  bool Int(int i) { return count() && out_.Int(i); }
+  bool Uint(unsigned u) { return count() && out_.Uint(u); }
+  bool Int64(int64_t i) { return count() && out_.Int64(i); }
+  bool Uint64(uint64_t u) { return count() && out_.Uint64(u); }
+  bool Double(double d) { return count() && out_.Double(d); }
+  bool RawNumber(const char* s, unsigned n, bool copy) {
+    return count() && out_.RawNumber(s, n, copy);
+  }
+  bool String(const char* s, unsigned n, bool copy) { return count() && out_.String(s, n, copy); }
+  bool Key(const char* s, unsigned n, bool copy) { return count() && out_.Key(s, n, copy); }
+  bool StartObject() { return count() && ++depth_ <= kDepthLimit && out_.StartObject(); }
+  bool StartArray() { return count() && ++depth_ <= kDepthLimit && out_.StartArray(); }
+  bool EndObject(unsigned n) {
+    --depth_;
+    return out_.EndObject(n);
+  }
+  bool EndArray(unsigned n) {
+    --depth_;
+    return out_.EndArray(n);
+  }
+
+ private:
+  bool count() { return ++values_ <= kValueLimit; }
+
+  rapidjson::Document& out_;
+  unsigned depth_ = 0;
+  unsigned values_ = 0;
+};
+
+bool parse(char* text, size_t length, rapidjson::Document& out) {
+  // The parser takes a NUL for the end, and would not see what stands behind it.
+  if (memchr(text, '\0', length) != nullptr) return false;
+  auto generate = [text](rapidjson::Document& document) {
+    constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag;
+    rapidjson::InsituStringStream stream(text);
+    rapidjson::Reader reader;
+    Guard guard(document);
+    return !reader.Parse<kFlags>(stream, guard).IsError();
+  };
+  out.Populate(generate);
+  return out.IsObject();
+}
+
+// Reads fields of JSON objects; remembers whether one was of a wrong type or out of range.
+class Fields {
+ public:
+  [[nodiscard]] bool good() const { return good_; }
+  void fail() { good_ = false; }
+
+  const Value* find(const Value& object, const char* name) const {
+    const auto it = object.FindMember(name);
+    if (it == object.MemberEnd() || it->value.IsNull()) return nullptr;
+    return &it->value;
+  }
+
+  const Value* object(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    return value == nullptr || check(value->IsObject()) ? value : nullptr;
+  }
+
+  template <typename Each>
+  void list(const Value& parent, const char* name, Each each) {
+    const Value* value = find(parent, name);
+    if (value == nullptr || !check(value->IsArray())) return;
+    for (const Value& item : value->GetArray()) {
+      if (!check(item.IsObject())) return;
+      each(item);
+    }
+  }
+
+  bool boolean(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    return value != nullptr && check(value->IsBool()) && value->GetBool();
+  }
+
+  std::string text(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    if (value == nullptr || !check(value->IsString())) return {};
+    return {value->GetString(), value->GetStringLength()};
+  }
+
+  std::string bytes(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    if (value == nullptr || !check(value->IsString())) return {};
+    auto decoded = base64_decode({value->GetString(), value->GetStringLength()});
+    return check(decoded.has_value()) ? std::move(*decoded) : std::string();
+  }
+
+  int64_t int64(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    if (value == nullptr) return 0;
+    if (value->IsInt64()) return value->GetInt64();
+    return from_text<int64_t>(*value);
+  }
+
+  uint64_t uint64(const Value& parent, const char* name) {
+    const Value* value = find(parent, name);
+    if (value == nullptr) return 0;
+    if (value->IsUint64()) return value->GetUint64();
+    return from_text<uint64_t>(*value);
+  }
+
+ private:
+  bool check(bool condition) {
+    if (!condition) good_ = false;
+    return condition;
+  }
+
+  template <typename Int>
+  Int from_text(const Value& value) {
+    if (!check(value.IsString())) return 0;
+    const char* end = value.GetString() + value.GetStringLength();
+    Int number = 0;
+    const auto [stop, problem] = std::from_chars(value.GetString(), end, number);
+    return check(problem == std::errc() && stop == end) ? number : 0;
+  }
+
+  bool good_ = true;
+};
+
+Header header_of(Fields& fields, const Value& parent) {
+  Header header;
+  const Value* value = fields.object(parent, "header");
+  if (value == nullptr) {
+    fields.fail();  // every answer of etcd has one: this is somebody else's JSON
+    return header;
+  }
+  header.cluster_id = fields.uint64(*value, "cluster_id");
+  header.member_id = fields.uint64(*value, "member_id");
+  header.revision = fields.int64(*value, "revision");
+  header.raft_term = fields.uint64(*value, "raft_term");
+  return header;
+}
+
+KeyValue key_value_of(Fields& fields, const Value& value) {
+  KeyValue kv;
+  kv.key = fields.bytes(value, "key");
+  kv.value = fields.bytes(value, "value");
+  kv.create_revision = fields.int64(value, "create_revision");
+  kv.mod_revision = fields.int64(value, "mod_revision");
+  kv.lease = fields.int64(value, "lease");
+  return kv;
+}
+
+void append_kvs(Fields& fields, const Value& range, std::vector<KeyValue>& kvs) {
+  fields.list(range, "kvs", [&](const Value& kv) { kvs.push_back(key_value_of(fields, kv)); });
+}
+
+// The four shapes: the fields beside each other, or in an object named "error", whose code was
+// "grpc_code" in the first gateway.
+std::optional<Error> error_of(const Value& root) {
+  Fields fields;
+  const Value* inner = fields.find(root, "error");
+  if (inner == nullptr && fields.find(root, "code") == nullptr) return std::nullopt;
+  const Value& source = inner != nullptr && inner->IsObject() ? *inner : root;
+
+  const char* code_name = fields.find(source, "code") != nullptr ? "code" : "grpc_code";
+  const int64_t code = fields.int64(source, code_name);
+  std::string text = fields.text(source, "message");
+  if (text.empty() && inner != nullptr && inner->IsString()) text = inner->GetString();
+
+  Error error;
+  const bool known = fields.good() && code > 0 && code <= 16;
+  error.code = known ? static_cast<int>(code) : kUnknownCode;
+  error.text = printable(text.data(), text.size(), kErrorTextLimit);
+  if (error.text.empty()) error.text = "error " + std::to_string(error.code) + " without a text";
+  return error;
+}
+
+void bad_answer(Error& error, const std::string& text) {
+  error.code = Error::kBadAnswer;
+  error.text = text;
+}
+
+// Parses, looks for an error, and lets `read` take the fields out of the object.
+template <typename Read>
+bool read_object(char* text, size_t length, Error& error, Read read) {
+  alignas(16) char pool[kFirstPool];
+  rapidjson::MemoryPoolAllocator<> allocator(pool, sizeof pool);
+  rapidjson::Document root(&allocator);
+  // Taken before the parser overwrites it: plain text is how a gateway that is switched off, or
+  // something that is no etcd, answers.
+  const std::string start = printable(text, length, 100);
+  if (!parse(text, length, root)) {
+    bad_answer(error, length == 0 ? "empty answer" : "unexpected answer: " + start);
+    return false;
+  }
+  if (auto found = error_of(root)) {
+    error.code = found->code;
+    error.text = std::move(found->text);
+    return false;
+  }
+  Fields fields;
+  read(fields, root);
+  if (!fields.good()) bad_answer(error, "unexpected answer: " + start);
+  return fields.good();
+}
+
+// Answers of streaming calls stand in an object named "result".
+template <typename Read>
+bool read_result(char* text, size_t length, Error& error, Read read) {
+  return read_object(text, length, error, [&](Fields& fields, const Value& root) {
+    const Value* result = fields.object(root, "result");
+    if (result == nullptr) return fields.fail();
+    read(fields, *result);
+  });
+}
+
+WatchEvent event_of(Fields& fields, const Value& value) {
+  WatchEvent event;
+  const std::string type = fields.text(value, "type");
+  event.deleted = type == "DELETE";
+  if (!event.deleted && !type.empty() && type != "PUT") fields.fail();
+  const Value* kv = fields.object(value, "kv");
+  if (kv == nullptr) {
+    fields.fail();
+    return event;
+  }
+  event.kv = key_value_of(fields, *kv);
+  return event;
+}
+
+}  // namespace
+
+bool read_granted(std::string& body, Granted& out, Error& error) {
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    out.header = header_of(fields, root);
+    out.lease = fields.int64(root, "ID");
+    out.ttl_s = fields.int64(root, "TTL");
+    if (out.lease <= 0 || out.ttl_s <= 0) fields.fail();
+  });
+}
+
+bool read_kept_alive(std::string& body, KeptAlive& out, Error& error) {
+  const size_t line = std::min(body.find('\n'), body.size());
+  body.resize(line);
+  return read_result(body.data(), body.size(), error, [&](Fields& fields, const Value& result) {
+    out.header = header_of(fields, result);
+    out.ttl_s = fields.int64(result, "TTL");
+  });
+}
+
+bool read_header(std::string& body, Header& out, Error& error) {
+  return read_object(body.data(), body.size(), error,
+                     [&](Fields& fields, const Value& root) { out = header_of(fields, root); });
+}
+
+bool read_txn(std::string& body, TxnAnswer& out, Error& error) {
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    out.header = header_of(fields, root);
+    out.succeeded = fields.boolean(root, "succeeded");
+    fields.list(root, "responses", [&](const Value& response) {
+      const Value* range = fields.object(response, "response_range");
+      if (range != nullptr) append_kvs(fields, *range, out.kvs);
+    });
+  });
+}
+
+bool read_range(std::string& body, RangeAnswer& out, Error& error) {
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    out.header = header_of(fields, root);
+    append_kvs(fields, root, out.kvs);
+  });
+}
+
+bool read_version(std::string& body, std::string& out, Error& error) {
+  constexpr size_t kVersionLimit = 40;
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    const std::string text = fields.text(root, "etcdserver");
+    out = printable(text.data(), text.size(), kVersionLimit);
+    if (out.empty()) fields.fail();
+  });
+}
+
+bool read_watch_line(char* line, size_t length, WatchMessage& out, Error& error) {
+  return read_result(line, length, error, [&](Fields& fields, const Value& result) {
+    out.header = header_of(fields, result);
+    out.created = fields.boolean(result, "created");
+    out.canceled = fields.boolean(result, "canceled");
+    const std::string reason = fields.text(result, "cancel_reason");
+    out.cancel_reason = printable(reason.data(), reason.size(), kErrorTextLimit);
+    out.compact_revision = fields.int64(result, "compact_revision");
+    fields.list(result, "events",
+                [&](const Value& event) { out.events.push_back(event_of(fields, event)); });
+  });
+}
+
+std::string printable(const char* text, size_t length, size_t limit) {
+  std::string out(text, std::min(length, limit));
+  for (char& c : out) {
+    if (c < ' ' || c > '~') c = ' ';
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+}  // namespace vipd::etcd

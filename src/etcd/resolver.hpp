@@ -1,0 +1,34 @@
+// Turns host names into addresses ahead of time: c-ares on the loop. No request ever waits for it:
+// it answers from what it knows, at once. Knows of names alone; addresses never come here.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vipd/loop.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd::etcd {
+
+class Resolver {
+ public:
+  explicit Resolver(Loop& loop);
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // The names to keep resolved: at once, then every minute; after a failure in 1, 2, 4, 8, 8... s.
+  void set_names(const std::vector<std::string>& names);
+  // Empty until the name was resolved for the first time. A later failure leaves the old ones. The
+  // order stays as long as the set of addresses does.
+  [[nodiscard]] const std::vector<Address>& addresses(const std::string& name) const;
+  // Why there are none yet; for people.
+  [[nodiscard]] std::string problem(const std::string& name) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vipd::etcd

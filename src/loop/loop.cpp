@@ -1,0 +1,281 @@
+#include "vipd/loop.hpp"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <list>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "vipd/log.hpp"
+
+namespace vipd {
+namespace {
+
+constexpr int kEventsPerTurn = 64;
+constexpr Duration kSlowTurn = Duration::milliseconds(100);
+// What epoll hands back for the loop's own descriptors; those of add_fd() count from kFirstId.
+constexpr uint64_t kTimerEvent = 0;
+constexpr uint64_t kSignalEvent = 1;
+constexpr uint64_t kFirstId = 2;
+
+// CLOCK_BOOTTIME goes on while the host is suspended, as the kernel's address lifetimes should.
+MonoTime read_clock() {
+  timespec ts{};
+  if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0) abort();
+  return MonoTime::from_ns(ts.tv_sec * 1'000'000'000LL + ts.tv_nsec);
+}
+
+int must(int result, const char* what) {
+  if (result >= 0) return result;
+  log::error("%s: %s", what, strerror(errno));
+  abort();
+}
+
+int wait_ms(Duration wait) {
+  constexpr int64_t kLongest = 1 << 30;
+  return static_cast<int>(std::clamp<int64_t>((wait.ns() + 999'999) / 1'000'000, 0, kLongest));
+}
+
+}  // namespace
+
+struct Loop::Impl {
+  struct Watch {
+    int fd = -1;
+    FdHandler handler;
+  };
+  using TimerKey = std::pair<MonoTime, uint64_t>;  // equal deadlines run in the order of their ids
+
+  int epoll = -1;
+  int timer = -1;
+  int signal = -1;
+  sigset_t signals{};
+
+  MonoTime now;
+  MonoTime armed = MonoTime::never();
+  uint64_t next_id = kFirstId;
+  bool in_turn = false;
+  std::optional<int> status;
+
+  std::unordered_map<uint64_t, std::unique_ptr<Watch>> watches;
+  std::vector<std::unique_ptr<Watch>> removed;  // until the sweep: one of them may be running
+  std::map<TimerKey, Handler> timers;
+  std::unordered_map<uint64_t, MonoTime> deadlines;
+  std::map<int, Handler> signal_handlers;
+  std::list<Handler> turn_start;  // a list: a handler may add another
+  std::list<Handler> turn_end;
+
+  Impl();
+  ~Impl();
+  void control(int op, int fd, uint32_t events, uint64_t id, const char* what) const;
+  void arm();
+  void turn(int timeout_ms);
+  void dispatch(const epoll_event& event);
+  void drain_timer();
+  void drain_signals();
+  void run_timers(MonoTime begin, uint64_t limit);
+  void warn_if_slow(MonoTime begin) const;
+};
+
+Loop::Impl::Impl() {
+  sigemptyset(&signals);
+  epoll = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  timer = must(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create");
+  signal = must(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
+  control(EPOLL_CTL_ADD, timer, EPOLLIN, kTimerEvent, "epoll_ctl timerfd");
+  control(EPOLL_CTL_ADD, signal, EPOLLIN, kSignalEvent, "epoll_ctl signalfd");
+  now = read_clock();
+}
+
+Loop::Impl::~Impl() {
+  close(signal);
+  close(timer);
+  close(epoll);
+}
+
+void Loop::Impl::control(int op, int fd, uint32_t events, uint64_t id, const char* what) const {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = id;
+  must(epoll_ctl(epoll, op, fd, &event), what);
+}
+
+// Only a changed earliest deadline costs a system call. 0 would disarm the timer: see
+// timerfd_create(2).
+void Loop::Impl::arm() {
+  const MonoTime earliest = timers.empty() ? MonoTime::never() : timers.begin()->first.first;
+  if (earliest == armed) return;
+  armed = earliest;
+  itimerspec spec{};
+  if (!earliest.is_never()) {
+    const int64_t ns = std::max<int64_t>(earliest.ns(), 1);
+    spec.it_value.tv_sec = ns / 1'000'000'000;
+    spec.it_value.tv_nsec = ns % 1'000'000'000;
+  }
+  must(timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, nullptr), "timerfd_settime");
+}
+
+void Loop::Impl::drain_timer() {
+  uint64_t expirations = 0;
+  // Fails with EAGAIN when the timer was set anew after the event: then nothing has expired.
+  if (read(timer, &expirations, sizeof expirations) == sizeof expirations)
+    armed = MonoTime::never();
+}
+
+void Loop::Impl::drain_signals() {
+  signalfd_siginfo info{};
+  while (read(signal, &info, sizeof info) == sizeof info) {
+    const auto found = signal_handlers.find(static_cast<int>(info.ssi_signo));
+    if (found == signal_handlers.end()) continue;
+    const Handler handler = found->second;  // a copy: the handler may set another for its signal
+    handler();
+  }
+}
+
+void Loop::Impl::dispatch(const epoll_event& event) {
+  if (event.data.u64 == kTimerEvent) return drain_timer();
+  if (event.data.u64 == kSignalEvent) return drain_signals();
+  const auto found = watches.find(event.data.u64);
+  if (found == watches.end()) return;  // removed by a handler of this turn
+  Watch* watch = found->second.get();
+  watch->handler(event.events);
+}
+
+// Timers that handlers add now have ids from `limit` on and wait for the next turn, so that a
+// turn always ends.
+void Loop::Impl::run_timers(MonoTime begin, uint64_t limit) {
+  auto it = timers.begin();
+  while (it != timers.end() && it->first.first <= begin) {
+    const TimerKey key = it->first;
+    if (key.second >= limit) {
+      ++it;
+      continue;
+    }
+    const auto node = timers.extract(it);
+    deadlines.erase(key.second);
+    node.mapped()();
+    it = timers.upper_bound(key);
+  }
+}
+
+void Loop::Impl::warn_if_slow(MonoTime begin) const {
+  const Duration length = read_clock() - begin;
+  if (length <= kSlowTurn) return;
+  log::warn("loop: a turn took %lld ms", static_cast<long long>(length.ms()));
+}
+
+void Loop::Impl::turn(int timeout_ms) {
+  assert(!in_turn);
+  std::array<epoll_event, kEventsPerTurn> events;
+  arm();
+  int count = epoll_wait(epoll, events.data(), kEventsPerTurn, timeout_ms);
+  // SIGSTOP and SIGCONT interrupt the wait as well: a turn without events is then what is wanted.
+  if (count < 0) count = errno == EINTR ? 0 : must(count, "epoll_wait");
+
+  now = read_clock();
+  const MonoTime begin = now;
+  const uint64_t limit = next_id;
+  in_turn = true;
+  for (auto& handler : turn_start) handler();
+  // Descriptors before timers: after a stall, an answer that waits in a socket still counts.
+  for (int i = 0; i < count; ++i) dispatch(events[static_cast<size_t>(i)]);
+  run_timers(begin, limit);
+  for (auto& handler : turn_end) handler();
+  in_turn = false;
+  removed.clear();
+  warn_if_slow(begin);
+}
+
+Loop::Loop() : impl_(std::make_unique<Impl>()) {}
+Loop::~Loop() = default;
+
+MonoTime Loop::now() const {
+  return impl_->now;
+}
+
+MonoTime Loop::refresh() {
+  impl_->now = read_clock();
+  return impl_->now;
+}
+
+Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler) {
+  const uint64_t id = impl_->next_id++;
+  auto watch = std::make_unique<Impl::Watch>();
+  watch->fd = fd;
+  watch->handler = std::move(handler);
+  impl_->watches.emplace(id, std::move(watch));
+  impl_->control(EPOLL_CTL_ADD, fd, epoll_events, id, "epoll_ctl add");
+  return FdWatch{id};
+}
+
+void Loop::modify_fd(FdWatch watch, uint32_t epoll_events) {
+  const uint64_t id = static_cast<uint64_t>(watch);
+  const auto found = impl_->watches.find(id);
+  if (found == impl_->watches.end()) return;
+  impl_->control(EPOLL_CTL_MOD, found->second->fd, epoll_events, id, "epoll_ctl modify");
+}
+
+void Loop::remove_fd(FdWatch watch) {
+  auto node = impl_->watches.extract(static_cast<uint64_t>(watch));
+  if (node.empty()) return;
+  // A descriptor that was closed already has left the set by itself.
+  epoll_ctl(impl_->epoll, EPOLL_CTL_DEL, node.mapped()->fd, nullptr);
+  if (impl_->in_turn) impl_->removed.push_back(std::move(node.mapped()));
+}
+
+Loop::Timer Loop::add_timer(MonoTime deadline, Handler handler) {
+  const uint64_t id = impl_->next_id++;
+  impl_->timers.emplace(Impl::TimerKey{deadline, id}, std::move(handler));
+  impl_->deadlines.emplace(id, deadline);
+  return Timer{id};
+}
+
+void Loop::cancel_timer(Timer timer) {
+  const auto entry = impl_->deadlines.extract(static_cast<uint64_t>(timer));
+  if (entry.empty()) return;
+  // Extracted first, destroyed last: the handler's destructor may come back to the loop.
+  const auto node = impl_->timers.extract(Impl::TimerKey{entry.mapped(), entry.key()});
+}
+
+void Loop::on_signal(int signo, Handler handler) {
+  impl_->signal_handlers[signo] = std::move(handler);
+  sigaddset(&impl_->signals, signo);
+  must(sigprocmask(SIG_BLOCK, &impl_->signals, nullptr), "sigprocmask");
+  must(signalfd(impl_->signal, &impl_->signals, 0), "signalfd");
+}
+
+void Loop::on_turn_start(Handler handler) {
+  impl_->turn_start.push_back(std::move(handler));
+}
+void Loop::on_turn_end(Handler handler) {
+  impl_->turn_end.push_back(std::move(handler));
+}
+
+int Loop::run() {
+  refresh();
+  while (!impl_->status) impl_->turn(-1);
+  return *std::exchange(impl_->status, std::nullopt);
+}
+
+void Loop::stop(int status) {
+  impl_->status = status;
+}
+
+void Loop::run_once(Duration wait) {
+  impl_->turn(wait_ms(wait));
+}
+
+}  // namespace vipd

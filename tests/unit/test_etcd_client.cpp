@@ -1,0 +1,587 @@
+// links: src/etcd/client.cpp src/etcd/http.cpp src/etcd/endpoints.cpp src/etcd/resolver.cpp
+// links: src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp src/etcd/base64.cpp
+// links: src/etcd/failure.cpp src/loop/loop.cpp src/core/types.cpp
+// libs: -lcurl -lcares
+//
+// The client against members that are played here, on the same loop and on loopback: what a real
+// etcd does only on a bad day.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "etcd/client.hpp"
+#include "harness.hpp"
+#include "vipd/log.hpp"
+
+using vipd::Duration;
+using vipd::Loop;
+using vipd::MonoTime;
+using namespace vipd::etcd;
+
+namespace vipd::log {
+void error(const char*, ...) {}
+void warn(const char*, ...) {}
+}  // namespace vipd::log
+
+namespace {
+
+const std::string kHeader = R"("header":{"cluster_id":"11","member_id":"22","revision":"33"})";
+const std::string kGranted = "{" + kHeader + R"(,"ID":"7","TTL":"10"})";
+const std::string kTxnDone = "{" + kHeader + R"(,"succeeded":true})";
+const std::string kCreated = R"({"result":{)" + kHeader + R"(,"created":true}})" + "\n";
+const std::string kPut = R"({"result":{)" + kHeader +
+                         R"(,"events":[{"kv":{"key":"Yw==","mod_revision":"34"}}]}})" + "\n";
+
+std::string reply(const std::string& body, const std::string& status = "200 OK") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+std::string chunk(const std::string& text) {
+  char size[20];
+  snprintf(size, sizeof size, "%zx\r\n", text.size());
+  return size + text + "\r\n";
+}
+
+std::string open_stream(const std::string& first) {
+  return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(first);
+}
+
+// One played member. `answer` says what to send for a request: "" is silence, "close" closes.
+class Member {
+ public:
+  using Answer = std::function<std::string(const std::string& path, const std::string& text)>;
+
+  Member(Loop& loop, Answer answer) : loop_(loop), answer_(std::move(answer)) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    sockaddr_in sa{};
+    sa.sin_family = AF_INET;
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof sa;
+    if (bind(listener_, reinterpret_cast<sockaddr*>(&sa), length) != 0) abort();
+    if (listen(listener_, 8) != 0) abort();
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&sa), &length);
+    port = ntohs(sa.sin_port);
+    watch_ = loop_.add_fd(listener_, EPOLLIN, [this](uint32_t) { take(); });
+  }
+  ~Member() {
+    loop_.remove_fd(watch_);
+    close(listener_);
+    while (!connections_.empty()) drop(connections_.begin()->first);
+  }
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  [[nodiscard]] std::string url(const std::string& host = "127.0.0.1") const {
+    return "http://" + host + ":" + std::to_string(port);
+  }
+  [[nodiscard]] size_t open() const { return connections_.size(); }
+  [[nodiscard]] size_t count(const std::string& path) const {
+    size_t n = 0;
+    for (const std::string& r : requests) n += r.find(" " + path + " ") != std::string::npos;
+    return n;
+  }
+  void send_all(const std::string& bytes) {
+    for (const auto& [fd, c] : connections_) (void)!write(fd, bytes.data(), bytes.size());
+  }
+  void drop_all() {
+    while (!connections_.empty()) drop(connections_.begin()->first);
+  }
+
+  int port = 0;
+  size_t accepted = 0;
+  std::vector<std::string> requests;  // head and body
+
+ private:
+  struct Connection {
+    Loop::FdWatch watch;
+    std::string text;
+  };
+
+  void take() {
+    const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK);
+    if (fd < 0) return;
+    ++accepted;
+    connections_[fd].watch = loop_.add_fd(fd, EPOLLIN, [this, fd](uint32_t) { hear(fd); });
+  }
+  void hear(int fd) {
+    char buffer[65536];
+    const ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n <= 0) return drop(fd);
+    std::string& text = connections_[fd].text;
+    text.append(buffer, static_cast<size_t>(n));
+    const size_t head = text.find("\r\n\r\n");
+    if (head == std::string::npos) return;
+    const size_t at = text.find("Content-Length: ");
+    const size_t body = at == std::string::npos ? 0 : strtoul(text.c_str() + at + 16, nullptr, 10);
+    if (text.size() < head + 4 + body) return;
+    requests.push_back(text);
+    const size_t path = text.find(' ') + 1;
+    const std::string out = answer_(text.substr(path, text.find(' ', path) - path), text);
+    text.clear();
+    if (out == "close") return drop(fd);
+    (void)!write(fd, out.data(), out.size());
+  }
+  void drop(int fd) {
+    loop_.remove_fd(connections_[fd].watch);
+    connections_.erase(fd);
+    close(fd);
+  }
+
+  Loop& loop_;
+  Answer answer_;
+  int listener_ = -1;
+  Loop::FdWatch watch_ = Loop::FdWatch::None;
+  std::map<int, Connection> connections_;
+};
+
+std::string good(const std::string& path, const std::string&) {
+  if (path == "/version") return reply(R"({"etcdserver":"3.4.23"})");
+  if (path == "/v3/watch") return open_stream(kCreated);
+  return reply(path == "/v3/kv/txn" ? kTxnDone : kGranted);
+}
+std::string silent(const std::string&, const std::string&) {
+  return "";
+}
+std::string leaderless(const std::string&, const std::string&) {
+  return reply(R"({"code":14,"message":"etcdserver: no leader"})", "503 Service Unavailable");
+}
+
+Options options(const std::vector<std::string>& endpoints, int64_t timeout_ms = 2000) {
+  Options o;
+  o.endpoints = endpoints;
+  o.request_timeout = Duration::milliseconds(timeout_ms);
+  return o;
+}
+
+template <typename Condition>
+bool run_until(Loop& loop, Condition condition) {
+  const MonoTime end = loop.refresh() + Duration::seconds(10);
+  while (!condition()) {
+    if (loop.now() > end) return false;
+    loop.run_once(Duration::milliseconds(50));
+  }
+  return true;
+}
+
+void run_for(Loop& loop, int64_t ms) {
+  const MonoTime end = loop.refresh() + Duration::milliseconds(ms);
+  while (loop.now() < end) loop.run_once(end - loop.now());
+}
+
+struct Result {  // of any call
+  int calls = 0;
+  bool good = false;
+  Error error;
+  template <typename T>
+  Done<T> done() {
+    return [this](const T* answer, const Error* e) {
+      ++calls;
+      good = answer != nullptr;
+      if (e != nullptr) error = *e;
+    };
+  }
+};
+
+Result granted(Loop& loop, Client& client) {
+  Result result;
+  client.grant(10, result.done<Granted>());
+  run_until(loop, [&] { return result.calls > 0; });
+  return result;
+}
+
+void a_call_is_answered_once_and_later() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url()}, 800));
+  Result result;
+  client.grant(10, result.done<Granted>());
+  TEST_ASSERT_EQUAL_INT(0, result.calls);
+  TEST_ASSERT_EQUAL_INT(1, client.in_flight());
+  TEST_ASSERT_FALSE(client.connected());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return !client.version().empty(); }));
+  run_for(loop, 20);
+  TEST_ASSERT_EQUAL_INT(1, result.calls);
+  TEST_ASSERT_TRUE(result.good);
+  TEST_ASSERT_EQUAL_INT(0, client.in_flight());
+  TEST_ASSERT_TRUE(client.connected());
+  TEST_ASSERT_EQUAL_STRING(member.url(), client.endpoint());
+  TEST_ASSERT_EQUAL_STRING("3.4.23", client.version());
+  TEST_ASSERT_EQUAL_UINT64(11, client.cluster_id());
+}
+
+void a_request_has_the_headers_that_etcd_heeds() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url()}, 800));
+  granted(loop, client);
+  const std::string text = member.requests.at(0);
+  TEST_ASSERT_TRUE(text.starts_with("POST /v3/lease/grant HTTP/1.1\r\n"));
+  TEST_ASSERT_TRUE(text.find("\r\nGrpc-Metadata-hasleader: true\r\n") != std::string::npos);
+  TEST_ASSERT_TRUE(text.find("\r\nGrpc-Timeout: 800m\r\n") != std::string::npos);
+  TEST_ASSERT_TRUE(text.find("Expect:") == std::string::npos);
+  TEST_ASSERT_TRUE(text.ends_with("\r\n\r\n{\"TTL\":\"10\"}"));
+}
+
+void connections_are_used_again() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url()}));
+  for (int i = 0; i < 5; ++i) TEST_ASSERT_TRUE(granted(loop, client).good);
+  TEST_ASSERT_EQUAL_INT(5, member.count("/v3/lease/grant"));
+  TEST_ASSERT_EQUAL_INT(1, member.count("/version"));
+  TEST_ASSERT_TRUE(member.accepted <= 2);  // the version is asked beside the second one
+}
+
+void a_member_that_refuses_is_named_and_passed_over() {
+  Loop loop;
+  std::string gone;
+  {
+    Member closed(loop, good);
+    gone = closed.url();
+  }
+  Member member(loop, good);
+  Client client(loop, options({gone, member.url()}));
+  const Result first = granted(loop, client);
+  TEST_ASSERT_EQUAL_INT(Error::kTransport, first.error.code);
+  TEST_ASSERT_EQUAL_STRING("connection refused", first.error.text);
+  TEST_ASSERT_EQUAL_STRING(gone, first.error.endpoint);
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+}
+
+void a_silent_member_costs_one_timeout_and_its_connection() {
+  Loop loop;
+  Member mute(loop, silent);
+  Member member(loop, good);
+  Client client(loop, options({mute.url(), member.url()}, 100));
+  Result result;
+  client.grant(10, result.done<Granted>());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return result.calls > 0; }));
+  TEST_ASSERT_EQUAL_STRING("no answer within 100 ms", result.error.text);
+  mute.send_all(reply(kGranted));  // too late
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return mute.open() == 0; }));
+  TEST_ASSERT_EQUAL_INT(1, result.calls);
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+  TEST_ASSERT_EQUAL_INT(1, mute.accepted);
+}
+
+void a_member_without_a_leader_is_passed_over() {
+  Loop loop;
+  Member first(loop, leaderless);
+  Member second(loop, good);
+  Client client(loop, options({first.url(), second.url()}));
+  const Result result = granted(loop, client);
+  TEST_ASSERT_EQUAL_INT(14, result.error.code);
+  TEST_ASSERT_EQUAL_STRING("etcdserver: no leader", result.error.text);
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+}
+
+void a_member_that_has_judged_a_request_is_kept() {
+  Loop loop;
+  Member first(loop, [](const std::string&, const std::string&) {
+    return reply(R"({"code":8,"message":"etcdserver: mvcc: database space exceeded"})", "429 x");
+  });
+  Member second(loop, good);
+  Client client(loop, options({first.url(), second.url()}));
+  TEST_ASSERT_EQUAL_INT(8, granted(loop, client).error.code);
+  TEST_ASSERT_EQUAL_INT(8, granted(loop, client).error.code);
+  TEST_ASSERT_TRUE(client.connected());
+}
+
+void one_group_is_spread_over_the_members() {
+  Loop loop;
+  Member mute(loop, silent);
+  Member member(loop, good);
+  Client client(loop, options({mute.url(), member.url()}));
+  Result first;
+  Result second;
+  client.txn({}, 7, first.done<TxnAnswer>());
+  run_for(loop, 20);
+  client.txn({}, 7, second.done<TxnAnswer>());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return second.calls > 0; }));
+  TEST_ASSERT_TRUE(second.good);
+  TEST_ASSERT_EQUAL_INT(0, first.calls);
+  TEST_ASSERT_EQUAL_INT(1, client.in_flight());
+}
+
+void an_answer_has_a_bound() {
+  Loop loop;
+  Member member(loop, [&](const std::string&, const std::string&) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n" + std::string(100'000, ' ');
+  });
+  Client client(loop, options({member.url()}));
+  Result result;
+  client.grant(10, result.done<Granted>());
+  TEST_ASSERT_TRUE(run_until(loop, [&] {
+    if (!member.requests.empty()) member.send_all(std::string(100'000, ' '));
+    return result.calls > 0;
+  }));
+  TEST_ASSERT_EQUAL_STRING("answer larger than 1048576 bytes", result.error.text);
+}
+
+void what_is_no_etcd_is_quoted() {
+  Loop loop;
+  Member member(loop, [](const std::string&, const std::string&) {
+    return reply("<html>Bad Gateway</html>", "502 Bad Gateway");
+  });
+  Client client(loop, options({member.url()}));
+  const Result result = granted(loop, client);
+  TEST_ASSERT_EQUAL_INT(Error::kBadAnswer, result.error.code);
+  TEST_ASSERT_EQUAL_STRING("HTTP 502, unexpected answer: <html>Bad Gateway</html>",
+                           result.error.text);
+}
+
+void redirections_and_proxies_are_not_followed() {
+  Loop loop;
+  Member elsewhere(loop, good);
+  Member member(loop, [&](const std::string&, const std::string&) {
+    return "HTTP/1.1 307 x\r\nContent-Length: 0\r\nLocation: " + elsewhere.url() + "/\r\n\r\n";
+  });
+  setenv("http_proxy", elsewhere.url().c_str(), 1);
+  setenv("ALL_PROXY", elsewhere.url().c_str(), 1);
+  Client client(loop, options({member.url()}));
+  const Result result = granted(loop, client);
+  unsetenv("http_proxy");
+  unsetenv("ALL_PROXY");
+  TEST_ASSERT_EQUAL_STRING("HTTP 307, empty answer", result.error.text);
+  TEST_ASSERT_EQUAL_INT(0, elsewhere.accepted);
+}
+
+void a_connection_that_dies_is_an_error() {
+  Loop loop;
+  Member member(loop, [](const std::string&, const std::string&) { return "close"; });
+  Client client(loop, options({member.url()}));
+  const Result result = granted(loop, client);
+  TEST_ASSERT_EQUAL_INT(Error::kTransport, result.error.code);
+  TEST_ASSERT_EQUAL_STRING("connection closed without an answer", result.error.text);
+}
+
+void a_lease_that_is_gone_counts_as_revoked() {
+  Loop loop;
+  Member member(loop, [](const std::string&, const std::string&) {
+    return reply(R"({"code":5,"message":"etcdserver: requested lease not found"})", "404 x");
+  });
+  Client client(loop, options({member.url()}));
+  Result result;
+  client.revoke(7, result.done<Header>());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return result.calls > 0; }));
+  TEST_ASSERT_TRUE(result.good);
+}
+
+void names_are_resolved_ahead() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url("localhost")}));
+  Result result;
+  const bool reached = run_until(loop, [&] {
+    result = granted(loop, client);
+    return result.good || result.error.text != "not resolved yet";
+  });
+  TEST_ASSERT_TRUE(reached);
+  // ::1 may come first; nobody listens there.
+  if (!result.good) result = granted(loop, client);
+  TEST_ASSERT_EQUAL_STRING("", result.error.text);
+  const std::string host = "\r\nHost: localhost:" + std::to_string(member.port) + "\r\n";
+  TEST_ASSERT_TRUE(member.requests.at(0).find(host) != std::string::npos);
+}
+
+void without_endpoints_calls_fail_later() {
+  Loop loop;
+  Client client(loop, options({}));
+  Result result;
+  client.grant(10, result.done<Granted>());
+  TEST_ASSERT_EQUAL_INT(0, result.calls);
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return result.calls > 0; }));
+  TEST_ASSERT_EQUAL_STRING("no endpoint is known", result.error.text);
+}
+
+void a_client_that_goes_calls_nobody() {
+  Loop loop;
+  Member member(loop, silent);
+  Result result;
+  bool ended = false;
+  {
+    Client client(loop, options({member.url()}));
+    client.grant(10, result.done<Granted>());
+    client.watch("a", "b", 1, false,
+                 {[](auto&) {}, [](auto&, auto&) {}, [&](auto&, auto) { ended = true; }});
+    TEST_ASSERT_TRUE(run_until(loop, [&] { return member.requests.size() == 2; }));
+  }
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return member.open() == 0; }));
+  TEST_ASSERT_EQUAL_INT(0, result.calls);
+  TEST_ASSERT_FALSE(ended);
+}
+
+struct Watcher {
+  std::string trace;
+  Error error;
+  WatchHandlers handlers() {
+    return {[this](const Header&) { trace += "created "; },
+            [this](const Header&, const std::vector<WatchEvent>& events) {
+              for (const WatchEvent& e : events) trace += e.kv.key + " ";
+            },
+            [this](const Error& e, int64_t) {
+              trace += "ended ";
+              error = e;
+            }};
+  }
+};
+
+void a_watch_streams_until_it_is_cut() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url()}, 100));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created "; }));
+  TEST_ASSERT_TRUE(member.requests.at(0).find("Grpc-Timeout") == std::string::npos);
+  run_for(loop, 150);  // a watch has no timeout once it is there
+  const std::string bytes = chunk(kPut + kPut);
+  for (const char c : bytes) {
+    member.send_all({&c, 1});
+    run_for(loop, 0);
+  }
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created c c "; }));
+  TEST_ASSERT_TRUE(client.connected());
+  member.drop_all();
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created c c ended "; }));
+  TEST_ASSERT_EQUAL_STRING("connection closed in the middle of the answer", w.error.text);
+  TEST_ASSERT_EQUAL_STRING(member.url(), w.error.endpoint);
+}
+
+void a_watch_must_be_confirmed_in_time() {
+  Loop loop;
+  Member mute(loop, silent);
+  Member member(loop, good);
+  Client client(loop, options({mute.url(), member.url()}, 100));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "ended "; }));
+  TEST_ASSERT_EQUAL_STRING("watch not confirmed within 100 ms", w.error.text);
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "ended created "; }));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return mute.open() == 0; }));
+}
+
+// After a cancel etcd leaves the stream open.
+void a_cancelled_watch_is_closed() {
+  Loop loop;
+  Member member(loop, [](const std::string&, const std::string&) {
+    return open_stream(kCreated + R"({"result":{)" + kHeader + R"(,"canceled":true}})" + "\n");
+  });
+  Client client(loop, options({member.url()}));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created ended "; }));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return member.open() == 0; }));
+}
+
+void a_watch_can_be_taken_elsewhere() {
+  Loop loop;
+  Member first(loop, good);
+  Member second(loop, good);
+  Client client(loop, options({first.url(), second.url()}));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created "; }));
+  client.watch("c", "d", 34, true, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created created "; }));
+  TEST_ASSERT_EQUAL_INT(1, second.count("/v3/watch"));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return first.open() == 0; }));
+}
+
+void a_watch_may_be_opened_anew_from_its_own_handlers() {
+  Loop loop;
+  Member member(loop, [n = 0](const std::string&, const std::string&) mutable {
+    return ++n < 3 ? open_stream("nonsense\n") : open_stream(kCreated + kPut);
+  });
+  Client client(loop, options({member.url()}));
+  std::string trace;
+  WatchHandlers handlers;
+  const auto open = [&] { client.watch("c", "d", 34, false, handlers); };
+  handlers.created = [&](const Header&) { trace += "created "; };
+  handlers.events = [&](const Header&, const std::vector<WatchEvent>&) {
+    trace += "event ";
+    open();
+    client.close_watch();
+  };
+  handlers.ended = [&](const Error&, int64_t) {
+    trace += "ended ";
+    open();
+  };
+  open();
+  const std::string all = "ended ended created event ";
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return trace == all; }));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return member.open() == 0; }));
+  TEST_ASSERT_EQUAL_STRING(all, trace);
+}
+
+void removed_endpoints_are_left() {
+  Loop loop;
+  Member first(loop, good);
+  Member second(loop, good);
+  Client client(loop, options({first.url()}));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created "; }));
+  client.reconfigure(options({second.url()}));
+  TEST_ASSERT_EQUAL_STRING("created ", w.trace);
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "created ended "; }));
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+  TEST_ASSERT_EQUAL_STRING(second.url(), client.endpoint());
+}
+
+void nothing_wakes_an_idle_client() {
+  Loop loop;
+  Member member(loop, good);
+  Client client(loop, options({member.url()}, 300));
+  Watcher w;
+  client.watch("c", "d", 34, false, w.handlers());
+  granted(loop, client);
+  run_until(loop, [&] { return !client.version().empty() && w.trace == "created "; });
+  run_for(loop, 500);  // libcurl's timers for the connecting run out, once
+  const MonoTime begin = loop.refresh();
+  loop.run_once(Duration::milliseconds(700));
+  TEST_ASSERT_TRUE(loop.now() - begin >= Duration::milliseconds(700));
+  TEST_ASSERT_EQUAL_STRING("created ", w.trace);
+}
+
+}  // namespace
+
+int main() {
+  signal(SIGPIPE, SIG_IGN);
+  UNITY_BEGIN();
+  RUN_TEST(a_call_is_answered_once_and_later);
+  RUN_TEST(a_request_has_the_headers_that_etcd_heeds);
+  RUN_TEST(connections_are_used_again);
+  RUN_TEST(a_member_that_refuses_is_named_and_passed_over);
+  RUN_TEST(a_silent_member_costs_one_timeout_and_its_connection);
+  RUN_TEST(a_member_without_a_leader_is_passed_over);
+  RUN_TEST(a_member_that_has_judged_a_request_is_kept);
+  RUN_TEST(one_group_is_spread_over_the_members);
+  RUN_TEST(an_answer_has_a_bound);
+  RUN_TEST(what_is_no_etcd_is_quoted);
+  RUN_TEST(redirections_and_proxies_are_not_followed);
+  RUN_TEST(a_connection_that_dies_is_an_error);
+  RUN_TEST(a_lease_that_is_gone_counts_as_revoked);
+  RUN_TEST(names_are_resolved_ahead);
+  RUN_TEST(without_endpoints_calls_fail_later);
+  RUN_TEST(a_client_that_goes_calls_nobody);
+  RUN_TEST(a_watch_streams_until_it_is_cut);
+  RUN_TEST(a_watch_must_be_confirmed_in_time);
+  RUN_TEST(a_cancelled_watch_is_closed);
+  RUN_TEST(a_watch_can_be_taken_elsewhere);
+  RUN_TEST(a_watch_may_be_opened_anew_from_its_own_handlers);
+  RUN_TEST(removed_endpoints_are_left);
+  RUN_TEST(nothing_wakes_an_idle_client);
+  return UNITY_END();
+}

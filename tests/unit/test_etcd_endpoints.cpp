@@ -1,0 +1,228 @@
+// links: src/etcd/endpoints.cpp src/core/types.cpp
+#include "etcd/endpoints.hpp"
+
+#include "harness.hpp"
+
+using vipd::Duration;
+using vipd::MonoTime;
+using namespace vipd::etcd;
+
+namespace {
+
+constexpr MonoTime at(int64_t ms) {
+  return MonoTime::from_ns(0) + Duration::milliseconds(ms);
+}
+
+std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
+  std::vector<Endpoint> out;
+  for (const std::string& text : texts) {
+    Endpoint endpoint;
+    if (parse_endpoint(text, endpoint)) out.push_back(endpoint);
+  }
+  return out;
+}
+
+struct Three : Endpoints {
+  MemberId a, b, c;
+  Three() {
+    set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1", "http://10.0.0.3:1"}));
+    a = members()[0].id;
+    b = members()[1].id;
+    c = members()[2].id;
+  }
+  void fail(MemberId id, int64_t ms) {
+    sent(id, 0);
+    failed(id, 0, at(ms), at(ms));
+  }
+};
+
+#define ASSERT_PICKS(member, endpoints, ms, group) \
+  TEST_ASSERT_TRUE((endpoints).pick(at(ms), group) == (member))
+
+void endpoints_are_parsed() {
+  Endpoint e;
+  TEST_ASSERT_TRUE(parse_endpoint("http://10.0.0.1:2379", e));
+  TEST_ASSERT_EQUAL_STRING("http://10.0.0.1:2379", e.url);
+  TEST_ASSERT_TRUE(e.literal);
+  TEST_ASSERT_TRUE(parse_endpoint("http://[fe80::1]:79/", e));
+  TEST_ASSERT_EQUAL_STRING("http://[fe80::1]:79", e.url);
+  TEST_ASSERT_EQUAL_STRING("fe80::1", e.host);
+  TEST_ASSERT_TRUE(parse_endpoint("http://etcd-1.example", e));
+  TEST_ASSERT_EQUAL_STRING("http://etcd-1.example:2379", e.url);
+  TEST_ASSERT_EQUAL_STRING("2379", e.port);
+  TEST_ASSERT_FALSE(e.literal);
+}
+
+void what_is_no_endpoint_is_refused() {
+  for (const char* text : {"",
+                           "http://",
+                           "https://10.0.0.1:2379",
+                           "10.0.0.1:2379",
+                           "http://:2379",
+                           "http://a:",
+                           "http://a:0",
+                           "http://a:65536",
+                           "http://a:x",
+                           "http://a:99999999999",
+                           "http://a/b",
+                           "http://a b",
+                           "http://u@a",
+                           "http://[::1",
+                           "http://[::1]x",
+                           "http://[::1]2379",
+                           "http://::1:2379",
+                           "http://[10.0.0.1]:1",
+                           "http://[a]:1",
+                           "http://a\r\nX: y"}) {
+    Endpoint e;
+    TEST_ASSERT_MESSAGE(!parse_endpoint(text, e), text);
+  }
+}
+
+void the_order_of_preference_holds() {
+  Three m;
+  ASSERT_PICKS(m.a, m, 0, 0);
+  m.fail(m.a, 0);
+  ASSERT_PICKS(m.b, m, 0, 0);
+  m.fail(m.b, 0);
+  ASSERT_PICKS(m.c, m, 0, 0);
+}
+
+void a_member_that_failed_is_tried_again_later_and_later() {
+  Three m;
+  int64_t now = 0;
+  for (const int64_t pause_ms : {1000, 2000, 4000, 8000, 8000}) {
+    m.fail(m.a, now);
+    ASSERT_PICKS(m.b, m, now + pause_ms - 1, 0);
+    ASSERT_PICKS(m.a, m, now + pause_ms, 0);
+    now += pause_ms;
+  }
+  m.answered(m.a, 0);
+  m.fail(m.a, now);
+  ASSERT_PICKS(m.a, m, now + 1000, 0);
+}
+
+void failures_of_one_moment_are_one_failure() {
+  Three m;
+  m.failed(m.a, 0, at(0), at(800));
+  m.failed(m.a, 0, at(100), at(900));
+  m.failed(m.a, 0, at(799), at(1500));
+  ASSERT_PICKS(m.a, m, 1800, 0);
+}
+
+void when_all_failed_the_one_whose_time_ends_first_is_taken() {
+  Three m;
+  m.fail(m.b, 0);
+  m.fail(m.a, 10);
+  m.fail(m.c, 20);
+  ASSERT_PICKS(m.b, m, 30, 0);
+  m.fail(m.b, 40);  // 2 s now
+  ASSERT_PICKS(m.a, m, 50, 0);
+}
+
+void a_group_goes_to_different_members() {
+  Three m;
+  ASSERT_PICKS(m.a, m, 0, 7);
+  m.sent(m.a, 7);
+  ASSERT_PICKS(m.b, m, 1, 7);
+  ASSERT_PICKS(m.a, m, 1, 8);
+  ASSERT_PICKS(m.a, m, 1, 0);
+  m.sent(m.b, 7);
+  ASSERT_PICKS(m.c, m, 2, 7);
+  m.sent(m.c, 7);
+  ASSERT_PICKS(m.a, m, 3, 7);  // as far as there are any
+  m.answered(m.c, 7);
+  ASSERT_PICKS(m.c, m, 4, 7);
+}
+
+// Rather one that failed some time ago than one that this group waits for right now.
+void a_group_prefers_a_failed_member_to_one_that_owes_an_answer() {
+  Three m;
+  m.fail(m.b, 0);
+  m.fail(m.c, 1);
+  m.sent(m.a, 7);
+  ASSERT_PICKS(m.b, m, 2, 7);
+}
+
+void a_group_avoids_what_just_failed_it() {
+  Three m;
+  m.fail(m.c, 0);
+  m.fail(m.c, 1000);  // until 3000
+  m.sent(m.a, 7);
+  m.failed(m.a, 7, at(1100), at(1100));  // until 2100
+  m.sent(m.b, 7);
+  m.failed(m.b, 7, at(1100), at(1200));
+  ASSERT_PICKS(m.c, m, 1300, 7);
+  ASSERT_PICKS(m.a, m, 1300, 0);
+  ASSERT_PICKS(m.a, m, 2100, 7);
+}
+
+void each_answer_ends_one_request() {
+  Three m;
+  m.sent(m.a, 7);
+  m.sent(m.a, 7);
+  m.answered(m.a, 7);
+  ASSERT_PICKS(m.b, m, 0, 7);
+  m.answered(m.a, 7);
+  ASSERT_PICKS(m.a, m, 0, 7);
+}
+
+void a_member_can_be_avoided_for_a_while() {
+  Three m;
+  m.avoid(m.a, 7, at(5000));
+  ASSERT_PICKS(m.b, m, 4999, 7);
+  ASSERT_PICKS(m.a, m, 4999, 0);
+  ASSERT_PICKS(m.a, m, 5000, 7);
+}
+
+void an_unusable_member_is_never_taken() {
+  Three m;
+  m.set_usable(m.a, false);
+  m.fail(m.b, 0);
+  m.fail(m.c, 0);
+  ASSERT_PICKS(m.b, m, 0, 0);
+  m.set_usable(m.b, false);
+  m.set_usable(m.c, false);
+  ASSERT_PICKS(MemberId::None, m, 0, 0);
+  m.set_usable(m.a, true);
+  ASSERT_PICKS(m.a, m, 0, 0);
+}
+
+void members_that_stay_keep_their_record() {
+  Three m;
+  m.fail(m.a, 0);
+  m.set(parsed({"http://10.0.0.9:1", "http://10.0.0.1:1/", "http://10.0.0.9:1"}));
+  TEST_ASSERT_EQUAL_INT(2, m.members().size());
+  TEST_ASSERT_TRUE(m.members()[1].id == m.a);
+  TEST_ASSERT_TRUE(m.members()[0].id != m.a && m.members()[0].id != m.b);
+  TEST_ASSERT_TRUE(m.find(m.b) == nullptr);
+  m.failed(m.b, 7, at(0), at(0));  // a late answer of one that is gone
+  m.failed(m.members()[0].id, 0, at(500), at(500));
+  ASSERT_PICKS(m.a, m, 600, 0);
+}
+
+void without_members_there_is_none() {
+  Endpoints none;
+  ASSERT_PICKS(MemberId::None, none, 0, 7);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(endpoints_are_parsed);
+  RUN_TEST(what_is_no_endpoint_is_refused);
+  RUN_TEST(the_order_of_preference_holds);
+  RUN_TEST(a_member_that_failed_is_tried_again_later_and_later);
+  RUN_TEST(failures_of_one_moment_are_one_failure);
+  RUN_TEST(when_all_failed_the_one_whose_time_ends_first_is_taken);
+  RUN_TEST(a_group_goes_to_different_members);
+  RUN_TEST(a_group_prefers_a_failed_member_to_one_that_owes_an_answer);
+  RUN_TEST(a_group_avoids_what_just_failed_it);
+  RUN_TEST(each_answer_ends_one_request);
+  RUN_TEST(a_member_can_be_avoided_for_a_while);
+  RUN_TEST(an_unusable_member_is_never_taken);
+  RUN_TEST(members_that_stay_keep_their_record);
+  RUN_TEST(without_members_there_is_none);
+  return UNITY_END();
+}

@@ -1,0 +1,197 @@
+// links: src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/base64.cpp
+#include "etcd/watch.hpp"
+
+#include <memory>
+#include <string>
+
+#include "harness.hpp"
+
+using namespace vipd::etcd;
+
+static std::string trace;
+
+void setUp() {
+  trace.clear();
+}
+
+namespace {
+
+const std::string kCreated = R"({"result":{"header":{"revision":"1"},"created":true}})"
+                             "\n";
+const std::string kPut =
+    R"({"result":{"header":{"revision":"4"},"events":[{"kv":{"key":"Yw==","create_revision":"4",)"
+    R"("mod_revision":"4","version":"1","value":"YQ==","lease":"7"}}]}})"
+    "\n";
+const std::string kDelete =
+    R"({"result": {"header": {"revision": "5"}, "watch_id": "6", "events": [{"type": "DELETE", )"
+    R"("kv": {"key": "Yg==", "mod_revision": "5"}}]}})"
+    "\n";
+const std::string kProgress = R"({"result":{"header":{"revision":"9"}}})"
+                              "\n";
+const std::string kWholeTrace = "created@1 put c=a@4 del b=@5 progress@9 ";
+
+WatchHandlers tracing() {
+  return {
+      [](const Header& h) { trace += "created@" + std::to_string(h.revision) + " "; },
+      [](const Header& h, const std::vector<WatchEvent>& events) {
+        if (events.empty()) trace += "progress@" + std::to_string(h.revision) + " ";
+        for (const WatchEvent& e : events) {
+          trace += (e.deleted ? "del " : "put ") + e.kv.key + "=" + e.kv.value + "@" +
+                   std::to_string(e.kv.mod_revision) + " ";
+        }
+      },
+      [](const Error& error, int64_t compact_revision) {
+        trace += "ended " + std::to_string(error.code) + " " + error.text;
+        if (compact_revision != 0) trace += " @" + std::to_string(compact_revision);
+      },
+  };
+}
+
+Error cut() {
+  return {Error::kTransport, "cut", ""};
+}
+
+void lines_come_out_however_the_bytes_are_cut() {
+  const std::string all = kCreated + kPut + kDelete + kProgress;
+  for (size_t i = 0; i <= all.size(); ++i) {
+    setUp();
+    WatchStream stream(tracing());
+    stream.feed(all.substr(0, i));
+    stream.feed(all.substr(i));
+    TEST_ASSERT_EQUAL_STRING(kWholeTrace, trace);
+  }
+  setUp();
+  WatchStream stream(tracing());
+  for (const char c : all) stream.feed({&c, 1});
+  TEST_ASSERT_EQUAL_STRING(kWholeTrace, trace);
+  TEST_ASSERT_TRUE(stream.open() && stream.created());
+}
+
+void empty_lines_are_passed_over() {
+  WatchStream stream(tracing());
+  stream.feed("\n" + kCreated + "\n\n" + kProgress);
+  TEST_ASSERT_EQUAL_STRING("created@1 progress@9 ", trace);
+}
+
+std::string fed(const std::string& bytes) {
+  setUp();
+  WatchStream stream(tracing());
+  stream.feed(bytes);
+  if (stream.open()) return trace + "open";
+  stream.feed(kPut);
+  stream.finish(cut());
+  return trace;
+}
+
+// Always with HTTP 200, and the stream stays open: it is over all the same.
+void cancellations_end_the_watch() {
+  TEST_ASSERT_EQUAL_STRING(
+      "created@1 ended 11 history before revision 4 has been compacted @4",
+      fed(kCreated + R"({"result":{"header":{},"canceled":true,"compact_revision":"4"}})"
+                     "\n"));
+  TEST_ASSERT_EQUAL_STRING(
+      "ended 1 watch cancelled by etcd: mvcc: watcher range is empty",
+      fed(R"({"result":{"header":{},"watch_id":"-1","created":true,"canceled":true,)"
+          R"("cancel_reason":"mvcc: watcher range is empty"}})"
+          "\n"));
+  TEST_ASSERT_EQUAL_STRING("created@1 ended 1 watch cancelled by etcd",
+                           fed(kCreated + R"({"result":{"header":{},"canceled":true}})"
+                                          "\n"));
+}
+
+void error_lines_end_the_watch() {
+  TEST_ASSERT_EQUAL_STRING("created@1 ended 14 etcdserver: no leader",
+                           fed(kCreated + R"({"error":{"grpc_code":14,"http_code":503,)"
+                                          R"("message":"etcdserver: no leader","http_status":"x"}})"
+                                          "\n"));
+  TEST_ASSERT_EQUAL_STRING("ended 14 error reading from server: EOF",
+                           fed(R"({"error":{"code":14,"message":"error reading from server: EOF"}})"
+                               "\n"));
+}
+
+void bad_bytes_end_the_watch() {
+  TEST_ASSERT_EQUAL_STRING("ended -2 unexpected answer: 404 page not found",
+                           fed("404 page not found\n"));
+  TEST_ASSERT_TRUE(fed(kCreated + "{}\n").starts_with("created@1 ended -2 "));
+  TEST_ASSERT_EQUAL_STRING("ended -2 events of a watch that was not created", fed(kPut));
+}
+
+void a_line_has_a_bound() {
+  WatchStream stream(tracing());
+  stream.feed(kCreated);
+  const std::string piece(1U << 20, ' ');
+  for (int i = 0; i < 8; ++i) stream.feed(piece);
+  TEST_ASSERT_TRUE(stream.open());
+  stream.feed(" ");
+  TEST_ASSERT_EQUAL_STRING("created@1 ended -2 a line of the watch is longer than 8388608 bytes",
+                           trace);
+}
+
+std::string finished(const std::string& bytes) {
+  setUp();
+  WatchStream stream(tracing());
+  stream.feed(bytes);
+  stream.finish(cut());
+  stream.finish(cut());
+  return trace;
+}
+
+void the_end_of_the_connection_ends_the_watch_once() {
+  TEST_ASSERT_EQUAL_STRING("ended -1 cut", finished(""));
+  TEST_ASSERT_EQUAL_STRING("created@1 ended -1 cut", finished(kCreated));
+  // Half a message, or a whole one without its line break, was never confirmed as complete.
+  for (size_t i = 1; i < kPut.size(); ++i) {
+    TEST_ASSERT_EQUAL_STRING("created@1 ended -1 cut", finished(kCreated + kPut.substr(0, i)));
+  }
+}
+
+void what_is_left_at_the_end_may_say_why() {
+  TEST_ASSERT_EQUAL_STRING("ended -2 unexpected answer: 404 page not found",
+                           finished("404 page not found"));
+  TEST_ASSERT_EQUAL_STRING("created@1 ended 14 transport is closing",
+                           finished(kCreated + R"({"error":{"grpc_code":14,"http_code":503,)"
+                                               R"("message":"transport is closing"}})"));
+  TEST_ASSERT_EQUAL_STRING("ended 3 etcdserver: user name is empty",
+                           finished(R"({"code":3,"message":"etcdserver: user name is empty"})"));
+}
+
+void a_closed_stream_says_nothing_more() {
+  WatchStream stream(tracing());
+  stream.feed(kCreated);
+  stream.close();
+  stream.feed(kPut);
+  stream.finish(cut());
+  TEST_ASSERT_EQUAL_STRING("created@1 ", trace);
+}
+
+void a_handler_may_close_its_own_stream() {
+  std::shared_ptr<WatchStream> stream;
+  WatchHandlers handlers = tracing();
+  handlers.events = [&](const Header&, const std::vector<WatchEvent>&) {
+    trace += "events ";
+    stream->close();
+    stream.reset();
+  };
+  stream = std::make_shared<WatchStream>(handlers);
+  const std::shared_ptr<WatchStream> kept = stream;
+  kept->feed(kCreated + kPut + kDelete);
+  TEST_ASSERT_EQUAL_STRING("created@1 events ", trace);
+  TEST_ASSERT_FALSE(kept->open());
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(lines_come_out_however_the_bytes_are_cut);
+  RUN_TEST(empty_lines_are_passed_over);
+  RUN_TEST(cancellations_end_the_watch);
+  RUN_TEST(error_lines_end_the_watch);
+  RUN_TEST(bad_bytes_end_the_watch);
+  RUN_TEST(a_line_has_a_bound);
+  RUN_TEST(the_end_of_the_connection_ends_the_watch_once);
+  RUN_TEST(what_is_left_at_the_end_may_say_why);
+  RUN_TEST(a_closed_stream_says_nothing_more);
+  RUN_TEST(a_handler_may_close_its_own_stream);
+  return UNITY_END();
+}
