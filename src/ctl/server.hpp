@@ -1,6 +1,6 @@
 // The control socket: HTTP/1.1 with JSON over a Unix socket, on the loop. Parses requests, bounds
-// them (size, number, time), and hands them to one handler; never interprets them. A slow, broken or
-// hostile client is answered with a status code or dropped; it never stalls the loop.
+// them (size, number, time), and hands them to one handler; never interprets them. A slow, broken
+// or hostile client is answered with a status code or dropped; it never stalls the loop.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,7 @@ class Server {
   using Handler = std::function<Response(const Request&)>;
 
   // Binds the socket (mode 0660, folder made if missing, a stale socket of a dead daemon replaced).
-  // nullptr and a reason on failure.
+  // nullptr and a reason on failure. The handler may publish(); it must not destroy the server.
   static std::unique_ptr<Server> open(Loop& loop, const std::string& socket_path, Handler handler,
                                       std::string* reason);
   ~Server();

@@ -1,0 +1,117 @@
+#include "conf/endpoint.hpp"
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+
+#include "conf/values.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr std::string_view kScheme = "http://";
+constexpr std::string_view kDefaultPort = "2379";
+constexpr size_t kLongestName = 253;  // RFC 1035, section 2.3.4, less the length bytes at both ends
+constexpr size_t kLongestLabel = 63;
+
+constexpr std::string_view kDigits = "0123456789";
+constexpr std::string_view kLabelBytes =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+bool fail(std::string* reason, std::string_view text, std::string_view words) {
+  *reason = quoted(text) + " " + std::string(words);
+  return false;
+}
+
+bool is_host_name(std::string_view name) {
+  if (name.empty() || name.size() > kLongestName) return false;
+  // inet_aton(3) would take "10.1" or "0x7f.1" for an address; here an address has all its parts.
+  if (name.find_last_not_of("0123456789.") == std::string_view::npos) return false;
+  if (name.ends_with('.')) name.remove_suffix(1);  // the form that needs no search list
+  while (true) {
+    const size_t dot = name.find('.');
+    const std::string_view label = name.substr(0, dot);
+    if (label.empty() || label.size() > kLongestLabel || label.front() == '-') return false;
+    if (label.find_first_not_of(kLabelBytes) != std::string_view::npos) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
+bool is_port(std::string_view text) {
+  unsigned port = 0;
+  if (text.empty() || text.size() > 5) return false;
+  if (text.find_first_not_of(kDigits) != std::string_view::npos) return false;
+  std::from_chars(text.data(), text.data() + text.size(), port);
+  return text.front() != '0' && port <= UINT16_MAX;
+}
+
+// Splits "HOST[:PORT]" or "[IPV6][:PORT]"; the brackets stay with the host.
+bool split_port(std::string_view text, std::string_view* host, std::string_view* port) {
+  const size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const size_t colon = text.find(':', bracket);
+  *host = text.substr(0, colon);
+  *port = colon == std::string_view::npos ? kDefaultPort : text.substr(colon + 1);
+  return true;
+}
+
+std::optional<std::string> canonical_host(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) {
+    const std::optional<Address> address = Address::parse(host.substr(1, host.size() - 2));
+    if (!address || !address->is_v6()) return std::nullopt;
+    return "[" + address->text() + "]";
+  }
+  const std::optional<Address> address = Address::parse(host);
+  if ((address && address->is_v4()) || is_host_name(host)) return std::string(host);
+  return std::nullopt;
+}
+
+bool check_scheme(std::string_view text, std::string* reason) {
+  if (text.starts_with(kScheme)) return true;
+  if (text.starts_with("https:")) {
+    return fail(reason, text,
+                "needs TLS, which this version does not have; write http://HOST:PORT");
+  }
+  if (text.starts_with("unix:")) {
+    return fail(reason, text,
+                "is a Unix socket, which this version cannot use; "
+                "write http://HOST:PORT");
+  }
+  return fail(reason, text, "does not start with http://; write http://HOST:PORT");
+}
+
+}  // namespace
+
+bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
+  if (!check_scheme(text, reason)) return false;
+  const std::string_view rest = text.substr(kScheme.size());
+  if (rest.find('@') != std::string_view::npos) {
+    return fail(reason, text, "has a user name, which is not sent; write http://HOST:PORT");
+  }
+  if (rest.find('?') != std::string_view::npos) {
+    return fail(reason, text, "has a query; write http://HOST:PORT");
+  }
+  if (rest.find('/') != std::string_view::npos) {
+    return fail(reason, text, "has a path; write http://HOST:PORT, without a / at the end");
+  }
+  std::string_view host;
+  std::string_view port;
+  if (!split_port(rest, &host, &port)) {
+    return fail(reason, text, "has a [ without a ]; write http://[ADDRESS]:PORT");
+  }
+  if (port.find(':') != std::string_view::npos) {
+    return fail(reason, text, "has too many colons; write http://[ADDRESS]:PORT for IPv6");
+  }
+  const std::optional<std::string> canonical = canonical_host(host);
+  if (!canonical) {
+    return fail(reason, text,
+                "has no valid host; write a name, an IPv4 address, or an IPv6 address in brackets");
+  }
+  if (!is_port(port)) return fail(reason, text, "has no valid port; write 1 to 65535");
+  *out = std::string(kScheme) + *canonical + ":" + std::string(port);
+  return true;
+}
+
+}  // namespace vipd::conf

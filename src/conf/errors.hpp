@@ -1,0 +1,39 @@
+// Places in configuration files, and the faults found there. Bounded: a hostile file cannot make
+// more of them than a person can read.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vipd::conf {
+
+struct Place {
+  std::string file;
+  size_t line = 0;  // 0: the file as a whole
+
+  [[nodiscard]] std::string text() const { return file + ":" + std::to_string(line); }
+};
+
+class Errors {
+ public:
+  void add(const Place& place, const std::string& words);
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+
+  // Faults are told in the order in which their files were begun, and by line within each.
+  void begin_file(const std::string& file);
+  [[nodiscard]] std::vector<std::string> texts() const;
+
+ private:
+  struct Fault {
+    size_t file;
+    Place place;
+    std::string words;
+  };
+  size_t count_ = 0;
+  std::vector<Fault> faults_;
+  std::map<std::string, size_t> files_;
+};
+
+}  // namespace vipd::conf

@@ -1,0 +1,168 @@
+// The value of a key by its kind: read, written, described.
+#include <charconv>
+
+#include "conf/duration.hpp"
+#include "conf/keys.hpp"
+#include "conf/values.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr size_t kLongestList = 32;
+
+std::string bounds(const Span& type) {
+  const std::string range = duration_text(type.min) + " to " + duration_text(type.max);
+  return type.may_be_zero ? "0s (never), or " + range : range;
+}
+
+std::string bounds(const Count& type) {
+  return std::to_string(type.min) + " to " + std::to_string(type.max);
+}
+
+std::string joined(const Choice& type) {
+  std::string text;
+  for (const std::string_view name : type.names) {
+    if (!text.empty()) text += name == type.names.back() ? " or " : ", ";
+    text += name;
+  }
+  return text;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+struct Parser {
+  std::string_view text;
+  Config* config;
+  VipConfig* vip;
+  std::string* reason;
+
+  [[nodiscard]] bool fail(const std::string& words) const {
+    *reason = quoted(text) + " " + words;
+    return false;
+  }
+
+  bool operator()(const Count& type) const {
+    int number = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
+    const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
+    if (!is_number || number < type.min || number > type.max) {
+      return fail("is no number in the range " + bounds(type));
+    }
+    type.at(*config) = number;
+    return true;
+  }
+
+  bool operator()(const Span& type) const {
+    const std::optional<Duration> duration = parse_duration(text);
+    if (!duration) return fail("is no duration; write a whole number and a unit: 250ms, 4s, 1m");
+    const bool is_never = type.may_be_zero && *duration == Duration();
+    if (!is_never && (*duration < type.min || *duration > type.max)) {
+      return fail("is out of range; write " + bounds(type));
+    }
+    type.at(*config) = *duration;
+    return true;
+  }
+
+  bool operator()(const Choice& type) const {
+    for (size_t i = 0; i < type.names.size(); ++i) {
+      if (text != type.names[i]) continue;
+      type.set(*config, i);
+      return true;
+    }
+    return fail("is none of the possible values; write " + joined(type));
+  }
+
+  bool operator()(const Text& type) const {
+    std::string value;
+    if (!type.parse(text, &value, reason)) return false;
+    type.at(*config) = value;
+    return true;
+  }
+
+  bool operator()(const TextList& type) const {
+    std::vector<std::string> values;
+    std::string_view rest = text;
+    while (true) {
+      const size_t comma = rest.find(',');
+      if (!add(type, trimmed(rest.substr(0, comma)), &values)) return false;
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+    type.at(*config) = values;
+    return true;
+  }
+
+  bool add(const TextList& type, std::string_view item, std::vector<std::string>* values) const {
+    std::string value;
+    if (item.empty()) return fail("has an empty item; write the items with one comma between them");
+    if (!type.parse(item, &value, reason)) return false;
+    for (const std::string& other : *values) {
+      if (other == value) return fail("has " + value + " twice");
+    }
+    if (values->size() == kLongestList) return fail("has more than 32 items");
+    values->push_back(value);
+    return true;
+  }
+
+  bool operator()(const VipText& type) const { return type.parse(text, vip, reason); }
+};
+
+struct Printer {
+  Config config;  // a copy: the accessors of the table give what can be written to
+  const VipConfig* vip;
+
+  std::string operator()(const Count& type) { return std::to_string(type.at(config)); }
+  std::string operator()(const Span& type) { return duration_text(type.at(config)); }
+  std::string operator()(const Choice& type) { return std::string(type.names[type.get(config)]); }
+  std::string operator()(const Text& type) { return type.at(config); }
+  std::string operator()(const TextList& type) {
+    std::string text;
+    for (const std::string& item : type.at(config)) text += (text.empty() ? "" : ", ") + item;
+    return text;
+  }
+  std::string operator()(const VipText& type) { return type.print(*vip); }
+};
+
+struct Ranges {
+  std::string operator()(const Count& type) const { return bounds(type); }
+  std::string operator()(const Span& type) const { return bounds(type); }
+  std::string operator()(const Choice& type) const { return joined(type); }
+  std::string operator()(const Text&) const { return ""; }
+  std::string operator()(const TextList&) const { return ""; }
+  std::string operator()(const VipText&) const { return ""; }
+};
+
+struct Arguments {
+  std::string_view operator()(const Count&) const { return "NUMBER"; }
+  std::string_view operator()(const Span&) const { return "DURATION"; }
+  std::string_view operator()(const Choice&) const { return "WORD"; }
+  std::string_view operator()(const Text& type) const { return type.argument; }
+  std::string_view operator()(const TextList& type) const { return type.argument; }
+  std::string_view operator()(const VipText& type) const { return type.argument; }
+};
+
+}  // namespace
+
+bool parse_value(const Key& key, std::string_view text, Config* config, VipConfig* vip,
+                 std::string* reason) {
+  return std::visit(Parser{text, config, vip, reason}, key.type);
+}
+
+std::string print_value(const Key& key, const Config& config, const VipConfig* vip) {
+  return std::visit(Printer{config, vip}, key.type);
+}
+
+std::string range_words(const Key& key) {
+  return std::visit(Ranges{}, key.type);
+}
+
+std::string_view argument_words(const Key& key) {
+  return std::visit(Arguments{}, key.type);
+}
+
+}  // namespace vipd::conf

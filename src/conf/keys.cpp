@@ -1,0 +1,154 @@
+#include "conf/keys.hpp"
+
+#include <array>
+
+#include "conf/endpoint.hpp"
+#include "conf/values.hpp"
+#include "vipd/paths.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
+constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};
+
+constexpr Duration ms(int64_t n) {
+  return Duration::milliseconds(n);
+}
+constexpr Duration s(int64_t n) {
+  return Duration::seconds(n);
+}
+constexpr Duration kMinute = s(60);
+constexpr Duration kHour = s(3600);
+
+const Key kKeys[] = {
+    {.name = "node.name",
+     .type = Text{"NAME", parse_node_name, [](Config& c) -> std::string& { return c.node_name; }},
+     .fallback = "",
+     .fallback_words = "the host name",
+     .help = "What people see for this node in the status and the logs of all nodes.\n"
+             "Nothing depends on its being unique."},
+    {.name = "etcd.endpoints",
+     .type = TextList{"URL[, URL]...", parse_endpoint,
+                      [](Config& c) -> std::vector<std::string>& { return c.etcd_endpoints; }},
+     .fallback = "http://127.0.0.1:2379",
+     .fallback_words = "",
+     .help =
+         "The members of the etcd cluster, in order of preference.\n"
+         "Each is http://HOST or http://HOST:PORT (2379 when left out); HOST is a name, an IPv4\n"
+         "address, or an IPv6 address in brackets.\n"
+         "A member that does not answer is passed over for the next."},
+    {.name = "etcd.prefix",
+     .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd_prefix; }},
+     .fallback = "/vipd",
+     .fallback_words = "",
+     .help = "All keys in etcd start with this.\n"
+             "Nodes that share VIPs must agree on it."},
+    {.name = "session.timeout",
+     .type = Span{s(3), kMinute, false, [](Config& c) -> Duration& { return c.session_timeout; }},
+     .fallback = "5s",
+     .fallback_words = "",
+     .help = "How long after its owner's last heartbeat another node may take a VIP.\n"
+             "An owner that hears nothing from etcd gives its VIPs up before that time is over."},
+    {.name = "session.heartbeat",
+     .type =
+         Span{ms(100), s(15), false, [](Config& c) -> Duration& { return c.session_heartbeat; }},
+     .fallback = "",
+     .fallback_words = "an eighth of session.timeout, at most 1s",
+     .help = "How often an owner renews its session; one small write to etcd each.\n"
+             "At most a quarter of session.timeout."},
+    {.name = "vip.NAME.address",
+     .type = VipText{"ADDRESS[/LENGTH]", parse_vip_address,
+                     [](const VipConfig& vip) {
+                       return vip.address.text() + "/" + std::to_string(vip.prefix_length);
+                     }},
+     .fallback = "",
+     .fallback_words = "",
+     .help = "The address to share, IPv4, with the prefix length that it gets on the link (32 when "
+             "left\n"
+             "out).\n"
+             "Required for each VIP; no two VIPs may have the same address."},
+    {.name = "vip.NAME.link",
+     .type = VipText{"LINK", parse_vip_link, [](const VipConfig& vip) { return vip.link; }},
+     .fallback = "",
+     .fallback_words = "",
+     .help =
+         "The network interface that gets the address: its name, one of its alternative names, or\n"
+         "mac:aa:bb:cc:dd:ee:ff.\n"
+         "It may appear later than the daemon.\n"
+         "Required for each VIP."},
+    {.name = "announce.count",
+     .type = Count{1, 100, [](Config& c) -> int& { return c.announce.count; }},
+     .fallback = "5",
+     .fallback_words = "",
+     .help =
+         "How many times a VIP is announced to its network after it was taken: the first at once,\n"
+         "each as ARP request and reply."},
+    {.name = "announce.interval",
+     .type =
+         Span{ms(10), kMinute, false, [](Config& c) -> Duration& { return c.announce.interval; }},
+     .fallback = "1s",
+     .fallback_words = "",
+     .help = "The time between these announcements."},
+    {.name = "announce.refresh",
+     .type = Span{s(1), kHour, true, [](Config& c) -> Duration& { return c.announce.refresh; }},
+     .fallback = "60s",
+     .fallback_words = "",
+     .help = "How often the owner repeats the announcement after that."},
+    {.name = "control.socket",
+     .type = Text{"PATH", parse_socket_path,
+                  [](Config& c) -> std::string& { return c.control_socket; }},
+     .fallback = kDefaultSocket,
+     .fallback_words = "",
+     .help = "The Unix socket that vipctl talks to."},
+    {.name = "state.dir",
+     .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.state_dir; }},
+     .fallback = kDefaultStateDir,
+     .fallback_words = "",
+     .help = "The folder for what the daemon remembers from one start to the next.\n"
+             "It is locked: a second daemon with the same one is refused."},
+    {.name = "log.level",
+     .type = Choice{kLevels, [](const Config& c) { return static_cast<size_t>(c.log_level); },
+                    [](Config& c, size_t n) { c.log_level = static_cast<log::Level>(n); }},
+     .fallback = "info",
+     .fallback_words = "",
+     .help = "The least important messages that are still logged."},
+    {.name = "log.target",
+     .type = Choice{kTargets, [](const Config& c) { return static_cast<size_t>(c.log_target); },
+                    [](Config& c, size_t n) { c.log_target = static_cast<log::Target>(n); }},
+     .fallback = "stderr",
+     .fallback_words = "",
+     .help = "Where the log goes: the standard error output, syslog, or the kernel's log."},
+};
+
+constexpr std::string_view kVipHead = "vip.";
+constexpr std::string_view kVipPattern = "vip.NAME.";
+
+}  // namespace
+
+std::span<const Key> keys() {
+  return kKeys;
+}
+
+const Key* find_key(std::string_view written, std::string_view* vip_name) {
+  *vip_name = {};
+  for (const Key& key : kKeys) {
+    if (!key.is_for_vip()) {
+      if (written == key.name) return &key;
+      continue;
+    }
+    const std::string_view tail = key.name.substr(kVipPattern.size() - 1);  // ".address"
+    if (!written.starts_with(kVipHead) || !written.ends_with(tail)) continue;
+    if (written.size() < kVipHead.size() + tail.size()) continue;  // "vip.address"
+    *vip_name = written.substr(kVipHead.size(), written.size() - kVipHead.size() - tail.size());
+    return &key;
+  }
+  return nullptr;
+}
+
+std::string key_text(const Key& key, std::string_view vip_name) {
+  if (!key.is_for_vip()) return std::string(key.name);
+  return std::string(kVipHead).append(vip_name).append(key.name.substr(kVipPattern.size() - 1));
+}
+
+}  // namespace vipd::conf

@@ -1,0 +1,74 @@
+// The one table of keys. What parses, prints and documents a key stands in its one entry, so that
+// these three cannot drift apart. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "vipd/config.hpp"
+
+namespace vipd::conf {
+
+// The kinds of value: what is allowed, and where it is kept.
+struct Count {
+  int min;
+  int max;
+  int& (*at)(Config&);
+};
+struct Span {
+  Duration min;
+  Duration max;
+  bool may_be_zero;
+  Duration& (*at)(Config&);
+};
+struct Choice {
+  std::span<const std::string_view> names;  // in the order of the enum's values
+  size_t (*get)(const Config&);
+  void (*set)(Config&, size_t);
+};
+struct Text {
+  std::string_view argument;
+  bool (*parse)(std::string_view text, std::string* out, std::string* reason);
+  std::string& (*at)(Config&);
+};
+struct TextList {
+  std::string_view argument;
+  bool (*parse)(std::string_view text, std::string* out, std::string* reason);
+  std::vector<std::string>& (*at)(Config&);
+};
+struct VipText {
+  std::string_view argument;
+  bool (*parse)(std::string_view text, VipConfig* vip, std::string* reason);
+  std::string (*print)(const VipConfig&);
+};
+
+struct Key {
+  std::string_view name;  // with NAME in the place of a VIP's name
+  std::variant<Count, Span, Choice, Text, TextList, VipText> type;
+  std::string_view fallback;        // as one would write it; empty: none, or worked out by load()
+  std::string_view fallback_words;  // for the page, where the default is worked out
+  std::string_view help;            // whole sentences, one a line
+
+  [[nodiscard]] bool is_for_vip() const { return std::holds_alternative<VipText>(type); }
+};
+
+[[nodiscard]] std::span<const Key> keys();
+
+// The entry for a key as written in a file; vip_name is set when the key has one (whatever bytes it
+// may have). nullptr: no such key.
+[[nodiscard]] const Key* find_key(std::string_view written, std::string_view* vip_name);
+// The pattern with the VIP's name in it.
+[[nodiscard]] std::string key_text(const Key& key, std::string_view vip_name);
+
+// Stores the value. REQUIRES: vip != nullptr when the key is for a VIP.
+[[nodiscard]] bool parse_value(const Key& key, std::string_view text, Config* config,
+                               VipConfig* vip, std::string* reason);
+[[nodiscard]] std::string print_value(const Key& key, const Config& config, const VipConfig* vip);
+// "Range: ..." for the page; empty when there is nothing to say.
+[[nodiscard]] std::string range_words(const Key& key);
+[[nodiscard]] std::string_view argument_words(const Key& key);
+
+}  // namespace vipd::conf

@@ -1,0 +1,253 @@
+// Reads the sources in their order, and checks what only shows when all of them are read.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+
+#include "conf/conf.hpp"
+#include "conf/duration.hpp"
+#include "conf/keys.hpp"
+#include "conf/nearest.hpp"
+#include "conf/reader.hpp"
+#include "conf/values.hpp"
+#include "vipd/paths.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr size_t kMostVips = 4096;
+constexpr Duration kMostHeartbeat = Duration::seconds(1);
+constexpr int64_t kHeartbeatsPerTimeout = 8;
+constexpr int64_t kLeastHeartbeatsPerTimeout = 4;
+constexpr std::string_view kHeartbeat = "session.heartbeat";
+constexpr std::string_view kTimeout = "session.timeout";
+
+class Loader {
+ public:
+  Result run(const Sources& sources);
+
+ private:
+  struct Given {
+    Place place;
+    bool is_valid;
+  };
+  struct Vip {
+    VipConfig config;
+    Place first;
+  };
+
+  void set_defaults();
+  void read_default_paths();
+  void read_path(const std::string& path);
+  void read_folder(const std::string& path);
+  void read_one(const std::string& path);
+  void read_override(const std::string& text, size_t number);
+  void apply_file(const std::vector<Setting>& settings);
+  void apply(const Setting& setting);
+  void report_unknown(const Setting& setting);
+  Vip* find_or_add_vip(std::string_view name, const Setting& setting);
+  void store(const Key& key, const Setting& setting, VipConfig* vip);
+
+  void check_heartbeat();
+  void check_vips();
+  void check_vip_keys(const Vip& vip);
+  void check_addresses();
+  const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
+
+  Config config_;
+  std::vector<Vip> vips_;
+  std::map<std::string, size_t, std::less<>> vip_index_;
+  std::map<std::string, Given, std::less<>> given_;  // the last one of each key
+  Place last_read_;                                  // for faults that have no line
+  bool may_lack_vips_ = false;                       // those that are missing have been reported
+  Errors errors_;
+};
+
+bool exists(const char* path, struct stat* info) {
+  return stat(path, info) == 0;
+}
+
+void Loader::set_defaults() {
+  std::string reason;
+  for (const Key& key : keys()) {
+    if (key.fallback.empty()) continue;
+    const bool is_valid = parse_value(key, key.fallback, &config_, nullptr, &reason);
+    assert(is_valid);
+    static_cast<void>(is_valid);
+  }
+  config_.node_name = default_node_name();
+}
+
+void Loader::read_default_paths() {
+  struct stat info {};
+  last_read_ = Place{kDefaultFile};
+  if (exists(kDefaultFile, &info)) read_path(kDefaultFile);
+  if (exists(kDefaultFolder, &info)) read_path(kDefaultFolder);
+}
+
+void Loader::read_path(const std::string& path) {
+  struct stat info {};
+  if (exists(path.c_str(), &info) && S_ISDIR(info.st_mode)) return read_folder(path);
+  read_one(path);
+}
+
+void Loader::read_folder(const std::string& path) {
+  last_read_ = Place{path};
+  for (const std::string& file : list_folder(path, &errors_)) read_one(file);
+}
+
+void Loader::read_one(const std::string& path) {
+  last_read_ = Place{path};
+  errors_.begin_file(path);
+  std::vector<Setting> settings;
+  if (!read_file(path, &settings, &errors_)) may_lack_vips_ = true;
+  apply_file(settings);
+}
+
+void Loader::read_override(const std::string& text, size_t number) {
+  const Place place{"command line", number};
+  // In a file the rest would be a comment; dropping it here without a word would surprise.
+  if (text.find_first_of("#\n") != std::string::npos) {
+    return errors_.add(place, quoted(text) + " has a '#' or a line break, which no value can have");
+  }
+  Errors local;
+  std::vector<Setting> settings = read_settings(text, place.file, &local);
+  if (settings.empty()) return errors_.add(place, quoted(text) + " is no KEY=VALUE");
+  settings.front().place = place;
+  apply(settings.front());
+}
+
+void Loader::apply_file(const std::vector<Setting>& settings) {
+  std::map<std::string, Place> seen;
+  for (const Setting& setting : settings) {
+    const auto [first, is_new] = seen.emplace(setting.key, setting.place);
+    if (is_new) {
+      apply(setting);
+    } else {
+      errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
+                                     first->second.text() + "; keep one of the two");
+    }
+  }
+}
+
+void Loader::apply(const Setting& setting) {
+  std::string_view vip_name;
+  const Key* const key = find_key(setting.key, &vip_name);
+  if (setting.key.starts_with("vip.")) may_lack_vips_ = true;
+  if (key == nullptr) return report_unknown(setting);
+  if (!key->is_for_vip()) return store(*key, setting, nullptr);
+  Vip* const vip = find_or_add_vip(vip_name, setting);
+  if (vip != nullptr) store(*key, setting, &vip->config);
+}
+
+void Loader::report_unknown(const Setting& setting) {
+  // For "vip.api.adress" the answer is "vip.api.address", with the name that is meant.
+  const size_t begin = setting.key.find('.');
+  const size_t end = setting.key.rfind('.');
+  std::string name = "NAME";
+  if (begin != end && is_vip_name(setting.key.substr(begin + 1, end - begin - 1))) {
+    name = setting.key.substr(begin + 1, end - begin - 1);
+  }
+  std::vector<std::string> known;
+  for (const Key& key : keys()) known.push_back(key_text(key, name));
+  constexpr size_t kEnough = 128;
+  errors_.add(setting.place, "unknown key " + quoted(setting.key) + "; the nearest known key is '" +
+                                 nearest(setting.key.substr(0, kEnough), known) + "'");
+}
+
+Loader::Vip* Loader::find_or_add_vip(std::string_view name, const Setting& setting) {
+  if (!is_vip_name(name)) {
+    errors_.add(setting.place, quoted(name) +
+                                   " cannot name a VIP; write 1 to 63 letters, digits, "
+                                   "'-' and '_' between vip. and the last dot");
+    return nullptr;
+  }
+  const auto [found, is_new] = vip_index_.emplace(name, vips_.size());
+  if (!is_new) return &vips_[found->second];
+  if (vips_.size() == kMostVips) {
+    vip_index_.erase(found);
+    errors_.add(setting.place, "there are more than 4096 VIPs");
+    return nullptr;
+  }
+  vips_.push_back(Vip{VipConfig{}, setting.place});
+  vips_.back().config.name = name;
+  return &vips_.back();
+}
+
+void Loader::store(const Key& key, const Setting& setting, VipConfig* vip) {
+  std::string reason = "has no value; write one, or remove the line";
+  const bool is_valid =
+      !setting.value.empty() && parse_value(key, setting.value, &config_, vip, &reason);
+  given_[setting.key] = Given{setting.place, is_valid};
+  if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
+}
+
+void Loader::check_heartbeat() {
+  const Duration timeout = config_.session_timeout;
+  const auto given_timeout = given_.find(kTimeout);
+  if (given_timeout != given_.end() && !given_timeout->second.is_valid) return;
+  if (!given_.contains(kHeartbeat)) {
+    const Duration eighth = Duration::milliseconds(timeout.ms() / kHeartbeatsPerTimeout);
+    config_.session_heartbeat = std::min(eighth, kMostHeartbeat);
+    return;
+  }
+  const Duration most = Duration::milliseconds(timeout.ms() / kLeastHeartbeatsPerTimeout);
+  if (config_.session_heartbeat <= most) return;
+  errors_.add(place_of(std::string(kHeartbeat)),
+              std::string(kHeartbeat) + ": '" + duration_text(config_.session_heartbeat) +
+                  "' is more than a quarter of " + std::string(kTimeout) + " (" +
+                  duration_text(timeout) + "); write " + duration_text(most) + " or less");
+}
+
+void Loader::check_vips() {
+  for (const Vip& vip : vips_) check_vip_keys(vip);
+  check_addresses();
+  if (!vips_.empty() || may_lack_vips_) return;
+  errors_.add(last_read_,
+              "no VIP is configured; write at least vip.NAME.address and vip.NAME.link");
+}
+
+void Loader::check_vip_keys(const Vip& vip) {
+  for (const Key& key : keys()) {
+    const std::string name = key_text(key, vip.config.name);
+    if (!key.is_for_vip() || given_.contains(name)) continue;
+    errors_.add(vip.first, "VIP '" + vip.config.name + "' has no " +
+                               name.substr(name.rfind('.') + 1) + "; write " + name + " = " +
+                               std::string(argument_words(key)));
+  }
+}
+
+// PROTOCOL.md: the election is that of the address, whatever it is called.
+void Loader::check_addresses() {
+  std::map<Address, const Vip*> owners;
+  for (const Vip& vip : vips_) {
+    if (vip.config.address.size() == 0) continue;  // missing or faulty: said already
+    const auto [first, is_new] = owners.emplace(vip.config.address, &vip);
+    if (is_new) continue;
+    const std::string& other = first->second->config.name;
+    errors_.add(place_of("vip." + vip.config.name + ".address"),
+                "VIP '" + vip.config.name + "' has the address " + vip.config.address.text() +
+                    " of VIP '" + other + "' (" + place_of("vip." + other + ".address").text() +
+                    "); each VIP needs an address of its own");
+  }
+}
+
+Result Loader::run(const Sources& sources) {
+  set_defaults();
+  for (const std::string& path : sources.paths) read_path(path);
+  if (sources.paths.empty()) read_default_paths();
+  for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
+  check_heartbeat();
+  check_vips();
+  for (Vip& vip : vips_) config_.vips.push_back(std::move(vip.config));
+  return Result{std::move(config_), errors_.texts()};
+}
+
+}  // namespace
+
+Result load(const Sources& sources) {
+  return Loader().run(sources);
+}
+
+}  // namespace vipd::conf

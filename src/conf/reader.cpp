@@ -1,0 +1,96 @@
+#include "conf/reader.hpp"
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "conf/values.hpp"
+#include "sys/errno_text.hpp"
+#include "sys/file.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr size_t kLargestFile = 1 << 20;
+constexpr size_t kLongestLine = 4096;
+constexpr size_t kMostFiles = 1024;
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+bool has_control_byte(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+  });
+}
+
+// Why the line is no setting; nullptr when it is one, or empty.
+const char* split(std::string_view line, Setting* out) {
+  if (line.size() > kLongestLine) return "the line is longer than 4096 bytes";
+  line = trimmed(line.substr(0, line.find('#')));
+  if (line.empty()) return nullptr;
+  if (has_control_byte(line)) return "the line has control characters; write plain text";
+  const size_t equals = line.find('=');
+  if (equals == std::string_view::npos) return "there is no '='; write key = value";
+  out->key = trimmed(line.substr(0, equals));
+  out->value = trimmed(line.substr(equals + 1));
+  if (out->key.empty()) return "there is no key before the '='; write key = value";
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<Setting> read_settings(std::string_view text, const std::string& file, Errors* errors) {
+  std::vector<Setting> settings;
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = text.find('\n');
+    Setting setting;
+    setting.place = Place{file, number};
+    const char* const fault = split(text.substr(0, end), &setting);
+    if (fault != nullptr) errors->add(setting.place, fault);
+    if (fault == nullptr && !setting.key.empty()) settings.push_back(std::move(setting));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return settings;
+}
+
+bool read_file(const std::string& path, std::vector<Setting>* settings, Errors* errors) {
+  std::string text;
+  std::string reason;
+  if (sys::read_bounded(path, kLargestFile, &text, &reason)) {
+    *settings = read_settings(text, path, errors);
+    return true;
+  }
+  if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
+  errors->add(Place{path}, "cannot be read: " + reason);
+  return false;
+}
+
+std::vector<std::string> list_folder(const std::string& path, Errors* errors) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
+  if (folder == nullptr) {
+    errors->add(Place{path}, sys::errno_text("cannot be read"));
+    return {};
+  }
+  std::vector<std::string> files;
+  while (const dirent* const entry = readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with('.') || !name.ends_with(".conf")) continue;
+    if (files.size() < kMostFiles) {
+      files.push_back(path + "/" + std::string(name));
+      continue;
+    }
+    errors->add(Place{path}, "has more than 1024 files");
+    break;
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace vipd::conf

@@ -1,0 +1,184 @@
+#include "conf/values.hpp"
+
+#include <limits.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace vipd::conf {
+namespace {
+
+constexpr size_t kLongestNode = HOST_NAME_MAX;
+constexpr size_t kLongestPrefix = 255;
+constexpr size_t kLongestVipName = 63;
+constexpr size_t kLongestAltname = 127;  // ALTIFNAMSIZ of linux/if.h, less the NUL
+constexpr size_t kLongestQuote = 80;
+constexpr size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+
+bool fail(std::string* reason, std::string_view text, std::string_view words) {
+  *reason = quoted(text) + " " + std::string(words);
+  return false;
+}
+
+bool accept(std::string_view text, std::string* out) {
+  out->assign(text);
+  return true;
+}
+
+bool is_graphic(char c) {
+  return c > ' ' && c <= '~';
+}
+
+uint32_t host_order(const Address& address) {
+  const uint8_t* bytes = address.data();
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+// Why no host can have this address; nullptr when one can.
+const char* unusable(uint32_t address, unsigned length) {
+  if (address == 0) return "is the unspecified address; write the address to be shared";
+  if (address >> 24 == 0) return "is in 0.0.0.0/8, which no host can have";
+  if (address >> 24 == 127) return "is a loopback address, which other hosts cannot reach";
+  if (address >> 28 == 14) return "is a multicast address, which no single host owns";
+  if (address == UINT32_MAX) return "is the broadcast address, which no single host owns";
+  if (length >= 31) return nullptr;  // RFC 3021: both addresses of a /31 are hosts
+  const uint32_t host_bits = UINT32_MAX >> length;
+  if ((address & host_bits) == 0)
+    return "is the address of the network itself, not of a host in it";
+  if ((address & host_bits) == host_bits) return "is the broadcast address of its network";
+  return nullptr;
+}
+
+std::optional<unsigned> parse_length(std::string_view text) {
+  unsigned length = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, length);
+  if (text.size() > 2 || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  if (text.front() == '0' || length > 32) return std::nullopt;
+  return length;
+}
+
+std::optional<MacAddress> parse_mac(std::string_view text) {
+  MacAddress mac;
+  if (text.size() != 3 * mac.bytes.size() - 1) return std::nullopt;
+  for (size_t i = 0; i < mac.bytes.size(); ++i) {
+    const char* const begin = text.data() + 3 * i;
+    const auto parsed = std::from_chars(begin, begin + 2, mac.bytes[i], 16);
+    if (parsed.ec != std::errc() || parsed.ptr != begin + 2) return std::nullopt;
+    if (i + 1 < mac.bytes.size() && begin[2] != ':') return std::nullopt;
+  }
+  return mac;
+}
+
+bool parse_mac_link(std::string_view text, std::string* out, std::string* reason) {
+  const std::optional<MacAddress> mac = parse_mac(text.substr(4));
+  if (!mac) return fail(reason, text, "is no hardware address; write mac:aa:bb:cc:dd:ee:ff");
+  if ((mac->bytes[0] & 1) != 0) return fail(reason, text, "is a group address, not that of a link");
+  return accept("mac:" + mac->text(), out);
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string shown(text.substr(0, kLongestQuote));
+  for (char& c : shown) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  if (shown.size() < text.size()) shown += "...";
+  return "'" + shown + "'";
+}
+
+bool is_vip_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestVipName &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-';
+         });
+}
+
+bool parse_node_name(std::string_view text, std::string* out, std::string* reason) {
+  if (text.size() > kLongestNode) {
+    return fail(reason, text, "is too long; a node's name has at most 64 characters");
+  }
+  if (!std::all_of(text.begin(), text.end(), is_graphic)) {
+    return fail(reason, text,
+                "has characters other than visible ASCII; write a name such as node1");
+  }
+  return accept(text, out);
+}
+
+bool parse_prefix(std::string_view text, std::string* out, std::string* reason) {
+  if (!text.starts_with('/')) return fail(reason, text, "does not start with '/'; write /vipd");
+  if (text.ends_with('/')) return fail(reason, text, "ends with '/'; write a name such as /vipd");
+  if (text.find("//") != std::string_view::npos) return fail(reason, text, "has an empty part");
+  if (!std::all_of(text.begin(), text.end(), is_graphic)) {
+    return fail(reason, text,
+                "has characters other than visible ASCII; write a name such as /vipd");
+  }
+  if (text.size() > kLongestPrefix) return fail(reason, text, "is longer than 255 characters");
+  return accept(text, out);
+}
+
+bool parse_path(std::string_view text, std::string* out, std::string* reason) {
+  if (!text.starts_with('/')) return fail(reason, text, "is no full path; start it with '/'");
+  if (text.ends_with('/')) return fail(reason, text, "ends with '/'; leave that out");
+  if (text.size() >= PATH_MAX) return fail(reason, text, "is too long for a path");
+  return accept(text, out);
+}
+
+bool parse_socket_path(std::string_view text, std::string* out, std::string* reason) {
+  if (text.size() > kLongestSocketPath) {
+    return fail(reason, text, "is too long; the path of a socket has at most 107 bytes (unix(7))");
+  }
+  return parse_path(text, out, reason);
+}
+
+bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason) {
+  const size_t slash = text.find('/');
+  const std::optional<Address> address = Address::parse(text.substr(0, slash));
+  if (!address) {
+    return fail(reason, text, "is no IPv4 address; write it as 192.168.0.15 or 192.168.0.15/24");
+  }
+  if (address->is_v6()) {
+    return fail(reason, text, "is an IPv6 address, and this version does IPv4 only");
+  }
+  std::optional<unsigned> length = 32;
+  if (slash != std::string_view::npos) length = parse_length(text.substr(slash + 1));
+  if (!length) return fail(reason, text, "has no valid prefix length; write /1 to /32");
+  const char* const words = unusable(host_order(*address), *length);
+  if (words != nullptr) return fail(reason, text, words);
+  vip->address = *address;
+  vip->prefix_length = *length;
+  return true;
+}
+
+// As the kernel's dev_valid_name() has it: no '/', no ':', no white space.
+bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason) {
+  if (text.starts_with("mac:")) return parse_mac_link(text, &vip->link, reason);
+  if (text.find(':') != std::string_view::npos) {
+    return fail(reason, text, "is no link; write its name without ':', or mac:aa:bb:cc:dd:ee:ff");
+  }
+  if (text == "." || text == ".." || text.find_first_of("/ \t\v\f") != std::string_view::npos) {
+    return fail(reason, text, "is no link; a link's name has no '/' and no blank");
+  }
+  if (text.size() > kLongestAltname) {
+    return fail(reason, text, "is too long; a link's name has at most 127 bytes");
+  }
+  return accept(text, &vip->link);
+}
+
+std::string default_node_name() {
+  char name[kLongestNode + 1] = "";
+  if (gethostname(name, sizeof name) < 0) name[0] = '\0';
+  name[kLongestNode] = '\0';
+  std::string text = name;
+  for (char& c : text) {
+    if (!is_graphic(c) || c == '#') c = '-';
+  }
+  return text.empty() ? "localhost" : text;
+}
+
+}  // namespace vipd::conf

@@ -1,0 +1,27 @@
+// What is allowed as the value of a key. Each function gives the value in its canonical form, or
+// false and a reason in words: what is wrong, and what would be right. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "vipd/config.hpp"
+
+namespace vipd::conf {
+
+// For messages: in quotes, short, and nothing in it that a terminal would act on.
+[[nodiscard]] std::string quoted(std::string_view text);
+
+[[nodiscard]] bool is_vip_name(std::string_view name);
+
+[[nodiscard]] bool parse_node_name(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_prefix(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_path(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason);
+[[nodiscard]] bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason);
+
+// The host name, with what parse_node_name() would refuse replaced.
+[[nodiscard]] std::string default_node_name();
+
+}  // namespace vipd::conf

@@ -1,0 +1,227 @@
+#include "ctl/commands.hpp"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+
+#include "ctl/http_client.hpp"
+#include "ctl/status_read.hpp"
+#include "ctl/table.hpp"
+#include "vipd/types.hpp"
+
+#ifndef VIPD_VERSION
+#define VIPD_VERSION "unknown"
+#endif
+
+namespace vipd::ctl {
+namespace {
+
+constexpr int kRefreshMs = 1000;
+constexpr int kPollMs = 50;
+constexpr int kMostPolls = 100;  // 5 s
+constexpr int kLastGoodStatus = 299;
+
+int complain(int status, const std::string& words) {
+  size_t begin = 0;
+  while (begin <= words.size()) {
+    const size_t end = std::min(words.find('\n', begin), words.size());
+    fprintf(stderr, "vipctl: %s\n", harmless(words.substr(begin, end - begin)).c_str());
+    begin = end + 1;
+  }
+  return status;
+}
+
+int say(const std::string& text) {
+  const bool is_written = fputs(text.c_str(), stdout) >= 0 && fflush(stdout) == 0;
+  return is_written ? kDone : complain(kRefused, "cannot write to the standard output");
+}
+
+int judge(const Answer& answer) {
+  if (answer.status == 0) return complain(kNoDaemon, answer.reason);
+  if (answer.status <= kLastGoodStatus) return kDone;
+  const std::string error = read_error(answer.body);
+  if (!error.empty()) return complain(kRefused, error);
+  return complain(kRefused, "the daemon answered with status " + std::to_string(answer.status));
+}
+
+int fetch(HttpClient& client, std::string* body, Status* status) {
+  Answer answer = client.get("/v1/status");
+  const int verdict = judge(answer);
+  if (verdict != kDone) return verdict;
+  std::optional<Status> parsed = read_status(answer.body);
+  if (!parsed) return complain(kRefused, "the daemon's status cannot be read");
+  *status = std::move(*parsed);
+  if (!answer.body.ends_with('\n')) answer.body += '\n';
+  *body = std::move(answer.body);
+  return kDone;
+}
+
+bool is_colourful() {
+  const char* const no_color = getenv("NO_COLOR");  // no-color.org: set and not empty
+  return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+std::string vips_json(const std::vector<std::string>& vips) {
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  json.Key("vips");
+  json.StartArray();
+  for (const std::string& vip : vips) {
+    json.String(vip.data(), static_cast<rapidjson::SizeType>(vip.size()));
+  }
+  json.EndArray();
+  json.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+bool names(const std::vector<std::string>& wanted, const VipStatus& vip) {
+  if (wanted.empty()) return true;
+  return std::any_of(wanted.begin(), wanted.end(), [&vip](const std::string& text) {
+    const std::optional<Address> address = Address::parse(text);
+    return text == vip.name || (address && address->text() == vip.address);
+  });
+}
+
+const VipStatus* find(const Status& status, const std::string& name) {
+  const auto found = std::find_if(status.vips.begin(), status.vips.end(),
+                                  [&name](const VipStatus& vip) { return vip.name == name; });
+  return found == status.vips.end() ? nullptr : &*found;
+}
+
+// The first VIP that has been owner all the time since `before`; a node that is alone in the queue
+// may own again at once, and its count of transitions shows that it had let go.
+std::string still_owned(const Status& before, const Status& now,
+                        const std::vector<std::string>& wanted) {
+  for (const VipStatus& vip : now.vips) {
+    const VipStatus* const old = find(before, vip.name);
+    if (old == nullptr || !names(wanted, vip) || vip.state != "owner") continue;
+    if (old->state == "owner" && old->transitions == vip.transitions) return vip.name;
+  }
+  return "";
+}
+
+// Scripts may rely on what a command says: it ends when what was asked for has happened.
+using Pending = std::function<std::string(const Status& now)>;  // in words; empty: all done
+
+int wait_until_done(HttpClient& client, const Pending& pending) {
+  std::string words;
+  for (int i = 0; i < kMostPolls; ++i) {
+    std::string body;
+    Status now;
+    const int verdict = fetch(client, &body, &now);
+    if (verdict != kDone) return verdict;
+    words = pending(now);
+    if (words.empty()) return kDone;
+    usleep(kPollMs * 1000);
+  }
+  return complain(kRefused, "accepted, but after 5 s " + words);
+}
+
+int post(const CommandLine& line, const char* path) {
+  return judge(HttpClient(line.socket).post(path, "{}"));
+}
+
+class Screen {
+ public:
+  explicit Screen(const CommandLine& line)
+      : is_json_(line.is_json), is_terminal_(isatty(STDOUT_FILENO) == 1) {}
+
+  // A terminal is drawn anew each time; what is read by programs gets one piece for each change.
+  int show(const std::string& body, const Status& status, bool has_changed) {
+    const bool redraws = is_terminal_ && !is_json_;
+    if (!has_changed && !redraws) return kDone;
+    if (is_json_) return say(body);
+    const std::string table = status_table(status, is_colourful());
+    return say(redraws ? "\033[H\033[J" + table : table + "\n");
+  }
+
+ private:
+  bool is_json_;
+  bool is_terminal_;
+};
+
+}  // namespace
+
+int show_status(const CommandLine& line) {
+  HttpClient client(line.socket);
+  std::string body;
+  Status status;
+  const int verdict = fetch(client, &body, &status);
+  if (verdict != kDone) return verdict;
+  return say(line.is_json ? body : status_table(status, is_colourful()));
+}
+
+int watch_status(const CommandLine& line) {
+  HttpClient client(line.socket);
+  EventStream stream(line.socket);
+  Screen screen(line);
+  while (true) {
+    const EventStream::News news = stream.wait(kRefreshMs);
+    if (stream.status() > kLastGoodStatus) return judge(Answer{stream.status(), "", ""});
+    if (news == EventStream::News::Ended) {
+      // Whether nobody is there or somebody went away: the next request says it in its own words.
+      if (stream.status() == 0) return show_status(line) == kNoDaemon ? kNoDaemon : kRefused;
+      return complain(kNoDaemon, "the daemon at " + line.socket + " went away");
+    }
+    if (stream.status() == 0) continue;
+    std::string body;
+    Status status;
+    int verdict = fetch(client, &body, &status);
+    if (verdict == kDone) {
+      verdict = screen.show(body, status, news == EventStream::News::Changed);
+    }
+    if (verdict != kDone) return verdict;
+  }
+}
+
+int resign(const CommandLine& line) {
+  HttpClient client(line.socket);
+  std::string body;
+  Status before;
+  int verdict = fetch(client, &body, &before);
+  if (verdict == kDone) verdict = judge(client.post("/v1/resign", vips_json(line.vips)));
+  if (verdict != kDone) return verdict;
+  return wait_until_done(client, [&](const Status& now) {
+    const std::string name = still_owned(before, now, line.vips);
+    return name.empty() ? "" : "this node still owns VIP '" + name + "'";
+  });
+}
+
+int pause_node(const CommandLine& line) {
+  HttpClient client(line.socket);
+  const int verdict = judge(client.post("/v1/pause", "{}"));
+  if (verdict != kDone) return verdict;
+  return wait_until_done(client, [](const Status& now) {
+    if (now.state != "paused") return "this node is still " + now.state;
+    for (const VipStatus& vip : now.vips) {
+      if (vip.state == "owner") return "this node still owns VIP '" + vip.name + "'";
+    }
+    return std::string();
+  });
+}
+
+int resume_node(const CommandLine& line) {
+  return post(line, "/v1/resume");
+}
+
+int reload(const CommandLine& line) {
+  return post(line, "/v1/reload");
+}
+
+int show_version(const CommandLine& line) {
+  int verdict = say("vipctl " VIPD_VERSION "\n");
+  HttpClient client(line.socket);
+  std::string body;
+  Status status;
+  if (verdict == kDone) verdict = fetch(client, &body, &status);
+  return verdict == kDone ? say("vipd " + harmless(status.version) + "\n") : verdict;
+}
+
+}  // namespace vipd::ctl

@@ -1,0 +1,30 @@
+// What each command of vipctl does. Blocking; for the command line only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vipd::ctl {
+
+// The exit statuses of INTERFACE.md.
+constexpr int kDone = 0;
+constexpr int kRefused = 1;
+constexpr int kUsage = 2;
+constexpr int kNoDaemon = 3;
+
+struct CommandLine {
+  std::string socket;
+  bool is_json = false;
+  bool is_watch = false;
+  std::vector<std::string> vips;
+};
+
+int show_status(const CommandLine& line);
+int watch_status(const CommandLine& line);
+int resign(const CommandLine& line);
+int pause_node(const CommandLine& line);
+int resume_node(const CommandLine& line);
+int reload(const CommandLine& line);
+int show_version(const CommandLine& line);
+
+}  // namespace vipd::ctl

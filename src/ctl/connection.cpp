@@ -1,0 +1,194 @@
+#include "ctl/connection.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "ctl/json_text.hpp"
+
+namespace vipd::ctl {
+namespace {
+
+constexpr Duration kIdleTime = Duration::seconds(10);
+constexpr Duration kRequestTime = Duration::seconds(5);
+constexpr size_t kMaxPending = 1 << 20;
+constexpr size_t kReadSize = 16 * 1024;
+
+}  // namespace
+
+Connection::Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler,
+                       Loop::FdHandler watch)
+    : loop_(loop), fd_(std::move(fd)), handler_(handler), on_event_(std::move(watch)) {
+  interest_ = EPOLLIN;
+  watch_ = loop_.add_fd(fd_.get(), interest_, on_event_);
+  set_wait(Wait::Request);
+}
+
+Connection::~Connection() {
+  loop_.cancel_timer(timer_);
+  loop_.remove_fd(watch_);
+}
+
+bool Connection::handle(uint32_t epoll_events) {
+  has_progress_ = false;
+  if (epoll_events == 0) expire();
+  if ((epoll_events & (EPOLLERR | EPOLLHUP)) != 0) is_dead_ = true;
+  // Half closed is enough for a request, but a stream that nobody can ask to end has no reader.
+  if (is_stream_ && (epoll_events & EPOLLRDHUP) != 0) is_dead_ = true;
+  if (!is_dead_ && (epoll_events & EPOLLOUT) != 0) flush();
+  if (!is_dead_ && (epoll_events & EPOLLIN) != 0) receive();
+  process();
+  return settle();
+}
+
+bool Connection::publish(std::string_view line) {
+  if (!is_stream_) return true;
+  write_chunk(std::string(line) + "\n");
+  flush();
+  if (output_.size() > kMaxPending) is_dead_ = true;
+  return settle();
+}
+
+void Connection::receive() {
+  // Nothing is read while an answer waits to be written: a client that only sends is stopped there.
+  if (!output_.empty() || is_stream_ || closes_) return;
+  char buffer[kReadSize];
+  const ssize_t size = recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+  if (size > 0) {
+    input_.append(buffer, static_cast<size_t>(size));
+    has_progress_ = true;
+  } else if (size == 0) {
+    is_eof_ = true;
+  } else if (errno != EAGAIN && errno != EINTR) {
+    is_dead_ = true;
+  }
+}
+
+void Connection::process() {
+  while (!is_dead_ && output_.empty() && !is_stream_ && !closes_ && !input_.empty()) {
+    input_.erase(0, parser_.feed(input_));
+    if (parser_.state() == HttpParser::State::Bad) {
+      refuse(parser_.status(), parser_.reason());
+    } else if (parser_.state() == HttpParser::State::Done) {
+      answer();
+    } else if (parser_.wants_continue() && !std::exchange(has_continued_, true)) {
+      output_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    }
+    flush();
+  }
+}
+
+void Connection::answer() {
+  const bool is_head = parser_.method() == "HEAD";
+  const Request request{is_head ? "GET" : parser_.method(), parser_.path(), parser_.body()};
+  const Response response = handler_(request);
+  closes_ = !parser_.keeps_alive();
+  is_chunked_ = !parser_.is_http10();
+  if (response.stream && !is_head) {
+    begin_stream(response);
+  } else {
+    write_response(response, is_head);
+  }
+  parser_ = HttpParser();
+  has_continued_ = false;
+  wait_ = Wait::Nothing;  // the next request has a deadline of its own
+}
+
+void Connection::refuse(int status, const char* reason) {
+  Response response;
+  response.status = status;
+  response.body = error_json(reason);
+  closes_ = true;
+  write_response(response, false);
+}
+
+void Connection::write_head(const Response& response, const std::string& framing) {
+  output_ += "HTTP/1.1 " + std::to_string(response.status) + " " + status_words(response.status);
+  output_ += "\r\nContent-Type: " + response.content_type + "\r\nCache-Control: no-store\r\n";
+  output_ += framing;
+  if (closes_) output_ += "Connection: close\r\n";
+  output_ += "\r\n";
+}
+
+void Connection::write_response(const Response& response, bool without_body) {
+  write_head(response, "Content-Length: " + std::to_string(response.body.size()) + "\r\n");
+  if (!without_body) output_ += response.body;
+}
+
+// HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
+void Connection::begin_stream(const Response& response) {
+  if (!is_chunked_) closes_ = true;
+  write_head(response, is_chunked_ ? "Transfer-Encoding: chunked\r\n" : "");
+  closes_ = false;
+  is_stream_ = true;
+  if (!response.body.empty()) write_chunk(response.body);
+}
+
+void Connection::write_chunk(std::string_view text) {
+  if (is_chunked_) {
+    char size[20];
+    snprintf(size, sizeof size, "%zx\r\n", text.size());
+    output_ += size;
+  }
+  output_ += text;
+  if (is_chunked_) output_ += "\r\n";
+}
+
+void Connection::flush() {
+  size_t sent = 0;
+  while (sent < output_.size()) {
+    const ssize_t size =
+        send(fd_.get(), output_.data() + sent, output_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      if (errno != EAGAIN) is_dead_ = true;
+      break;
+    }
+    sent += static_cast<size_t>(size);
+    has_progress_ = true;
+  }
+  output_.erase(0, sent);
+}
+
+void Connection::expire() {
+  timer_ = Loop::Timer::None;
+  if (wait_ == Wait::RestOfRequest) {
+    refuse(408, "the request was not complete within 5 seconds");
+    flush();
+  }
+  is_dead_ = true;
+}
+
+// Brings what epoll and the timer look for in line with the state. False: the connection is over.
+bool Connection::settle() {
+  if (output_.empty() && !is_stream_ && (closes_ || is_eof_)) is_dead_ = true;
+  if (is_dead_) return false;
+  const Wait wait = wanted();
+  if (wait != wait_ || (has_progress_ && wait != Wait::RestOfRequest)) set_wait(wait);
+  uint32_t interest = is_stream_ ? uint32_t{EPOLLRDHUP} : 0;
+  if (!output_.empty()) interest |= EPOLLOUT;
+  if (output_.empty() && !is_stream_) interest |= EPOLLIN;
+  if (interest != interest_) loop_.modify_fd(watch_, interest);
+  interest_ = interest;
+  return true;
+}
+
+Connection::Wait Connection::wanted() const {
+  if (is_stream_) return Wait::Lines;
+  if (!output_.empty()) return Wait::Reader;
+  return parser_.has_begun() ? Wait::RestOfRequest : Wait::Request;
+}
+
+void Connection::set_wait(Wait wait) {
+  wait_ = wait;
+  loop_.cancel_timer(timer_);
+  timer_ = Loop::Timer::None;
+  if (wait == Wait::Lines) return;
+  const Duration time = wait == Wait::RestOfRequest ? kRequestTime : kIdleTime;
+  timer_ = loop_.add_timer(loop_.now() + time, [this] { on_event_(0); });
+}
+
+}  // namespace vipd::ctl

@@ -1,0 +1,68 @@
+// One client of the control socket: bytes in, requests to the handler, answers out. Bounded in size
+// and time. Never decides when it is destroyed: handle() and publish() say that it is to be.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "ctl/http_parse.hpp"
+#include "ctl/server.hpp"
+#include "sys/fd.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::ctl {
+
+class Connection {
+ public:
+  // `watch` calls handle() with epoll's events, and with 0 when the deadline has come.
+  Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler, Loop::FdHandler watch);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Both return false when the connection is over and must be destroyed.
+  [[nodiscard]] bool handle(uint32_t epoll_events);
+  [[nodiscard]] bool publish(std::string_view line);
+
+ private:
+  // What the connection waits for; each but the last has a deadline.
+  enum class Wait { Nothing, Request, RestOfRequest, Reader, Lines };
+
+  void receive();
+  void process();
+  void answer();
+  void refuse(int status, const char* reason);
+  void write_head(const Response& response, const std::string& framing);
+  void write_response(const Response& response, bool without_body);
+  void begin_stream(const Response& response);
+  void write_chunk(std::string_view text);
+  void flush();
+  void expire();
+  bool settle();
+  [[nodiscard]] Wait wanted() const;
+  void set_wait(Wait wait);
+
+  Loop& loop_;
+  sys::Fd fd_;
+  const Server::Handler& handler_;
+  Loop::FdHandler on_event_;
+  Loop::FdWatch watch_ = Loop::FdWatch::None;
+  Loop::Timer timer_ = Loop::Timer::None;
+  Wait wait_ = Wait::Nothing;
+  uint32_t interest_ = 0;
+
+  HttpParser parser_;
+  std::string input_;  // came after the request that is being answered
+  std::string output_;
+  bool has_progress_ = false;
+  bool has_continued_ = false;
+  bool is_eof_ = false;
+  bool is_stream_ = false;
+  bool is_chunked_ = false;
+  bool closes_ = false;  // once the output is written
+  bool is_dead_ = false;
+};
+
+}  // namespace vipd::ctl

@@ -1,0 +1,42 @@
+#include "ctl/json_text.hpp"
+
+#include <rapidjson/encodings.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+namespace vipd::ctl {
+
+std::string error_json(std::string_view reason) {
+  const std::string text = valid_utf8(reason);
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  json.Key("error");
+  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  json.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string valid_utf8(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string valid;
+  size_t at = 0;
+  while (at < text.size()) {
+    rapidjson::MemoryStream stream(text.data() + at, text.size() - at);
+    unsigned code_point = 0;
+    const bool is_valid = rapidjson::UTF8<>::Decode(stream, &code_point);
+    // Decode() goes on past the end as if zeros came; a sequence cut short is not valid there
+    // either.
+    const size_t size = is_valid ? stream.Tell() : 1;
+    if (is_valid) {
+      valid += text.substr(at, size);
+    } else {
+      valid += kReplacement;
+    }
+    at += size;
+  }
+  return valid;
+}
+
+}  // namespace vipd::ctl

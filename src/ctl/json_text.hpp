@@ -1,0 +1,15 @@
+// Small JSON texts and the cleaning of strings that come from elsewhere. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace vipd::ctl {
+
+// {"error":"reason"}
+[[nodiscard]] std::string error_json(std::string_view reason);
+// Names come from other nodes through etcd: what is not UTF-8 becomes U+FFFD, so that the JSON that
+// holds them is valid.
+[[nodiscard]] std::string valid_utf8(std::string_view text);
+
+}  // namespace vipd::ctl

@@ -1,0 +1,202 @@
+#include "ctl/server.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "ctl/connection.hpp"
+#include "ctl/json_text.hpp"
+#include "sys/errno_text.hpp"
+#include "sys/fd.hpp"
+#include "sys/file.hpp"
+
+namespace vipd::ctl {
+namespace {
+
+constexpr size_t kMostConnections = 64;
+constexpr int kBacklog = 64;
+constexpr int kMostAcceptsPerTurn = 16;
+constexpr Duration kOutOfDescriptorsPause = Duration::seconds(1);
+constexpr mode_t kNoAccessForOthers = 0117;
+
+struct SocketAddress {
+  sockaddr_un address{};
+
+  bool set(const std::string& path, std::string* reason) {
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path) {
+      *reason = path + ": too long for the path of a socket";
+      return false;
+    }
+    memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return true;
+  }
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+sys::Fd new_socket() {
+  return sys::Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+// The mode is that of the moment of bind(2): a chmod(2) afterwards would leave a gap.
+bool bind_with_mode(int fd, const SocketAddress& address) {
+  const mode_t before = umask(kNoAccessForOthers);
+  const int result = bind(fd, address.get(), sizeof address.address);
+  const int error = errno;
+  umask(before);
+  errno = error;
+  return result == 0;
+}
+
+// Whether what is at the path may be removed: a socket on which nobody listens.
+bool is_stale(const std::string& path, const SocketAddress& address, std::string* reason) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
+    *reason = path + ": there is a file that is no socket";
+    return false;
+  }
+  const sys::Fd fd = new_socket();
+  if (connect(fd.get(), address.get(), sizeof address.address) < 0 && errno == ECONNREFUSED) {
+    return true;
+  }
+  *reason = path + ": another process listens there";
+  return false;
+}
+
+sys::Fd fail(const std::string& path, std::string* reason) {
+  *reason = sys::errno_text(path);
+  return sys::Fd();
+}
+
+bool make_folder_of(const std::string& path, std::string* reason) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0) return true;
+  return sys::make_folder(path.substr(0, slash), reason);
+}
+
+sys::Fd listen_at(const std::string& path, std::string* reason) {
+  SocketAddress address;
+  if (!address.set(path, reason) || !make_folder_of(path, reason)) return sys::Fd();
+  sys::Fd fd = new_socket();
+  if (!fd.is_open()) return fail(path, reason);
+  if (!bind_with_mode(fd.get(), address)) {
+    if (errno != EADDRINUSE) return fail(path, reason);
+    if (!is_stale(path, address, reason)) return sys::Fd();
+    unlink(path.c_str());
+    if (!bind_with_mode(fd.get(), address)) return fail(path, reason);
+  }
+  if (listen(fd.get(), kBacklog) < 0) return fail(path, reason);
+  return fd;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(Loop& on_loop, std::string at, sys::Fd fd, Handler answer);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void accept_some();
+  void accept_one(sys::Fd fd);
+  void pause_accepting();
+  void handle(uint64_t id, uint32_t epoll_events);
+  void publish(std::string_view line);
+
+  Loop& loop;
+  std::string path;
+  sys::Fd listener;
+  struct stat identity {};  // of the socket's file
+  Handler handler;
+  Loop::FdWatch watch = Loop::FdWatch::None;
+  Loop::Timer pause = Loop::Timer::None;
+  uint64_t next_id = 0;
+  std::map<uint64_t, std::unique_ptr<Connection>> connections;
+};
+
+Server::Impl::Impl(Loop& on_loop, std::string at, sys::Fd fd, Handler answer)
+    : loop(on_loop), path(std::move(at)), listener(std::move(fd)), handler(std::move(answer)) {
+  lstat(path.c_str(), &identity);
+  watch = loop.add_fd(listener.get(), EPOLLIN, [this](uint32_t) { accept_some(); });
+}
+
+Server::Impl::~Impl() {
+  connections.clear();
+  loop.cancel_timer(pause);
+  loop.remove_fd(watch);
+  struct stat now {};
+  const bool is_ours = lstat(path.c_str(), &now) == 0 && now.st_ino == identity.st_ino &&
+                       now.st_dev == identity.st_dev;
+  if (is_ours) unlink(path.c_str());
+}
+
+void Server::Impl::accept_some() {
+  for (int i = 0; i < kMostAcceptsPerTurn; ++i) {
+    sys::Fd fd(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.is_open()) {
+      // The listener stays readable: without a pause the loop would spin.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        pause_accepting();
+      }
+      return;
+    }
+    accept_one(std::move(fd));
+  }
+}
+
+void Server::Impl::accept_one(sys::Fd fd) {
+  if (connections.size() >= kMostConnections) {
+    const std::string body = error_json("too many connections");
+    const std::string text =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
+    // Closed whether or not it fits: this client has no place to wait in.
+    static_cast<void>(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+    return;
+  }
+  const uint64_t id = next_id++;
+  connections[id] = std::make_unique<Connection>(
+      loop, std::move(fd), handler, [this, id](uint32_t events) { handle(id, events); });
+}
+
+void Server::Impl::pause_accepting() {
+  loop.modify_fd(watch, 0);
+  loop.cancel_timer(pause);
+  pause = loop.add_timer(loop.now() + kOutOfDescriptorsPause,
+                         [this] { loop.modify_fd(watch, EPOLLIN); });
+}
+
+void Server::Impl::handle(uint64_t id, uint32_t epoll_events) {
+  const auto found = connections.find(id);
+  if (found == connections.end()) return;
+  if (!found->second->handle(epoll_events)) connections.erase(id);
+}
+
+void Server::Impl::publish(std::string_view line) {
+  std::erase_if(connections, [line](const auto& entry) { return !entry.second->publish(line); });
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+std::unique_ptr<Server> Server::open(Loop& loop, const std::string& socket_path, Handler handler,
+                                     std::string* reason) {
+  sys::Fd fd = listen_at(socket_path, reason);
+  if (!fd.is_open()) return nullptr;
+  auto impl = std::make_unique<Impl>(loop, socket_path, std::move(fd), std::move(handler));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+void Server::publish(std::string_view line) {
+  impl_->publish(line);
+}
+
+}  // namespace vipd::ctl

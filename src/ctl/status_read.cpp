@@ -1,0 +1,92 @@
+#include "ctl/status_read.hpp"
+
+#include <rapidjson/document.h>
+
+namespace vipd::ctl {
+namespace {
+
+using Value = rapidjson::Value;
+
+const Value* member(const Value& object, const char* name) {
+  if (!object.IsObject()) return nullptr;
+  const auto found = object.FindMember(name);
+  return found == object.MemberEnd() ? nullptr : &found->value;
+}
+
+std::string text(const Value& object, const char* name) {
+  const Value* const value = member(object, name);
+  if (value == nullptr || !value->IsString()) return "";
+  return std::string(value->GetString(), value->GetStringLength());
+}
+
+int64_t number(const Value& object, const char* name) {
+  const Value* const value = member(object, name);
+  return value != nullptr && value->IsInt64() ? value->GetInt64() : 0;
+}
+
+bool flag(const Value& object, const char* name) {
+  const Value* const value = member(object, name);
+  return value != nullptr && value->IsTrue();
+}
+
+QueueStatus read_candidate(const Value& json) {
+  QueueStatus candidate;
+  candidate.node = text(json, "node");
+  candidate.priority = static_cast<int>(number(json, "priority"));
+  candidate.session = text(json, "session");
+  return candidate;
+}
+
+VipStatus read_vip(const Value& json) {
+  VipStatus vip;
+  vip.name = text(json, "name");
+  vip.address = text(json, "address");
+  vip.link = text(json, "link");
+  vip.state = text(json, "state");
+  vip.reason = text(json, "reason");
+  vip.owner = text(json, "owner");
+  vip.since = text(json, "since");
+  vip.transitions = static_cast<uint64_t>(number(json, "transitions"));
+  const Value* const queue = member(json, "queue");
+  if (queue == nullptr || !queue->IsArray()) return vip;
+  for (const Value& candidate : queue->GetArray()) vip.queue.push_back(read_candidate(candidate));
+  return vip;
+}
+
+bool parse(std::string_view json, rapidjson::Document* document) {
+  document->Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  return !document->HasParseError() && document->IsObject();
+}
+
+}  // namespace
+
+std::optional<Status> read_status(std::string_view json) {
+  rapidjson::Document document;
+  if (!parse(json, &document)) return std::nullopt;
+  const Value* const vips = member(document, "vips");
+  if (vips == nullptr || !vips->IsArray()) return std::nullopt;
+  Status status;
+  status.version = text(document, "version");
+  status.node = text(document, "node");
+  status.state = text(document, "state");
+  if (const Value* const session = member(document, "session")) {
+    status.session_id = text(*session, "id");
+    status.timeout_ms = number(*session, "timeout_ms");
+    status.authority_ms = number(*session, "authority_ms");
+  }
+  if (const Value* const etcd = member(document, "etcd")) {
+    status.etcd_connected = flag(*etcd, "connected");
+    status.etcd_endpoint = text(*etcd, "endpoint");
+    status.etcd_version = text(*etcd, "version");
+    status.etcd_cluster_id = text(*etcd, "cluster_id");
+  }
+  for (const Value& vip : vips->GetArray()) status.vips.push_back(read_vip(vip));
+  return status;
+}
+
+std::string read_error(std::string_view json) {
+  rapidjson::Document document;
+  return parse(json, &document) ? text(document, "error") : "";
+}
+
+}  // namespace vipd::ctl

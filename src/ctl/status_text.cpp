@@ -1,0 +1,119 @@
+#include "ctl/status_text.hpp"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include "ctl/json_text.hpp"
+
+namespace vipd::ctl {
+namespace {
+
+using Json = rapidjson::Writer<rapidjson::StringBuffer>;
+
+void put(Json& json, const char* key, std::string_view value) {
+  const std::string text = valid_utf8(value);
+  json.Key(key);
+  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+void put(Json& json, const char* key, int64_t value) {
+  json.Key(key);
+  json.Int64(value);
+}
+
+void put_session(Json& json, const Status& status) {
+  json.Key("session");
+  json.StartObject();
+  put(json, "id", status.session_id);
+  put(json, "timeout_ms", status.timeout_ms);
+  put(json, "authority_ms", status.authority_ms);
+  json.EndObject();
+}
+
+void put_etcd(Json& json, const Status& status) {
+  json.Key("etcd");
+  json.StartObject();
+  json.Key("connected");
+  json.Bool(status.etcd_connected);
+  put(json, "endpoint", status.etcd_endpoint);
+  put(json, "version", status.etcd_version);
+  put(json, "cluster_id", status.etcd_cluster_id);
+  json.EndObject();
+}
+
+void put_queue(Json& json, const std::vector<QueueStatus>& queue) {
+  json.Key("queue");
+  json.StartArray();
+  for (const QueueStatus& candidate : queue) {
+    json.StartObject();
+    put(json, "node", candidate.node);
+    put(json, "priority", candidate.priority);
+    put(json, "session", candidate.session);
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
+void put_vip(Json& json, const VipStatus& vip) {
+  json.StartObject();
+  put(json, "name", vip.name);
+  put(json, "address", vip.address);
+  put(json, "link", vip.link);
+  put(json, "state", vip.state);
+  put(json, "reason", vip.reason);
+  put(json, "owner", vip.owner);
+  put(json, "since", vip.since);
+  json.Key("transitions");
+  json.Uint64(vip.transitions);
+  put_queue(json, vip.queue);
+  json.Key("checks");
+  json.StartArray();
+  json.EndArray();
+  json.EndObject();
+}
+
+std::string etcd_of(const Status& status) {
+  if (status.etcd_endpoint.empty()) return "etcd not reached";
+  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected");
+}
+
+std::string line_of(const VipStatus& vip) {
+  std::string line = "vip " + vip.name + ": " + vip.state + " since " + vip.since + ", " +
+                     vip.address + " on " + vip.link + ", owner " +
+                     (vip.owner.empty() ? "unknown" : vip.owner) + ", queue";
+  for (const QueueStatus& candidate : vip.queue) line += " " + candidate.node;
+  if (vip.queue.empty()) line += " empty";
+  if (!vip.reason.empty()) line += " (" + vip.reason + ")";
+  return line;
+}
+
+}  // namespace
+
+std::string status_json(const Status& status) {
+  rapidjson::StringBuffer buffer;
+  Json json(buffer);
+  json.StartObject();
+  put(json, "version", status.version);
+  put(json, "node", status.node);
+  put(json, "state", status.state);
+  put_session(json, status);
+  put_etcd(json, status);
+  json.Key("vips");
+  json.StartArray();
+  for (const VipStatus& vip : status.vips) put_vip(json, vip);
+  json.EndArray();
+  json.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::vector<std::string> status_lines(const Status& status) {
+  std::vector<std::string> lines;
+  const std::string session = status.session_id.empty() ? "none" : status.session_id;
+  lines.push_back("node " + status.node + ": " + status.state + ", session " + session +
+                  ", timeout " + std::to_string(status.timeout_ms) + " ms, authority " +
+                  std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
+  for (const VipStatus& vip : status.vips) lines.push_back(line_of(vip));
+  return lines;
+}
+
+}  // namespace vipd::ctl

@@ -1,0 +1,125 @@
+#include "ctl/vipctl.hpp"
+
+#include <curl/curl.h>
+#include <getopt.h>
+
+#include <csignal>
+#include <cstdio>
+#include <string_view>
+
+#include "ctl/commands.hpp"
+#include "vipd/paths.hpp"
+
+#ifndef VIPD_VERSION
+#define VIPD_VERSION "unknown"
+#endif
+
+namespace vipd::ctl {
+namespace {
+
+constexpr char kHelp[] =
+    "usage: vipctl [-s SOCKET] COMMAND\n"
+    "\n"
+    "  status [--json] [--watch]   what this node knows\n"
+    "  resign [VIP...]             release VIPs (all of them) to the next in the queue\n"
+    "  pause                       release all VIPs and stay out of every election\n"
+    "  resume                      take part again\n"
+    "  reload                      read the configuration again\n"
+    "  version                     the versions of vipctl and of the daemon\n"
+    "\n"
+    "  -s, --socket SOCKET   the daemon's control socket\n"
+    "                        (default: " VIPD_RUNDIR
+    "/vipd/vipd.sock)\n"
+    "  -V, --version         print vipctl's version and exit\n"
+    "  -h, --help            print this and exit\n"
+    "\n"
+    "Exit status: 0 done, 1 the daemon said no, 2 usage, 3 no daemon at that socket.\n"
+    "See vipctl(8).\n";
+
+struct Command {
+  std::string_view name;
+  int (*run)(const CommandLine& line);
+  bool takes_vips;
+  bool takes_formats;
+};
+
+int run_status(const CommandLine& line) {
+  return line.is_watch ? watch_status(line) : show_status(line);
+}
+
+constexpr Command kCommands[] = {
+    {"status", run_status, false, true}, {"resign", resign, true, false},
+    {"pause", pause_node, false, false}, {"resume", resume_node, false, false},
+    {"reload", reload, false, false},    {"version", show_version, false, false},
+};
+
+constexpr int kJson = 256;
+constexpr int kWatch = 257;
+
+constexpr option kLongOptions[] = {
+    {"socket", required_argument, nullptr, 's'}, {"json", no_argument, nullptr, kJson},
+    {"watch", no_argument, nullptr, kWatch},     {"version", no_argument, nullptr, 'V'},
+    {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0},
+};
+
+int usage(const char* words, std::string_view what) {
+  if (words != nullptr) {
+    fprintf(stderr, "vipctl: %s%.*s\n", words, static_cast<int>(what.size()), what.data());
+  }
+  fprintf(stderr, "See vipctl --help.\n");
+  return kUsage;
+}
+
+const Command* find_command(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+int run_command(const std::vector<std::string>& words, CommandLine* line) {
+  if (words.empty()) return usage("which command?", "");
+  const Command* const command = find_command(words[0]);
+  if (command == nullptr) return usage("unknown command: ", words[0]);
+  if ((line->is_json || line->is_watch) && !command->takes_formats) {
+    return usage("--json and --watch are for status, not for ", command->name);
+  }
+  line->vips.assign(words.begin() + 1, words.end());
+  if (!line->vips.empty() && !command->takes_vips) {
+    return usage("too many words after ", command->name);
+  }
+  return command->run(*line);
+}
+
+}  // namespace
+
+int vipctl_main(int argc, char** argv) {
+  // `vipctl status --watch | head` is to end like any other filter; libcurl looks after its own.
+  signal(SIGPIPE, SIG_DFL);
+  curl_global_init(CURL_GLOBAL_NOTHING);
+  CommandLine line;
+  line.socket = kDefaultSocket;
+  int option = 0;
+  while ((option = getopt_long(argc, argv, "s:Vh", kLongOptions, nullptr)) != -1) {
+    switch (option) {
+      case 's':
+        line.socket = optarg;
+        break;
+      case kJson:
+        line.is_json = true;
+        break;
+      case kWatch:
+        line.is_watch = true;
+        break;
+      case 'V':
+        return puts("vipctl " VIPD_VERSION) < 0 ? kRefused : kDone;
+      case 'h':
+        return fputs(kHelp, stdout) < 0 ? kRefused : kDone;
+      default:
+        return usage(nullptr, "");  // getopt_long has said why
+    }
+  }
+  return run_command(std::vector<std::string>(argv + optind, argv + argc), &line);
+}
+
+}  // namespace vipd::ctl

@@ -1,0 +1,185 @@
+// Options, and whom to hand them to. One binary, two names: vipd and vipctl.
+#include <fcntl.h>
+#include <getopt.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "conf/conf.hpp"
+#include "ctl/vipctl.hpp"
+#include "daemon.hpp"
+#include "sys/background.hpp"
+#include "vipd/paths.hpp"
+
+#ifndef VIPD_VERSION
+#define VIPD_VERSION "unknown"
+#endif
+
+namespace vipd {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+enum class Task { Run, Check, Print, Version, Help };
+
+struct Options {
+  Task task = Task::Run;
+  DaemonOptions daemon;
+};
+
+constexpr char kHelp[] =
+    "usage: vipd [-c FILE]... [-o KEY=VALUE]... [-n] [-d] [-p PIDFILE] [-v]\n"
+    "\n"
+    "Shares IP addresses between machines through etcd; each has one owner at a time.\n"
+    "\n"
+    "  -c, --config FILE        configuration file, or a folder of *.conf files\n"
+    "                           (default: " VIPD_SYSCONFDIR "/vipd.conf, then " VIPD_SYSCONFDIR
+    "/vipd.d/*.conf)\n"
+    "  -o, --option KEY=VALUE   set a key, whatever the files say\n"
+    "  -n, --check              check the configuration and exit\n"
+    "      --print-config       print the effective configuration and exit\n"
+    "  -d, --daemonize          go to the background once ready\n"
+    "  -p, --pidfile FILE       write the pid there and lock the file\n"
+    "  -v, --verbose            log.level = debug\n"
+    "      --ready-fd N         write a line to this descriptor once ready\n"
+    "  -V, --version            print the version and exit\n"
+    "  -h, --help               print this and exit\n"
+    "\n"
+    "See vipd(8), vipd.conf(5) and vipctl(8).\n";
+
+constexpr int kPrintConfig = 256;
+constexpr int kReadyFd = 257;
+
+constexpr option kLongOptions[] = {
+    {"config", required_argument, nullptr, 'c'},
+    {"option", required_argument, nullptr, 'o'},
+    {"check", no_argument, nullptr, 'n'},
+    {"print-config", no_argument, nullptr, kPrintConfig},
+    {"daemonize", no_argument, nullptr, 'd'},
+    {"pidfile", required_argument, nullptr, 'p'},
+    {"verbose", no_argument, nullptr, 'v'},
+    {"ready-fd", required_argument, nullptr, kReadyFd},
+    {"version", no_argument, nullptr, 'V'},
+    {"help", no_argument, nullptr, 'h'},
+    {nullptr, 0, nullptr, 0},
+};
+
+bool parse_ready_fd(std::string_view text, int* fd) {
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, *fd);
+  const bool is_open =
+      parsed.ec == std::errc() && parsed.ptr == end && *fd >= 0 && fcntl(*fd, F_GETFD) >= 0;
+  if (!is_open) fprintf(stderr, "vipd: --ready-fd %s: no open descriptor\n", text.data());
+  return is_open;
+}
+
+bool take_option(int option, Options* options) {
+  DaemonOptions& daemon = options->daemon;
+  switch (option) {
+    case 'c':
+      daemon.sources.paths.emplace_back(optarg);
+      return true;
+    case 'o':
+      daemon.sources.overrides.emplace_back(optarg);
+      return true;
+    case 'n':
+      options->task = Task::Check;
+      return true;
+    case kPrintConfig:
+      options->task = Task::Print;
+      return true;
+    case 'd':
+      daemon.daemonize = true;
+      return true;
+    case 'p':
+      daemon.pidfile = optarg;
+      return true;
+    case 'v':
+      daemon.verbose = true;
+      return true;
+    case kReadyFd:
+      return parse_ready_fd(optarg, &daemon.ready_fd);
+    case 'V':
+      options->task = Task::Version;
+      return true;
+    case 'h':
+      options->task = Task::Help;
+      return true;
+    default:
+      return false;  // getopt_long has said why
+  }
+}
+
+bool parse_options(int argc, char** argv, Options* options) {
+  int option = 0;
+  while ((option = getopt_long(argc, argv, "c:o:ndp:vVh", kLongOptions, nullptr)) != -1) {
+    if (!take_option(option, options)) return false;
+    if (options->task == Task::Version || options->task == Task::Help) return true;
+  }
+  if (optind == argc) return true;
+  fprintf(stderr, "vipd: '%s' is no option\n", argv[optind]);
+  return false;
+}
+
+int say(const std::string& text) {
+  const bool is_written = fputs(text.c_str(), stdout) >= 0 && fflush(stdout) == 0;
+  if (!is_written) perror("vipd: standard output");
+  return is_written ? kDone : kFailed;
+}
+
+int check_configuration(const Options& options) {
+  conf::Result result = conf::load(options.daemon.sources);
+  for (const std::string& error : result.errors) fprintf(stderr, "%s\n", error.c_str());
+  if (!result.errors.empty()) return kUsage;
+  if (options.task == Task::Check) return say("configuration OK\n");
+  if (options.daemon.verbose) result.config.log_level = log::Level::Debug;
+  return say(conf::print(result.config));
+}
+
+int vipd_main(int argc, char** argv) {
+  Options options;
+  if (!parse_options(argc, argv, &options)) {
+    fprintf(stderr, "See vipd --help.\n");
+    return kUsage;
+  }
+  switch (options.task) {
+    case Task::Run:
+      break;
+    case Task::Check:
+    case Task::Print:
+      return check_configuration(options);
+    case Task::Version:
+      return say("vipd " VIPD_VERSION "\n");
+    case Task::Help:
+      return say(kHelp);
+  }
+  return run_daemon(options.daemon);
+}
+
+struct Program {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+};
+
+// The first is what the binary is under any other name.
+constexpr Program kPrograms[] = {{"vipd", vipd_main}, {"vipctl", ctl::vipctl_main}};
+
+}  // namespace
+}  // namespace vipd
+
+int main(int argc, char** argv) {
+  vipd::sys::fill_standard_descriptors();
+  // A client or a log reader that goes away is an error of one write, not the end of the process.
+  signal(SIGPIPE, SIG_IGN);
+  std::string_view name = argc > 0 ? argv[0] : "";
+  name.remove_prefix(name.rfind('/') + 1);
+  for (const vipd::Program& program : vipd::kPrograms) {
+    if (name == program.name) return program.main(argc, argv);
+  }
+  return vipd::kPrograms[0].main(argc, argv);
+}

@@ -1,0 +1,358 @@
+// links: src/conf/load.cpp src/conf/errors.cpp src/conf/reader.cpp src/conf/keys.cpp
+// links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/duration.cpp
+// links: src/conf/nearest.cpp src/conf/print.cpp src/sys/file.cpp src/core/types.cpp
+#include "conf/conf.hpp"
+
+#include <random>
+
+#include "fixture.hpp"
+#include "harness.hpp"
+
+using vipd::Config;
+using vipd::Duration;
+using vipd::conf::load;
+using vipd::conf::print;
+using vipd::conf::Result;
+
+namespace {
+
+const std::string kData = "tests/unit/data/conf/";
+const std::string kBase = "vip.base.address = 10.9.9.9\nvip.base.link = eth0\n";
+const std::string kLeast = "vip.api.address = 192.168.0.15\nvip.api.link = eth0\n";
+
+Result load_text(const std::string& text) {
+  fixture::Folder folder;
+  return load({.paths = {folder.file("vipd.conf", text)}, .overrides = {}});
+}
+
+std::string errors_of(const std::string& text) {
+  return fixture::joined(load_text(text).errors);
+}
+
+// One case of errors.txt, with what is really said about it.
+std::string answered(const std::string& config) {
+  fixture::Folder folder;
+  const std::string file = folder.file("case.conf", config);
+  std::vector<std::string> paths = {file};
+  if (config.find("# alone") == std::string::npos) {
+    paths.insert(paths.begin(), folder.file("base.conf", kBase));
+  }
+  std::string text = config;
+  for (const std::string& error : load({.paths = paths, .overrides = {}}).errors) {
+    text +=
+        "! " + fixture::replaced(fixture::replaced(error, file, "FILE"), folder.path(), "") + "\n";
+  }
+  return text;
+}
+
+void every_error_message() {
+  const std::string golden = fixture::read(kData + "errors.txt");
+  std::string actual;
+  std::string config;
+  bool is_case = false;
+  for (const std::string& line : fixture::lines(golden + "----\n")) {
+    if (line != "----") {
+      if (!line.starts_with("! ")) config += line + "\n";
+      continue;
+    }
+    actual += is_case ? "----\n" + answered(config) : config;
+    config.clear();
+    is_case = true;
+  }
+  TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "errors.txt", actual), actual);
+}
+
+void least_configuration_has_the_documented_defaults() {
+  const Result result = load_text("node.name = n1\n" + kLeast);
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  const std::string actual = print(result.config);
+  TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "least.print", actual), actual);
+}
+
+void everything_set_prints_canonically() {
+  const Result result = load({.paths = {kData + "full.conf"}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  const std::string actual = print(result.config);
+  TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "full.print", actual), actual);
+}
+
+void node_name_defaults_to_the_host_name() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  TEST_ASSERT_EQUAL_STRING(std::string(host).substr(0, 64), load_text(kLeast).config.node_name);
+}
+
+void heartbeat_defaults_to_an_eighth_of_the_timeout() {
+  const auto heartbeat = [](const char* timeout) {
+    return load_text(kLeast + "session.timeout = " + timeout).config.session_heartbeat.ms();
+  };
+  TEST_ASSERT_EQUAL_INT(375, heartbeat("3s"));
+  TEST_ASSERT_EQUAL_INT(375, heartbeat("3001ms"));
+  TEST_ASSERT_EQUAL_INT(1000, heartbeat("8s"));
+  TEST_ASSERT_EQUAL_INT(1000, heartbeat("1m"));
+}
+
+void later_file_overrides_and_command_line_overrides_all() {
+  fixture::Folder folder;
+  const std::string first = folder.file("a", kLeast + "session.timeout = 4s\nlog.level = warn\n");
+  const std::string second = folder.file("b", "session.timeout = 6s\nannounce.count = 2\n");
+  const Result result =
+      load({.paths = {first, second}, .overrides = {"announce.count=3", "announce.count = 4"}});
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  TEST_ASSERT_EQUAL_INT(6000, result.config.session_timeout.ms());
+  TEST_ASSERT_EQUAL_INT(4, result.config.announce.count);
+  TEST_ASSERT_TRUE(result.config.log_level == vipd::log::Level::Warn);
+}
+
+void folder_is_read_in_the_order_of_names() {
+  fixture::Folder folder;
+  for (int i = 29; i > 10; --i) {  // so many that a folder without order would show
+    folder.file(std::to_string(i) + ".conf", "announce.count = " + std::to_string(i) + "\n");
+  }
+  folder.file("10.conf", kLeast + "announce.count = 10\n");
+  folder.file("30.conf.bak", "announce.count = 30\n");
+  folder.file(".40.conf", "announce.count = 40\n");
+  const Result result = load({.paths = {folder.path()}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  TEST_ASSERT_EQUAL_INT(29, result.config.announce.count);
+}
+
+void vips_keep_the_order_of_the_files() {
+  const Result result = load_text(
+      "vip.z.link = l\nvip.a.link = l\nvip.a.address = 10.0.0.2\nvip.z.address = 10.0.0.1\n");
+  TEST_ASSERT_EQUAL_INT(2, result.config.vips.size());
+  TEST_ASSERT_EQUAL_STRING("z", result.config.vips[0].name);
+  TEST_ASSERT_EQUAL_STRING("a", result.config.vips[1].name);
+}
+
+void missing_file_is_an_error_and_the_only_one() {
+  const Result result = load({.paths = {"/nonexistent/vipd.conf"}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING("/nonexistent/vipd.conf:0: cannot be read: No such file or directory\n",
+                           fixture::joined(result.errors));
+}
+
+void what_is_no_file_is_an_error() {
+  const Result result = load({.paths = {"/dev/null"}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING("/dev/null:0: cannot be read: not a regular file\n",
+                           fixture::joined(result.errors));
+}
+
+void empty_folder_means_no_vip() {
+  fixture::Folder folder;
+  const Result result = load({.paths = {folder.path()}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING(
+      folder.path() +
+          ":0: no VIP is configured; write at least vip.NAME.address and vip.NAME.link\n",
+      fixture::joined(result.errors));
+}
+
+void command_line_is_named_as_the_place() {
+  fixture::Folder folder;
+  const std::string file = folder.file("vipd.conf", kLeast);
+  const Result result = load(
+      {.paths = {file},
+       .overrides = {"log.level=info", "log.levl=info", "words", "node.name=a#b", "node.name="}});
+  TEST_ASSERT_EQUAL_STRING(
+      "command line:2: unknown key 'log.levl'; the nearest known key is 'log.level'\n"
+      "command line:3: 'words' is no KEY=VALUE\n"
+      "command line:4: 'node.name=a#b' has a '#' or a line break, which no value can have\n"
+      "command line:5: node.name: has no value; write one, or remove the line\n",
+      fixture::joined(result.errors));
+}
+
+void everything_may_come_from_the_command_line() {
+  fixture::Folder folder;
+  const Result result =
+      load({.paths = {folder.path()}, .overrides = {"vip.a.address=10.0.0.1", "vip.a.link=eth0"}});
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  TEST_ASSERT_EQUAL_STRING("eth0", result.config.vips.at(0).link);
+}
+
+void line_ends_of_other_systems_are_accepted() {
+  TEST_ASSERT_EQUAL_STRING("", errors_of(fixture::replaced(kLeast, "\n", "\r\n")));
+  TEST_ASSERT_EQUAL_STRING("", errors_of(kLeast + "log.level = debug"));  // no line end at all
+}
+
+void control_characters_are_refused_and_not_repeated() {
+  const std::string escape = errors_of(kLeast + "node.name = a\033[2Jb\n");
+  TEST_ASSERT_TRUE(escape.ends_with(":3: the line has control characters; write plain text\n"));
+  TEST_ASSERT_TRUE(errors_of(kLeast + "node.name = \xff\n").find("'?'") != std::string::npos);
+  const std::string with_nul = kLeast + std::string("node.name = a\0b\n", 16);
+  TEST_ASSERT_TRUE(errors_of(with_nul).find("control") != std::string::npos);
+}
+
+void sizes_are_bounded() {
+  const std::string comment(4096, '#');
+  TEST_ASSERT_EQUAL_STRING("", errors_of(kLeast + comment));
+  TEST_ASSERT_TRUE(errors_of(kLeast + comment + "#").find("longer than 4096") != std::string::npos);
+  std::string large = kLeast;
+  while (large.size() < (1 << 20)) large += "# 34567890123456\n";
+  TEST_ASSERT_TRUE(errors_of(large).find("larger than 1048576 bytes") != std::string::npos);
+  large.resize(1 << 20);
+  TEST_ASSERT_EQUAL_STRING("", errors_of(large));
+}
+
+std::string many_vips(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    const std::string name = "vip.v" + std::to_string(i);
+    text += name + ".address = 10.0." + std::to_string(i / 200) + "." +
+            std::to_string(i % 200 + 1) + "\n" + name + ".link = eth0\n";
+  }
+  return text;
+}
+
+void number_of_vips_is_bounded() {
+  const Result most = load_text(many_vips(4096));
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(most.errors));
+  TEST_ASSERT_EQUAL_INT(4096, most.config.vips.size());
+  TEST_ASSERT_TRUE(errors_of(many_vips(4097)).find("more than 4096 VIPs") != std::string::npos);
+}
+
+void number_of_errors_is_bounded() {
+  std::string text = kLeast;
+  for (int i = 0; i < 50'000; ++i) text += "nonsense\n";
+  const Result result = load_text(text);
+  TEST_ASSERT_EQUAL_INT(1001, result.errors.size());
+  TEST_ASSERT_TRUE(result.errors.back().ends_with("49000 more faults, here or elsewhere"));
+}
+
+// ---- whatever is printed reads back to the same ------------------------------------------------
+
+std::mt19937 random_source(20260131);
+
+int any(int min, int max) {
+  return std::uniform_int_distribution<int>(min, max)(random_source);
+}
+
+std::string any_text(const std::string& bytes, int longest) {
+  std::string text;
+  const int size = any(1, longest);
+  for (int i = 0; i < size; ++i)
+    text += bytes[static_cast<size_t>(any(0, static_cast<int>(bytes.size()) - 1))];
+  return text;
+}
+
+const std::string kLetters = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789";
+
+Config any_config() {
+  Config config;
+  config.node_name = any_text(kLetters + "!$%&=,.;:@~'\"\\", 64);
+  for (int i = any(1, 5); i > 0; --i) {
+    config.etcd_endpoints.push_back("http://" + any_text(kLetters, 30) + "x" + std::to_string(i) +
+                                    ":" + std::to_string(any(1, 65535)));
+  }
+  config.etcd_prefix = "/" + any_text(kLetters + "=.,", 40);
+  config.session_timeout =
+      Duration::milliseconds(any(0, 1) != 0 ? any(3000, 60000) : 1000 * any(3, 60));
+  config.session_heartbeat =
+      Duration::milliseconds(any(100, static_cast<int>(config.session_timeout.ms() / 4)));
+  for (int i = any(1, 20); i > 0; --i) {
+    vipd::VipConfig vip;
+    vip.name = any_text(kLetters + "_-", 60) + std::to_string(i);
+    vip.address =
+        vipd::Address::v4(static_cast<uint32_t>((10 + i) << 24 | 1 << 16 | any(1, 0xfffe)));
+    vip.prefix_length = static_cast<unsigned>(any(8, 15));
+    vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
+    config.vips.push_back(vip);
+  }
+  config.announce.count = any(1, 100);
+  config.announce.interval = Duration::milliseconds(any(10, 60000));
+  config.announce.refresh = Duration::seconds(any(0, 3600));
+  config.control_socket = "/" + any_text(kLetters + " =.", 100) + "s";
+  config.state_dir = "/" + any_text(kLetters + " =./", 300) + "d";
+  config.log_level = static_cast<vipd::log::Level>(any(0, 3));
+  config.log_target = static_cast<vipd::log::Target>(any(0, 2));
+  return config;
+}
+
+void what_is_printed_reads_back_to_the_same() {
+  for (int i = 0; i < 500; ++i) {
+    const Config config = any_config();
+    const std::string text = print(config);
+    const Result result = load_text(text);
+    TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+    TEST_ASSERT_MESSAGE(result.config == config, "read back differently:\n" + text);
+  }
+}
+
+void random_bytes_never_crash() {
+  const std::string bytes = kLetters + "....====  \n\n\n##,,//::[]\t\r\x01\xff";
+  for (int i = 0; i < 2000; ++i) {
+    std::string text = kLeast + print(any_config());
+    for (int j = any(1, 40); j > 0; --j) {
+      const auto at = static_cast<size_t>(any(0, static_cast<int>(text.size()) - 1));
+      if (any(0, 1) != 0) {
+        text[at] = any_text(bytes, 1)[0];
+      } else {
+        text.erase(at, static_cast<size_t>(any(1, 30)));
+      }
+      if (text.empty()) break;
+    }
+    const Result result = load_text(text);
+    // What is accepted after all must still hold what the other modules rely on.
+    if (!result.errors.empty()) continue;
+    TEST_ASSERT_TRUE(result.config.session_heartbeat * 4 <= result.config.session_timeout);
+    TEST_ASSERT_TRUE(load_text(print(result.config)).config == result.config);
+  }
+}
+
+// ---- the shipped example -----------------------------------------------------------------------
+
+std::string uncommented(const std::string& text) {
+  std::string result;
+  for (const std::string& line : fixture::lines(text)) {
+    const bool is_setting = line.starts_with("#") && line.find(" = ") != std::string::npos &&
+                            line.size() > 1 && line[1] != ' ';
+    result += (is_setting ? line.substr(1) : line) + "\n";
+  }
+  return result;
+}
+
+void shipped_example_shows_the_defaults() {
+  const std::string example = fixture::read("contrib/vipd.conf");
+  Result plain = load_text(example);
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(plain.errors));
+  const Result all = load_text(uncommented(example));
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(all.errors));
+  plain.config.node_name = all.config.node_name;
+  TEST_ASSERT_EQUAL_STRING(print(all.config), print(plain.config));
+}
+
+void shipped_example_has_every_key() {
+  const std::string example = uncommented(fixture::read("contrib/vipd.conf"));
+  for (const std::string& line : fixture::lines(print(load_text(example).config))) {
+    const std::string key = line.substr(0, line.find(" ="));
+    TEST_ASSERT_MESSAGE(example.find("\n" + key) != std::string::npos,
+                        "not in the example: " + key);
+  }
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(every_error_message);
+  RUN_TEST(least_configuration_has_the_documented_defaults);
+  RUN_TEST(everything_set_prints_canonically);
+  RUN_TEST(node_name_defaults_to_the_host_name);
+  RUN_TEST(heartbeat_defaults_to_an_eighth_of_the_timeout);
+  RUN_TEST(later_file_overrides_and_command_line_overrides_all);
+  RUN_TEST(folder_is_read_in_the_order_of_names);
+  RUN_TEST(vips_keep_the_order_of_the_files);
+  RUN_TEST(missing_file_is_an_error_and_the_only_one);
+  RUN_TEST(what_is_no_file_is_an_error);
+  RUN_TEST(empty_folder_means_no_vip);
+  RUN_TEST(command_line_is_named_as_the_place);
+  RUN_TEST(everything_may_come_from_the_command_line);
+  RUN_TEST(line_ends_of_other_systems_are_accepted);
+  RUN_TEST(control_characters_are_refused_and_not_repeated);
+  RUN_TEST(sizes_are_bounded);
+  RUN_TEST(number_of_vips_is_bounded);
+  RUN_TEST(number_of_errors_is_bounded);
+  RUN_TEST(what_is_printed_reads_back_to_the_same);
+  RUN_TEST(random_bytes_never_crash);
+  RUN_TEST(shipped_example_shows_the_defaults);
+  RUN_TEST(shipped_example_has_every_key);
+  return UNITY_END();
+}

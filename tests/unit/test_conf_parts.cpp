@@ -1,0 +1,119 @@
+// links: src/conf/keys.cpp src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp
+// links: src/conf/duration.cpp src/conf/nearest.cpp src/conf/print.cpp src/core/types.cpp
+#include "conf/conf.hpp"
+#include "conf/duration.hpp"
+#include "conf/endpoint.hpp"
+#include "conf/nearest.hpp"
+#include "conf/values.hpp"
+#include "fixture.hpp"
+#include "harness.hpp"
+
+using namespace vipd;
+using namespace vipd::conf;
+
+namespace {
+
+int64_t parsed_ms(const char* text) {
+  const std::optional<Duration> duration = parse_duration(text);
+  return duration ? duration->ms() : -1;
+}
+
+void durations_are_read() {
+  TEST_ASSERT_EQUAL_INT(250, parsed_ms("250ms"));
+  TEST_ASSERT_EQUAL_INT(4000, parsed_ms("4s"));
+  TEST_ASSERT_EQUAL_INT(60000, parsed_ms("1m"));
+  TEST_ASSERT_EQUAL_INT(3600000, parsed_ms("1h"));
+  TEST_ASSERT_EQUAL_INT(0, parsed_ms("0s"));
+  TEST_ASSERT_EQUAL_INT(5000, parsed_ms("005s"));
+}
+
+void what_is_no_duration_is_refused() {
+  for (const char* text :
+       {"", "5", "s", "5 s", " 5s", "5s ", "-5s", "-0s", "+5s", "5S", "5sec", "1.5s", "1e3s",
+        "0x5s", "5us", "9223372036854775807h", "9223372036854775808ms", "367000h"}) {
+    TEST_ASSERT_MESSAGE(parsed_ms(text) == -1, text);
+  }
+}
+
+void durations_are_written_in_the_shortest_form() {
+  TEST_ASSERT_EQUAL_STRING("0s", duration_text(Duration()));
+  TEST_ASSERT_EQUAL_STRING("1001ms", duration_text(Duration::milliseconds(1001)));
+  TEST_ASSERT_EQUAL_STRING("90s", duration_text(Duration::seconds(90)));
+  TEST_ASSERT_EQUAL_STRING("2m", duration_text(Duration::seconds(120)));
+  TEST_ASSERT_EQUAL_STRING("1h", duration_text(Duration::seconds(3600)));
+}
+
+void endpoints_become_canonical() {
+  const std::pair<const char*, const char*> cases[] = {
+      {"http://a", "http://a:2379"},
+      {"http://a:1", "http://a:1"},
+      {"http://a.b-c_d.example.:65535", "http://a.b-c_d.example.:65535"},
+      {"http://a..", ""},
+      {"http://etcd-0.etcd.svc:65535", "http://etcd-0.etcd.svc:65535"},
+      {"http://127.0.0.1", "http://127.0.0.1:2379"},
+      {"http://[::1]", "http://[::1]:2379"},
+      {"http://[0:0::1]:80", "http://[::1]:80"},
+      {"http://[::1]x", ""},
+      {"http://[::1]x:80", ""},
+      {"http://x[::1]:80", ""},
+      {"http://[]:80", ""},
+      {"HTTP://a", ""},
+      {"http:/a", ""},
+      {"", ""},
+  };
+  for (const auto& [text, expected] : cases) {
+    std::string out;
+    std::string reason;
+    TEST_ASSERT_MESSAGE(parse_endpoint(text, &out, &reason) == (*expected != '\0'), text);
+    TEST_ASSERT_EQUAL_STRING(expected, out);
+  }
+}
+
+void edit_distance_is_that_of_levenshtein() {
+  TEST_ASSERT_EQUAL_INT(0, edit_distance("", ""));
+  TEST_ASSERT_EQUAL_INT(3, edit_distance("", "abc"));
+  TEST_ASSERT_EQUAL_INT(3, edit_distance("abc", ""));
+  TEST_ASSERT_EQUAL_INT(3, edit_distance("kitten", "sitting"));
+  TEST_ASSERT_EQUAL_INT(3, edit_distance("saturday", "sunday"));
+  TEST_ASSERT_EQUAL_INT(2, edit_distance("ab", "ba"));
+}
+
+void nearest_prefers_the_first_of_equals() {
+  TEST_ASSERT_EQUAL_STRING("bb", nearest("ab", {"ccc", "bb", "aa"}));
+}
+
+void quoted_text_is_short_and_harmless() {
+  TEST_ASSERT_EQUAL_STRING("'a?[2Jb?'", quoted("a\033[2Jb\xff"));
+  TEST_ASSERT_EQUAL_INT(80 + 2 + 3, quoted(std::string(500, 'x')).size());
+}
+
+// The page has between two markers just what document() says; VIPD_REWRITE=1 puts it there.
+void manual_page_has_the_keys_of_the_table() {
+  const std::string path = "contrib/man/vipd.conf.5";
+  const std::string begin = ".\\\" keys: begin, made from the table in src/conf/keys.cpp\n";
+  const std::string end = ".\\\" keys: end\n";
+  const std::string page = fixture::read(path);
+  const size_t from = page.find(begin);
+  const size_t to = page.find(end);
+  TEST_ASSERT_TRUE(from != std::string::npos && to != std::string::npos && from < to);
+  const size_t start = from + begin.size();
+  const std::string wanted = page.substr(0, start) + document() + page.substr(to);
+  fixture::golden(path, wanted);
+  TEST_ASSERT_EQUAL_STRING(document(), fixture::read(path).substr(start, document().size()));
+  TEST_ASSERT_EQUAL_STRING(wanted, fixture::read(path));
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(durations_are_read);
+  RUN_TEST(what_is_no_duration_is_refused);
+  RUN_TEST(durations_are_written_in_the_shortest_form);
+  RUN_TEST(endpoints_become_canonical);
+  RUN_TEST(edit_distance_is_that_of_levenshtein);
+  RUN_TEST(nearest_prefers_the_first_of_equals);
+  RUN_TEST(quoted_text_is_short_and_harmless);
+  RUN_TEST(manual_page_has_the_keys_of_the_table);
+  return UNITY_END();
+}
