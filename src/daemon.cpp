@@ -42,6 +42,7 @@ Settings Daemon::settings() const {
   settings.announce_count = config_.announce.count;
   settings.announce_interval = config_.announce.interval;
   settings.announce_refresh = config_.announce.refresh;
+  settings.memory = memory_;
   for (const VipConfig& vip : config_.vips) {
     settings.vips.push_back({.name = vip.name,
                              .address = vip.address,
@@ -79,7 +80,9 @@ bool Daemon::start(std::string* reason) {
     if (pidfile_ == nullptr) return false;
   }
   state_dir_ = sys::StateDir::open(config_.state_dir, reason);
-  if (state_dir_ == nullptr || !open_kernel(reason)) return false;
+  if (state_dir_ == nullptr) return false;
+  memory_ = read_memory(state_dir_->file(kMemoryFile), config_.etcd_prefix);
+  if (!open_kernel(reason)) return false;
   server_ = ctl::Server::open(
       loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
   if (server_ == nullptr) return false;
@@ -91,6 +94,7 @@ bool Daemon::start(std::string* reason) {
   core_ = std::make_unique<Core>(
       settings(), Input{.now = loop_.now(), .random = sys::random_u64()}, &actions);
   perform(actions);
+  for (const Address& address : inherited_) feed(event::AddressFound{address});
   tell_links();
   loop_.on_turn_start([this] {
     if (loop_.now() < armed_) return;

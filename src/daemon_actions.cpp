@@ -14,6 +14,7 @@ log::Level level_of(ReportKind kind) {
   switch (kind) {
     case ReportKind::Connected:
     case ReportKind::SessionOpened:
+    case ReportKind::SessionTakenUp:
     case ReportKind::TakeoverTried:
     case ReportKind::TakeoverDone:
     case ReportKind::OrphanRevoked:
@@ -178,6 +179,15 @@ void Daemon::perform(const action::ReportState& a) {
 }
 
 void Daemon::perform(const action::Report& a) { write_log(level_of(a.kind), a.text.c_str()); }
+
+// A state directory that cannot be written costs a gap at the next restart, and nothing now.
+void Daemon::perform(const action::Remember& a) {
+  std::string reason;
+  const std::string path = state_dir_->file(kMemoryFile);
+  if (!write_memory(path, config_.etcd_prefix, a.memory, &reason)) {
+    log::warn("%s: the session could not be remembered for a restart", reason.c_str());
+  }
+}
 
 void Daemon::perform(const action::Finish&) { loop_.stop(0); }
 

@@ -6,6 +6,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "ctl/json_text.hpp"
 #include "ctl/status_text.hpp"
 #include "daemon_impl.hpp"
 #include "sys/wall_clock.hpp"
@@ -19,16 +20,12 @@ using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
 void put(Writer* json, const char* key, std::string_view text) {
   json->Key(key);
-  json->String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  const std::string clean = ctl::valid_utf8(text);
+  json->String(clean.data(), static_cast<rapidjson::SizeType>(clean.size()));
 }
 
 ctl::Response refused(int status, std::string_view reason) {
-  rapidjson::StringBuffer buffer;
-  Writer json(buffer);
-  json.StartObject();
-  put(&json, "error", reason);
-  json.EndObject();
-  return {.status = status, .body = std::string(buffer.GetString(), buffer.GetSize())};
+  return {.status = status, .body = ctl::error_json(reason)};
 }
 
 ctl::Response done() { return {.body = "{}"}; }
@@ -37,13 +34,13 @@ ctl::Response done() { return {.body = "{}"}; }
 
 ctl::Response Daemon::handle(const ctl::Request& request) {
   constexpr std::string_view kCommands = "/v1/";
-  const bool get = request.method == "GET" || request.method == "HEAD";
+  const bool get = request.method == "GET";
   if (request.path == "/v1/status") {
     if (!get) return refused(405, "use GET");
     return {.body = ctl::status_json(status())};
   }
   if (request.path == "/v1/events") {
-    if (request.method != "GET") return refused(405, "use GET");
+    if (!get) return refused(405, "use GET");
     return {.body = "", .content_type = "application/x-ndjson", .stream = true};
   }
   if (!request.path.starts_with(kCommands)) return refused(404, "no such resource");

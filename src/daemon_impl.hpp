@@ -9,6 +9,7 @@
 
 #include "ctl/server.hpp"
 #include "daemon.hpp"
+#include "daemon_memory.hpp"
 #include "daemon_store.hpp"
 #include "etcd/client.hpp"
 #include "net/netlink.hpp"
@@ -72,6 +73,7 @@ class Daemon {
   void perform(const action::SendAnnouncement& a);
   void perform(const action::ReportState& a);
   void perform(const action::Report& a);
+  void perform(const action::Remember& a);
   void perform(const action::Finish& a);
   void request_failed(RequestId request, const etcd::Error& error);
 
@@ -79,7 +81,7 @@ class Daemon {
   [[nodiscard]] bool open_kernel(std::string* reason);
   // False when the kernel would not say; first: nothing may be there that we did not put there.
   [[nodiscard]] bool look_at_kernel(bool first);
-  void remove_leftover(const net::AddressInfo& info);
+  void meet_leftover(const net::AddressInfo& info);
   void link_changed(const net::Link& link);
   void link_removed(int index);
   void address_removed(const net::AddressInfo& info);
@@ -114,6 +116,8 @@ class Daemon {
   std::map<int, net::Link> links_;
   std::map<Address, Place> places_;
   std::map<Address, Record> records_;
+  Memory memory_;                   // of a former process, at the start
+  std::vector<Address> inherited_;  // that it left on a link
 };
 
 }  // namespace vipd

@@ -32,7 +32,7 @@ bool Daemon::look_at_kernel(bool first) {
   links_.clear();
   for (net::Link& link : links) links_.emplace(link.index, std::move(link));
   if (first) {
-    for (const net::AddressInfo& info : addresses) remove_leftover(info);
+    for (const net::AddressInfo& info : addresses) meet_leftover(info);
     return true;
   }
   tell_links();
@@ -53,12 +53,21 @@ void Daemon::look_again() {
   (void)loop_.add_timer(loop_.now() + Duration::seconds(1), [this] { look_again(); });
 }
 
-// Nobody has authority before the core runs: a VIP with our mark was left behind by a daemon that was
-// killed. Kernels before 5.18 keep no mark; there our kind of lifetime must do.
-void Daemon::remove_leftover(const net::AddressInfo& info) {
+// A VIP with our mark was left behind by a daemon that was killed. Kernels before 5.18 keep no mark;
+// there our kind of lifetime must do. It goes, unless its session may still be taken up: then it lives on
+// by the lifetime that it has.
+void Daemon::meet_leftover(const net::AddressInfo& info) {
   const VipConfig* vip = vip_at(info.address);
   const bool ours = info.proto == net::kAddressProto || (info.proto == 0 && !info.permanent);
   if (vip == nullptr || !ours) return;
+  const auto link = links_.find(info.link_index);
+  const bool in_place = link != links_.end() && link_named(vip->link) == &link->second &&
+                        info.prefix_length == vip->prefix_length;
+  if (memory_.lease != LeaseId::None && in_place) {
+    places_[info.address] = {.link_index = info.link_index, .prefix_length = info.prefix_length};
+    inherited_.push_back(info.address);
+    return;
+  }
   const int error = netlink_->remove_address(info.link_index, info.address, info.prefix_length);
   log::warn("vip %s: %s/%u was on a link at start without authority: %s", vip->name.c_str(),
             info.address.text().c_str(), info.prefix_length,

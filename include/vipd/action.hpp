@@ -17,6 +17,7 @@ namespace vipd {
   X(Connected)        /* etcd answered, after it had not */                \
   X(Unreachable)      /* said once, not with each failed try */            \
   X(SessionOpened)                                                         \
+  X(SessionTakenUp)   /* that of this node's former process */             \
   X(Fenced)           /* the session was lost; all addresses go */         \
   X(AuthorityLost)    /* the fencing deadline came */                      \
   X(TakeoverTried)    /* a silent head's session is about to be deleted */ \
@@ -53,6 +54,9 @@ struct AddAddress { Address address; int lifetime_s; };
 struct RemoveAddress { Address address; };
 struct SendAnnouncement { Address address; };
 
+// The state directory: replaces what was remembered; a Memory without a lease forgets.
+struct Remember { Memory memory; };
+
 // People.
 struct ReportState { Address address; VipState from; VipState to; std::string reason; };
 struct Report { ReportKind kind; std::string text; };
@@ -63,7 +67,7 @@ struct Finish {};  // everything that StopAsked wanted is done
 using Action =
     std::variant<action::GrantLease, action::KeepLease, action::RevokeLease, action::SendTxn,
                  action::ReadPrefix, action::OpenWatch, action::AddAddress, action::RemoveAddress,
-                 action::SendAnnouncement, action::ReportState, action::Report, action::Finish>;
+                 action::SendAnnouncement, action::Remember, action::ReportState, action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -1,6 +1,7 @@
 // What the core is told. Events are facts about the past: a completion, a notice, a wish.
 #pragma once
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -9,6 +10,18 @@
 #include "vipd/types.hpp"
 
 namespace vipd {
+
+// What a former process of this node left in the state directory (PROTOCOL.md, "Taking up one's own
+// session after a restart"). Never a deadline.
+struct Memory {
+  uint64_t cluster_id = 0;
+  Revision revision = 0;          // the highest known when this was written
+  LeaseId lease = LeaseId::None;  // None: there is nothing to take up
+  std::string instance;
+  Duration timeout;
+  // Of each VIP the create revision of our key under which every former owner was waited out.
+  std::map<Address, Revision> waited_out;
+};
 
 // Chosen by the core, unique within a process; an answer names the request that it answers.
 using RequestId = uint64_t;
@@ -24,13 +37,14 @@ struct VipSettings {
 
 struct Settings {
   std::string node;
-  std::string instance;  // random text, new for each process
+  std::string instance;  // random text, new for each session
   Duration timeout;      // REQUIRES: at least 3 s (PROTOCOL.md, "Authority")
   Duration heartbeat;    // REQUIRES: at most a quarter of the timeout
   int announce_count = 5;
   Duration announce_interval = Duration::seconds(1);
   Duration announce_refresh = Duration::seconds(60);  // 0: never
   std::vector<VipSettings> vips;                      // REQUIRES: no address twice
+  Memory memory;                                      // of a former process, or empty
 };
 
 namespace event {
@@ -54,6 +68,8 @@ struct WatchEnded { bool compacted; std::string reason; };
 // The kernel. `link` is the text of the configuration.
 struct LinkChanged { std::string link; bool present; bool up; };
 struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
+// At the start: left there by a former process, with the lifetime that it gave it.
+struct AddressFound { Address address; };
 struct AddressRemoved { Address address; int error; };
 struct AddressLost { Address address; bool expired; };  // gone without our doing
 
@@ -69,7 +85,7 @@ struct Reconfigured { Settings settings; };
 using Event =
     std::variant<event::Ticked, event::LeaseGranted, event::LeaseKept, event::LeaseRevoked,
                  event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
-                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressAdded,
+                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound, event::AddressAdded,
                  event::AddressRemoved, event::AddressLost, event::PauseAsked, event::ResumeAsked,
                  event::ResignAsked, event::StopAsked, event::Reconfigured>;
 

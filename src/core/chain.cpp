@@ -20,6 +20,11 @@ void Chain::open(LeaseId lease, Identity identity) {
   identity_ = std::move(identity);
 }
 
+void Chain::adopt(LeaseId lease, Revision end, Identity identity) {
+  open(lease, std::move(identity));
+  end_ = end;
+}
+
 void Chain::close() { *this = Chain(); }
 
 MonoTime Chain::echo_missing_since() const {
@@ -90,6 +95,7 @@ Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
   attempts_.clear();
   tries_ = 0;
   end_ = revision;
+  live_ = true;
   end_nonce_ = won.nonce;
   unechoed_.push_back(
       {.nonce = won.nonce, .revision = revision, .sent = won.sent, .timeout = won.timeout,

@@ -46,11 +46,14 @@ class Chain {
 
   // Starts a session on a fresh lease; its key must not exist yet.
   void open(LeaseId lease, Identity identity);
+  // Takes up the session of a former process: its key stood at `end` when it was read. Ours only once
+  // an attempt has committed, which is also when nothing that process had under way can commit any more.
+  void adopt(LeaseId lease, Revision end, Identity identity);
   // There is no session any more.
   void close();
 
   [[nodiscard]] LeaseId lease() const { return lease_; }
-  [[nodiscard]] bool live() const { return end_ != 0; }  // the session key is known to be ours
+  [[nodiscard]] bool live() const { return live_; }  // the session key is known to be ours
   [[nodiscard]] bool busy() const { return !attempts_.empty(); }
   [[nodiscard]] Revision end() const { return end_; }
   // [safety] The latest instant until which VIPs may be owned: an echoed heartbeat's send time plus
@@ -105,6 +108,7 @@ class Chain {
   LeaseId lease_ = LeaseId::None;
   Identity identity_;
   Revision end_ = 0;
+  bool live_ = false;
   uint64_t end_nonce_ = 0;
   std::vector<Attempt> attempts_;   // all at end_; at most one of them ever commits
   std::deque<Unechoed> unechoed_;   // committed, not yet seen by our watch, oldest first

@@ -84,7 +84,8 @@ std::vector<VipView> Core::vips(MonoTime now) const {
   return views;
 }
 
-Core::Impl::Impl(Settings settings) : settings_(std::move(settings)) {
+Core::Impl::Impl(Settings settings)
+    : settings_(std::move(settings)), memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
@@ -130,6 +131,7 @@ void Core::Impl::drive() {
   drive_links();
   drive_takeovers();
   drive_stop();
+  drive_memory();
   drive_states();
 }
 

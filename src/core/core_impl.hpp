@@ -16,8 +16,9 @@ namespace vipd {
 
 // A VIP as this node deals with it.
 struct Vip {
-  // The kernel's side. Everything but Absent means that the address may be on the link.
-  enum class AddressState { Absent, Adding, Present, Removing };
+  // The kernel's side. Everything but Absent means that the address may be on the link. Inherited: by
+  // the lifetime that a former process gave it, until we have authority of our own.
+  enum class AddressState { Absent, Inherited, Adding, Present, Removing };
 
   VipSettings settings;
   AddressState address = AddressState::Absent;
@@ -29,6 +30,10 @@ struct Vip {
   Revision retired = 0;
   // As `retired`, as long as the attempt that says so may still be refused.
   Revision retiring = 0;
+
+  // The create revision of our key under which every former owner was waited out: as long as the key has
+  // it, nobody can have come between.
+  Revision waited_out = 0;
 
   bool resigning = false;  // leave the queue once, then queue up anew
   bool dropped = false;    // no longer in the configuration: leave, then forget
@@ -56,9 +61,12 @@ struct LinkView {
 
 // A session that fell silent, being taken over.
 struct Takeover {
-  RequestId deleting = 0;  // the txn under way
+  RequestId ending = 0;    // the txn under way
   RequestId revoking = 0;  // the revocation under way
-  bool deleted_by_us = false;
+  uint64_t nonce = 0;      // of our attempts: it tells our own late twin
+  Revision end = 0;        // of the session key as we put it; 0: not ended by us
+  std::vector<Address> vips;  // whose candidate keys go with it
+  size_t told = 0;            // of those, how many are gone
   MonoTime next_try = MonoTime::long_ago();
   int tries = 0;
 };
@@ -66,7 +74,7 @@ struct Takeover {
 enum class SessionState {
   Absent,
   Granting,  // a lease is asked for
-  Opening,   // the session key is being put
+  Opening,   // the session key is being put, or taken up from a former process
   Live,
 };
 
@@ -117,6 +125,7 @@ struct Core::Impl {
   void on(const event::WatchAdvanced& e);
   void on(const event::WatchEnded& e);
   void on(const event::LinkChanged& e);
+  void on(const event::AddressFound& e);
   void on(const event::AddressAdded& e);
   void on(const event::AddressRemoved& e);
   void on(const event::AddressLost& e);
@@ -131,12 +140,16 @@ struct Core::Impl {
   void drive_watch();
   void drive_session();
   void drive_links();
+  void drive_memory();
   void drive_stop();
   [[nodiscard]] bool same_history(const Header& header, RequestId request);
   void forget_cluster(const std::string& why);
   void connected();
   void unreachable(const std::string& why);
   void fence(const std::string& why, bool key_gone);
+  [[nodiscard]] bool take_up_session(const std::vector<Entry>& entries);
+  void forget_keys();
+  void forget_memory();
   void settle(const Chain::Outcome& outcome);
   void send_link(Link link);
   [[nodiscard]] Link wanted_link();
@@ -166,6 +179,7 @@ struct Core::Impl {
   // The create revision of our key if the watch shows it as the head, else 0.
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
   [[nodiscard]] bool may_keep(const Vip& vip) const;
+  void drive_inherited(Vip* vip);
   [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
@@ -176,8 +190,9 @@ struct Core::Impl {
   void drive_takeovers();
   // distance: how many places behind it we are.
   void consider_candidate(const Vip& vip, size_t place, int distance);
-  void delete_session(LeaseId lease, const View::Session& session, Takeover* takeover);
+  void end_session(LeaseId lease, const View::Session& session, Takeover* takeover);
   void revoke_orphan(LeaseId lease, Takeover* takeover);
+  void session_ended(LeaseId lease, Takeover* takeover, Revision revision);
   [[nodiscard]] bool takeover_answered(const event::TxnAnswered& e);
   void takeover_failed(RequestId request);
 
@@ -198,6 +213,9 @@ struct Core::Impl {
   View view_;
   Chain chain_;
   SessionState session_state_ = SessionState::Absent;
+  std::string instance_;  // of our session
+  bool taking_up_ = false;
+  Memory memory_;         // as the state directory has it
   uint64_t cluster_id_ = 0;  // 0: not known yet
   Revision revision_ = 0;    // the highest that any answer showed
   std::map<RequestId, Revision> asked_at_;  // the highest revision known when a read or write was sent

@@ -74,7 +74,10 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (headed == 0) return Obstacle::NotHead;
   if (headed <= std::max(vip.retired, vip.retiring)) return Obstacle::KeyRetired;
   if (!link_of(vip).up) return Obstacle::LinkDown;
-  if (now < view_.queue(vip.settings.address).not_before) return Obstacle::PreviousOwner;
+  const bool waited_out = headed == vip.waited_out;
+  if (!waited_out && now < view_.queue(vip.settings.address).not_before) {
+    return Obstacle::PreviousOwner;
+  }
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
   if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
@@ -107,15 +110,34 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
 
 void Core::Impl::drive_fence() {
   for (Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Adding && vip.address != Vip::AddressState::Present) {
-      continue;
-    }
-    if (may_keep(vip)) {
-      due(chain_.deadline() - timing::kTakeDownMargin);
-    } else {
-      remove(&vip);
+    switch (vip.address) {
+      case Vip::AddressState::Absent:
+      case Vip::AddressState::Removing:
+        break;
+      case Vip::AddressState::Inherited:
+        drive_inherited(&vip);
+        break;
+      case Vip::AddressState::Adding:
+      case Vip::AddressState::Present:
+        if (may_keep(vip)) {
+          due(chain_.deadline() - timing::kTakeDownMargin);
+        } else {
+          remove(&vip);
+        }
+        break;
     }
   }
+}
+
+// It lives on by the lifetime it has, which never outlives the authority it was given under, as long as
+// its session may still become ours.
+void Core::Impl::drive_inherited(Vip* vip) {
+  const bool hoping = taking_up_ || (memory_.lease != LeaseId::None && !loaded_);
+  if (hoping && !stopping_ && !paused_) return;
+  const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
+                    headed_since(*vip) == vip->waited_out && vip->retiring == 0;
+  if (!ours) return remove(vip);
+  if (chain_.deadline() - now_ >= timing::kLeastAuthority) install(vip);
 }
 
 void Core::Impl::drive_removals() {
@@ -147,6 +169,7 @@ void Core::Impl::install(Vip* vip) {
   const int lifetime = timing::lifetime_s(remaining);
   assert(lifetime >= 1);
   vip->address = Vip::AddressState::Adding;
+  vip->waited_out = headed_since(*vip);
   emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
   const MonoTime renew =
       chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
@@ -164,10 +187,16 @@ void Core::Impl::remove(Vip* vip) {
 
 void Core::Impl::take_everything_down() {
   for (Vip& vip : vips_) {
-    if (vip.address == Vip::AddressState::Adding || vip.address == Vip::AddressState::Present) {
-      remove(&vip);
-    }
+    const bool up = vip.address != Vip::AddressState::Absent &&
+                    vip.address != Vip::AddressState::Removing;
+    if (up) remove(&vip);
   }
+}
+
+void Core::Impl::on(const event::AddressFound& e) {
+  Vip* vip = find(e.address);
+  if (vip == nullptr || vip->address != Vip::AddressState::Absent) return;
+  vip->address = Vip::AddressState::Inherited;
 }
 
 void Core::Impl::on(const event::AddressAdded& e) {
@@ -225,7 +254,9 @@ void Core::Impl::on(const event::AddressRemoved& e) {
 
 void Core::Impl::on(const event::AddressLost& e) {
   Vip* vip = find(e.address);
-  if (vip == nullptr || vip->address != Vip::AddressState::Present) return;
+  const bool was_there = vip != nullptr && (vip->address == Vip::AddressState::Present ||
+                                            vip->address == Vip::AddressState::Inherited);
+  if (!was_there) return;
   // A renewal may have brought it back since: only a removal of our own makes its absence certain.
   remove(vip);
   if (e.expired) return;
@@ -311,6 +342,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
   switch (vip.address) {
     case Vip::AddressState::Present:
       return VipState::Owner;
+    case Vip::AddressState::Inherited:
     case Vip::AddressState::Adding:
     case Vip::AddressState::Removing:
       return vip.state;  // what it will be is told when the kernel has confirmed

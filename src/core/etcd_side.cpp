@@ -9,10 +9,13 @@ namespace vipd {
 
 namespace {
 
-constexpr Duration kFirstRetry = Duration::milliseconds(50);
+// After an error another member is asked almost at once.
+constexpr Duration kFirstRetry = Duration::milliseconds(10);
 constexpr Duration kLastRetry = Duration::seconds(1);
+// A cluster without a leader ends watches at once, and each try costs little.
+constexpr Duration kLastWatchRetry = Duration::milliseconds(250);
 // So many tries at one end are quick; then etcd is taken to be away for longer.
-constexpr size_t kQuickTries = 8;
+constexpr size_t kQuickTries = 32;
 constexpr size_t kTriesBeforeComplaint = 3;
 constexpr Duration kRevokePatience = Duration::milliseconds(500);
 
@@ -68,8 +71,21 @@ void Core::Impl::forget_cluster(const std::string& why) {
   reading_ = granting_ = checking_ = 0;
   read_at_ = grant_at_ = now_;
   watch_ = WatchState::Closed;
+  taking_up_ = false;
+  forget_keys();
+  forget_memory();
+}
+
+void Core::Impl::forget_memory() {
+  if (memory_.lease == LeaseId::None) return;
+  memory_ = Memory();
+  emit(action::Remember{});
+}
+
+// Keys go with their session, and revisions mean nothing in another history.
+void Core::Impl::forget_keys() {
   for (Vip& vip : vips_) {
-    vip.key_changed = vip.retired = vip.retiring = 0;
+    vip.key_changed = vip.retired = vip.retiring = vip.waited_out = 0;
     vip.key_expected = false;
   }
 }
@@ -95,7 +111,11 @@ void Core::Impl::on(const event::PrefixRead& e) {
   loaded_ = true;
   watch_ = WatchState::Closed;
   watch_at_ = now_;
-  if (chain_.lease() == LeaseId::None) return;
+  if (chain_.lease() == LeaseId::None) {
+    // A former session that cannot be taken up is no more than a dead one.
+    if (session_state_ == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
+    return;
+  }
   const auto own = std::find_if(e.entries.begin(), e.entries.end(), [&](const Entry& entry) {
     return entry.key.kind == KeyKind::Session && entry.key.lease == chain_.lease();
   });
@@ -174,7 +194,7 @@ void Core::Impl::on(const event::WatchEnded& e) {
   watch_ = WatchState::Closed;
   watch_elsewhere_ = true;
   watch_at_ = now_ + watch_backoff_;
-  watch_backoff_ = longer(watch_backoff_);
+  watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
   if (!e.compacted || !loaded_) return;
   report(ReportKind::HistoryLost, "the watch fell behind a compaction; reading everything anew");
   loaded_ = false;
@@ -197,9 +217,7 @@ void Core::Impl::drive_session() {
     case SessionState::Opening:
       // The lease may have gone meanwhile, and then no try will ever succeed.
       if (!due(opening_since_ + settings_.timeout * 2)) break;
-      chain_.close();
-      session_state_ = SessionState::Absent;
-      grant_at_ = now_;
+      fence("its key could not be put", false);
       next_ = now_;
       return;
     case SessionState::Live:
@@ -219,8 +237,10 @@ void Core::Impl::on(const event::LeaseGranted& e) {
     forget_cluster("the endpoints belong to another cluster now");
     return;
   }
+  // Each session is an instance of its own: a former one must not be taken for it.
+  instance_ = settings_.instance + "-" + std::to_string(last_request_);
   chain_.open(e.lease, {.node = settings_.node,
-                        .instance = settings_.instance,
+                        .instance = instance_,
                         .timeout = settings_.timeout});
   session_state_ = SessionState::Opening;
   opening_since_ = now_;
@@ -249,10 +269,62 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   chain_.close();
   session_state_ = SessionState::Absent;
   grant_at_ = now_;
-  for (Vip& vip : vips_) {
-    vip.key_changed = vip.retired = vip.retiring = 0;
-    vip.key_expected = false;
+  taking_up_ = false;
+  forget_keys();
+}
+
+// Only the very session that is remembered will do, in the very cluster.
+bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
+  if (memory_.lease == LeaseId::None || memory_.cluster_id != cluster_id_ ||
+      memory_.revision > revision_ || memory_.timeout != settings_.timeout) {
+    return false;
   }
+  const auto own = std::find_if(entries.begin(), entries.end(), [this](const Entry& entry) {
+    return entry.key.kind == KeyKind::Session && entry.key.lease == memory_.lease;
+  });
+  if (own == entries.end() || !own->value.valid || own->value.instance != memory_.instance) {
+    return false;
+  }
+  instance_ = memory_.instance;
+  chain_.adopt(memory_.lease, own->modified, {.node = settings_.node,
+                                              .instance = instance_,
+                                              .timeout = settings_.timeout});
+  session_state_ = SessionState::Opening;
+  taking_up_ = true;
+  opening_since_ = now_;
+  keep_at_ = now_;
+  for (const auto& [address, revision] : memory_.waited_out) {
+    if (Vip* vip = find(address)) vip->waited_out = revision;
+  }
+  // What the former process was queued for and we are not configured for must be left.
+  for (const Address& address : view_.vips_of(memory_.lease)) {
+    if (find(address) != nullptr) continue;
+    vips_.push_back({});
+    vips_.back().settings.address = address;
+    vips_.back().settings.name = address.text();
+    vips_.back().dropped = true;
+    links_.try_emplace("");
+  }
+  return true;
+}
+
+// What a next process of this node could take up.
+void Core::Impl::drive_memory() {
+  if (!loaded_ || taking_up_) return;  // what is remembered may still be taken up
+  Memory memory;
+  if (chain_.live() && !revoked_) {
+    memory.cluster_id = cluster_id_;
+    memory.lease = chain_.lease();
+    memory.instance = instance_;
+    memory.timeout = settings_.timeout;
+    for (const Vip& vip : vips_) {
+      if (vip.waited_out != 0) memory.waited_out.emplace(vip.settings.address, vip.waited_out);
+    }
+  }
+  if (memory.lease == memory_.lease && memory.waited_out == memory_.waited_out) return;
+  memory.revision = revision_;
+  memory_ = memory;
+  emit(action::Remember{.memory = std::move(memory)});
 }
 
 // --- links
@@ -270,8 +342,11 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   connected();
   if (session_state_ == SessionState::Opening) {
     session_state_ = SessionState::Live;
-    report(ReportKind::SessionOpened, "session " + lease_hex(chain_.lease()) + " is open, timeout " +
-                                          in_seconds(settings_.timeout));
+    report(taking_up_ ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
+           "session " + lease_hex(chain_.lease()) +
+               (taking_up_ ? " of the former process is taken up" : " is open") + ", timeout " +
+               in_seconds(settings_.timeout));
+    taking_up_ = false;
   }
   for (const Address& address : outcome.link.join) {
     if (Vip* vip = find(address)) {
@@ -285,6 +360,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
       vip->key_expected = false;
       vip->retired = std::max(vip->retired, vip->retiring);
       vip->retiring = 0;
+      vip->waited_out = 0;
       vip->resigning = false;
     }
   }
@@ -341,7 +417,7 @@ bool Core::Impl::link_due(const Link& link) {
   const Duration hedge =
       tries < kQuickTries ? timing::hedge_after(settings_.timeout) : kLastRetry;
   if (!chain_.newest_failed()) return due(chain_.last_sent() + hedge);
-  const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(tries, 6));
+  const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(tries - 1, 6));
   return due(chain_.newest_failed_at() + std::min(retry, hedge));
 }
 

@@ -1,5 +1,5 @@
-// Sessions that fell silent (PROTOCOL.md, "Taking over from a dead owner"): first the session key is
-// deleted by a comparison that a living session would have broken, then its lease is revoked.
+// Sessions that fell silent (PROTOCOL.md, "Taking over from a dead owner"): first the session is ended
+// by a comparison that a living one would have broken, then its lease is revoked.
 #include <algorithm>
 
 #include "core/core_impl.hpp"
@@ -40,10 +40,9 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   if (session == nullptr) return;
   if (!session->known && !candidate.ours) return;  // foreign: it goes when it goes
   Takeover& takeover = takeovers_[candidate.lease];
-  if (takeover.deleting != 0 || takeover.revoking != 0) return;
+  if (takeover.ending != 0 || takeover.revoking != 0) return;
   if (!session->present) {
-    const Duration patience = takeover.deleted_by_us ? Duration() : kStagger * distance;
-    if (!due(std::max(session->gone_since + patience, takeover.next_try))) return;
+    if (!due(std::max(session->gone_since + kStagger * distance, takeover.next_try))) return;
     revoke_orphan(candidate.lease, &takeover);
     return;
   }
@@ -54,34 +53,67 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   const MonoTime silent_since = std::max(session->last_seen, queue.since[place]);
   const MonoTime dead_at =
       silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
-  if (!due(std::max(dead_at, takeover.next_try))) return;
-  delete_session(candidate.lease, *session, &takeover);
+  const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
+  if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
+  end_session(candidate.lease, *session, &takeover);
 }
 
-void Core::Impl::delete_session(LeaseId lease, const View::Session& session,
-                                Takeover* takeover) {
+// [safety] The comparison is the one that a living session would have broken. Whoever makes it has
+// waited the session out, so nobody else needs to: the txn says so as a clean release does.
+void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeover* takeover) {
   if (takeover->tries++ == 0) {
     report(ReportKind::TakeoverTried,
            describe(lease, session) + " has shown no heartbeat for " +
                std::to_string((now_ - session.last_seen).ms()) + " ms: ending its session");
   }
   const Key key{KeyKind::Session, lease, {}};
-  const Key writes{KeyKind::Writes, lease, {}};
+  if (takeover->end == 0) {
+    takeover->vips = view_.vips_of(lease);
+    takeover->told = 0;
+  }
+  takeover->nonce = takeover->nonce == 0 ? fresh_nonce() : takeover->nonce;
+  Value ended;
+  ended.valid = true;
+  ended.node = session.node;
+  ended.instance = settings_.instance;
+  ended.timeout = session.timeout > Duration() ? session.timeout : settings_.timeout;
+  ended.nonce = takeover->nonce;
+  ended.released = true;
   Txn txn;
+  const Revision expected = takeover->end == 0 ? session.modified : takeover->end;
   txn.compares = {
-      {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = session.modified},
-      {.kind = Compare::Kind::Exists, .key = writes},
+      {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
+      {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
   };
-  txn.success = {{.kind = Op::Kind::Delete, .key = key}};
+  txn.success = {{.kind = Op::Kind::Put, .key = key, .value = ended}};
+  const size_t end = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
+  for (size_t i = takeover->told; i < end; i++) {
+    const Key candidate{KeyKind::Candidate, lease, takeover->vips[i]};
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = candidate});
+  }
   txn.failure = {{.kind = Op::Kind::Range, .key = key}};
-  takeover->deleting = next_request();
-  emit(action::SendTxn{.request = takeover->deleting,
+  takeover->ending = next_request();
+  emit(action::SendTxn{.request = takeover->ending,
                        .group = static_cast<uint64_t>(lease),
                        .txn = std::move(txn)});
 }
 
+// More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
+void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revision) {
+  takeover->end = revision;
+  takeover->nonce = 0;
+  takeover->told = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
+  const View::Session* session = view_.session(lease);
+  if (takeover->told < takeover->vips.size() && session != nullptr) {
+    end_session(lease, *session, takeover);
+    return;
+  }
+  report(ReportKind::TakeoverDone, "session " + lease_hex(lease) + " is ended");
+  revoke_orphan(lease, takeover);
+}
+
 void Core::Impl::revoke_orphan(LeaseId lease, Takeover* takeover) {
-  if (!takeover->deleted_by_us) {
+  if (takeover->end == 0) {
     report(ReportKind::OrphanRevoked,
            "session " + lease_hex(lease) + " is gone but its keys are not: revoking its lease");
   }
@@ -92,16 +124,18 @@ void Core::Impl::revoke_orphan(LeaseId lease, Takeover* takeover) {
 
 bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
   for (auto& [lease, takeover] : takeovers_) {
-    if (takeover.deleting != e.request) continue;
-    takeover.deleting = 0;
-    if (e.succeeded) {
-      report(ReportKind::TakeoverDone, "session " + lease_hex(lease) + " is ended");
-      takeover.deleted_by_us = true;
-      revoke_orphan(lease, &takeover);
+    if (takeover.ending != e.request) continue;
+    takeover.ending = 0;
+    const bool twin = !e.succeeded && !e.entries.empty() &&
+                      e.entries.front().value.nonce == takeover.nonce;
+    if (e.succeeded || twin) {
+      session_ended(lease, &takeover, twin ? e.entries.front().modified : e.header.revision);
       return true;
     }
     report(ReportKind::TakeoverRefused, "session " + lease_hex(lease) + " lives after all");
     takeover.tries = 0;
+    takeover.nonce = 0;
+    takeover.end = 0;
     takeover.next_try = now_ + timing::hedge_after(settings_.timeout);
     // It has beaten and we have not seen it: our watch is behind.
     if (!e.entries.empty() && now_ >= watch_at_ && watch_ != WatchState::Closed) open_watch(true);
@@ -112,8 +146,8 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
 
 void Core::Impl::takeover_failed(RequestId request) {
   for (auto& [lease, takeover] : takeovers_) {
-    if (takeover.deleting != request && takeover.revoking != request) continue;
-    (takeover.deleting == request ? takeover.deleting : takeover.revoking) = 0;
+    if (takeover.ending != request && takeover.revoking != request) continue;
+    (takeover.ending == request ? takeover.ending : takeover.revoking) = 0;
     takeover.next_try = now_ + timing::hedge_after(settings_.timeout);
   }
 }

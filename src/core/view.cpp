@@ -54,7 +54,10 @@ View::Before View::remember(const Address& vip) const {
     before.first[i] = candidates[i];
   }
   const Session* head = session(before.first[0].lease);
-  before.writes = head != nullptr && head->writes;
+  if (head != nullptr) {
+    before.writes = head->writes;
+    before.instance = head->instance;
+  }
   return before;
 }
 
@@ -113,6 +116,7 @@ void View::apply_session(MonoTime now, const Change& change) {
   if (value.valid) {
     session.timeout = value.timeout;
     session.node = value.node;
+    session.instance = value.instance;
   }
 }
 
@@ -162,9 +166,14 @@ void View::judge_head(MonoTime now, const Before& before, bool clean, Duration o
   const Candidate& head = before.first[0];
   if (stays(0) || head.lease == LeaseId::None) return;
   const std::string who = head.node.empty() ? lease_hex(head.lease) : head.node;
-  queue.how = who + (clean ? " released it" : " is gone without a release; waited it out");
-  if (clean) return;
   const Session* session = this->session(head.lease);
+  if (clean) {
+    // Whoever ends a silent session has waited it out, and says so in its own name.
+    const bool itself = session != nullptr && session->instance == before.instance;
+    queue.how = who + (itself ? " released it" : " fell silent and was waited out");
+    return;
+  }
+  queue.how = who + " is gone without a release; waited it out";
   const bool known = session != nullptr && session->known;
   const Duration timeout =
       known && session->timeout > Duration() ? session->timeout : own_timeout;
@@ -193,6 +202,14 @@ const View::Session* View::session(LeaseId lease) const {
 const View::Queue& View::queue(const Address& vip) const {
   const auto found = queues_.find(vip);
   return found == queues_.end() ? unknown_ : found->second;
+}
+
+std::vector<Address> View::vips_of(LeaseId lease) const {
+  std::vector<Address> vips;
+  for (const auto& [vip, queue] : queues_) {
+    if (queue.position(lease) >= 0) vips.push_back(vip);
+  }
+  return vips;
 }
 
 const View::Candidate* View::candidate(const Address& vip, LeaseId lease) const {

@@ -21,6 +21,7 @@ class View {
 
   struct Session {
     std::string node;
+    std::string instance;
     bool present = false;  // its session key is there now
     bool known = false;    // it was there at some time: this is one of ours, not a foreign candidate
     bool writes = false;
@@ -66,6 +67,8 @@ class View {
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
+  // The VIPs that a lease is queued for.
+  [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
   // Of all sessions in sight; zero when there is none.
   [[nodiscard]] Duration longest_timeout() const;
@@ -76,6 +79,7 @@ class View {
     Address vip{};
     std::array<Candidate, kBeating> first{};  // lease None: nobody was there
     bool writes = false;                      // of the head
+    std::string instance{};                   // of the head's session
   };
 
   void apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout);

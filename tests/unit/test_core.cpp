@@ -165,6 +165,42 @@ void own() {
   if (until<action::AddAddress>(7000)) added();
 }
 
+Memory memory() {
+  Memory memory;
+  memory.cluster_id = kCluster;
+  memory.revision = 60;
+  memory.lease = kOwn;
+  memory.instance = "former";
+  memory.timeout = kTimeout;
+  memory.waited_out[kVip] = 50;
+  return memory;
+}
+
+// Started anew with that memory, the address still on the link; etcd shows the session as `instance`
+// with our key created at `created` (0: there is none).
+void restart(const Memory& memory, const char* instance, Revision created) {
+  now_ms = 1'000'000;
+  revision = 100;
+  actions.clear();
+  Settings settings;
+  settings.node = "me";
+  settings.instance = "i";
+  settings.timeout = kTimeout;
+  settings.heartbeat = Duration::milliseconds(625);
+  settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  settings.memory = memory;
+  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 98}, &actions);
+  const RequestId read = wanted<action::ReadPrefix>()->request;
+  tell(event::AddressFound{kVip});
+  if (wanted<action::RemoveAddress>() != nullptr) return;
+  tell(event::LinkChanged{"eth0", true, true});
+  Entry session = changed(KeyKind::Session, kOwn, 50).entry;
+  session.value.instance = instance;
+  std::vector<Entry> entries = {session, changed(KeyKind::Writes, kOwn, 50).entry};
+  if (created != 0) entries.push_back(changed(KeyKind::Candidate, kOwn, created).entry);
+  tell(event::PrefixRead{read, {kCluster, revision}, entries});
+}
+
 VipState state() {
   return core->vips(now())[0].state;
 }
@@ -298,7 +334,7 @@ static void a_release_that_was_certainly_refused_is_taken_back() {
   TEST_ASSERT_EQUAL_INT(revision, again->txn.compares[0].revision);
 }
 
-static void a_silent_head_is_taken_over_by_comparison_and_then_revoked() {
+static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   open(kOther);
   const action::SendTxn* takeover = nullptr;
   while (takeover == nullptr && now_ms < 1'010'000) {
@@ -316,15 +352,44 @@ static void a_silent_head_is_taken_over_by_comparison_and_then_revoked() {
   TEST_ASSERT_TRUE(takeover->txn.compares[0].kind == Compare::Kind::ModifiedIs);
   TEST_ASSERT_TRUE(takeover->txn.compares[1].kind == Compare::Kind::Exists);
   TEST_ASSERT_TRUE(takeover->txn.compares[1].key.kind == KeyKind::Writes);
+  TEST_ASSERT_TRUE(takeover->txn.success[0].value.released);
+  TEST_ASSERT_TRUE(takeover->txn.success[1].kind == Op::Kind::Delete);
+  Change ended = changed(KeyKind::Session, kOther, 50);
+  ended.entry.value = takeover->txn.success[0].value;
   revision++;
   tell(event::TxnAnswered{takeover->request, {kCluster, revision}, true, {}});
   TEST_ASSERT_TRUE(wanted<action::RevokeLease>()->lease == kOther);
-  TEST_ASSERT_NULL(
-      wanted<action::AddAddress>());  // not before the watch shows that the key is gone
-  watch({gone(KeyKind::Session, kOther)});
-  revision++;
-  watch({gone(KeyKind::Writes, kOther), gone(KeyKind::Candidate, kOther)});
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());  // not before the watch shows that the key is gone
+  watch({ended, gone(KeyKind::Candidate, kOther)});
   TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+}
+
+// Its answer was lost, and a second try finds what the first one put.
+static void a_takeover_that_committed_unanswered_is_recognised() {
+  open(kOther);
+  while (now_ms < 1'010'000) {
+    later(10);
+    const action::SendTxn* sent = wanted<action::SendTxn>();
+    if (sent == nullptr) continue;
+    if (!is_own_link(sent)) break;
+    answer(*sent);
+    watch({own_echo()});
+  }
+  Change ended = changed(KeyKind::Session, kOther, 50);
+  ended.entry.value = wanted<action::SendTxn>()->txn.success[0].value;
+  ended.entry.modified = ++revision;
+  tell(event::RequestFailed{wanted<action::SendTxn>()->request, "lost"});
+  for (int i = 0; i < 1000; i++) {
+    later(1);
+    const action::SendTxn* again = wanted<action::SendTxn>();
+    if (again == nullptr) continue;
+    if (!is_own_link(again)) break;
+    answer(*again);
+    watch({own_echo()});
+  }
+  const RequestId again = wanted<action::SendTxn>()->request;
+  tell(event::TxnAnswered{again, {kCluster, revision}, false, {ended.entry}});
+  TEST_ASSERT_TRUE(wanted<action::RevokeLease>()->lease == kOther);
 }
 
 static void a_head_whose_heartbeats_are_reads_is_never_taken_for_dead() {
@@ -471,8 +536,79 @@ static void stopping_without_etcd_ends_all_the_same() {
   TEST_ASSERT_TRUE(now_ms - asked <= 2010);
 }
 
+static void a_restart_takes_up_its_session_and_keeps_the_address() {
+  restart(memory(), "former", 50);
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::GrantLease>());
+  const action::SendTxn* swap = wanted<action::SendTxn>();
+  TEST_ASSERT_EQUAL_INT(100, swap->txn.compares[0].revision);  // the revision that was read
+  answer(*swap);
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());  // no authority of its own yet
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  watch({own_echo()});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());  // nothing to wait out again
+  added();
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void a_session_that_is_not_the_one_remembered_is_left_alone() {
+  Memory other = memory();
+  other.cluster_id++;
+  restart(other, "former", 50);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  restart(memory(), "another", 50);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::Remember>());
+  other = memory();
+  other.revision = 101;  // etcd was put back since
+  restart(other, "former", 50);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  restart(Memory(), "former", 50);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+}
+
+static void a_key_with_another_create_revision_is_waited_for() {
+  restart(memory(), "former", 51);
+  answer(*wanted<action::SendTxn>());
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  watch({own_echo()});
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  TEST_ASSERT_TRUE(now_ms >= 1'005'005);
+}
+
+static void a_session_that_somebody_else_took_up_first_is_lost() {
+  restart(memory(), "former", 50);
+  Entry stranger = changed(KeyKind::Session, kOwn, 50).entry;
+  stranger.value.nonce = 1;
+  stranger.modified = ++revision;
+  tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, revision}, false, {stranger}});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::RevokeLease>());
+  TEST_ASSERT_NOT_NULL(wanted<action::GrantLease>());
+}
+
+static void what_could_be_taken_up_is_remembered() {
+  open();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  const action::Remember* remember = wanted<action::Remember>();
+  TEST_ASSERT_NOT_NULL(remember);
+  TEST_ASSERT_TRUE(remember->memory.lease == kOwn);
+  TEST_ASSERT_EQUAL_INT(own_created, remember->memory.waited_out.at(kVip));
+  added();
+  revision++;
+  watch({gone(KeyKind::Session, kOwn)});
+  TEST_ASSERT_TRUE(wanted<action::Remember>()->memory.lease == LeaseId::None);
+}
+
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(a_restart_takes_up_its_session_and_keeps_the_address);
+  RUN_TEST(a_session_that_is_not_the_one_remembered_is_left_alone);
+  RUN_TEST(a_key_with_another_create_revision_is_waited_for);
+  RUN_TEST(a_session_that_somebody_else_took_up_first_is_lost);
+  RUN_TEST(what_could_be_taken_up_is_remembered);
   RUN_TEST(a_head_waits_for_whoever_may_have_held_it_before_the_first_snapshot);
   RUN_TEST(an_address_is_owned_and_announced_when_the_kernel_says_so);
   RUN_TEST(an_acknowledgement_that_comes_too_late_takes_the_address_down_unannounced);
@@ -486,7 +622,8 @@ int main() {
   RUN_TEST(a_release_is_said_only_when_the_kernel_has_confirmed_it);
   RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
   RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
-  RUN_TEST(a_silent_head_is_taken_over_by_comparison_and_then_revoked);
+  RUN_TEST(a_silent_head_is_ended_by_comparison_and_then_revoked);
+  RUN_TEST(a_takeover_that_committed_unanswered_is_recognised);
   RUN_TEST(a_head_whose_heartbeats_are_reads_is_never_taken_for_dead);
   RUN_TEST(a_head_that_beats_is_left_alone);
   RUN_TEST(a_revision_that_goes_back_voids_everything);

@@ -1,0 +1,20 @@
+// The state directory's one file: what a next process needs to take up the session. Part of the seam.
+// Whatever is wrong with the file, it is ignored with a line in the log, and a new session is opened.
+#pragma once
+
+#include <string>
+
+#include "vipd/event.hpp"
+
+namespace vipd {
+
+constexpr char kMemoryFile[] = "session.json";
+
+// An empty Memory when there is none to be used: no file, not ours, cut short, from another boot or
+// for another prefix.
+[[nodiscard]] Memory read_memory(const std::string& path, const std::string& prefix);
+// Whole or not at all. A Memory without a lease removes the file.
+[[nodiscard]] bool write_memory(const std::string& path, const std::string& prefix,
+                                const Memory& memory, std::string* reason);
+
+}  // namespace vipd
