@@ -15,7 +15,7 @@ struct DaemonOptions {
   int ready_fd = -1;       // s6's readiness notification; -1: none
 };
 
-// Runs until TERM or INT, or until it cannot go on. Returns the exit status of INTERFACE.md:
+// Runs until TERM or INT, or until it cannot go on. Returns the exit status of vipd(8):
 // 0 stopped as asked, 1 failed at run time, 2 bad configuration (reported on stderr).
 [[nodiscard]] int run_daemon(const DaemonOptions& options);
 

@@ -49,7 +49,7 @@ struct ReadPrefix { RequestId request; };
 struct OpenWatch { Revision from; bool avoid_current; };
 
 // The kernel. Adds, or renews the lifetime. The completion must be reported at once, with the clock
-// read anew, before any other action is performed (PROTOCOL.md, "Authority").
+// read anew, before any other action is performed (ARCHITECTURE.md, "Authority").
 struct AddAddress { Address address; int lifetime_s; };
 struct RemoveAddress { Address address; };
 struct SendAnnouncement { Address address; };

@@ -1,4 +1,4 @@
-// The takeover protocol (PROTOCOL.md): events and time in, actions out. Performs no I/O, reads no
+// The takeover protocol (ARCHITECTURE.md): events and time in, actions out. Performs no I/O, reads no
 // clock, draws no random number, logs nothing. The daemon and the simulator run this same object.
 #pragma once
 

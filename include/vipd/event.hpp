@@ -11,7 +11,7 @@
 
 namespace vipd {
 
-// What a former process of this node left in the state directory (PROTOCOL.md, "Taking up one's own
+// What a former process of this node left in the state directory (ARCHITECTURE.md, "Taking up one's own
 // session after a restart"). Never a deadline.
 struct Memory {
   uint64_t cluster_id = 0;
@@ -38,7 +38,7 @@ struct VipSettings {
 struct Settings {
   std::string node;
   std::string instance;  // random text, new for each session
-  Duration timeout;      // REQUIRES: at least 3 s (PROTOCOL.md, "Authority")
+  Duration timeout;      // REQUIRES: at least 3 s (ARCHITECTURE.md, "Authority")
   Duration heartbeat;    // REQUIRES: at most a quarter of the timeout
   int announce_count = 5;
   Duration announce_interval = Duration::seconds(1);

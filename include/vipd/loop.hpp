@@ -25,7 +25,7 @@ class Loop {
 
   // The clock as it was read at the start of this turn (or by the last refresh()).
   [[nodiscard]] MonoTime now() const;
-  // Reads the clock again: for calls that may have stalled in the kernel (PROTOCOL.md, "Authority").
+  // Reads the clock again: for calls that may have stalled in the kernel (ARCHITECTURE.md, "Authority").
   MonoTime refresh();
 
   // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as

@@ -1,4 +1,4 @@
-// The states that people see (INTERFACE.md, "status"), each list written once; names derive from it.
+// The states that people see (vipctl(8), "status"), each list written once; names derive from it.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // What `vipctl status` shows, as plain data: src/daemon.cpp fills it, src/ctl writes it as JSON
-// (INTERFACE.md, "vipctl") and as text for the log.
+// (vipctl(8)) and as text for the log.
 #pragma once
 
 #include <cstdint>

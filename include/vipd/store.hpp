@@ -1,4 +1,4 @@
-// The keys and values of PROTOCOL.md ("Keys") as types, and the requests that the core makes of them.
+// The keys and values of ARCHITECTURE.md ("Keys") as types, and the requests that the core makes of them.
 // Texts and JSON are the business of src/core/keys.hpp and of the etcd adapter.
 #pragma once
 

@@ -218,7 +218,7 @@ void Loader::check_vip_keys(const Vip& vip) {
   }
 }
 
-// PROTOCOL.md: the election is that of the address, whatever it is called.
+// ARCHITECTURE.md: the election is that of the address, whatever it is called.
 void Loader::check_addresses() {
   std::map<Address, const Vip*> owners;
   for (const Vip& vip : vips_) {

@@ -1,4 +1,4 @@
-// Keys and values of PROTOCOL.md as the texts that etcd stores, both ways. Pure. Whatever a person
+// Keys and values of ARCHITECTURE.md as the texts that etcd stores, both ways. Pure. Whatever a person
 // or another program put under our prefix decodes to something or to nothing; it never fails.
 #pragma once
 

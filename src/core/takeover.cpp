@@ -1,4 +1,4 @@
-// Sessions that fell silent (PROTOCOL.md, "Taking over from a dead owner"): first the session is ended
+// Sessions that fell silent (ARCHITECTURE.md, "Taking over from a dead owner"): first the session is ended
 // by a comparison that a living one would have broken, then its lease is revoked.
 #include <algorithm>
 

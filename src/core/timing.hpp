@@ -23,7 +23,7 @@ constexpr Duration kTakeDownMargin = Duration::milliseconds(50);
 constexpr Duration kRenewLead = Duration::milliseconds(20);
 
 // `d` as a clock may measure it that runs faster than the one it is compared with: clocks are taken
-// to agree within 1 part in 1,000 (PROTOCOL.md, "What it may rely on"). Rounded up.
+// to agree within 1 part in 1,000 (ARCHITECTURE.md, "What it may rely on"). Rounded up.
 constexpr Duration with_drift(Duration d) {
   return d + Duration::nanoseconds(d.ns() / 1000 + 1);
 }

@@ -1,5 +1,5 @@
 // etcd's keys as the watch has shown them up to one revision: the sessions, the queue of each VIP,
-// and how long each VIP must be left alone (PROTOCOL.md, "Taking a VIP"). Never decides what to do.
+// and how long each VIP must be left alone (ARCHITECTURE.md, "Taking a VIP"). Never decides what to do.
 #pragma once
 
 #include <array>

@@ -6,7 +6,7 @@
 
 namespace vipd::ctl {
 
-// The exit statuses of INTERFACE.md.
+// The exit statuses of vipctl(8).
 constexpr int kDone = 0;
 constexpr int kRefused = 1;
 constexpr int kUsage = 2;

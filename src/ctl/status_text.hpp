@@ -1,4 +1,4 @@
-// The status as the JSON object of INTERFACE.md and as log lines. Pure.
+// The status as the JSON object of vipctl(8) and as log lines. Pure.
 #pragma once
 
 #include <string>

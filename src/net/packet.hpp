@@ -18,7 +18,7 @@ class PacketSocket {
   PacketSocket(const PacketSocket&) = delete;
   PacketSocket& operator=(const PacketSocket&) = delete;
 
-  // A gratuitous ARP request and reply (notes/kernel.md, section 2: some peers take only one of the
+  // A gratuitous ARP request and reply (some peers take only one of the
   // two), broadcast, from the link's own MAC. Returns 0 or the errno of the send that failed.
   [[nodiscard]] int announce(int link_index, const MacAddress& mac, const Address& address);
 

@@ -5,7 +5,7 @@
 
 namespace vipd::sys {
 
-// Aborts when the kernel refuses: a nonce that is not random would not be safe (PROTOCOL.md).
+// Aborts when the kernel refuses: a nonce that is not random would not be safe (ARCHITECTURE.md).
 [[nodiscard]] uint64_t random_u64();
 
 }  // namespace vipd::sys
