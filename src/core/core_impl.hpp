@@ -69,6 +69,7 @@ struct Takeover {
   size_t told = 0;            // of those, how many are gone
   MonoTime next_try = MonoTime::long_ago();
   int tries = 0;
+  int refusals = 0;
 };
 
 enum class SessionState {
@@ -156,6 +157,7 @@ struct Core::Impl {
   [[nodiscard]] Duration beat_interval() const;
   [[nodiscard]] bool link_due(const Link& link);
   void open_watch(bool elsewhere);
+  void read_anew(const std::string& why);
   void own_session_seen(const Change& change);
 
   // --- election.cpp: the VIPs

@@ -195,8 +195,12 @@ void Core::Impl::on(const event::WatchEnded& e) {
   watch_elsewhere_ = true;
   watch_at_ = now_ + watch_backoff_;
   watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
-  if (!e.compacted || !loaded_) return;
-  report(ReportKind::HistoryLost, "the watch fell behind a compaction; reading everything anew");
+  if (e.compacted && loaded_) read_anew("the watch fell behind a compaction");
+}
+
+// History is lost: nobody knows who held what meanwhile.
+void Core::Impl::read_anew(const std::string& why) {
+  report(ReportKind::HistoryLost, why + "; reading everything anew");
   loaded_ = false;
   read_at_ = now_;
 }
@@ -422,10 +426,11 @@ bool Core::Impl::link_due(const Link& link) {
 }
 
 void Core::Impl::drive_links() {
-  if (!loaded_ || revoking_ != 0) return;
+  if (revoking_ != 0) return;
   if (session_state_ != SessionState::Opening && session_state_ != SessionState::Live) return;
-  if (session_state_ == SessionState::Opening && stopping_) return;
-  Link link = wanted_link();
+  if (session_state_ == SessionState::Opening && (stopping_ || !loaded_)) return;
+  // While everything is read anew, heartbeats go on: the others must not take us for dead.
+  Link link = loaded_ ? wanted_link() : Link{};
   if (link_due(link)) send_link(std::move(link));
 }
 

@@ -137,8 +137,14 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     takeover.nonce = 0;
     takeover.end = 0;
     takeover.next_try = now_ + timing::hedge_after(settings_.timeout);
-    // It has beaten and we have not seen it: our watch is behind.
-    if (!e.entries.empty() && now_ >= watch_at_ && watch_ != WatchState::Closed) open_watch(true);
+    // etcd knows more of it than our watch has shown: the watch is behind, or follows a history that a
+    // restored backup has replaced unnoticed, and then no watch will ever catch up.
+    if (++takeover.refusals > 1) {
+      takeover.refusals = 0;
+      read_anew("the watch contradicts what etcd says");
+    } else if (now_ >= watch_at_ && watch_ != WatchState::Closed) {
+      open_watch(true);
+    }
     return true;
   }
   return false;
