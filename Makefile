@@ -95,7 +95,18 @@ demo:
 	@$(MAKE) --no-print-directory all $(B)/witness
 	@KEEP=$(KEEP) tools/demo
 
-sim fuzz:
+# The core that ships, in simulated clusters: RUNS seeds from SEED on, HOURS simulated hours each.
+sim: $(B)/vipd-sim
+	@$< --replay tests/sim/seeds.txt --quick
+	@$< --runs $(or $(RUNS),1000) --seed $(or $(SEED),1) --hours $(or $(HOURS),0.25)
+
+$(B)/vipd-sim: private LIBS :=
+$(B)/vipd-sim: private LDFLAGS += $(LDHARDEN)
+$(B)/vipd-sim: $(patsubst %.cpp,$(B)/obj/%.o,$(wildcard tests/sim/*.cpp src/core/*.cpp)); $(link)
+$(B)/obj/tests/sim/main.o: private CPPFLAGS += \
+  -DVIPD_COMMIT='"$(shell git describe --always --dirty 2>/dev/null)"'
+
+fuzz:
 	@echo "make $@: not in this version yet" >&2; exit 1
 
 lint:
