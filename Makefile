@@ -42,7 +42,8 @@ UNITS   := $(patsubst %.cpp,$(B)/san/%,$(wildcard tests/unit/test_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check demo sim fuzz lint size install clean unit integration test-programs format tidy
+.PHONY: all check demo sim fuzz lint size install clean unit integration test-programs format tidy \
+        lint-files
 all: $(B)/vipd $(B)/vipctl
 
 # ---- compile and link --------------------------------------------------------------------------
@@ -111,9 +112,10 @@ fuzz:
 
 lint:
 	@tools/setup build lint
-	@tools/lint
-	@$(MAKE) --no-print-directory -k tidy
+	@$(MAKE) --no-print-directory -k lint-files tidy
 	@tests/structure
+lint-files:
+	@tools/lint
 
 format:
 	clang-format -i $(shell find src include tests -name '*.[ch]pp')

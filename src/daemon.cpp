@@ -4,6 +4,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <iterator>
 
 #include "core/timing.hpp"
 #include "ctl/status_text.hpp"
@@ -93,7 +94,8 @@ bool Daemon::start(std::string* reason) {
   loop_.refresh();
   core_ = std::make_unique<Core>(
       settings(), Input{.now = loop_.now(), .random = sys::random_u64()}, &actions);
-  perform(actions);
+  actions_.assign(actions.begin(), actions.end());
+  perform_all();
   for (const Address& address : inherited_) feed(event::AddressFound{address});
   tell_links();
   loop_.on_turn_start([this] {
@@ -128,7 +130,9 @@ int Daemon::run() {
 void Daemon::feed(const Event& event) {
   Actions actions;
   core_->step({.now = loop_.now(), .random = sys::random_u64()}, event, &actions);
-  perform(actions);
+  actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
+                  std::make_move_iterator(actions.end()));
+  perform_all();
 }
 
 // One timer for all that the core waits for; the turn's start does the work.

@@ -51,10 +51,16 @@ void write_log(log::Level level, const char* text) {
 
 }  // namespace
 
-void Daemon::perform(const Actions& actions) {
-  for (const Action& action : actions) {
+// What follows from a completion inside the kernel comes before what else was to be done.
+void Daemon::perform_all() {
+  if (performing_) return;
+  performing_ = true;
+  while (!actions_.empty()) {
+    const Action action = std::move(actions_.front());
+    actions_.pop_front();
     std::visit([this](const auto& a) { perform(a); }, action);
   }
+  performing_ = false;
 }
 
 void Daemon::request_failed(RequestId request, const etcd::Error& error) {

@@ -2,6 +2,7 @@
 // the core wants; daemon_kernel.cpp tells it what the kernel shows; daemon_control.cpp answers people.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,7 +62,7 @@ class Daemon {
   [[nodiscard]] const VipConfig* vip_named(const std::string& name) const;
 
   // --- daemon_actions.cpp
-  void perform(const Actions& actions);
+  void perform_all();
   void perform(const action::GrantLease& a);
   void perform(const action::KeepLease& a);
   void perform(const action::RevokeLease& a);
@@ -109,6 +110,8 @@ class Daemon {
   std::unique_ptr<etcd::Client> etcd_;
   std::unique_ptr<ctl::Server> server_;
   std::unique_ptr<Core> core_;
+  std::deque<Action> actions_;  // still to be performed, in order
+  bool performing_ = false;
   sys::Notify* notify_ = nullptr;
 
   Loop::Timer timer_ = Loop::Timer::None;

@@ -47,7 +47,7 @@ bool read_revisions(const rapidjson::Value& object, std::map<Address, Revision>*
 
 bool parse(const rapidjson::Document& json, Memory* memory) {
   const auto cluster = json.FindMember("cluster_id");
-  const auto revision = json.FindMember("revision");
+  const auto revision = json.FindMember("session_revision");
   const auto lease = json.FindMember("lease");
   const auto instance = json.FindMember("instance");
   const auto timeout = json.FindMember("timeout_ms");
@@ -60,7 +60,7 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
     return false;
   }
   memory->cluster_id = cluster->value.GetUint64();
-  memory->revision = revision->value.GetInt64();
+  memory->session_revision = revision->value.GetInt64();
   memory->lease = static_cast<LeaseId>(lease->value.GetInt64());
   memory->instance = instance->value.GetString();
   memory->timeout = Duration::milliseconds(timeout->value.GetInt64());
@@ -104,8 +104,8 @@ bool write_memory(const std::string& path, const std::string& prefix, const Memo
   put(&json, "prefix", prefix);
   json.Key("cluster_id");
   json.Uint64(memory.cluster_id);
-  json.Key("revision");
-  json.Int64(memory.revision);
+  json.Key("session_revision");
+  json.Int64(memory.session_revision);
   json.Key("lease");
   json.Int64(static_cast<int64_t>(memory.lease));
   put(&json, "instance", memory.instance);

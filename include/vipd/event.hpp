@@ -15,7 +15,9 @@ namespace vipd {
 // session after a restart"). Never a deadline.
 struct Memory {
   uint64_t cluster_id = 0;
-  Revision revision = 0;          // the highest known when this was written
+  // Where the session key stood when this was written: if it stands further back now, etcd was restored
+  // from a backup in between, and what was waited out may be there again.
+  Revision session_revision = 0;
   LeaseId lease = LeaseId::None;  // None: there is nothing to take up
   std::string instance;
   Duration timeout;

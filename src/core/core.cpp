@@ -102,8 +102,8 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // clocks part at once.
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
+  if (finished_ || renewed_as_wanted(event)) return;
   next_ = MonoTime::never();
-  if (finished_) return;
   // The fence comes before the event, whatever the event is.
   drive_fence();
   take(event);

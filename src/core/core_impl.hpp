@@ -41,6 +41,7 @@ struct Vip {
   MonoTime add_not_before = MonoTime::long_ago();  // after a refusal, or somebody's removal
   Duration add_backoff;
   MonoTime remove_again_at = MonoTime::never();
+  bool renewal_due = false;
   bool removed_by_others = false;
   bool refused = false;  // by the kernel: out of the queue until add_not_before
 
@@ -70,6 +71,15 @@ struct Takeover {
   MonoTime next_try = MonoTime::long_ago();
   int tries = 0;
   int refusals = 0;
+  int revocations = 0;
+};
+
+// The last session put that we saw. Each watch opens at it, and must show it first: a watch that does
+// not follows another history, whatever its revisions say.
+struct Anchor {
+  LeaseId lease = LeaseId::None;  // None: there is none yet
+  Revision revision = 0;
+  uint64_t nonce = 0;
 };
 
 enum class SessionState {
@@ -149,6 +159,7 @@ struct Core::Impl {
   void unreachable(const std::string& why);
   void fence(const std::string& why, bool key_gone);
   [[nodiscard]] bool take_up_session(const std::vector<Entry>& entries);
+  void revoke_former_sessions(const std::vector<Entry>& entries);
   void forget_keys();
   void forget_memory();
   void settle(const Chain::Outcome& outcome);
@@ -158,6 +169,8 @@ struct Core::Impl {
   [[nodiscard]] bool link_due(const Link& link);
   void open_watch(bool elsewhere);
   void read_anew(const std::string& why);
+  void drop_anchor(const Entry& session);
+  [[nodiscard]] bool holds_anchor(const std::vector<Change>& changes) const;
   void own_session_seen(const Change& change);
 
   // --- election.cpp: the VIPs
@@ -169,6 +182,11 @@ struct Core::Impl {
   void drive_states();
   void drive_link_debounce();
   void install(Vip* vip);
+  void add(Vip* vip, int lifetime);
+  [[nodiscard]] bool kernel_busy() const;
+  [[nodiscard]] bool removing() const;
+  [[nodiscard]] bool renewed_as_wanted(const Event& event);
+  void renew_next();
   void remove(Vip* vip);
   void take_everything_down();
   void set_state(Vip* vip, VipState to, const std::string& reason);
@@ -194,6 +212,7 @@ struct Core::Impl {
   void consider_candidate(const Vip& vip, size_t place, int distance);
   void end_session(LeaseId lease, const View::Session& session, Takeover* takeover);
   void revoke_orphan(LeaseId lease, Takeover* takeover);
+  void delete_detached(LeaseId lease);
   void session_ended(LeaseId lease, Takeover* takeover, Revision revision);
   [[nodiscard]] bool takeover_answered(const event::TxnAnswered& e);
   void takeover_failed(RequestId request);
@@ -231,6 +250,9 @@ struct Core::Impl {
   MonoTime watch_at_ = MonoTime::long_ago();
   Duration watch_backoff_;
   bool watch_elsewhere_ = false;
+  Anchor anchor_;
+  bool anchored_ = false;   // the open watch has shown it
+  bool adrift_ = false;     // it is compacted: the watch must follow a read at once
   RequestId granting_ = 0;
   MonoTime grant_at_ = MonoTime::long_ago();
   MonoTime opening_since_;
@@ -243,6 +265,7 @@ struct Core::Impl {
   std::vector<Vip> vips_;
   std::map<std::string, LinkView> links_;
   MonoTime renew_at_ = MonoTime::never();
+  bool adding_ = false;
 
   std::map<LeaseId, Takeover> takeovers_;
 };

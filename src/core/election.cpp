@@ -108,6 +108,18 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
 
 // --- the address
 
+// A call to the kernel whose completion is awaited. It may be held up for any time, so nothing that needs
+// authority is asked for behind it: there is one AddAddress at a time, and no announcement before it is done.
+bool Core::Impl::kernel_busy() const {
+  return adding_ || removing();
+}
+
+bool Core::Impl::removing() const {
+  return std::any_of(vips_.begin(), vips_.end(), [](const Vip& v) {
+    return v.address == Vip::AddressState::Removing && v.remove_again_at.is_never();
+  });
+}
+
 void Core::Impl::drive_fence() {
   for (Vip& vip : vips_) {
     switch (vip.address) {
@@ -137,18 +149,21 @@ void Core::Impl::drive_inherited(Vip* vip) {
   const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
                     headed_since(*vip) == vip->waited_out && vip->retiring == 0;
   if (!ours) return remove(vip);
-  if (chain_.deadline() - now_ >= timing::kLeastAuthority) install(vip);
+  if (!kernel_busy() && chain_.deadline() - now_ >= timing::kLeastAuthority) install(vip);
 }
 
 void Core::Impl::drive_removals() {
   for (Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Removing || !due(vip.remove_again_at)) continue;
-    remove(&vip);
+    if (vip.address == Vip::AddressState::Removing && due(vip.remove_again_at)) remove(&vip);
+    // Whoever has no place in the queue, and none on its way, has nothing to resign.
+    const bool nowhere = vip.address == Vip::AddressState::Absent && !has_key(vip);
+    if (vip.resigning && nowhere && !chain_.busy()) vip.resigning = false;
   }
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
   std::erase_if(vips_, [this](const Vip& vip) {
+    // Not before our watch shows it too: it must not come back under the key that was released.
     return vip.dropped && vip.address == Vip::AddressState::Absent && !has_key(vip) &&
-           !chain_.busy();
+           !chain_.busy() && vip.key_changed <= view_.applied();
   });
 }
 
@@ -157,7 +172,7 @@ void Core::Impl::drive_installs() {
     if (vip.address != Vip::AddressState::Absent) continue;
     const Obstacle why = obstacle(vip, now_);
     if (why == Obstacle::None) {
-      install(&vip);
+      if (!kernel_busy()) install(&vip);
     } else {
       due(obstacle_ends(vip, why));
     }
@@ -167,10 +182,10 @@ void Core::Impl::drive_installs() {
 void Core::Impl::install(Vip* vip) {
   const Duration remaining = chain_.deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
-  assert(lifetime >= 1);
+  if (vip->state != VipState::Standby) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->waited_out = headed_since(*vip);
-  emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
+  add(vip, lifetime);
   const MonoTime renew =
       chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;
@@ -178,8 +193,15 @@ void Core::Impl::install(Vip* vip) {
   due(renew_at_);
 }
 
+void Core::Impl::add(Vip* vip, int lifetime) {
+  assert(lifetime >= 1 && !adding_);
+  adding_ = true;
+  emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
+}
+
 void Core::Impl::remove(Vip* vip) {
   vip->address = Vip::AddressState::Removing;
+  vip->waited_out = 0;  // whoever lets go may be followed by somebody, whatever becomes of etcd
   vip->remove_again_at = MonoTime::never();
   vip->announce_at = MonoTime::never();
   emit(action::RemoveAddress{.address = vip->settings.address});
@@ -200,10 +222,13 @@ void Core::Impl::on(const event::AddressFound& e) {
 }
 
 void Core::Impl::on(const event::AddressAdded& e) {
+  adding_ = false;
   Vip* vip = find(e.address);
   if (vip == nullptr) return;
   const bool renewed = vip->address == Vip::AddressState::Present;
-  if (!renewed && vip->address != Vip::AddressState::Adding) return;
+  vip->renewal_due = false;
+  // Not wanted any more: while it was under way, its removal was decided on.
+  if (!renewed && vip->address != Vip::AddressState::Adding) return remove(vip);
   if (e.error != 0) {
     report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
                                           e.address.text() + ": " + strerror(e.error));
@@ -268,28 +293,55 @@ void Core::Impl::on(const event::AddressLost& e) {
 }
 
 void Core::Impl::drive_renewals() {
-  if (!due(renew_at_)) return;
-  renew_at_ = MonoTime::never();
-  const bool any = std::any_of(vips_.begin(), vips_.end(), [](const Vip& v) {
-    return v.address == Vip::AddressState::Present;
+  if (due(renew_at_)) {
+    renew_at_ = MonoTime::never();
+    for (Vip& vip : vips_) vip.renewal_due = vip.address == Vip::AddressState::Present;
+  }
+  renew_next();
+}
+
+// Lifetimes are worked out one by one, since each call may be held up.
+void Core::Impl::renew_next() {
+  if (kernel_busy()) return;
+  const auto next = std::find_if(vips_.begin(), vips_.end(), [](const Vip& v) {
+    return v.renewal_due && v.address == Vip::AddressState::Present;
   });
-  if (!any) return;
+  if (next == vips_.end()) return;
   const Duration remaining = chain_.deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
-  if (lifetime == 0) return;  // what is there runs out in time
-  for (const Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Present) continue;
-    emit(action::AddAddress{.address = vip.settings.address, .lifetime_s = lifetime});
+  if (lifetime == 0) {  // what is there runs out in time
+    for (Vip& vip : vips_) vip.renewal_due = false;
+    return;
   }
-  const MonoTime next = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
-  if (next <= now_) return;
-  renew_at_ = next;
+  add(&*next, lifetime);
+  const MonoTime again = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  if (again <= now_) return;
+  renew_at_ = std::min(renew_at_, again);
   due(renew_at_);
+}
+
+// By far the most frequent event of an owner of many VIPs: a renewal that went well changes nothing,
+// and only asks for the next one.
+bool Core::Impl::renewed_as_wanted(const Event& event) {
+  const auto* added = std::get_if<event::AddressAdded>(&event);
+  if (added == nullptr || added->error != 0) return false;
+  Vip* vip = find(added->address);
+  const Duration longest = Duration::seconds(added->lifetime_s) + timing::kKernelLateness;
+  if (vip == nullptr || vip->address != Vip::AddressState::Present ||
+      now_ + longest > chain_.deadline() || now_ >= chain_.deadline() - timing::kTakeDownMargin) {
+    return false;
+  }
+  adding_ = false;
+  vip->renewal_due = false;
+  renew_next();
+  // Installations wait for their turn behind renewals.
+  return adding_;
 }
 
 // --- announcements
 
 void Core::Impl::drive_announcements() {
+  if (kernel_busy()) return;
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
     emit(action::SendAnnouncement{.address = vip.settings.address});

@@ -108,9 +108,14 @@ void Core::Impl::on(const event::PrefixRead& e) {
   cluster_id_ = e.header.cluster_id;
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
+  anchor_ = Anchor();
+  for (const Entry& entry : e.entries) {
+    if (entry.key.kind == KeyKind::Session) drop_anchor(entry);
+  }
   loaded_ = true;
   watch_ = WatchState::Closed;
   watch_at_ = now_;
+  revoke_former_sessions(e.entries);
   if (chain_.lease() == LeaseId::None) {
     // A former session that cannot be taken up is no more than a dead one.
     if (session_state_ == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
@@ -123,7 +128,10 @@ void Core::Impl::on(const event::PrefixRead& e) {
 }
 
 void Core::Impl::open_watch(bool elsewhere) {
-  emit(action::OpenWatch{.from = view_.applied() + 1, .avoid_current = elsewhere});
+  const bool anchor = anchor_.lease != LeaseId::None && !adrift_;
+  emit(action::OpenWatch{.from = anchor ? anchor_.revision : view_.applied() + 1,
+                         .avoid_current = elsewhere});
+  anchored_ = !anchor;
   watch_ = WatchState::Opening;
   watch_at_ = now_ + std::max(watch_backoff_, timing::hedge_after(settings_.timeout) * 2);
 }
@@ -173,14 +181,38 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
     view_.progress(e.header.revision);
     return;
   }
+  if (!anchored_ && !holds_anchor(e.changes)) {
+    forget_cluster("etcd's history is another one: restored from a backup?");
+    return;
+  }
+  anchored_ = true;
+  adrift_ = false;
   const Revision before = view_.applied();
   view_.apply(now_, e.changes, settings_.timeout);
   revision_ = std::max(revision_, view_.applied());
   for (const Change& change : e.changes) {
     const Key& key = change.entry.key;
     if (change.entry.modified <= before || key.kind != KeyKind::Session) continue;
+    if (!change.deleted) drop_anchor(change.entry);
     if (key.lease == chain_.lease() && key.lease != LeaseId::None) own_session_seen(change);
   }
+}
+
+void Core::Impl::drop_anchor(const Entry& session) {
+  if (session.modified < anchor_.revision) return;
+  anchor_ = {.lease = session.key.lease,
+             .revision = session.modified,
+             .nonce = session.value.nonce};
+}
+
+bool Core::Impl::holds_anchor(const std::vector<Change>& changes) const {
+  for (const Change& change : changes) {
+    if (change.entry.modified != anchor_.revision) return false;
+    if (change.entry.key.kind == KeyKind::Session && change.entry.key.lease == anchor_.lease) {
+      return !change.deleted && change.entry.value.nonce == anchor_.nonce;
+    }
+  }
+  return false;
 }
 
 void Core::Impl::own_session_seen(const Change& change) {
@@ -195,7 +227,14 @@ void Core::Impl::on(const event::WatchEnded& e) {
   watch_elsewhere_ = true;
   watch_at_ = now_ + watch_backoff_;
   watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
-  if (e.compacted && loaded_) read_anew("the watch fell behind a compaction");
+  if (!loaded_) return;
+  if (e.compacted) {
+    adrift_ = true;
+    read_anew("the watch fell behind a compaction");
+  } else if (adrift_) {
+    loaded_ = false;
+    read_at_ = watch_at_;
+  }
 }
 
 // History is lost: nobody knows who held what meanwhile.
@@ -277,16 +316,27 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   forget_keys();
 }
 
+// A restored backup brings sessions back that this process has given up: nobody should have to wait
+// until they are taken for dead.
+void Core::Impl::revoke_former_sessions(const std::vector<Entry>& entries) {
+  for (const Entry& entry : entries) {
+    if (entry.key.kind != KeyKind::Session || entry.key.lease == chain_.lease()) continue;
+    if (!entry.value.valid || !entry.value.instance.starts_with(settings_.instance + "-")) continue;
+    emit(action::RevokeLease{.request = next_request(), .lease = entry.key.lease});
+  }
+}
+
 // Only the very session that is remembered will do, in the very cluster.
 bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
   if (memory_.lease == LeaseId::None || memory_.cluster_id != cluster_id_ ||
-      memory_.revision > revision_ || memory_.timeout != settings_.timeout) {
+      memory_.timeout != settings_.timeout) {
     return false;
   }
   const auto own = std::find_if(entries.begin(), entries.end(), [this](const Entry& entry) {
     return entry.key.kind == KeyKind::Session && entry.key.lease == memory_.lease;
   });
-  if (own == entries.end() || !own->value.valid || own->value.instance != memory_.instance) {
+  if (own == entries.end() || !own->value.valid || own->value.instance != memory_.instance ||
+      own->modified < memory_.session_revision) {
     return false;
   }
   instance_ = memory_.instance;
@@ -326,7 +376,7 @@ void Core::Impl::drive_memory() {
     }
   }
   if (memory.lease == memory_.lease && memory.waited_out == memory_.waited_out) return;
-  memory.revision = revision_;
+  memory.session_revision = chain_.end();
   memory_ = memory;
   emit(action::Remember{.memory = std::move(memory)});
 }
@@ -377,18 +427,17 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
 Link Core::Impl::wanted_link() {
   Link link;
   const View::Session* own = view_.session(chain_.lease());
-  link.put_writes = !chain_.live() || (own != nullptr && own->present && !own->writes);
+  // Somebody deleted it; a view that has not caught up with our last link says nothing of that.
+  const bool missing = own != nullptr && !own->writes && view_.applied() >= chain_.end();
+  link.put_writes = !chain_.live() || missing;
   // [safety] A release says that the address is gone, so the kernel must have confirmed it. Those
   // that go together are said together.
-  const bool removing = std::any_of(vips_.begin(), vips_.end(), [](const Vip& v) {
-    return v.address == Vip::AddressState::Removing && v.remove_again_at.is_never();
-  });
   for (Vip& vip : vips_) {
     if (link.size() == kMaxLinkSize) break;
     if (vip.address != Vip::AddressState::Absent) continue;
     const bool keyed = has_key(vip);
     if (wanted(vip) && !keyed) link.join.push_back(vip.settings.address);
-    if (!wanted(vip) && keyed && !removing) link.leave.push_back(vip.settings.address);
+    if (!wanted(vip) && keyed && !removing()) link.leave.push_back(vip.settings.address);
   }
   return link;
 }

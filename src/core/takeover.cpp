@@ -12,6 +12,7 @@ namespace {
 // The second in the queue acts first; each one behind it this much later.
 constexpr Duration kStagger = Duration::milliseconds(150);
 constexpr Duration kRevokeRetry = Duration::seconds(1);
+constexpr int kRevocations = 3;  // without effect, before what we see is doubted
 
 std::string describe(LeaseId lease, const View::Session& session) {
   return session.node.empty() ? "session " + lease_hex(lease)
@@ -118,8 +119,28 @@ void Core::Impl::revoke_orphan(LeaseId lease, Takeover* takeover) {
            "session " + lease_hex(lease) + " is gone but its keys are not: revoking its lease");
   }
   takeover->next_try = now_ + kRevokeRetry;
+  if (++takeover->revocations > kRevocations) {
+    takeover->revocations = 0;
+    return read_anew("keys that were revoked and deleted are still shown");
+  }
+  if (takeover->revocations > 1) delete_detached(lease);
   takeover->revoking = next_request();
   emit(action::RevokeLease{.request = takeover->revoking, .lease = lease});
+}
+
+// Somebody wrote over a key of it, and so took it from its lease: no revocation ever removes that.
+void Core::Impl::delete_detached(LeaseId lease) {
+  Txn txn;
+  const Key session{KeyKind::Session, lease, {}};
+  txn.compares = {{.kind = Compare::Kind::Absent, .key = session}};
+  for (const Address& vip : view_.vips_of(lease)) {
+    if (txn.success.size() == kMaxLinkSize) break;
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Candidate, lease, vip}});
+  }
+  txn.failure = {{.kind = Op::Kind::Range, .key = session}};
+  emit(action::SendTxn{.request = next_request(),
+                       .group = static_cast<uint64_t>(lease),
+                       .txn = std::move(txn)});
 }
 
 bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {

@@ -15,12 +15,15 @@ int View::Queue::position(LeaseId lease) const {
 
 void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
                 Duration own_timeout) {
+  // What had to be waited out before still has to be.
+  MonoTime not_before = unknown_.not_before;
+  for (const auto& [vip, queue] : queues_) not_before = std::max(not_before, queue.not_before);
   sessions_.clear();
   queues_.clear();
   unknown_ = Queue{};
   for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
   const Duration longest = std::max(own_timeout, longest_timeout());
-  unknown_.not_before = now + timing::with_drift(longest);
+  unknown_.not_before = std::max(not_before, now + timing::with_drift(longest));
   for (auto& [vip, queue] : queues_) {
     queue.not_before = unknown_.not_before;
     queue.since.fill(now);

@@ -123,6 +123,14 @@ bool until_heartbeat() {
   return wanted<action::SendTxn>() != nullptr;
 }
 
+// The watch begins with the last session put that was read.
+void replay(const Entry& session) {
+  const Actions wanted_before = actions;
+  tell(event::WatchAdvanced{.header = {kCluster, revision},
+                            .changes = {Change{.deleted = false, .entry = session}}});
+  actions.insert(actions.begin(), wanted_before.begin(), wanted_before.end());
+}
+
 // Connected at 1,000,000 ms, session open, our candidate key in the queue behind `ahead` (None: we
 // are the head).
 void open(LeaseId ahead = LeaseId::None) {
@@ -147,6 +155,7 @@ void open(LeaseId ahead = LeaseId::None) {
   }
   tell(event::PrefixRead{read, {kCluster, revision}, entries});
   const RequestId grant = wanted<action::GrantLease>()->request;
+  if (!entries.empty()) replay(entries[0]);
   tell(event::LeaseGranted{grant, {kCluster, revision}, kOwn});
   answer(*wanted<action::SendTxn>());
   watch({own_echo(), changed(KeyKind::Writes, kOwn, revision),
@@ -168,7 +177,7 @@ void own() {
 Memory memory() {
   Memory memory;
   memory.cluster_id = kCluster;
-  memory.revision = 60;
+  memory.session_revision = 60;
   memory.lease = kOwn;
   memory.instance = "former";
   memory.timeout = kTimeout;
@@ -199,6 +208,7 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   std::vector<Entry> entries = {session, changed(KeyKind::Writes, kOwn, 50).entry};
   if (created != 0) entries.push_back(changed(KeyKind::Candidate, kOwn, created).entry);
   tell(event::PrefixRead{read, {kCluster, revision}, entries});
+  replay(session);
 }
 
 VipState state() {
@@ -438,6 +448,23 @@ static void another_cluster_voids_everything() {
   TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
 }
 
+// Its revisions may be as high as ever: what tells is that the watch does not show what it showed before.
+static void a_watch_of_another_history_voids_everything() {
+  own();
+  tell(event::WatchEnded{.compacted = false, .reason = "cut"});
+  TEST_ASSERT_TRUE(wanted<action::OpenWatch>() != nullptr);
+  TEST_ASSERT_EQUAL_INT(own_session.modified, wanted<action::OpenWatch>()->from);
+  Change other = own_echo();
+  other.entry.value.nonce++;
+  tell(event::WatchAdvanced{.header = {kCluster, revision}, .changes = {other}});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
+  own();
+  tell(event::WatchEnded{.compacted = false, .reason = "cut"});
+  tell(event::WatchAdvanced{.header = {kCluster, revision}, .changes = {own_echo()}});
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+}
+
 static void after_a_compaction_an_owner_keeps_what_is_still_its_own() {
   own();
   tell(event::WatchEnded{.compacted = true, .reason = "compacted"});
@@ -471,7 +498,8 @@ static void a_missing_echo_replaces_the_watch() {
   while (wanted<action::OpenWatch>() == nullptr) later(1);
   TEST_ASSERT_TRUE(now_ms - answered <= 1000);
   TEST_ASSERT_TRUE(wanted<action::OpenWatch>()->avoid_current);
-  TEST_ASSERT_EQUAL_INT(revision, wanted<action::OpenWatch>()->from);
+  // At the last session put that the watch has shown: it must show it again.
+  TEST_ASSERT_EQUAL_INT(revision - 1, wanted<action::OpenWatch>()->from);
 }
 
 static void an_address_that_somebody_removes_comes_back_with_announcements() {
@@ -491,6 +519,7 @@ static void a_short_flap_of_the_link_changes_nothing_and_announces_again() {
   tell(event::LinkChanged{"eth0", true, false});
   later(300);
   TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  if (wanted<action::AddAddress>() != nullptr) added();
   tell(event::LinkChanged{"eth0", true, true});
   TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
 }
@@ -560,7 +589,7 @@ static void a_session_that_is_not_the_one_remembered_is_left_alone() {
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
   TEST_ASSERT_NOT_NULL(wanted<action::Remember>());
   other = memory();
-  other.revision = 101;  // etcd was put back since
+  other.session_revision = 101;  // etcd was put back since
   restart(other, "former", 50);
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
   restart(Memory(), "former", 50);
@@ -628,6 +657,7 @@ int main() {
   RUN_TEST(a_head_that_beats_is_left_alone);
   RUN_TEST(a_revision_that_goes_back_voids_everything);
   RUN_TEST(another_cluster_voids_everything);
+  RUN_TEST(a_watch_of_another_history_voids_everything);
   RUN_TEST(after_a_compaction_an_owner_keeps_what_is_still_its_own);
   RUN_TEST(a_heartbeat_without_an_answer_is_sent_again_before_the_lifetime_ends);
   RUN_TEST(a_missing_echo_replaces_the_watch);

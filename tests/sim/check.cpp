@@ -1,0 +1,210 @@
+// The checkers, by name: ownership, fencing, liveness, cache, quiet, livelock.
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+#include "sim/world.hpp"
+
+namespace sim {
+
+void World::fail(const char* checker, const char* format, ...) {
+  if (failure_.failed) return;
+  char text[300];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  failure_ = {.failed = true, .checker = checker, .text = text, .at = now_};
+  SAY(-1, "!!!! %s: %s", checker, text);
+}
+
+// --- ownership: never two kernels have the address at once, in true time
+
+// Another machine that runs and has it too, and no pause excuses the two.
+bool World::overlaps(int n, int vip, int* other) const {
+  const auto v = static_cast<size_t>(vip);
+  if (!nodes_[static_cast<size_t>(n)].addresses[v].present) return false;
+  for (int o = 0; o < nodes_count_; o++) {
+    const Node& node = nodes_[static_cast<size_t>(o)];
+    if (o == n || !node.addresses[v].present || node.paused != HostPause::None) continue;
+    *other = o;
+    return true;
+  }
+  return false;
+}
+
+bool World::unjudged(const Node& node, int vip) {
+  const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
+  return address.unchecked && (node.turn_held_up || node.stalled_turn);
+}
+
+void World::check_added(int n, int vip, bool held_up) {
+  int o = 0;
+  if (!overlaps(n, vip, &o)) return;
+  Node& node = nodes_[static_cast<size_t>(n)];
+  Node& other = nodes_[static_cast<size_t>(o)];
+  const auto v = static_cast<size_t>(vip);
+  if (excused(node) || excused(other)) {
+    KernelAddress& old = (excused(other) ? other : node).addresses[v];
+    if (!old.excused) old.excused_since = now_;
+    old.excused = true;
+    SAY(n, "(an overlap, excused by a machine that was paused)");
+    return tally_.count(Rule::OverlapExcusedPause);
+  }
+  if (held_up || unjudged(other, vip)) {
+    SAY(n, "(an overlap by a call that was held up)");
+    return tally_.count(Rule::OverlapExcusedCall);
+  }
+  fail("ownership", "n%d and n%d both have v%d", n + 1, o + 1, vip + 1);
+}
+
+// --- fencing: no lifetime may end later than the latest echoed heartbeat allows
+
+void World::check_turn(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  for (int v = 0; v < vips_count_; v++) {
+    KernelAddress& address = node.addresses[static_cast<size_t>(v)];
+    if (!address.unchecked) continue;
+    address.unchecked = false;
+    // A kernel that will not remove it is beyond help; so is what was held up before.
+    if (!address.present || address.stuck) continue;
+    if (address.longest > node.deadline && !excused(node)) {
+      fail("fencing", "n%d may have v%d for %.3f s past its fencing deadline", n + 1, v + 1,
+           static_cast<double>(address.longest - node.deadline) / 1e9);
+    }
+    int o = 0;
+    if (!overlaps(n, v, &o) || excused(node)) continue;
+    const Node& other = nodes_[static_cast<size_t>(o)];
+    if (!excused(other) && !unjudged(other, v) && !other.addresses[static_cast<size_t>(v)].stuck) {
+      fail("ownership", "n%d and n%d both have v%d after the turn", n + 1, o + 1, v + 1);
+    }
+  }
+}
+
+void World::check_resumed(int n) {
+  for (int v = 0; v < vips_count_; v++) {
+    int o = 0;
+    if (!overlaps(n, v, &o)) continue;
+    KernelAddress& address = nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(v)];
+    if (!address.excused) address.excused_since = now_;
+    address.excused = true;
+    SAY(n, "(an overlap, excused by the machine's pause)");
+    tally_.count(Rule::OverlapExcusedPause);
+  }
+}
+
+void World::excuse_ends(int n) {
+  const Node& node = nodes_[static_cast<size_t>(n)];
+  if (excused(node) || node.paused != HostPause::None) return;
+  if (node.busy && node.core != nullptr) {  // in a call, which may be the one that removes it
+    return post(now_ + 20 * kMs, Ev::ExcuseEnds, n);
+  }
+  for (int v = 0; v < vips_count_; v++) {
+    int o = 0;
+    if (!overlaps(n, v, &o) || excused(nodes_[static_cast<size_t>(o)])) continue;
+    if (node.addresses[static_cast<size_t>(v)].unchecked) continue;  // in a call that is held up
+    fail("ownership", "n%d and n%d still both have v%d after n%d's machine was paused", n + 1,
+         o + 1, v + 1, n + 1);
+  }
+}
+
+// --- liveness: after the last fault there is an owner, and it has said so
+
+bool World::eligible(const Node& node, int vip) const {
+  const auto v = static_cast<size_t>(vip);
+  return runs(node) && !node.person_paused && node.configured[v] && node.link_up[node.vip_link[v]];
+}
+
+int World::only_owner(int vip) const {
+  int owner = -1;
+  for (int n = 0; n < nodes_count_; n++) {
+    if (!nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(vip)].present) continue;
+    if (owner >= 0) return -2;
+    owner = n;
+  }
+  return owner;
+}
+
+void World::check_liveness() {
+  bool wholly = true;
+  for (int v = 0; v < vips_count_; v++) {
+    bool possible = false;
+    for (int n = 0; n < nodes_count_; n++) {
+      possible = possible || eligible(nodes_[static_cast<size_t>(n)], v);
+    }
+    const int owner = only_owner(v);
+    if (owner == -1 && !possible) wholly = false;
+    if (owner == -1 && possible) {
+      fail("liveness", "nobody has v%d %.1f s after the last fault", v + 1,
+           static_cast<double>(now_ - calm_since_) / 1e9);
+    }
+    if (owner < 0) continue;
+    const Node& node = nodes_[static_cast<size_t>(owner)];
+    const auto i = static_cast<size_t>(v);
+    if (!eligible(node, v)) fail("liveness", "n%d has v%d but should not", owner + 1, v + 1);
+    if (!node.addresses[i].announced) fail("liveness", "n%d never announced v%d", owner + 1, v + 1);
+    tally_.worst_liveness = std::max(tally_.worst_liveness, owned_since_[i] - calm_since_);
+  }
+  if (!wholly) return round_begins();
+  changes_at_check_ = owner_changes_;
+  for (size_t n = 0; n < kMaxNodes; n++) requests_at_check_[n] = nodes_[n].requests;
+  checked_at_ = now_;
+  post(now_ + (random_.one_in(4) ? 45 * kS : 8 * kS), Ev::QuietEnds, 0);
+}
+
+// --- quiet: without faults nothing changes, and etcd is asked no more than heartbeats need
+
+void World::check_quiet() {
+  if (owner_changes_ != changes_at_check_) {
+    fail("quiet", "%llu changes of ownership without a fault",
+         static_cast<unsigned long long>(owner_changes_ - changes_at_check_));
+  }
+  const int64_t span = now_ - checked_at_;
+  const uint64_t allowed = static_cast<uint64_t>(span / heartbeat_ * 3 / 2 + 12);
+  for (int n = 0; n < nodes_count_; n++) {
+    const auto i = static_cast<size_t>(n);
+    const uint64_t asked = nodes_[i].requests - requests_at_check_[i];
+    if (asked > allowed) {
+      fail("quiet", "n%d sent %llu requests in %lld s", n + 1,
+           static_cast<unsigned long long>(asked), static_cast<long long>(span / kS));
+    }
+  }
+  check_cache();
+  round_begins();
+}
+
+// At no time may a node hammer etcd, least of all while that is in trouble.
+void World::check_storm(int n) {
+  constexpr uint64_t kMostInSecond = 100;
+  Node& node = nodes_[static_cast<size_t>(n)];
+  node.requests++;
+  if (node.second != now_ / kS) {
+    node.second = now_ / kS;
+    node.in_second = 0;
+  }
+  if (++node.in_second > kMostInSecond) fail("quiet", "n%d hammers etcd", n + 1);
+}
+
+// --- cache: neighbours reach the owner
+
+void World::check_cache() {
+  for (int v = 0; v < vips_count_; v++) {
+    const int owner = only_owner(v);
+    if (owner < 0) continue;
+    const int64_t since = owned_since_[static_cast<size_t>(v)];
+    // Announced without a fault on the LAN, or long enough to be asked for.
+    const bool heard = since > calm_since_ + 3 * kS && now_ - since > kS;
+    const bool asked = now_ - std::max(since, calm_since_) > 42 * kS;
+    if (!heard && !asked) continue;
+    for (int b = 0; b < kBystanders; b++) {
+      const int believed = bystanders_[static_cast<size_t>(b)].owner[static_cast<size_t>(v)];
+      if (believed != owner) {
+        fail("cache", "a neighbour sends v%d to n%d, but n%d has it", v + 1, believed + 1,
+             owner + 1);
+      }
+      tally_.count(Rule::CacheRight);
+    }
+  }
+}
+
+}  // namespace sim

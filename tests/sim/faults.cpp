@@ -1,0 +1,441 @@
+// What goes wrong, when, and how it heals. Each run switches about half of the kinds off and draws
+// rates for the others, so that every mixture comes up.
+#include <algorithm>
+
+#include "sim/world.hpp"
+
+namespace sim {
+
+using vipd::Key;
+using vipd::KeyKind;
+using vipd::LeaseId;
+
+void World::draw_swarm() {
+  for (size_t i = 0; i < kFaults; i++) {
+    weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
+    if ((options_.without >> i & 1) != 0) weights_[i] = 0;
+    weights_sum_ += weights_[i];
+  }
+  fault_gap_ = random_.spread(200 * kMs, 40 * kS);
+}
+
+void World::next_fault() {
+  if (weights_sum_ == 0) return;
+  post(now_ + random_.below(2 * fault_gap_), Ev::FaultStrikes, 0, 0, 0, round_);
+}
+
+void World::strike() {
+  int64_t at = random_.below(weights_sum_);
+  size_t which = 0;
+  while (at >= weights_[which]) at -= weights_[which++];
+  strike(static_cast<Fault>(which));
+  next_fault();
+}
+
+void World::strike(Fault fault) {
+  if (story_.on()) say(-1, "**** fault: %s", name_of(fault));
+  const bool struck = strike_host(fault) || strike_kernel(fault) || strike_etcd(fault) ||
+                      strike_network(fault) || strike_people(fault) || strike_keys(fault);
+  if (struck) tally_.count(fault);
+}
+
+void World::heal_after(Fault fault, int64_t span, int target, uint32_t what) {
+  post(now_ + span, Ev::FaultHeals, target, static_cast<int>(fault), 0, what);
+}
+
+int World::any_node() {
+  return static_cast<int>(random_.below(nodes_count_));
+}
+
+int World::any_live_node() {
+  const int first = any_node();
+  for (int i = 0; i < nodes_count_; i++) {
+    const int n = (first + i) % nodes_count_;
+    if (runs(nodes_[static_cast<size_t>(n)])) return n;
+  }
+  return -1;
+}
+
+// --- hosts and processes
+
+bool World::strike_host(Fault fault) {
+  int n = any_node();
+  // Owners are the ones that matter.
+  if (random_.one_in(2) && only_owner(0) >= 0) n = only_owner(0);
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (!node.up || node.paused != HostPause::None) return false;
+  const int64_t span = random_.spread(30 * kMs, 4 * timeout_);
+  if (fault == Fault::ProcessPause && node.core != nullptr && !node.stopped) {
+    node.stopped = true;
+    SAY(n, "the process is stopped for %lld ms", static_cast<long long>(span / kMs));
+    post(now_ + span, Ev::ProcessResumes, n);
+    return true;
+  }
+  if (fault == Fault::ProcessKill && node.core != nullptr) {
+    SAY(n, "==== the process is killed");
+    end_process(n);
+    post(now_ + random_.spread(10 * kMs, 60 * kS), Ev::ProcessStarts, n);
+    return true;
+  }
+  if (fault == Fault::ProcessStop && node.core != nullptr) {
+    tell(n, {.event = vipd::event::StopAsked{}});
+    return true;
+  }
+  if (fault == Fault::StateLost) return node.memory = {}, true;
+  if (fault == Fault::StateStale) {
+    // As often made as put back.
+    if (random_.one_in(2)) return node.old_memory = node.memory, false;
+    return node.memory = node.old_memory, true;
+  }
+  if (fault == Fault::HostCrash) {
+    crash_host(n, random_.spread(kS, 60 * kS));
+    return true;
+  }
+  if (fault == Fault::HostPauseUnnoticed) return pause_host(n, HostPause::Unnoticed, span), true;
+  if (fault == Fault::HostSuspend) return pause_host(n, HostPause::Suspend, span), true;
+  if (fault == Fault::HostPauseNoticed) return pause_host(n, HostPause::Noticed, span), true;
+  return false;
+}
+
+bool World::strike_kernel(Fault fault) {
+  const int n = any_node();
+  Node& node = nodes_[static_cast<size_t>(n)];
+  const int link = static_cast<int>(random_.below(8) == 0);
+  const int64_t span = random_.spread(10 * kMs, 20 * kS);
+  if (fault == Fault::CallHeldUp) {
+    held_up_ = static_cast<uint32_t>(random_.spread(10'000, 500'000));
+  } else if (fault == Fault::StalledInTurn) {
+    stalled_ = static_cast<uint32_t>(random_.spread(1'000, 50'000));
+  } else if (fault == Fault::KernelRefuses) {
+    refused_ = static_cast<uint32_t>(random_.spread(20'000, 600'000));
+    refused_once_ = true;
+  } else if (fault == Fault::StarvedProcess) {
+    starved_ = random_.spread(kMs, 500 * kMs);
+  } else if (fault == Fault::LinkFlap && node.up) {
+    set_link(n, link, true, false);
+  } else if (fault == Fault::LinkMissing && node.up) {
+    set_link(n, link, false, false);
+  } else if (fault == Fault::AddressDeleted) {
+    const int vip = static_cast<int>(random_.below(vips_count_));
+    const int owner = only_owner(vip);
+    if (owner < 0) return false;
+    remove_address(owner, vip, Rule::AddressGoneByOthers);
+    notice(owner, vip, false);
+    return true;
+  } else {
+    return false;
+  }
+  heal_after(fault, span, n, static_cast<uint32_t>(link));
+  return true;
+}
+
+// --- etcd
+
+// A member that leads and goes takes the leadership with it, and a majority that goes takes all.
+void World::unsettle_member(int m) {
+  if (m == leader_ || !quorum()) lose_leader(random_.spread(300 * kMs, 3 * kS));
+}
+
+bool World::strike_etcd(Fault fault) {
+  const int m = static_cast<int>(random_.below(members_count_));
+  Member& member = members_[static_cast<size_t>(m)];
+  int64_t span = random_.spread(50 * kMs, 40 * kS);
+  if (fault == Fault::MemberCrash && member.up) {
+    member.up = false;
+    end_watches_of(m, 200 * kMs);
+    unsettle_member(m);
+  } else if (fault == Fault::MemberHang) {
+    member.hung = true;
+    unsettle_member(m);
+  } else if (fault == Fault::MemberIsolated) {
+    member.isolated = true;
+    end_watches_of(m, 4 * kS);
+    unsettle_member(m);
+  } else if (fault == Fault::MemberLags) {
+    member.lag = random_.spread(kMs, 5 * kS);
+  } else if (fault == Fault::MemberSlow) {
+    member.latency = random_.spread(kMs, 1500 * kMs);
+  } else if (fault == Fault::QuorumLost) {
+    for (int i = 0; i <= members_count_ / 2; i++) {
+      const int each = (m + i) % members_count_;
+      members_[static_cast<size_t>(each)].hung = true;
+      heal_after(Fault::MemberHang, span, each);
+    }
+    lose_leader(random_.spread(300 * kMs, 3 * kS));
+  } else if (fault == Fault::LeaderChange) {
+    lose_leader(random_.spread(100 * kMs, 3 * kS));
+    return true;
+  } else if (fault == Fault::NoSpace) {
+    no_space_ = true;
+  } else if (fault == Fault::Compaction) {
+    store_.compact(store_.revision - random_.below(60));
+    return true;
+  } else if (fault == Fault::Restore) {
+    if (!has_backup_ || random_.one_in(3)) {
+      backup_ = store_;
+      has_backup_ = true;
+      return false;
+    }
+    cluster_down_ = true;
+    for (int i = 0; i < members_count_; i++) end_watches_of(i, 100 * kMs);
+    span = random_.spread(200 * kMs, 20 * kS);
+  } else if (fault == Fault::LeaseRevokedEarly || fault == Fault::LeaseRevokedByHand) {
+    if (store_.leases.empty() || leaderless_) return false;
+    const auto which =
+        static_cast<size_t>(random_.below(static_cast<int64_t>(store_.leases.size())));
+    (void)store_.revoke(store_.leases[which].id);
+    committed();
+    return true;
+  } else if (fault == Fault::ForeignWrites) {
+    if (leaderless_) return false;
+    store_.foreign(random_.spread(1, 300));
+    committed();
+    return true;
+  } else {
+    return false;
+  }
+  heal_after(fault, span, m);
+  return true;
+}
+
+void World::restore() {
+  const uint64_t id = store_.cluster_id;
+  store_ = backup_;
+  store_.cluster_id = random_.one_in(2) ? id : id + 1;
+  noted_ = store_.revision;
+  cluster_down_ = false;
+  restores_++;
+  for (Member& member : members_) member.applied = store_.revision;
+  for (int n = 0; n < nodes_count_; n++) nodes_[static_cast<size_t>(n)].watch.open = false;
+  for (Store::Lease& lease : store_.leases) {
+    lease.expires = now_ + lease.ttl;
+    post(lease.expires, Ev::LeaseSweep, 0, 0, 0, 0, static_cast<int64_t>(lease.id));
+  }
+  has_backup_ = false;
+  SAY(-1, "etcd: restored from a backup at r%lld, cluster %llu",
+      static_cast<long long>(store_.revision), static_cast<unsigned long long>(store_.cluster_id));
+  lose_leader(random_.spread(10 * kMs, kS));
+}
+
+// --- the network
+
+void World::cut(int n, int m, uint8_t how) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  node.cut[static_cast<size_t>(m)] = how;
+  if (node.watch.id == 0 || node.watch.member != m || (how & kCutAnswers) == 0) return;
+  post(now_ + 3 * kS, Ev::WatchEnds, n, 3, 0, node.watch.id);
+}
+
+bool World::strike_network(Fault fault) {
+  const int n = any_node();
+  Node& node = nodes_[static_cast<size_t>(n)];
+  const int64_t span = random_.spread(50 * kMs, 40 * kS);
+  if (fault == Fault::CutBoth) {
+    cut(n, static_cast<int>(random_.below(members_count_)), kCutRequests | kCutAnswers);
+  } else if (fault == Fault::CutAnswers) {
+    cut(n, static_cast<int>(random_.below(members_count_)), kCutAnswers);
+  } else if (fault == Fault::CutAll) {
+    const auto how = static_cast<uint8_t>(random_.between(1, 4));
+    for (int m = 0; m < members_count_; m++) cut(n, m, how);
+  } else if (fault == Fault::SlowNetwork) {
+    node.slow = random_.spread(5 * kMs, 3 * kS);
+  } else if (fault == Fault::LossyNetwork) {
+    node.loss = static_cast<uint32_t>(random_.spread(10'000, 600'000));
+    duplicate_ = static_cast<uint32_t>(random_.spread(10'000, 600'000));
+  } else if (fault == Fault::WatchCut) {
+    if (node.watch.id == 0) return false;
+    node.watch.open = false;
+    post(std::max(now_ + kMs, node.watch.last_at + 1), Ev::WatchEnds, n, 0, 0, node.watch.id);
+    return true;
+  } else if (fault == Fault::LanLoss) {
+    lan_loss_ = static_cast<uint32_t>(random_.spread(50'000, 900'000));
+  } else if (fault == Fault::LanDelay) {
+    lan_delay_ = random_.spread(kMs, 2 * kS);
+  } else {
+    return false;
+  }
+  heal_after(fault, span, n);
+  return true;
+}
+
+// --- people
+
+bool World::strike_people(Fault fault) {
+  const int n = any_live_node();
+  if (n < 0) return false;
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (fault == Fault::PauseResume) {
+    node.person_paused = true;
+    tell(n, {.event = vipd::event::PauseAsked{}});
+    heal_after(fault, random_.spread(50 * kMs, 30 * kS), n);
+  } else if (fault == Fault::Resign) {
+    vipd::event::ResignAsked asked;
+    for (int v = 0; v < vips_count_; v++) {
+      const auto i = static_cast<size_t>(v);
+      if (node.configured[i] && !random_.one_in(3)) asked.vips.push_back(vips_[i]);
+    }
+    if (asked.vips.empty()) return false;
+    tell(n, {.event = asked});
+  } else if (fault == Fault::Reconfigure) {
+    reconfigure(n, false);
+    if (random_.one_in(2)) heal_after(fault, random_.spread(kMs, 20 * kS), n);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void World::reconfigure(int n, bool whole) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  for (int v = 0; v < vips_count_; v++) {
+    const auto i = static_cast<size_t>(v);
+    node.configured[i] = whole || !random_.one_in(3);
+    if (!whole && random_.one_in(6)) node.vip_link[i] ^= 1;
+  }
+  if (node.core == nullptr) return;  // it reads its configuration when it starts
+  tell(n, {.event = vipd::event::Reconfigured{settings(node, n)}});
+  tell_links(n);
+}
+
+const Store::Stored* World::any_key(KeyKind kind) {
+  if (store_.keys.empty() || leaderless_ || cluster_down_) return nullptr;
+  const auto count = static_cast<int64_t>(store_.keys.size());
+  const int64_t first = random_.below(count);
+  for (int64_t i = 0; i < count; i++) {
+    const Store::Stored& stored = store_.keys[static_cast<size_t>((first + i) % count)];
+    if (stored.entry.key.kind == kind) return &stored;
+  }
+  return nullptr;
+}
+
+bool World::strike_keys(Fault fault) {
+  KeyKind kind = KeyKind::Session;
+  if (fault == Fault::CandidateDeleted) kind = KeyKind::Candidate;
+  if (fault == Fault::WritesDeleted) kind = KeyKind::Writes;
+  const Store::Stored* found = any_key(kind);
+  if (found == nullptr) return false;
+  const Key key = found->entry.key;
+  if (fault == Fault::SessionKeyDeleted || fault == Fault::CandidateDeleted ||
+      fault == Fault::WritesDeleted) {
+    store_.erase({key});
+  } else if (fault == Fault::PrefixDeleted) {
+    std::vector<Key> all;
+    for (const Store::Stored& stored : store_.keys) all.push_back(stored.entry.key);
+    store_.erase(all);
+  } else if (fault == Fault::SessionScribbled) {
+    store_.put(key, {}, random_.one_in(2) ? LeaseId::None : key.lease);
+  } else if (fault == Fault::ForeignCandidate) {
+    const auto id = static_cast<LeaseId>(0x9000000 + ++last_lease_);
+    store_.grant(id, 60 * kS, now_);
+    const auto v = static_cast<size_t>(random_.below(vips_count_));
+    store_.put({KeyKind::Candidate, id, vips_[v]}, {}, id);
+    post(now_ + random_.spread(100 * kMs, 20 * kS), Ev::People, 0, 0, 0, 0,
+         static_cast<int64_t>(id));
+  } else {
+    return false;
+  }
+  committed();
+  return true;
+}
+
+// A foreign candidate lets go.
+void World::people(const Item& item) {
+  if (store_.revoke(static_cast<LeaseId>(item.y))) committed();
+}
+
+// --- healing
+
+void World::heal(const Item& item) {
+  const auto fault = static_cast<Fault>(item.a);
+  const int target = item.node;
+  Node& node = nodes_[item.node];
+  Member& member = members_[static_cast<size_t>(std::min(target, kMaxMembers - 1))];
+  if (fault == Fault::CallHeldUp) held_up_ = 0;
+  if (fault == Fault::StalledInTurn) stalled_ = 0;
+  if (fault == Fault::KernelRefuses) refused_ = 0;
+  if (fault == Fault::StarvedProcess) starved_ = 0;
+  if (fault == Fault::LanLoss) lan_loss_ = 0;
+  if (fault == Fault::LanDelay) lan_delay_ = 0;
+  if (fault == Fault::NoSpace) no_space_ = false;
+  if (fault == Fault::SlowNetwork) node.slow = 0;
+  if (fault == Fault::LossyNetwork) node.loss = duplicate_ = 0;
+  if ((fault == Fault::LinkFlap || fault == Fault::LinkMissing) && node.up) {
+    set_link(target, static_cast<int>(item.x), true, true);
+  }
+  if (fault == Fault::CutBoth || fault == Fault::CutAnswers || fault == Fault::CutAll) {
+    node.cut.fill(0);
+    pump(target);
+  }
+  if (fault == Fault::PauseResume) {
+    node.person_paused = false;
+    tell(target, {.event = vipd::event::ResumeAsked{}});
+  }
+  if (fault == Fault::Reconfigure) reconfigure(target, true);
+  if (fault == Fault::Restore && cluster_down_) restore();
+  if (fault == Fault::MemberCrash) member.up = true;
+  if (fault == Fault::MemberHang || fault == Fault::QuorumLost) member.hung = false;
+  if (fault == Fault::MemberIsolated) member.isolated = false;
+  if (fault == Fault::MemberLags) member.lag = 0;
+  if (fault == Fault::MemberSlow) member.latency = 0;
+  if (fault == Fault::MemberCrash || fault == Fault::MemberHang || fault == Fault::QuorumLost ||
+      fault == Fault::MemberIsolated || fault == Fault::MemberLags) {
+    post(now_ + random_.spread(kMs, 500 * kMs), Ev::MemberApplies, 0, target, 0, 0,
+         store_.revision);
+  }
+}
+
+void World::heal_host(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  resume_host(n);
+  boot_host(n);
+  if (node.stopped) post(now_, Ev::ProcessResumes, n);
+  for (int l = 0; l < kLinks; l++) set_link(n, l, true, true);
+  node.cut.fill(0);
+  node.slow = 0;
+  node.loss = 0;
+  if (node.person_paused) {
+    node.person_paused = false;
+    tell(n, {.event = vipd::event::ResumeAsked{}});
+  }
+  const bool whole = std::all_of(node.configured.begin(), node.configured.begin() + vips_count_,
+                                 [](bool c) { return c; });
+  if (!whole) reconfigure(n, true);
+  if (node.core == nullptr) post(now_ + random_.spread(10 * kMs, 3 * kS), Ev::ProcessStarts, n);
+  pump(n);
+}
+
+void World::heal_everything() {
+  held_up_ = stalled_ = refused_ = duplicate_ = lan_loss_ = 0;
+  lan_delay_ = starved_ = 0;
+  no_space_ = false;
+  if (cluster_down_) restore();
+  for (int m = 0; m < members_count_; m++) {
+    Member& member = members_[static_cast<size_t>(m)];
+    member.up = true;
+    member.hung = member.isolated = false;
+    member.lag = member.latency = 0;
+    apply_at(m, store_.revision);
+  }
+  if (leaderless_) elected(election_);
+  std::vector<LeaseId> foreign;
+  for (const Store::Stored& stored : store_.keys) {
+    const Key& key = stored.entry.key;
+    if (key.kind == KeyKind::Candidate && !stored.entry.value.valid) foreign.push_back(key.lease);
+  }
+  for (const LeaseId id : foreign) (void)store_.revoke(id);
+  committed();
+  for (int n = 0; n < nodes_count_; n++) heal_host(n);
+  // Some stay dead, or in somebody's pause.
+  Node& node = nodes_[static_cast<size_t>(any_node())];
+  const int n = static_cast<int>(&node - nodes_.data());
+  if (random_.one_in(6) && node.core != nullptr && node.up) {
+    SAY(n, "==== the process is killed, and stays dead for now");
+    end_process(n);
+    node.stay_dead = true;
+  } else if (random_.one_in(10) && runs(node)) {
+    node.person_paused = true;
+    tell(n, {.event = vipd::event::PauseAsked{}});
+  }
+}
+
+}  // namespace sim

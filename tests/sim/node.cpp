@@ -1,0 +1,351 @@
+// A process: the daemon's turn around the real core. It follows src/daemon*.cpp: actions in their
+// order, each netlink completion told at once, before the action after it.
+#include <algorithm>
+
+#include "sim/world.hpp"
+
+namespace sim {
+
+using vipd::MonoTime;
+
+namespace {
+
+constexpr size_t kSentKept = 4096;
+// So many steps within one millisecond mean that the core turns on the spot.
+constexpr uint64_t kStepsInMs = 3000;
+
+const char* link_name(int link) {
+  return link == 0 ? "eth0" : "eth1";
+}
+
+}  // namespace
+
+vipd::Settings World::settings(const Node& node, int index) const {
+  vipd::Settings settings;
+  settings.node = "n" + std::to_string(index + 1);
+  settings.instance = "i" + std::to_string(node.incarnation);
+  settings.timeout = vipd::Duration::nanoseconds(timeout_);
+  settings.heartbeat = vipd::Duration::nanoseconds(heartbeat_);
+  settings.memory = node.memory;
+  settings.announce_refresh = vipd::Duration::nanoseconds(refresh_);
+  for (int v = 0; v < vips_count_; v++) {
+    const auto i = static_cast<size_t>(v);
+    if (!node.configured[i]) continue;
+    settings.vips.push_back({.name = "v" + std::to_string(v + 1),
+                             .address = vips_[i],
+                             .link = link_name(node.vip_link[i])});
+  }
+  return settings;
+}
+
+int World::index_of(const vipd::Address& address) const {
+  for (int v = 0; v < vips_count_; v++) {
+    if (vips_[static_cast<size_t>(v)] == address) return v;
+  }
+  return 0;
+}
+
+bool World::runs(const Node& node) const {
+  return node.up && node.paused == HostPause::None && node.core != nullptr && !node.stopped &&
+         !node.busy;
+}
+
+void World::start_process(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (node.core != nullptr || !node.up || node.stay_dead) return;
+  if (node.paused != HostPause::None) return post(now_ + kS, Ev::ProcessStarts, n);
+  node.incarnation++;
+  node.stopped = node.busy = node.exiting = node.person_paused = node.in_call = false;
+  node.watch = {};
+  node.inbox.clear();
+  node.depth = 0;
+  SAY(n, "==== the process starts");
+  std::vector<int> inherited;
+  for (int v = 0; v < vips_count_; v++) {
+    const KernelAddress& address = node.addresses[static_cast<size_t>(v)];
+    if (!address.present || !node.configured[static_cast<size_t>(v)]) continue;
+    const bool in_place = address.link == node.vip_link[static_cast<size_t>(v)];
+    if (node.memory.lease != vipd::LeaseId::None && in_place) {
+      inherited.push_back(v);
+    } else {
+      remove_address(n, v, Rule::LeftoverRemoved);
+    }
+  }
+  if (node.stack.empty()) node.stack.resize(1);
+  Frame& frame = node.stack[0];
+  frame.actions.clear();
+  frame.next = 0;
+  node.depth = 1;
+  const vipd::Input input{.now = MonoTime::from_ns(shown(node)), .random = entropy_.next()};
+  node.core = std::make_unique<vipd::Core>(settings(node, n), input, &frame.actions);
+  run_turn(n);
+  for (const int v : inherited) {
+    tally_.count(Rule::LeftoverInherited);
+    tell(n, {.event = vipd::event::AddressFound{vips_[static_cast<size_t>(v)]}});
+  }
+  tell_links(n);
+}
+
+void World::tell_links(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  for (int l = 0; l < kLinks; l++) {
+    const auto i = static_cast<size_t>(l);
+    post(notice_at(&node), Ev::LinkNotice, n, l,
+         (node.link_present[i] ? 1 : 0) | (node.link_up[i] ? 2 : 0), node.incarnation);
+  }
+}
+
+// What it has sent to etcd goes on without it; what it has on a link, as long as its lifetime.
+void World::end_process(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  for (const Mail& mail : node.inbox) {
+    if (mail.kind != Mail::Kind::Fact) release(mail.slot);
+  }
+  if (node.in_call && !node.call_acted && !node.call_held_up && random_.one_in(2))
+    kernel_acts(n, node.incarnation);
+  node.core.reset();
+  node.inbox.clear();
+  node.depth = 0;
+  node.watch = {};
+  node.stopped = node.busy = node.in_call = node.turn_held_up = false;
+  node.incarnation++;
+  node.armed = MonoTime::never();
+  for (KernelAddress& address : node.addresses) address.unchecked = false;
+}
+
+// --- what happens to it
+
+void World::tell(int n, Mail mail) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (node.core == nullptr) {
+    if (mail.kind != Mail::Kind::Fact) release(mail.slot);
+    return;
+  }
+  if (runs(node) && node.inbox.empty()) return handle(n, mail);
+  node.inbox.push_back(std::move(mail));
+}
+
+void World::handle(int n, Mail& mail) {
+  switch (mail.kind) {
+    case Mail::Kind::Answer:
+      return deliver_call(n, mail.slot, false);
+    case Mail::Kind::Timeout:
+      return deliver_call(n, mail.slot, true);
+    case Mail::Kind::Fact:
+      break;
+  }
+  // A watch that was replaced is silent.
+  if (mail.source == 1 && mail.slot != nodes_[static_cast<size_t>(n)].watch.id) return;
+  feed(n, mail.event);
+}
+
+// After a stop, timers and sockets are ready together: the deadline first, then the sockets in
+// whatever order the kernel names them, each in its own order.
+void World::drain(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (!runs(node)) return;
+  if (shown(node) >= node.armed.ns()) {
+    node.armed = MonoTime::never();
+    feed(n, vipd::event::Ticked{});
+  }
+  if (!runs(node) || node.inbox.empty()) return;
+  const auto turn = static_cast<uint8_t>(random_.below(3));
+  std::stable_sort(node.inbox.begin(), node.inbox.end(), [turn](const Mail& a, const Mail& b) {
+    return (a.source + turn) % 3 < (b.source + turn) % 3;
+  });
+  const uint32_t incarnation = node.incarnation;
+  while (runs(node) && node.incarnation == incarnation && !node.inbox.empty()) {
+    Mail mail = std::move(node.inbox.front());
+    node.inbox.erase(node.inbox.begin());
+    handle(n, mail);
+  }
+}
+
+void World::wake(const Item& item) {
+  Node& node = nodes_[item.node];
+  if (item.x != node.wake_id || !runs(node)) return;
+  if (shown(node) < node.armed.ns()) return arm(item.node);
+  node.armed = MonoTime::never();
+  feed(item.node, vipd::event::Ticked{});
+}
+
+void World::arm(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  node.armed = node.core->next_deadline();
+  node.wake_id++;
+  if (node.armed.is_never()) return;
+  int64_t at = std::max(true_time_of(node, node.armed.ns()), now_ + 10 * kUs);
+  if (starved_ != 0) at += random_.below(starved_);
+  post(at, Ev::Wake, n, 0, 0, node.wake_id);
+}
+
+// --- the turn
+
+void World::feed(int n, const vipd::Event& event) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (const auto* advanced = std::get_if<vipd::event::WatchAdvanced>(&event)) {
+    note_echoes(n, *advanced);
+  }
+  push_step(&node, event);
+  run_turn(n);
+}
+
+void World::push_step(Node* node, const vipd::Event& event) {
+  if (node->depth == node->stack.size()) node->stack.emplace_back();
+  sim::Frame& frame = node->stack[node->depth++];
+  frame.actions.clear();
+  frame.next = 0;
+  if (story_.on()) say(static_cast<int>(node - nodes_.data()), "%s", describe(event).c_str());
+  tally_.steps++;
+  const vipd::Input input{.now = MonoTime::from_ns(shown(*node)), .random = entropy_.next()};
+  node->core->step(input, event, &frame.actions);
+  if (now_ / kMs != last_ms_) {
+    last_ms_ = now_ / kMs;
+    steps_in_ms_ = 0;
+  }
+  if (++steps_in_ms_ > kStepsInMs) fail("livelock", "the core turns on the spot");
+}
+
+void World::run_turn(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  while (node.depth != 0) {
+    sim::Frame& frame = node.stack[node.depth - 1];
+    if (frame.next == frame.actions.size()) {
+      node.depth--;
+      continue;
+    }
+    if (random_.per_million(stalled_)) {
+      node.busy = node.stalled_turn = true;
+      tally_.count(Fault::StalledInTurn);
+      const int64_t span = random_.spread(kMs, 3 * timeout_);
+      SAY(n, "(stopped within its turn for %lld ms)", static_cast<long long>(span / kMs));
+      return post(now_ + span, Ev::StallEnds, n, 0, 0, node.incarnation);
+    }
+    const vipd::Action action = std::move(frame.actions[frame.next++]);
+    if (!perform(n, action)) return;
+    if (node.exiting) break;
+  }
+  turn_over(n);
+}
+
+void World::stall_ends(int n, uint32_t incarnation) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (incarnation != node.incarnation) return;
+  if (!node.up || node.stopped || node.paused != HostPause::None) {
+    return post(now_ + 20 * kMs, Ev::StallEnds, n, 0, 0, incarnation);
+  }
+  node.busy = false;
+  run_turn(n);
+  drain(n);
+}
+
+void World::turn_over(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (node.exiting) {
+    node.exiting = false;
+    SAY(n, "==== the process ends");
+    tally_.count(Rule::CleanShutdown);
+    end_process(n);
+    check_turn(n);
+    post(now_ + random_.spread(50 * kMs, 20 * kS), Ev::ProcessStarts, n);
+    return;
+  }
+  node.stalled_turn = false;
+  check_turn(n);
+  node.turn_held_up = false;
+  arm(n);
+}
+
+// False when the process is held up in it.
+bool World::perform(int n, const vipd::Action& action) {
+  SAY(n, "    -> %s", describe(action).c_str());
+  if (const auto* add = std::get_if<vipd::action::AddAddress>(&action)) {
+    return call_kernel(n, index_of(add->address), false, add->lifetime_s);
+  }
+  if (const auto* remove = std::get_if<vipd::action::RemoveAddress>(&action)) {
+    return call_kernel(n, index_of(remove->address), true, 0);
+  }
+  std::visit([this, n](const auto& each) { act(n, each); }, action);
+  return true;
+}
+
+void World::act(int n, const vipd::action::SendTxn& a) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  note_txn(&node, a.txn, shown(node));
+  send_call(n, {.kind = Call::Kind::Txn, .request = a.request, .group = a.group, .txn = a.txn});
+}
+
+void World::act(int n, const vipd::action::GrantLease& a) {
+  send_call(n, {.kind = Call::Kind::Grant, .request = a.request, .ttl = a.ttl.ns()});
+}
+
+void World::act(int n, const vipd::action::KeepLease& a) {
+  send_call(n, {.kind = Call::Kind::Keep, .lease = a.lease});
+}
+
+void World::act(int n, const vipd::action::RevokeLease& a) {
+  send_call(n, {.kind = Call::Kind::Revoke, .request = a.request, .lease = a.lease});
+}
+
+void World::act(int n, const vipd::action::ReadPrefix& a) {
+  send_call(n, {.kind = Call::Kind::Read, .request = a.request});
+}
+
+void World::act(int n, const vipd::action::OpenWatch& a) {
+  open_watch(n, a);
+}
+
+void World::act(int n, const vipd::action::SendAnnouncement& a) {
+  announce(n, index_of(a.address));
+}
+
+void World::act(int, const vipd::action::ReportState& a) {
+  tally_.transitions[static_cast<size_t>(a.from)][static_cast<size_t>(a.to)]++;
+}
+
+void World::act(int, const vipd::action::Report& a) {
+  tally_.reports[static_cast<size_t>(a.kind)]++;
+  if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);
+  if (a.kind == vipd::ReportKind::TakeoverRefused) tally_.count(Rule::TakeoverTxnRefused);
+}
+
+void World::act(int n, const vipd::action::Remember& a) {
+  nodes_[static_cast<size_t>(n)].memory = a.memory;
+}
+
+void World::act(int n, const vipd::action::Finish&) {
+  nodes_[static_cast<size_t>(n)].exiting = true;
+}
+
+// --- what the checkers know of its heartbeats, apart from what the core believes
+
+void World::note_txn(Node* node, const vipd::Txn& txn, int64_t at) {
+  for (const vipd::Op& op : txn.success) {
+    if (op.kind != vipd::Op::Kind::Put || op.key.kind != vipd::KeyKind::Session) continue;
+    if (op.key.lease != node->core->session()) continue;  // somebody else's, being ended
+    if (node->sent.size() == kSentKept) {
+      node->sent.erase(node->sent.begin(), node->sent.begin() + kSentKept / 2);
+    }
+    node->sent.push_back({.lease = op.key.lease,
+                          .nonce = op.value.nonce,
+                          .sent = at,
+                          .timeout = op.value.timeout.ns()});
+  }
+}
+
+void World::note_echoes(int n, const vipd::event::WatchAdvanced& event) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  for (const vipd::Change& change : event.changes) {
+    if (change.deleted || change.entry.key.kind != vipd::KeyKind::Session) continue;
+    for (auto beat = node.sent.rbegin(); beat != node.sent.rend(); ++beat) {
+      if (beat->nonce != change.entry.value.nonce || beat->lease != change.entry.key.lease)
+        continue;
+      node.deadline = std::max(node.deadline, beat->sent + beat->timeout);
+      const bool late = shown(node) > beat->sent + beat->timeout;
+      tally_.count(late ? Rule::EchoLate : Rule::Echo);
+      break;
+    }
+  }
+}
+
+}  // namespace sim

@@ -1,0 +1,75 @@
+#include "sim/tally.hpp"
+
+#include <algorithm>
+#include <cinttypes>
+
+namespace sim {
+
+namespace {
+
+template <typename Array, typename Name>
+void print_counts(FILE* out, const char* title, const Array& counts, Name name) {
+  fprintf(out, "%s\n", title);
+  for (size_t i = 0; i < counts.size(); i++) {
+    fprintf(out, "  %-24s %12" PRIu64 "%s", name(i), counts[i], i % 3 == 2 ? "\n" : "");
+  }
+  if (counts.size() % 3 != 0) fprintf(out, "\n");
+}
+
+template <typename Array>
+void add_up(Array* sum, const Array& other) {
+  for (size_t i = 0; i < sum->size(); i++) (*sum)[i] += other[i];
+}
+
+}  // namespace
+
+#define SIM_NAME(name) #name,
+const char* name_of(Fault fault) {
+  static const char* const kNames[] = {SIM_FAULTS(SIM_NAME)};
+  return kNames[static_cast<size_t>(fault)];
+}
+
+const char* name_of(Rule rule) {
+  static const char* const kNames[] = {SIM_RULES(SIM_NAME)};
+  return kNames[static_cast<size_t>(rule)];
+}
+
+const char* name_of(vipd::ReportKind kind) {
+  static const char* const kNames[] = {VIPD_REPORTS(SIM_NAME)};
+  return kNames[static_cast<size_t>(kind)];
+}
+#undef SIM_NAME
+
+void Tally::add(const Tally& other) {
+  add_up(&faults, other.faults);
+  add_up(&rules, other.rules);
+  add_up(&reports, other.reports);
+  for (size_t i = 0; i < kStates; i++) add_up(&transitions[i], other.transitions[i]);
+  steps += other.steps;
+  rounds += other.rounds;
+  simulated += other.simulated;
+  worst_excused = std::max(worst_excused, other.worst_excused);
+  worst_liveness = std::max(worst_liveness, other.worst_liveness);
+}
+
+void Tally::print(FILE* out) const {
+  print_counts(out, "faults", faults, [](size_t i) { return name_of(static_cast<Fault>(i)); });
+  print_counts(out, "rules", rules, [](size_t i) { return name_of(static_cast<Rule>(i)); });
+  print_counts(out, "reports", reports,
+               [](size_t i) { return name_of(static_cast<vipd::ReportKind>(i)); });
+  fprintf(out, "transitions\n");
+  for (size_t from = 0; from < kStates; from++) {
+    for (size_t to = 0; to < kStates; to++) {
+      if (from == to) continue;
+      fprintf(out, "  %7s -> %-7s %10" PRIu64, vipd::name_of(vipd::VipState(from)).data(),
+              vipd::name_of(vipd::VipState(to)).data(), transitions[from][to]);
+    }
+    fprintf(out, "\n");
+  }
+  fprintf(out,
+          "longest wait for an owner after the last fault %.1f s; longest overlap excused by a "
+          "paused machine %.3f s\n",
+          static_cast<double>(worst_liveness) / 1e9, static_cast<double>(worst_excused) / 1e9);
+}
+
+}  // namespace sim

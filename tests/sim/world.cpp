@@ -1,0 +1,236 @@
+// The queue, the run and its phases.
+#include "sim/world.hpp"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+namespace sim {
+
+namespace {
+
+struct Later {
+  bool operator()(const Item& a, const Item& b) const {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
+};
+
+}  // namespace
+
+World::World(const Options& options)
+    : options_(options), random_(options.seed), entropy_(options.seed ^ 0x5eed5eed5eedULL) {
+  story_.start(options.story, options.print);
+  draw_parameters();
+  draw_swarm();
+}
+
+World::~World() = default;
+
+void World::draw_parameters() {
+  static constexpr int kNodeChoices[] = {3, 3, 3, 3, 2, 2, 4, 5};
+  static constexpr int kVipChoices[] = {1, 1, 1, 2, 2, 3};
+  static constexpr int kMemberChoices[] = {3, 3, 3, 1, 5};
+  static constexpr int64_t kTimeouts[] = {3, 3, 4, 5, 5, 6, 8, 10, 15, 30};
+  nodes_count_ = kNodeChoices[random_.below(8)];
+  vips_count_ = kVipChoices[random_.below(6)];
+  members_count_ = kMemberChoices[random_.below(5)];
+  timeout_ = kTimeouts[random_.below(10)] * kS;
+  heartbeat_ = random_.one_in(4) ? timeout_ / 4 : std::min(kS, timeout_ / 8);
+  refresh_ = random_.one_in(4) ? 0 : random_.between(5, 61) * kS;
+  base_way_ = random_.spread(50 * kUs, 5 * kMs);
+  disk_ = random_.spread(100 * kUs, 8 * kMs);
+  starved_ = 0;
+  for (int v = 0; v < vips_count_; v++) {
+    vips_[static_cast<size_t>(v)] = vipd::Address::v4(0x0a000064U + static_cast<uint32_t>(v));
+  }
+  for (int n = 0; n < nodes_count_; n++) {
+    Node& node = nodes_[static_cast<size_t>(n)];
+    node.clock.shown_at = random_.between(kS, 1'000'000 * kS);
+    node.clock.ppb = static_cast<int32_t>(random_.between(-499'000, 499'000));
+    node.member = static_cast<uint8_t>(random_.below(members_count_));
+    node.configured.fill(true);
+  }
+  for (Bystander& bystander : bystanders_) bystander.owner.fill(kNobody);
+}
+
+void World::post(int64_t at, Ev kind, int node, int a, int b, uint32_t x, int64_t y) {
+  queue_.push_back({.at = std::max(at, now_),
+                    .order = ++order_,
+                    .kind = kind,
+                    .node = static_cast<uint8_t>(node),
+                    .a = static_cast<uint8_t>(a),
+                    .b = static_cast<uint8_t>(b),
+                    .x = x,
+                    .y = y});
+  std::push_heap(queue_.begin(), queue_.end(), Later());
+}
+
+void World::say(int node, const char* format, ...) {
+  char text[900];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  char line[1000];
+  if (node >= 0) {
+    snprintf(line, sizeof line, "%12.6f n%d  %s", static_cast<double>(now_) / 1e9, node + 1, text);
+  } else {
+    snprintf(line, sizeof line, "%12.6f     %s", static_cast<double>(now_) / 1e9, text);
+  }
+  story_.add(line);
+}
+
+void World::run() {
+  SAY(-1, "seed %llu: %d nodes, %d VIPs, %d members, timeout %lld s, heartbeat %lld ms",
+      static_cast<unsigned long long>(options_.seed), nodes_count_, vips_count_, members_count_,
+      static_cast<long long>(timeout_ / kS), static_cast<long long>(heartbeat_ / kMs));
+  for (int n = 0; n < nodes_count_; n++) {
+    post(random_.spread(kMs, 5 * kS), Ev::ProcessStarts, n);
+  }
+  for (int b = 0; b < kBystanders; b++) {
+    for (int v = 0; v < vips_count_; v++) post(random_.between(kS, 9 * kS), Ev::Probe, 0, v, b);
+  }
+  if (random_.one_in(3)) {
+    calm_begins();
+  } else {
+    round_begins();
+  }
+  while (!queue_.empty() && !finished_ && !failure_.failed) {
+    std::pop_heap(queue_.begin(), queue_.end(), Later());
+    const Item item = queue_.back();
+    queue_.pop_back();
+    now_ = item.at;
+    dispatch(item);
+  }
+  tally_.simulated = now_;
+}
+
+void World::round_begins() {
+  if (now_ >= options_.duration) {
+    finished_ = true;
+    return;
+  }
+  round_++;
+  tally_.rounds++;
+  faults_on_ = true;
+  next_fault();
+  post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
+}
+
+void World::calm_begins() {
+  faults_on_ = false;
+  heal_everything();
+  calm_since_ = now_;
+  SAY(-1, "---- every fault is healed");
+  int64_t bound = liveness_bound();
+  if (refused_once_) bound += 62 * kS;  // as long as a node stays out that the kernel refused
+  for (const Node& node : nodes_) {
+    if (node.busy) bound = std::max(bound, 5 * timeout_ + 8 * kS);
+  }
+  refused_once_ = false;
+  post(now_ + bound, Ev::LivenessDue, 0);
+}
+
+void World::dispatch(const Item& item) {
+  const int node = item.node;
+  switch (item.kind) {
+    case Ev::Wake:
+      return wake(item);
+    case Ev::CallArrives:
+      return call_arrives(item);
+    case Ev::CallAnswered:
+      return call_answered(item);
+    case Ev::CallTimedOut:
+      return call_timed_out(item);
+    case Ev::WatchArrives:
+      return watch_arrives(item);
+    case Ev::WatchCreated:
+      return watch_created(item);
+    case Ev::WatchDelivers:
+      return watch_delivers(item);
+    case Ev::WatchEnds:
+      return watch_ends(item);
+    case Ev::MemberApplies:
+      return apply_at(item.a, item.y);
+    case Ev::LeaseSweep:
+      return lease_sweep(static_cast<vipd::LeaseId>(item.y));
+    case Ev::Elected:
+      return elected(item.x);
+    case Ev::KernelExpires:
+      return kernel_expires(node, item.a);
+    case Ev::AddressNotice:
+      if (item.x != nodes_[item.node].incarnation) return;
+      return tell(node, {.event = vipd::event::AddressLost{.address = vips_[item.a],
+                                                           .expired = item.b != 0}});
+    case Ev::LinkNotice:
+      if (item.x != nodes_[item.node].incarnation) return;
+      return tell(node, {.event = vipd::event::LinkChanged{.link = item.a == 0 ? "eth0" : "eth1",
+                                                           .present = (item.b & 1) != 0,
+                                                           .up = (item.b & 2) != 0}});
+    case Ev::KernelActs:
+      return kernel_acts(node, item.x);
+    case Ev::KernelAnswers:
+      return kernel_answers(node, item.x);
+    case Ev::StallEnds:
+      return stall_ends(node, item.x);
+    case Ev::ProcessResumes:
+      if (!nodes_[item.node].stopped) return;
+      nodes_[item.node].stopped = false;
+      SAY(node, "the process goes on");
+      return drain(node);
+    case Ev::ProcessStarts:
+      return start_process(node);
+    case Ev::HostResumes:
+      return resume_host(node);
+    case Ev::HostBoots:
+      return boot_host(node);
+    case Ev::ExcuseEnds:
+      return excuse_ends(node);
+    case Ev::Frame:
+      return frame(item);
+    case Ev::Probe:
+      return probe(item);
+    case Ev::FaultStrikes:
+      if (faults_on_ && item.x == round_) strike();
+      return;
+    case Ev::FaultHeals:
+      return heal(item);
+    case Ev::People:
+      return people(item);
+    case Ev::CalmBegins:
+      return calm_begins();
+    case Ev::LivenessDue:
+      return check_liveness();
+    case Ev::QuietEnds:
+      return check_quiet();
+  }
+}
+
+// A session without its `writes` key, a candidate without its session and a foreign candidate go
+// only with their lease. Of the sessions that died in one queue, two are taken over at a time.
+int64_t World::liveness_bound() const {
+  int64_t dead = 0;
+  for (const Store::Stored& stored : store_.keys) {
+    const vipd::Key& key = stored.entry.key;
+    const bool alive = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
+      return node.core != nullptr && node.core->session() == key.lease;
+    });
+    if (key.kind == vipd::KeyKind::Session && !alive) dead++;
+  }
+  int64_t bound = (2 + (dead + 1) / 2) * timeout_ + 6 * kS;
+  for (const Store::Stored& stored : store_.keys) {
+    const vipd::Key& key = stored.entry.key;
+    if (key.kind != vipd::KeyKind::Candidate) continue;
+    const bool session = store_.find({vipd::KeyKind::Session, key.lease, {}}) != nullptr;
+    const bool writes = store_.find({vipd::KeyKind::Writes, key.lease, {}}) != nullptr;
+    if (session && writes) continue;
+    for (const Store::Lease& lease : store_.leases) {
+      if (lease.id == key.lease) {
+        bound = std::max(bound, lease.expires - now_ + lease.ttl + timeout_ * 2 + 6 * kS);
+      }
+    }
+  }
+  return bound;
+}
+
+}  // namespace sim
