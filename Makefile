@@ -83,7 +83,7 @@ $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
 
 # ---- test --------------------------------------------------------------------------------------
 
-test-programs: all $(UNITS) $(B)/witness
+test-programs: all $(UNITS) $(B)/witness $(B)/vipd-sim
 
 # A second make, because tools/setup may bring what this one did not find.
 check unit integration:

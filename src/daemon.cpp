@@ -92,8 +92,8 @@ bool Daemon::start(std::string* reason) {
 
   Actions actions;
   loop_.refresh();
-  core_ = std::make_unique<Core>(
-      settings(), Input{.now = loop_.now(), .random = sys::random_u64()}, &actions);
+  core_ = std::make_unique<Core>(settings(), Input{.now = loop_.now(), .random = sys::random_u64()},
+                                 &actions);
   actions_.assign(actions.begin(), actions.end());
   perform_all();
   for (const Address& address : inherited_) feed(event::AddressFound{address});
@@ -175,8 +175,9 @@ std::vector<std::string> Daemon::reload() {
     Config& next = result.config;
     if (next.etcd_prefix != config_.etcd_prefix || next.control_socket != config_.control_socket ||
         next.state_dir != config_.state_dir || next.log_target != config_.log_target) {
-      log::warn("etcd.prefix, control.socket, state.dir and log.target stay as they are until a "
-                "restart");
+      log::warn(
+          "etcd.prefix, control.socket, state.dir and log.target stay as they are until a "
+          "restart");
     }
     next.etcd_prefix = config_.etcd_prefix;
     next.control_socket = config_.control_socket;

@@ -70,23 +70,22 @@ void Daemon::request_failed(RequestId request, const etcd::Error& error) {
 
 void Daemon::perform(const action::GrantLease& a) {
   const int64_t ttl_s = a.ttl / Duration::seconds(1);
-  etcd_->grant(ttl_s, [this, request = a.request](const etcd::Granted* granted,
-                                                  const etcd::Error* error) {
-    if (granted == nullptr) return request_failed(request, *error);
-    feed(event::LeaseGranted{.request = request,
-                             .header = Store::header(granted->header),
-                             .lease = static_cast<LeaseId>(granted->lease)});
-  });
+  etcd_->grant(ttl_s,
+               [this, request = a.request](const etcd::Granted* granted, const etcd::Error* error) {
+                 if (granted == nullptr) return request_failed(request, *error);
+                 feed(event::LeaseGranted{.request = request,
+                                          .header = Store::header(granted->header),
+                                          .lease = static_cast<LeaseId>(granted->lease)});
+               });
 }
 
 void Daemon::perform(const action::KeepLease& a) {
-  etcd_->keep_alive(static_cast<int64_t>(a.lease), [this, lease = a.lease](
-                                                       const etcd::KeptAlive* kept,
-                                                       const etcd::Error* error) {
-    // The next keepalive comes long before the lease ends.
-    if (kept == nullptr) return log::debug("keepalive: %s", error->text.c_str());
-    feed(event::LeaseKept{.lease = lease, .alive = kept->ttl_s > 0});
-  });
+  etcd_->keep_alive(static_cast<int64_t>(a.lease),
+                    [this, lease = a.lease](const etcd::KeptAlive* kept, const etcd::Error* error) {
+                      // The next keepalive comes long before the lease ends.
+                      if (kept == nullptr) return log::debug("keepalive: %s", error->text.c_str());
+                      feed(event::LeaseKept{.lease = lease, .alive = kept->ttl_s > 0});
+                    });
 }
 
 void Daemon::perform(const action::RevokeLease& a) {
@@ -109,14 +108,14 @@ void Daemon::perform(const action::SendTxn& a) {
 }
 
 void Daemon::perform(const action::ReadPrefix& a) {
-  etcd_->range(store_.begin(), store_.end(),
-               [this, request = a.request](const etcd::RangeAnswer* answer,
-                                           const etcd::Error* error) {
-                 if (answer == nullptr) return request_failed(request, *error);
-                 feed(event::PrefixRead{.request = request,
-                                        .header = Store::header(answer->header),
-                                        .entries = store_.entries(answer->kvs)});
-               });
+  etcd_->range(
+      store_.begin(), store_.end(),
+      [this, request = a.request](const etcd::RangeAnswer* answer, const etcd::Error* error) {
+        if (answer == nullptr) return request_failed(request, *error);
+        feed(event::PrefixRead{.request = request,
+                               .header = Store::header(answer->header),
+                               .entries = store_.entries(answer->kvs)});
+      });
 }
 
 void Daemon::perform(const action::OpenWatch& a) {
@@ -155,8 +154,8 @@ void Daemon::perform(const action::RemoveAddress& a) {
   int error = 0;
   const auto place = places_.find(a.address);
   if (place != places_.end()) {
-    error = netlink_->remove_address(place->second.link_index, a.address,
-                                     place->second.prefix_length);
+    error =
+        netlink_->remove_address(place->second.link_index, a.address, place->second.prefix_length);
   }
   loop_.refresh();
   feed(event::AddressRemoved{.address = a.address, .error = error});
@@ -184,7 +183,9 @@ void Daemon::perform(const action::ReportState& a) {
   publish_change(name, a);
 }
 
-void Daemon::perform(const action::Report& a) { write_log(level_of(a.kind), a.text.c_str()); }
+void Daemon::perform(const action::Report& a) {
+  write_log(level_of(a.kind), a.text.c_str());
+}
 
 // A state directory that cannot be written costs a gap at the next restart, and nothing now.
 void Daemon::perform(const action::Remember& a) {
@@ -195,6 +196,8 @@ void Daemon::perform(const action::Remember& a) {
   }
 }
 
-void Daemon::perform(const action::Finish&) { loop_.stop(0); }
+void Daemon::perform(const action::Finish&) {
+  loop_.stop(0);
+}
 
 }  // namespace vipd

@@ -28,7 +28,9 @@ ctl::Response refused(int status, std::string_view reason) {
   return {.status = status, .body = ctl::error_json(reason)};
 }
 
-ctl::Response done() { return {.body = "{}"}; }
+ctl::Response done() {
+  return {.body = "{}"};
+}
 
 }  // namespace
 

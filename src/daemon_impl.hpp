@@ -1,5 +1,6 @@
-// The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs what
-// the core wants; daemon_kernel.cpp tells it what the kernel shows; daemon_control.cpp answers people.
+// The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs
+// what the core wants; daemon_kernel.cpp tells it what the kernel shows; daemon_control.cpp answers
+// people.
 #pragma once
 
 #include <deque>
@@ -39,7 +40,8 @@ class Daemon {
   void ready(sys::Background* background, sys::Notify* notify);
 
  private:
-  // Where an address was put, so that it is removed from there whatever the configuration says by then.
+  // Where an address was put, so that it is removed from there whatever the configuration says by
+  // then.
   struct Place {
     int link_index = 0;
     unsigned prefix_length = 32;

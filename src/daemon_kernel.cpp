@@ -6,6 +6,18 @@
 
 namespace vipd {
 
+namespace {
+
+bool is_there(const std::vector<net::AddressInfo>& all, const Address& address, int link_index,
+              unsigned prefix_length) {
+  return std::any_of(all.begin(), all.end(), [&](const net::AddressInfo& info) {
+    return info.address == address && info.link_index == link_index &&
+           info.prefix_length == prefix_length;
+  });
+}
+
+}  // namespace
+
 bool Daemon::open_kernel(std::string* reason) {
   net::Netlink::Handlers handlers;
   handlers.link_changed = [this](const net::Link& link) { link_changed(link); };
@@ -37,11 +49,9 @@ bool Daemon::look_at_kernel(bool first) {
   }
   tell_links();
   for (const auto& [address, place] : places_) {
-    const bool there = std::any_of(addresses.begin(), addresses.end(), [&](const auto& info) {
-      return info.address == address && info.link_index == place.link_index &&
-             info.prefix_length == place.prefix_length;
-    });
-    if (!there) feed(event::AddressLost{.address = address, .expired = false});
+    if (!is_there(addresses, address, place.link_index, place.prefix_length)) {
+      feed(event::AddressLost{.address = address, .expired = false});
+    }
   }
   return true;
 }
@@ -53,9 +63,9 @@ void Daemon::look_again() {
   (void)loop_.add_timer(loop_.now() + Duration::seconds(1), [this] { look_again(); });
 }
 
-// A VIP with our mark was left behind by a daemon that was killed. Kernels before 5.18 keep no mark;
-// there our kind of lifetime must do. It goes, unless its session may still be taken up: then it lives on
-// by the lifetime that it has.
+// A VIP with our mark was left behind by a daemon that was killed. Kernels before 5.18 keep no
+// mark; there our kind of lifetime must do. It goes, unless its session may still be taken up: then
+// it lives on by the lifetime that it has.
 void Daemon::meet_leftover(const net::AddressInfo& info) {
   const VipConfig* vip = vip_at(info.address);
   const bool ours = info.proto == net::kAddressProto || (info.proto == 0 && !info.permanent);

@@ -33,7 +33,8 @@ void put(rapidjson::Writer<rapidjson::StringBuffer>* json, const char* key,
 
 bool text_is(const rapidjson::Document& json, const char* key, const std::string& expected) {
   const auto found = json.FindMember(key);
-  return found != json.MemberEnd() && found->value.IsString() && expected == found->value.GetString();
+  return found != json.MemberEnd() && found->value.IsString() &&
+         expected == found->value.GetString();
 }
 
 bool read_revisions(const rapidjson::Value& object, std::map<Address, Revision>* out) {
@@ -55,8 +56,8 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
   const auto end = json.MemberEnd();
   if (cluster == end || !cluster->value.IsUint64() || revision == end ||
       !revision->value.IsInt64() || lease == end || !lease->value.IsInt64() || instance == end ||
-      !instance->value.IsString() || timeout == end || !timeout->value.IsInt64() ||
-      waited == end || !waited->value.IsObject()) {
+      !instance->value.IsString() || timeout == end || !timeout->value.IsInt64() || waited == end ||
+      !waited->value.IsObject()) {
     return false;
   }
   memory->cluster_id = cluster->value.GetUint64();

@@ -91,8 +91,12 @@ std::vector<Change> Store::changes(const std::vector<etcd::WatchEvent>& events) 
   return out;
 }
 
-std::string Store::begin() const { return range_begin(prefix_); }
+std::string Store::begin() const {
+  return range_begin(prefix_);
+}
 
-std::string Store::end() const { return range_end(prefix_); }
+std::string Store::end() const {
+  return range_end(prefix_);
+}
 
 }  // namespace vipd

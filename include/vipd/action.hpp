@@ -13,24 +13,24 @@
 namespace vipd {
 
 // What a Report is about; the seam gives it a log level and may count it.
-#define VIPD_REPORTS(X)                                                    \
-  X(Connected)        /* etcd answered, after it had not */                \
-  X(Unreachable)      /* said once, not with each failed try */            \
-  X(SessionOpened)                                                         \
-  X(SessionTakenUp)   /* that of this node's former process */             \
-  X(Fenced)           /* the session was lost; all addresses go */         \
-  X(AuthorityLost)    /* the fencing deadline came */                      \
-  X(TakeoverTried)    /* a silent head's session is about to be deleted */ \
-  X(TakeoverRefused)  /* it lives after all */                             \
-  X(TakeoverDone)                                                          \
-  X(OrphanRevoked)    /* keys without a session: their lease is revoked */ \
-  X(WatchReplaced)                                                         \
-  X(HistoryLost)      /* compaction: waiting as after a start */           \
-  X(ClusterChanged)   /* another cluster, or restored from a backup */     \
-  X(AddressFailed)    /* the kernel refused */                             \
-  X(AddressRestored)  /* somebody removed it; it is back */                \
-  X(ReleaseGivenUp)   /* stopped without telling etcd */                   \
-  X(NeedsRestart)     /* a changed setting has no effect on a live session */
+#define VIPD_REPORTS(X)                                                   \
+  X(Connected)   /* etcd answered, after it had not */                    \
+  X(Unreachable) /* said once, not with each failed try */                \
+  X(SessionOpened)                                                        \
+  X(SessionTakenUp)  /* that of this node's former process */             \
+  X(Fenced)          /* the session was lost; all addresses go */         \
+  X(AuthorityLost)   /* the fencing deadline came */                      \
+  X(TakeoverTried)   /* a silent head's session is about to be deleted */ \
+  X(TakeoverRefused) /* it lives after all */                             \
+  X(TakeoverDone)                                                         \
+  X(OrphanRevoked) /* keys without a session: their lease is revoked */   \
+  X(WatchReplaced)                                                        \
+  X(HistoryLost)     /* compaction: waiting as after a start */           \
+  X(ClusterChanged)  /* another cluster, or restored from a backup */     \
+  X(AddressFailed)   /* the kernel refused */                             \
+  X(AddressRestored) /* somebody removed it; it is back */                \
+  X(ReleaseGivenUp)  /* stopped without telling etcd */                   \
+  X(NeedsRestart)    /* a changed setting has no effect on a live session */
 
 #define VIPD_ENUMERATOR(value) value,
 enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };
@@ -38,36 +38,72 @@ enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };
 
 namespace action {
 
+// clang-format off: a list, one line an action
 // Requests to etcd. Each is answered by exactly one event that names it, however late.
-struct GrantLease { RequestId request; Duration ttl; };
-struct KeepLease { LeaseId lease; };
-struct RevokeLease { RequestId request; LeaseId lease; };
+struct GrantLease {
+  RequestId request;
+  Duration ttl;
+};
+struct KeepLease {
+  LeaseId lease;
+};
+struct RevokeLease {
+  RequestId request;
+  LeaseId lease;
+};
 // Attempts of one non-zero `group` under way at once should go to different members.
-struct SendTxn { RequestId request; uint64_t group; Txn txn; };
-struct ReadPrefix { RequestId request; };
+struct SendTxn {
+  RequestId request;
+  uint64_t group;
+  Txn txn;
+};
+struct ReadPrefix {
+  RequestId request;
+};
 // Replaces the watch that is open, if any. avoid_current: rather at another member.
-struct OpenWatch { Revision from; bool avoid_current; };
+struct OpenWatch {
+  Revision from;
+  bool avoid_current;
+};
 
 // The kernel. Adds, or renews the lifetime. The completion must be reported at once, with the clock
 // read anew, before any other action is performed (ARCHITECTURE.md, "Authority").
-struct AddAddress { Address address; int lifetime_s; };
-struct RemoveAddress { Address address; };
-struct SendAnnouncement { Address address; };
+struct AddAddress {
+  Address address;
+  int lifetime_s;
+};
+struct RemoveAddress {
+  Address address;
+};
+struct SendAnnouncement {
+  Address address;
+};
 
 // The state directory: replaces what was remembered; a Memory without a lease forgets.
-struct Remember { Memory memory; };
+struct Remember {
+  Memory memory;
+};
 
 // People.
-struct ReportState { Address address; VipState from; VipState to; std::string reason; };
-struct Report { ReportKind kind; std::string text; };
+struct ReportState {
+  Address address;
+  VipState from;
+  VipState to;
+  std::string reason;
+};
+struct Report {
+  ReportKind kind;
+  std::string text;
+};
 struct Finish {};  // everything that StopAsked wanted is done
+// clang-format on
 
 }  // namespace action
 
-using Action =
-    std::variant<action::GrantLease, action::KeepLease, action::RevokeLease, action::SendTxn,
-                 action::ReadPrefix, action::OpenWatch, action::AddAddress, action::RemoveAddress,
-                 action::SendAnnouncement, action::Remember, action::ReportState, action::Report, action::Finish>;
+using Action = std::variant<action::GrantLease, action::KeepLease, action::RevokeLease,
+                            action::SendTxn, action::ReadPrefix, action::OpenWatch,
+                            action::AddAddress, action::RemoveAddress, action::SendAnnouncement,
+                            action::Remember, action::ReportState, action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -1,5 +1,6 @@
-// The takeover protocol (ARCHITECTURE.md): events and time in, actions out. Performs no I/O, reads no
-// clock, draws no random number, logs nothing. The daemon and the simulator run this same object.
+// The takeover protocol (ARCHITECTURE.md): events and time in, actions out. Performs no I/O, reads
+// no clock, draws no random number, logs nothing. The daemon and the simulator run this same
+// object.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,8 @@ class Core {
   // REQUIRES: input.now never goes backwards.
   void step(const Input& input, const Event& event, Actions* actions);
 
-  // When step(Ticked) is wanted at the latest. MonoTime::never() when only an event can change anything.
+  // When step(Ticked) is wanted at the latest. MonoTime::never() when only an event can change
+  // anything.
   [[nodiscard]] MonoTime next_deadline() const;
 
   // For the status.

@@ -11,12 +11,12 @@
 
 namespace vipd {
 
-// What a former process of this node left in the state directory (ARCHITECTURE.md, "Taking up one's own
-// session after a restart"). Never a deadline.
+// What a former process of this node left in the state directory (ARCHITECTURE.md, "Taking up one's
+// own session after a restart"). Never a deadline.
 struct Memory {
   uint64_t cluster_id = 0;
-  // Where the session key stood when this was written: if it stands further back now, etcd was restored
-  // from a backup in between, and what was waited out may be there again.
+  // Where the session key stood when this was written: if it stands further back now, etcd was
+  // restored from a backup in between, and what was waited out may be there again.
   Revision session_revision = 0;
   LeaseId lease = LeaseId::None;  // None: there is nothing to take up
   std::string instance;
@@ -51,44 +51,95 @@ struct Settings {
 
 namespace event {
 
+// clang-format off: a list, one line an event
 struct Ticked {};  // a deadline may have passed; nothing else happened
 
 // Answers of etcd.
-struct LeaseGranted { RequestId request; Header header; LeaseId lease; };
-struct LeaseKept { LeaseId lease; bool alive; };
-struct LeaseRevoked { RequestId request; };
-struct TxnAnswered { RequestId request; Header header; bool succeeded; std::vector<Entry> entries; };
-struct PrefixRead { RequestId request; Header header; std::vector<Entry> entries; };
+struct LeaseGranted {
+  RequestId request;
+  Header header;
+  LeaseId lease;
+};
+struct LeaseKept {
+  LeaseId lease;
+  bool alive;
+};
+struct LeaseRevoked {
+  RequestId request;
+};
+struct TxnAnswered {
+  RequestId request;
+  Header header;
+  bool succeeded;
+  std::vector<Entry> entries;
+};
+struct PrefixRead {
+  RequestId request;
+  Header header;
+  std::vector<Entry> entries;
+};
 // No answer, or a refusal: a write may still have been, or yet be, executed.
-struct RequestFailed { RequestId request; std::string reason; };
+struct RequestFailed {
+  RequestId request;
+  std::string reason;
+};
 
 // The watch. Changes are whole revisions in order; without changes: a progress notice.
-struct WatchCreated { Header header; };
-struct WatchAdvanced { Header header; std::vector<Change> changes; };
-struct WatchEnded { bool compacted; std::string reason; };
+struct WatchCreated {
+  Header header;
+};
+struct WatchAdvanced {
+  Header header;
+  std::vector<Change> changes;
+};
+struct WatchEnded {
+  bool compacted;
+  std::string reason;
+};
 
 // The kernel. `link` is the text of the configuration.
-struct LinkChanged { std::string link; bool present; bool up; };
-struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
+struct LinkChanged {
+  std::string link;
+  bool present;
+  bool up;
+};
+struct AddressAdded {
+  Address address;
+  int lifetime_s;
+  int error;
+};  // error: errno, 0 done
 // At the start: left there by a former process, with the lifetime that it gave it.
-struct AddressFound { Address address; };
-struct AddressRemoved { Address address; int error; };
-struct AddressLost { Address address; bool expired; };  // gone without our doing
+struct AddressFound {
+  Address address;
+};
+struct AddressRemoved {
+  Address address;
+  int error;
+};
+struct AddressLost {
+  Address address;
+  bool expired;
+};  // gone without our doing
 
 // People.
 struct PauseAsked {};
 struct ResumeAsked {};
-struct ResignAsked { std::vector<Address> vips; };
+struct ResignAsked {
+  std::vector<Address> vips;
+};
 struct StopAsked {};
-struct Reconfigured { Settings settings; };
+struct Reconfigured {
+  Settings settings;
+};
+// clang-format on
 
 }  // namespace event
 
 using Event =
     std::variant<event::Ticked, event::LeaseGranted, event::LeaseKept, event::LeaseRevoked,
                  event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
-                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound, event::AddressAdded,
-                 event::AddressRemoved, event::AddressLost, event::PauseAsked, event::ResumeAsked,
-                 event::ResignAsked, event::StopAsked, event::Reconfigured>;
+                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound,
+                 event::AddressAdded, event::AddressRemoved, event::AddressLost, event::PauseAsked,
+                 event::ResumeAsked, event::ResignAsked, event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

@@ -12,7 +12,8 @@ void open(Target target, Level level);
 void set_level(Level level);
 [[nodiscard]] Level level();
 
-// printf(3) formats. A line break in the text is replaced by a space, so that one event stays one line.
+// printf(3) formats. A line break in the text is replaced by a space, so that one event stays one
+// line.
 void error(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void warn(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void info(const char* format, ...) __attribute__((format(printf, 1, 2)));

@@ -25,12 +25,14 @@ class Loop {
 
   // The clock as it was read at the start of this turn (or by the last refresh()).
   [[nodiscard]] MonoTime now() const;
-  // Reads the clock again: for calls that may have stalled in the kernel (ARCHITECTURE.md, "Authority").
+  // Reads the clock again: for calls that may have stalled in the kernel (ARCHITECTURE.md,
+  // "Authority").
   MonoTime refresh();
 
   // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as
-  // in epoll(7), level-triggered. A handler may remove itself or others while events are dispatched:
-  // a removed watch gets no further call, not even for an event that was already fetched.
+  // in epoll(7), level-triggered. A handler may remove itself or others while events are
+  // dispatched: a removed watch gets no further call, not even for an event that was already
+  // fetched.
   [[nodiscard]] FdWatch add_fd(int fd, uint32_t epoll_events, FdHandler handler);
   void modify_fd(FdWatch watch, uint32_t epoll_events);
   void remove_fd(FdWatch watch);
@@ -41,7 +43,8 @@ class Loop {
   // Harmless for Timer::None and for a timer that has run.
   void cancel_timer(Timer timer);
 
-  // Blocks the signal for the process and delivers it through the signalfd. At most one handler each.
+  // Blocks the signal for the process and delivers it through the signalfd. At most one handler
+  // each.
   void on_signal(int signo, Handler handler);
 
   // Called at the start of each turn, right after the clock was read and before any event is looked
@@ -49,7 +52,8 @@ class Loop {
   void on_turn_start(Handler handler);
   void on_turn_end(Handler handler);
 
-  // Runs until stop(); returns the status given there. A turn that took longer than 100 ms is logged.
+  // Runs until stop(); returns the status given there. A turn that took longer than 100 ms is
+  // logged.
   int run();
   void stop(int status);
   // One turn that waits for at most `wait` (for tests).

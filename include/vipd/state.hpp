@@ -5,17 +5,17 @@
 
 namespace vipd {
 
-#define VIPD_VIP_STATES(X)                                                              \
-  X(Fault, "fault")     /* a precondition keeps this node out of the election */        \
-  X(Paused, "paused")   /* a person keeps it out */                                     \
-  X(Standby, "standby") /* in the queue, or on the way into it */                       \
-  X(Waiting, "waiting") /* head of the queue, but not yet allowed to own */             \
+#define VIPD_VIP_STATES(X)                                                       \
+  X(Fault, "fault")     /* a precondition keeps this node out of the election */ \
+  X(Paused, "paused")   /* a person keeps it out */                              \
+  X(Standby, "standby") /* in the queue, or on the way into it */                \
+  X(Waiting, "waiting") /* head of the queue, but not yet allowed to own */      \
   X(Owner, "owner")     /* the address is on the link */
 
-#define VIPD_NODE_STATES(X)   \
-  X(Starting, "starting")     \
-  X(Running, "running")       \
-  X(Paused, "paused")         \
+#define VIPD_NODE_STATES(X) \
+  X(Starting, "starting")   \
+  X(Running, "running")     \
+  X(Paused, "paused")       \
   X(Releasing, "releasing")
 
 #define VIPD_ENUMERATOR(value, text) value,

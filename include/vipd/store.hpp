@@ -1,5 +1,5 @@
-// The keys and values of ARCHITECTURE.md ("Keys") as types, and the requests that the core makes of them.
-// Texts and JSON are the business of src/core/keys.hpp and of the etcd adapter.
+// The keys and values of ARCHITECTURE.md ("Keys") as types, and the requests that the core makes of
+// them. Texts and JSON are the business of src/core/keys.hpp and of the etcd adapter.
 #pragma once
 
 #include <cstdint>

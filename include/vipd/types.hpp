@@ -100,7 +100,8 @@ struct MacAddress {
 // An etcd lease. 0 means none. Negative values never come from etcd (rpc.proto, LeaseGrantRequest).
 enum class LeaseId : int64_t { None = 0 };
 
-// Lower-case hexadecimal without padding: the form of etcd's election keys (concurrency/election.go).
+// Lower-case hexadecimal without padding: the form of etcd's election keys
+// (concurrency/election.go).
 std::string lease_hex(LeaseId lease);
 
 // An etcd revision (mvcc); 0 means none. Positive and strictly increasing within one cluster.

@@ -25,7 +25,9 @@ void Chain::adopt(LeaseId lease, Revision end, Identity identity) {
   end_ = end;
 }
 
-void Chain::close() { *this = Chain(); }
+void Chain::close() {
+  *this = Chain();
+}
 
 MonoTime Chain::echo_missing_since() const {
   return unechoed_.empty() ? MonoTime::never() : unechoed_.front().known_since;
@@ -35,11 +37,9 @@ Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
   assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize);
   Txn txn;
   const Key session = session_key();
-  txn.compares.push_back(end_ == 0
-                             ? Compare{.kind = Compare::Kind::Absent, .key = session}
-                             : Compare{.kind = Compare::Kind::ModifiedIs,
-                                       .key = session,
-                                       .revision = end_});
+  txn.compares.push_back(
+      end_ == 0 ? Compare{.kind = Compare::Kind::Absent, .key = session}
+                : Compare{.kind = Compare::Kind::ModifiedIs, .key = session, .revision = end_});
   Value value;
   value.valid = true;
   value.node = identity_.node;
@@ -97,14 +97,17 @@ Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
   end_ = revision;
   live_ = true;
   end_nonce_ = won.nonce;
-  unechoed_.push_back(
-      {.nonce = won.nonce, .revision = revision, .sent = won.sent, .timeout = won.timeout,
-       .known_since = now});
+  unechoed_.push_back({.nonce = won.nonce,
+                       .revision = revision,
+                       .sent = won.sent,
+                       .timeout = won.timeout,
+                       .known_since = now});
   outcome.link = std::move(won.link);
   return outcome;
 }
 
-// What stands in our session key that is not the end we know: one of our own attempts, or a stranger.
+// What stands in our session key that is not the end we know: one of our own attempts, or a
+// stranger.
 Chain::Outcome Chain::judge(MonoTime now, const Entry& entry) {
   for (size_t i = 0; i < attempts_.size(); i++) {
     if (attempts_[i].nonce == entry.value.nonce && entry.modified > end_) {
@@ -123,8 +126,7 @@ Chain::Outcome Chain::answered(MonoTime now, const event::TxnAnswered& answer) {
     return commit(now, static_cast<size_t>(found - attempts_.begin()), answer.header.revision);
   }
   if (answer.entries.empty()) {
-    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone",
-            .key_gone = true};
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone", .key_gone = true};
   }
   return judge(now, answer.entries.front());
 }
@@ -137,9 +139,11 @@ void Chain::failed(MonoTime now, RequestId request) {
   }
 }
 
-// [safety] Only here does a heartbeat begin to count, and from before it was sent: once our own watch
-// shows it, everything that was committed before it has been seen.
-void Chain::echo(const Unechoed& heartbeat) { deadline_ = heartbeat.sent + heartbeat.timeout; }
+// [safety] Only here does a heartbeat begin to count, and from before it was sent: once our own
+// watch shows it, everything that was committed before it has been seen.
+void Chain::echo(const Unechoed& heartbeat) {
+  deadline_ = heartbeat.sent + heartbeat.timeout;
+}
 
 Chain::Outcome Chain::seen(MonoTime now, const Change& change, bool* echoed) {
   if (change.deleted) {
@@ -165,8 +169,7 @@ Chain::Outcome Chain::found(MonoTime now, const Entry* entry, Revision snapshot)
   if (snapshot < end_) return {};  // it was read before our last link was answered
   if (entry == nullptr) {
     if (end_ == 0) return {};  // not put yet
-    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone",
-            .key_gone = true};
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone", .key_gone = true};
   }
   if (entry->modified == end_ && entry->value.nonce == end_nonce_) return {};
   Outcome outcome = judge(now, *entry);

@@ -1,6 +1,7 @@
-// Our session's chain of compare-and-swaps (ARCHITECTURE.md, "Heartbeat" and "Authority"). Every write to
-// a key of ours is a link of it, so at most one of the attempts made at one end ever commits, and a
-// late twin can undo nothing. Builds txns and judges what came of them; never sends anything.
+// Our session's chain of compare-and-swaps (ARCHITECTURE.md, "Heartbeat" and "Authority"). Every
+// write to a key of ours is a link of it, so at most one of the attempts made at one end ever
+// commits, and a late twin can undo nothing. Builds txns and judges what came of them; never sends
+// anything.
 #pragma once
 
 #include <deque>
@@ -37,17 +38,19 @@ class Chain {
   struct Outcome {
     enum class Kind { Nothing, Committed, Fenced };
     Kind kind = Kind::Nothing;
-    Revision revision = 0;         // Committed: the new end
-    Link link{};                   // Committed: what it did
-    std::vector<Address> refused{};  // Committed: leaves of attempts that now certainly never happen
-    std::string why{};             // Fenced
-    bool key_gone = false;         // Fenced: no session key, rather than somebody else's
+    Revision revision = 0;  // Committed: the new end
+    Link link{};            // Committed: what it did
+    std::vector<Address>
+        refused{};          // Committed: leaves of attempts that now certainly never happen
+    std::string why{};      // Fenced
+    bool key_gone = false;  // Fenced: no session key, rather than somebody else's
   };
 
   // Starts a session on a fresh lease; its key must not exist yet.
   void open(LeaseId lease, Identity identity);
-  // Takes up the session of a former process: its key stood at `end` when it was read. Ours only once
-  // an attempt has committed, which is also when nothing that process had under way can commit any more.
+  // Takes up the session of a former process: its key stood at `end` when it was read. Ours only
+  // once an attempt has committed, which is also when nothing that process had under way can commit
+  // any more.
   void adopt(LeaseId lease, Revision end, Identity identity);
   // There is no session any more.
   void close();
@@ -69,8 +72,8 @@ class Chain {
   [[nodiscard]] MonoTime newest_failed_at() const { return attempts_.back().failed_at; }
   [[nodiscard]] const Link& newest_link() const { return attempts_.back().link; }
 
-  // One more attempt at the present end. `nonce` must be fresh and not zero. [safety] `now` is before
-  // the send, and it is what counts.
+  // One more attempt at the present end. `nonce` must be fresh and not zero. [safety] `now` is
+  // before the send, and it is what counts.
   [[nodiscard]] Txn attempt(MonoTime now, RequestId request, uint64_t nonce, Link link);
 
   [[nodiscard]] bool owns(RequestId request) const;
@@ -110,8 +113,8 @@ class Chain {
   Revision end_ = 0;
   bool live_ = false;
   uint64_t end_nonce_ = 0;
-  std::vector<Attempt> attempts_;   // all at end_; at most one of them ever commits
-  std::deque<Unechoed> unechoed_;   // committed, not yet seen by our watch, oldest first
+  std::vector<Attempt> attempts_;  // all at end_; at most one of them ever commits
+  std::deque<Unechoed> unechoed_;  // committed, not yet seen by our watch, oldest first
   MonoTime deadline_ = MonoTime::long_ago();
   MonoTime last_sent_ = MonoTime::long_ago();
   size_t tries_ = 0;

@@ -53,13 +53,21 @@ void Core::step(const Input& input, const Event& event, Actions* actions) {
   impl_->step(input, event, actions);
 }
 
-MonoTime Core::next_deadline() const { return impl_->next_; }
+MonoTime Core::next_deadline() const {
+  return impl_->next_;
+}
 
-LeaseId Core::session() const { return impl_->chain_.lease(); }
+LeaseId Core::session() const {
+  return impl_->chain_.lease();
+}
 
-Duration Core::timeout() const { return impl_->settings_.timeout; }
+Duration Core::timeout() const {
+  return impl_->settings_.timeout;
+}
 
-MonoTime Core::fencing_deadline() const { return impl_->chain_.deadline(); }
+MonoTime Core::fencing_deadline() const {
+  return impl_->chain_.deadline();
+}
 
 NodeState Core::node_state() const {
   if (impl_->stopping_) return NodeState::Releasing;
@@ -84,8 +92,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
   return views;
 }
 
-Core::Impl::Impl(Settings settings)
-    : settings_(std::move(settings)), memory_(settings_.memory) {
+Core::Impl::Impl(Settings settings) : settings_(std::move(settings)), memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
@@ -98,8 +105,8 @@ Core::Impl::Impl(Settings settings)
 void Core::Impl::step(const Input& input, const Event& event, Actions* actions) {
   assert(input.now >= now_);
   now_ = input.now;
-  // Two clones of one machine share all memory, the kernel's random pool for a while included; their
-  // clocks part at once.
+  // Two clones of one machine share all memory, the kernel's random pool for a while included;
+  // their clocks part at once.
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
   if (finished_ || renewed_as_wanted(event)) return;
@@ -116,8 +123,8 @@ void Core::Impl::take(const Event& event) {
   std::visit([this](const auto& e) { on(e); }, event);
 }
 
-// The order matters: addresses go before etcd is told that they went, and they are installed by what
-// the watch has shown before anything new is asked for.
+// The order matters: addresses go before etcd is told that they went, and they are installed by
+// what the watch has shown before anything new is asked for.
 void Core::Impl::drive() {
   drive_link_debounce();
   drive_fence();
@@ -158,8 +165,8 @@ uint64_t Core::Impl::fresh_nonce() {
 void Core::Impl::check_invariants() const {
   for (const Vip& vip : vips_) {
     // Whatever is on the link is covered by authority, or on its way out.
-    const bool up = vip.address == Vip::AddressState::Present ||
-                    vip.address == Vip::AddressState::Adding;
+    const bool up =
+        vip.address == Vip::AddressState::Present || vip.address == Vip::AddressState::Adding;
     assert(!up || now_ < chain_.deadline());
     assert(!up || headed_since(vip) > std::max(vip.retired, vip.retiring));
   }
@@ -167,9 +174,13 @@ void Core::Impl::check_invariants() const {
          session_state_ == SessionState::Live);
 }
 
-void Core::Impl::on(const event::PauseAsked&) { paused_ = true; }
+void Core::Impl::on(const event::PauseAsked&) {
+  paused_ = true;
+}
 
-void Core::Impl::on(const event::ResumeAsked&) { paused_ = false; }
+void Core::Impl::on(const event::ResumeAsked&) {
+  paused_ = false;
+}
 
 void Core::Impl::on(const event::ResignAsked& e) {
   for (const Address& address : e.vips) {
@@ -204,8 +215,8 @@ void Core::Impl::on(const event::Reconfigured& e) {
       vip->settings = wanted;
     }
     vip->dropped = false;
-    const bool moved = vip->settings.link != wanted.link ||
-                       vip->settings.prefix_length != wanted.prefix_length;
+    const bool moved =
+        vip->settings.link != wanted.link || vip->settings.prefix_length != wanted.prefix_length;
     // The adapter removes an address from where it was added.
     if (moved && vip->address != Vip::AddressState::Absent) remove(vip);
     vip->settings = wanted;

@@ -1,6 +1,7 @@
-// The parts of the core and what each remembers. Its functions stand in four files, one for each side:
-// core.cpp (the step), etcd_side.cpp (connection, session, links), election.cpp (addresses and
-// states of the VIPs), takeover.cpp (sessions that fell silent).
+// The parts of the core and what each remembers. Its functions stand in six files: core.cpp (the
+// step), connection.cpp (snapshot and watch), session.cpp (our session and its links), election.cpp
+// (the VIPs' addresses), takeover.cpp (sessions that fell silent), status.cpp (what people are
+// told).
 #pragma once
 
 #include <map>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "core/chain.hpp"
+#include "core/replay.hpp"
 #include "core/view.hpp"
 #include "vipd/core.hpp"
 
@@ -16,8 +18,8 @@ namespace vipd {
 
 // A VIP as this node deals with it.
 struct Vip {
-  // The kernel's side. Everything but Absent means that the address may be on the link. Inherited: by
-  // the lifetime that a former process gave it, until we have authority of our own.
+  // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
+  // by the lifetime that a former process gave it, until we have authority of our own.
   enum class AddressState { Absent, Inherited, Adding, Present, Removing };
 
   VipSettings settings;
@@ -31,8 +33,8 @@ struct Vip {
   // As `retired`, as long as the attempt that says so may still be refused.
   Revision retiring = 0;
 
-  // The create revision of our key under which every former owner was waited out: as long as the key has
-  // it, nobody can have come between.
+  // The create revision of our key under which every former owner was waited out: as long as the
+  // key has it, nobody can have come between.
   Revision waited_out = 0;
 
   bool resigning = false;  // leave the queue once, then queue up anew
@@ -62,24 +64,16 @@ struct LinkView {
 
 // A session that fell silent, being taken over.
 struct Takeover {
-  RequestId ending = 0;    // the txn under way
-  RequestId revoking = 0;  // the revocation under way
-  uint64_t nonce = 0;      // of our attempts: it tells our own late twin
-  Revision end = 0;        // of the session key as we put it; 0: not ended by us
+  RequestId ending = 0;       // the txn under way
+  RequestId revoking = 0;     // the revocation under way
+  uint64_t nonce = 0;         // of our attempts: it tells our own late twin
+  Revision end = 0;           // of the session key as we put it; 0: not ended by us
   std::vector<Address> vips;  // whose candidate keys go with it
   size_t told = 0;            // of those, how many are gone
   MonoTime next_try = MonoTime::long_ago();
   int tries = 0;
   int refusals = 0;
   int revocations = 0;
-};
-
-// The last session put that we saw. Each watch opens at it, and must show it first: a watch that does
-// not follows another history, whatever its revisions say.
-struct Anchor {
-  LeaseId lease = LeaseId::None;  // None: there is none yet
-  Revision revision = 0;
-  uint64_t nonce = 0;
 };
 
 enum class SessionState {
@@ -146,9 +140,11 @@ struct Core::Impl {
   void on(const event::StopAsked&);
   void on(const event::Reconfigured& e);
 
-  // --- etcd_side.cpp: connection, session, links
+  // --- connection.cpp: snapshot and watch
   void drive_connection();
   void drive_watch();
+  void read_failed(const std::string& why);
+  // --- session.cpp: lease, links, memory, the end
   void drive_session();
   void drive_links();
   void drive_memory();
@@ -169,8 +165,7 @@ struct Core::Impl {
   [[nodiscard]] bool link_due(const Link& link);
   void open_watch(bool elsewhere);
   void read_anew(const std::string& why);
-  void drop_anchor(const Entry& session);
-  [[nodiscard]] bool holds_anchor(const std::vector<Change>& changes) const;
+
   void own_session_seen(const Change& change);
 
   // --- election.cpp: the VIPs
@@ -236,12 +231,13 @@ struct Core::Impl {
   SessionState session_state_ = SessionState::Absent;
   std::string instance_;  // of our session
   bool taking_up_ = false;
-  Memory memory_;         // as the state directory has it
+  Memory memory_;            // as the state directory has it
   uint64_t cluster_id_ = 0;  // 0: not known yet
   Revision revision_ = 0;    // the highest that any answer showed
-  std::map<RequestId, Revision> asked_at_;  // the highest revision known when a read or write was sent
-  bool loaded_ = false;                     // a snapshot has been applied
-  bool unreachable_ = false;                // and said so
+  std::map<RequestId, Revision>
+      asked_at_;              // the highest revision known when a read or write was sent
+  bool loaded_ = false;       // a snapshot has been applied
+  bool unreachable_ = false;  // and said so
   RequestId reading_ = 0;
   RequestId checking_ = 0;  // a read that only looks at the header
   MonoTime read_at_ = MonoTime::long_ago();
@@ -250,9 +246,8 @@ struct Core::Impl {
   MonoTime watch_at_ = MonoTime::long_ago();
   Duration watch_backoff_;
   bool watch_elsewhere_ = false;
-  Anchor anchor_;
-  bool anchored_ = false;   // the open watch has shown it
-  bool adrift_ = false;     // it is compacted: the watch must follow a read at once
+  Replay replay_;
+  bool adrift_ = false;  // nothing to hold a watch by: it must follow a read at once
   RequestId granting_ = 0;
   MonoTime grant_at_ = MonoTime::long_ago();
   MonoTime opening_since_;

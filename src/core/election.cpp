@@ -1,4 +1,4 @@
-// The VIPs: which are wanted, which may be installed, which must go, and what people are told.
+// The VIPs: which are wanted, which may be installed, and which must go.
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -108,8 +108,9 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
 
 // --- the address
 
-// A call to the kernel whose completion is awaited. It may be held up for any time, so nothing that needs
-// authority is asked for behind it: there is one AddAddress at a time, and no announcement before it is done.
+// A call to the kernel whose completion is awaited. It may be held up for any time, so nothing that
+// needs authority is asked for behind it: there is one AddAddress at a time, and no announcement
+// before it is done.
 bool Core::Impl::kernel_busy() const {
   return adding_ || removing();
 }
@@ -141,8 +142,8 @@ void Core::Impl::drive_fence() {
   }
 }
 
-// It lives on by the lifetime it has, which never outlives the authority it was given under, as long as
-// its session may still become ours.
+// It lives on by the lifetime it has, which never outlives the authority it was given under, as
+// long as its session may still become ours.
 void Core::Impl::drive_inherited(Vip* vip) {
   const bool hoping = taking_up_ || (memory_.lease != LeaseId::None && !loaded_);
   if (hoping && !stopping_ && !paused_) return;
@@ -186,8 +187,7 @@ void Core::Impl::install(Vip* vip) {
   vip->address = Vip::AddressState::Adding;
   vip->waited_out = headed_since(*vip);
   add(vip, lifetime);
-  const MonoTime renew =
-      chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  const MonoTime renew = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;
   renew_at_ = std::min(renew_at_, renew);
   due(renew_at_);
@@ -209,8 +209,8 @@ void Core::Impl::remove(Vip* vip) {
 
 void Core::Impl::take_everything_down() {
   for (Vip& vip : vips_) {
-    const bool up = vip.address != Vip::AddressState::Absent &&
-                    vip.address != Vip::AddressState::Removing;
+    const bool up =
+        vip.address != Vip::AddressState::Absent && vip.address != Vip::AddressState::Removing;
     if (up) remove(&vip);
   }
 }
@@ -244,8 +244,9 @@ void Core::Impl::on(const event::AddressAdded& e) {
   const Duration longest = Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
   if (now_ + longest > chain_.deadline()) {
     report(ReportKind::AuthorityLost,
-           vip->settings.name + ": held up while setting the address, which could have outlived "
-                                "the fencing deadline: it goes");
+           vip->settings.name +
+               ": held up while setting the address, which could have outlived "
+               "the fencing deadline: it goes");
     remove(vip);
     return;
   }
@@ -257,9 +258,9 @@ void Core::Impl::address_is_up(Vip* vip) {
   vip->refused = false;
   if (vip->removed_by_others) {
     vip->removed_by_others = false;
-    report(ReportKind::AddressRestored,
-           vip->settings.name + ": somebody had removed " + vip->settings.address.text() +
-               " from " + vip->settings.link + "; it is back");
+    report(ReportKind::AddressRestored, vip->settings.name + ": somebody had removed " +
+                                            vip->settings.address.text() + " from " +
+                                            vip->settings.link + "; it is back");
   }
   vip->announcements_left = settings_.announce_count;
   vip->announce_at = now_;
@@ -320,8 +321,8 @@ void Core::Impl::renew_next() {
   due(renew_at_);
 }
 
-// By far the most frequent event of an owner of many VIPs: a renewal that went well changes nothing,
-// and only asks for the next one.
+// By far the most frequent event of an owner of many VIPs: a renewal that went well changes
+// nothing, and only asks for the next one.
 bool Core::Impl::renewed_as_wanted(const Event& event) {
   const auto* added = std::get_if<event::AddressAdded>(&event);
   if (added == nullptr || added->error != 0) return false;
@@ -386,117 +387,6 @@ void Core::Impl::drive_link_debounce() {
       link.usable = false;
     }
   }
-}
-
-// --- what people are told
-
-VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
-  switch (vip.address) {
-    case Vip::AddressState::Present:
-      return VipState::Owner;
-    case Vip::AddressState::Inherited:
-    case Vip::AddressState::Adding:
-    case Vip::AddressState::Removing:
-      return vip.state;  // what it will be is told when the kernel has confirmed
-    case Vip::AddressState::Absent:
-      break;
-  }
-  switch (obstacle) {
-    case Obstacle::NodePaused:
-      return VipState::Paused;
-    case Obstacle::LinkMissing:
-    case Obstacle::LinkDown:
-    case Obstacle::KernelRefused:
-      return VipState::Fault;
-    case Obstacle::NodeReleasing:
-    case Obstacle::LinkUnknown:
-    case Obstacle::Resigning:
-    case Obstacle::NotQueued:
-    case Obstacle::NotHead:
-    case Obstacle::KeyRetired:
-      return VipState::Standby;
-    case Obstacle::None:
-    case Obstacle::NoAuthority:
-    case Obstacle::PreviousOwner:
-    case Obstacle::RemovedByOthers:
-      return VipState::Waiting;
-  }
-  return VipState::Standby;
-}
-
-std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const {
-  const View::Queue& queue = view_.queue(vip.settings.address);
-  switch (obstacle) {
-    case Obstacle::None:
-      return "";
-    case Obstacle::NodePaused:
-      return "paused by vipctl";
-    case Obstacle::NodeReleasing:
-      return "the daemon is stopping";
-    case Obstacle::LinkUnknown:
-      return "looking for link " + vip.settings.link;
-    case Obstacle::LinkMissing:
-      return "there is no link " + vip.settings.link;
-    case Obstacle::LinkDown:
-      return "link " + vip.settings.link + " is down";
-    case Obstacle::KernelRefused:
-      return "the kernel refused the address; next try in " + in_seconds(vip.add_not_before - now);
-    case Obstacle::Resigning:
-      return vip.dropped ? "no longer configured" : "resigned";
-    case Obstacle::NotQueued:
-      if (!loaded_) return "etcd has not answered yet";
-      return chain_.live() ? "queueing up" : "opening a session in etcd";
-    case Obstacle::NotHead: {
-      const View::Candidate* head = queue.head();
-      if (head == nullptr) return "queueing up";
-      return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
-             " is ahead in the queue";
-    }
-    case Obstacle::KeyRetired:
-      return "released, queueing up anew";
-    case Obstacle::NoAuthority:
-      return "etcd has not confirmed a heartbeat in time";
-    case Obstacle::PreviousOwner:
-      return "waiting " + in_seconds(queue.not_before - now) + " for whoever may have held it";
-    case Obstacle::RemovedByOthers:
-      return "somebody removed the address from " + vip.settings.link + "; putting it back";
-  }
-  return "";
-}
-
-std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
-  if (vip.address == Vip::AddressState::Present) return settings_.node;
-  const View::Candidate* head = view_.queue(vip.settings.address).head();
-  if (head == nullptr || head->lease == chain_.lease()) return "";
-  const View::Session* session = view_.session(head->lease);
-  if (session == nullptr || !session->known) return head->node;
-  const bool alive = session->present && now < session->last_seen + session->timeout;
-  return alive ? head->node : "";
-}
-
-void Core::Impl::drive_states() {
-  for (Vip& vip : vips_) {
-    const Obstacle why = obstacle(vip, now_);
-    const VipState to = state_of(vip, why);
-    if (to == vip.state) continue;
-    if (to == VipState::Owner) {
-      const std::string& how = view_.queue(vip.settings.address).how;
-      set_state(&vip, to, how.empty() ? "first in the queue" : how);
-    } else {
-      set_state(&vip, to, reason_of(vip, why, now_));
-    }
-  }
-}
-
-void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
-  // Ownership is reached only from the queue.
-  assert(to != VipState::Owner || vip->state == VipState::Standby ||
-         vip->state == VipState::Waiting);
-  emit(action::ReportState{.address = vip->settings.address,
-                           .from = vip->state,
-                           .to = to,
-                           .reason = reason});
-  vip->state = to;
 }
 
 }  // namespace vipd

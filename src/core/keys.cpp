@@ -175,8 +175,8 @@ Value decode_value(KeyKind kind, std::string_view text) {
   if (text.size() <= kMaxValue) {
     json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (!json.HasParseError() && json.IsObject()) {
-      value.valid = kind == KeyKind::Session ? read_session(json, &value)
-                                             : read_candidate(json, &value);
+      value.valid =
+          kind == KeyKind::Session ? read_session(json, &value) : read_candidate(json, &value);
     }
   }
   if (!value.valid) {
@@ -186,8 +186,12 @@ Value decode_value(KeyKind kind, std::string_view text) {
   return value;
 }
 
-std::string range_begin(std::string_view prefix) { return std::string(prefix) + "/"; }
+std::string range_begin(std::string_view prefix) {
+  return std::string(prefix) + "/";
+}
 
-std::string range_end(std::string_view prefix) { return std::string(prefix) + "0"; }  // '/' + 1
+std::string range_end(std::string_view prefix) {
+  return std::string(prefix) + "0";
+}  // '/' + 1
 
 }  // namespace vipd

@@ -1,5 +1,6 @@
-// Keys and values of ARCHITECTURE.md as the texts that etcd stores, both ways. Pure. Whatever a person
-// or another program put under our prefix decodes to something or to nothing; it never fails.
+// Keys and values of ARCHITECTURE.md as the texts that etcd stores, both ways. Pure. Whatever a
+// person or another program put under our prefix decodes to something or to nothing; it never
+// fails.
 #pragma once
 
 #include <optional>
@@ -12,8 +13,8 @@ namespace vipd {
 
 // `prefix` without a '/' at its end.
 [[nodiscard]] std::string encode_key(std::string_view prefix, const Key& key);
-// nullopt for a key that has no part in the protocol. A candidate whose last part is no lease id gets
-// a LeaseId below zero made from it, so that it is waited for like any other.
+// nullopt for a key that has no part in the protocol. A candidate whose last part is no lease id
+// gets a LeaseId below zero made from it, so that it is waited for like any other.
 [[nodiscard]] std::optional<Key> decode_key(std::string_view prefix, std::string_view text);
 
 // One line of JSON; empty for KeyKind::Writes.

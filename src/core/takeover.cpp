@@ -1,5 +1,5 @@
-// Sessions that fell silent (ARCHITECTURE.md, "Taking over from a dead owner"): first the session is ended
-// by a comparison that a living one would have broken, then its lease is revoked.
+// Sessions that fell silent (ARCHITECTURE.md, "Taking over from a dead owner"): first the session
+// is ended by a comparison that a living one would have broken, then its lease is revoked.
 #include <algorithm>
 
 #include "core/core_impl.hpp"
@@ -27,7 +27,8 @@ void Core::Impl::drive_takeovers() {
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
   for (const Vip& vip : vips_) {
     const int own = view_.queue(vip.settings.address).position(chain_.lease());
-    // The head and the second are the ones that beat; a dead second would make a clean hand-over wait.
+    // The head and the second are the ones that beat; a dead second would make a clean hand-over
+    // wait.
     for (int place = 0; place < std::min(own, View::kBeating); place++) {
       consider_candidate(vip, static_cast<size_t>(place), own - place);
     }
@@ -47,13 +48,12 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
     revoke_orphan(candidate.lease, &takeover);
     return;
   }
-  // [safety] Heartbeats that are reads leave no trace: only the end of its lease removes such a session.
+  // [safety] Heartbeats that are reads leave no trace: only the end of its lease removes such a
+  // session.
   if (!session->writes) return;
-  const Duration timeout =
-      session->timeout > Duration() ? session->timeout : settings_.timeout;
+  const Duration timeout = session->timeout > Duration() ? session->timeout : settings_.timeout;
   const MonoTime silent_since = std::max(session->last_seen, queue.since[place]);
-  const MonoTime dead_at =
-      silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
+  const MonoTime dead_at = silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
   const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
   if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
   end_session(candidate.lease, *session, &takeover);
@@ -63,9 +63,9 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
 // waited the session out, so nobody else needs to: the txn says so as a clean release does.
 void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeover* takeover) {
   if (takeover->tries++ == 0) {
-    report(ReportKind::TakeoverTried,
-           describe(lease, session) + " has shown no heartbeat for " +
-               std::to_string((now_ - session.last_seen).ms()) + " ms: ending its session");
+    report(ReportKind::TakeoverTried, describe(lease, session) + " has shown no heartbeat for " +
+                                          std::to_string((now_ - session.last_seen).ms()) +
+                                          " ms: ending its session");
   }
   const Key key{KeyKind::Session, lease, {}};
   if (takeover->end == 0) {
@@ -94,9 +94,8 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
   }
   txn.failure = {{.kind = Op::Kind::Range, .key = key}};
   takeover->ending = next_request();
-  emit(action::SendTxn{.request = takeover->ending,
-                       .group = static_cast<uint64_t>(lease),
-                       .txn = std::move(txn)});
+  emit(action::SendTxn{
+      .request = takeover->ending, .group = static_cast<uint64_t>(lease), .txn = std::move(txn)});
 }
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
@@ -138,17 +137,16 @@ void Core::Impl::delete_detached(LeaseId lease) {
     txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Candidate, lease, vip}});
   }
   txn.failure = {{.kind = Op::Kind::Range, .key = session}};
-  emit(action::SendTxn{.request = next_request(),
-                       .group = static_cast<uint64_t>(lease),
-                       .txn = std::move(txn)});
+  emit(action::SendTxn{
+      .request = next_request(), .group = static_cast<uint64_t>(lease), .txn = std::move(txn)});
 }
 
 bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
   for (auto& [lease, takeover] : takeovers_) {
     if (takeover.ending != e.request) continue;
     takeover.ending = 0;
-    const bool twin = !e.succeeded && !e.entries.empty() &&
-                      e.entries.front().value.nonce == takeover.nonce;
+    const bool twin =
+        !e.succeeded && !e.entries.empty() && e.entries.front().value.nonce == takeover.nonce;
     if (e.succeeded || twin) {
       session_ended(lease, &takeover, twin ? e.entries.front().modified : e.header.revision);
       return true;
@@ -158,8 +156,8 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     takeover.nonce = 0;
     takeover.end = 0;
     takeover.next_try = now_ + timing::hedge_after(settings_.timeout);
-    // etcd knows more of it than our watch has shown: the watch is behind, or follows a history that a
-    // restored backup has replaced unnoticed, and then no watch will ever catch up.
+    // etcd knows more of it than our watch has shown: the watch is behind, or follows a history
+    // that a restored backup has replaced unnoticed, and then no watch will ever catch up.
     if (++takeover.refusals > 1) {
       takeover.refusals = 0;
       read_anew("the watch contradicts what etcd says");

@@ -48,7 +48,9 @@ void View::apply(MonoTime now, const std::vector<Change>& changes, Duration own_
   }
 }
 
-void View::progress(Revision revision) { applied_ = std::max(applied_, revision); }
+void View::progress(Revision revision) {
+  applied_ = std::max(applied_, revision);
+}
 
 View::Before View::remember(const Address& vip) const {
   Before before{.vip = vip};
@@ -127,9 +129,8 @@ void View::apply_candidate(const Change& change) {
   const Entry& entry = change.entry;
   auto [place, fresh] = queues_.try_emplace(entry.key.vip, unknown_);
   std::vector<Candidate>& candidates = place->second.candidates;
-  const auto same = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
-    return c.lease == entry.key.lease;
-  });
+  const auto same = std::find_if(candidates.begin(), candidates.end(),
+                                 [&](const Candidate& c) { return c.lease == entry.key.lease; });
   const bool there = same != candidates.end();
   if (change.deleted) {
     if (!there) return;
@@ -178,8 +179,7 @@ void View::judge_head(MonoTime now, const Before& before, bool clean, Duration o
   }
   queue.how = who + " is gone without a release; waited it out";
   const bool known = session != nullptr && session->known;
-  const Duration timeout =
-      known && session->timeout > Duration() ? session->timeout : own_timeout;
+  const Duration timeout = known && session->timeout > Duration() ? session->timeout : own_timeout;
   // A session whose heartbeats are reads leaves no trace of them, and nobody knows how a foreign
   // candidate lets go: both are waited for from now on.
   const MonoTime last = known && before.writes ? session->last_seen : now;

@@ -1,5 +1,6 @@
 // etcd's keys as the watch has shown them up to one revision: the sessions, the queue of each VIP,
-// and how long each VIP must be left alone (ARCHITECTURE.md, "Taking a VIP"). Never decides what to do.
+// and how long each VIP must be left alone (ARCHITECTURE.md, "Taking a VIP"). Never decides what to
+// do.
 #pragma once
 
 #include <array>
@@ -23,7 +24,7 @@ class View {
     std::string node;
     std::string instance;
     bool present = false;  // its session key is there now
-    bool known = false;    // it was there at some time: this is one of ours, not a foreign candidate
+    bool known = false;  // it was there at some time: this is one of ours, not a foreign candidate
     bool writes = false;
     Revision modified = 0;
     Duration timeout;

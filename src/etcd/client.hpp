@@ -68,10 +68,26 @@ struct Error {
   std::string endpoint;
 };
 
-struct Granted { Header header; int64_t lease = 0; int64_t ttl_s = 0; };
-struct KeptAlive { Header header; int64_t ttl_s = 0; };  // ttl 0: the lease is gone
-struct TxnAnswer { Header header; bool succeeded = false; std::vector<KeyValue> kvs; };  // kvs of all ranges of the branch taken
-struct RangeAnswer { Header header; std::vector<KeyValue> kvs; };
+// clang-format off: a list, one line an answer
+struct Granted {
+  Header header;
+  int64_t lease = 0;
+  int64_t ttl_s = 0;
+};
+struct KeptAlive {
+  Header header;
+  int64_t ttl_s = 0;
+};  // ttl 0: the lease is gone
+struct TxnAnswer {
+  Header header;
+  bool succeeded = false;
+  std::vector<KeyValue> kvs;
+};  // kvs of all ranges of the branch taken
+struct RangeAnswer {
+  Header header;
+  std::vector<KeyValue> kvs;
+};
+// clang-format on
 
 struct WatchEvent {
   bool deleted = false;
@@ -84,7 +100,8 @@ template <typename T>
 using Done = std::function<void(const T* answer, const Error* error)>;
 
 struct WatchHandlers {
-  // The server confirmed the watch. header.revision may be behind what was asked for (lagging member).
+  // The server confirmed the watch. header.revision may be behind what was asked for (lagging
+  // member).
   std::function<void(const Header&)> created;
   // Whole revisions, in order, as they arrive. Empty for a progress notification.
   std::function<void(const Header&, const std::vector<WatchEvent>&)> events;
@@ -95,7 +112,8 @@ struct WatchHandlers {
 
 struct Options {
   std::vector<std::string> endpoints;  // "http://HOST[:PORT]", in order of preference
-  Duration request_timeout = Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
+  Duration request_timeout =
+      Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
 };
 
 class Client {
@@ -119,8 +137,8 @@ class Client {
   void range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done);
 
   // Opens the watch on [key, range_end) from a revision on; there is at most one: a watch that was
-  // open is dropped without a call of its `ended`. avoid_current: rather not the member that serves it now
-  // (it answers, but the events do not come).
+  // open is dropped without a call of its `ended`. avoid_current: rather not the member that serves
+  // it now (it answers, but the events do not come).
   void watch(const std::string& key, const std::string& range_end, int64_t start_revision,
              bool avoid_current, WatchHandlers handlers);
   void close_watch();

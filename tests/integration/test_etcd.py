@@ -225,8 +225,8 @@ def test_backup_restored(t):
                              "somebody to own it anew")[0]["t"]
     lab.wait_owner(vip)
     took = (added - quorum) * 1e3
-    # The backup holds three dead sessions. Only the first two of a queue beat, so the third is known
-    # to be dead one timeout after those are gone.
+    # The backup holds three dead sessions. Each node revokes its own; were one of them not there
+    # any more, its session would be waited for behind the others.
     t.bound_ms("owner again after", took, BACK_MS + TIMEOUT * 1e3, (quorum, added))
     with contextlib.suppress(OSError):
         os.unlink(backup)

@@ -13,7 +13,7 @@ AIM_MS = 5
 
 
 def settle(lab, length):
-    """The queue is complete, and the second in it has had time for heartbeats of its own. Two rounds
+    """The queue is complete, and the second in it has had time for its own heartbeats. Two rounds
     of this are longer than the timeout, which a daemon that has just started waits out first."""
     lab.wait_queue(length)
     time.sleep(TIMEOUT / 2)

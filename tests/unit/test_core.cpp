@@ -1,5 +1,6 @@
-// links: src/core/core.cpp src/core/etcd_side.cpp src/core/election.cpp src/core/takeover.cpp
-// links: src/core/chain.cpp src/core/view.cpp src/core/types.cpp
+// links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp
+// links: src/core/election.cpp src/core/takeover.cpp src/core/status.cpp
+// links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp src/core/types.cpp
 //
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"
@@ -101,7 +102,8 @@ bool is_own_link(const action::SendTxn* sent) {
   return sent != nullptr && sent->txn.success[0].key.lease == kOwn;
 }
 
-// Lets time pass while etcd answers and echoes every link of ours, until something of a kind is wanted.
+// Lets time pass while etcd answers and echoes every link of ours, until something of a kind is
+// wanted.
 template <typename T>
 bool until(int64_t limit_ms) {
   for (const int64_t end = now_ms + limit_ms; now_ms <= end;) {
@@ -185,8 +187,8 @@ Memory memory() {
   return memory;
 }
 
-// Started anew with that memory, the address still on the link; etcd shows the session as `instance`
-// with our key created at `created` (0: there is none).
+// Started anew with that memory, the address still on the link; etcd shows the session as
+// `instance` with our key created at `created` (0: there is none).
 void restart(const Memory& memory, const char* instance, Revision created) {
   now_ms = 1'000'000;
   revision = 100;
@@ -369,7 +371,8 @@ static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   revision++;
   tell(event::TxnAnswered{takeover->request, {kCluster, revision}, true, {}});
   TEST_ASSERT_TRUE(wanted<action::RevokeLease>()->lease == kOther);
-  TEST_ASSERT_NULL(wanted<action::AddAddress>());  // not before the watch shows that the key is gone
+  TEST_ASSERT_NULL(
+      wanted<action::AddAddress>());  // not before the watch shows that the key is gone
   watch({ended, gone(KeyKind::Candidate, kOther)});
   TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
 }
@@ -448,7 +451,8 @@ static void another_cluster_voids_everything() {
   TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
 }
 
-// Its revisions may be as high as ever: what tells is that the watch does not show what it showed before.
+// Its revisions may be as high as ever: what tells is that the watch does not show what it showed
+// before.
 static void a_watch_of_another_history_voids_everything() {
   own();
   tell(event::WatchEnded{.compacted = false, .reason = "cut"});
@@ -612,7 +616,8 @@ static void a_session_that_somebody_else_took_up_first_is_lost() {
   Entry stranger = changed(KeyKind::Session, kOwn, 50).entry;
   stranger.value.nonce = 1;
   stranger.modified = ++revision;
-  tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, revision}, false, {stranger}});
+  tell(event::TxnAnswered{
+      wanted<action::SendTxn>()->request, {kCluster, revision}, false, {stranger}});
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
   TEST_ASSERT_NULL(wanted<action::RevokeLease>());
   TEST_ASSERT_NOT_NULL(wanted<action::GrantLease>());

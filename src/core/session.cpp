@@ -1,4 +1,4 @@
-// Connection, watch, session and links: everything that the core says to etcd about itself.
+// Our session: its lease, the links of its chain, what a next process may take up, and its end.
 #include <algorithm>
 #include <cassert>
 
@@ -12,237 +12,13 @@ namespace {
 // After an error another member is asked almost at once.
 constexpr Duration kFirstRetry = Duration::milliseconds(10);
 constexpr Duration kLastRetry = Duration::seconds(1);
-// A cluster without a leader ends watches at once, and each try costs little.
-constexpr Duration kLastWatchRetry = Duration::milliseconds(250);
 // So many tries at one end are quick; then etcd is taken to be away for longer.
 constexpr size_t kQuickTries = 32;
 constexpr size_t kTriesBeforeComplaint = 3;
+constexpr Duration kGrantRetry = Duration::milliseconds(500);
 constexpr Duration kRevokePatience = Duration::milliseconds(500);
 
-Duration longer(Duration backoff) {
-  return std::clamp(backoff * 2, Duration::milliseconds(100), kLastRetry);
-}
-
 }  // namespace
-
-// --- what etcd says of itself
-
-void Core::Impl::connected() {
-  if (!unreachable_) return;
-  unreachable_ = false;
-  report(ReportKind::Connected, "etcd answers again");
-}
-
-void Core::Impl::unreachable(const std::string& why) {
-  if (unreachable_) return;
-  unreachable_ = true;
-  report(ReportKind::Unreachable, "no etcd member answers (" + why + "); trying on");
-}
-
-// A cluster restored from a backup forgets what it promised: everything known is void then.
-bool Core::Impl::same_history(const Header& header, RequestId request) {
-  const auto asked = asked_at_.find(request);
-  const Revision floor = asked == asked_at_.end() ? 0 : asked->second;
-  if (asked != asked_at_.end()) asked_at_.erase(asked);
-  if (cluster_id_ != 0 && header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return false;
-  }
-  if (header.revision < floor) {
-    forget_cluster("etcd's revision went back from " + std::to_string(floor) + " to " +
-                   std::to_string(header.revision) + ": restored from a backup?");
-    return false;
-  }
-  revision_ = std::max(revision_, header.revision);
-  return true;
-}
-
-void Core::Impl::forget_cluster(const std::string& why) {
-  report(ReportKind::ClusterChanged, why + "; starting over");
-  take_everything_down();
-  chain_.close();
-  session_state_ = SessionState::Absent;
-  view_ = View();
-  takeovers_.clear();
-  asked_at_.clear();
-  cluster_id_ = 0;
-  revision_ = 0;
-  loaded_ = false;
-  reading_ = granting_ = checking_ = 0;
-  read_at_ = grant_at_ = now_;
-  watch_ = WatchState::Closed;
-  taking_up_ = false;
-  forget_keys();
-  forget_memory();
-}
-
-void Core::Impl::forget_memory() {
-  if (memory_.lease == LeaseId::None) return;
-  memory_ = Memory();
-  emit(action::Remember{});
-}
-
-// Keys go with their session, and revisions mean nothing in another history.
-void Core::Impl::forget_keys() {
-  for (Vip& vip : vips_) {
-    vip.key_changed = vip.retired = vip.retiring = vip.waited_out = 0;
-    vip.key_expected = false;
-  }
-}
-
-// --- the snapshot and the watch
-
-void Core::Impl::drive_connection() {
-  if (loaded_ || reading_ != 0 || stopping_ || !due(read_at_)) return;
-  reading_ = next_request();
-  emit(action::ReadPrefix{.request = reading_});
-}
-
-void Core::Impl::on(const event::PrefixRead& e) {
-  if (e.request != reading_ && e.request != checking_) return;
-  const bool checking = e.request == checking_;
-  (checking ? checking_ : reading_) = 0;
-  if (!same_history(e.header, e.request) || checking) return;
-  if (cluster_id_ == 0) report(ReportKind::Connected, "etcd answers");
-  unreachable_ = false;
-  cluster_id_ = e.header.cluster_id;
-  read_backoff_ = Duration();
-  view_.load(now_, e.header.revision, e.entries, settings_.timeout);
-  anchor_ = Anchor();
-  for (const Entry& entry : e.entries) {
-    if (entry.key.kind == KeyKind::Session) drop_anchor(entry);
-  }
-  loaded_ = true;
-  watch_ = WatchState::Closed;
-  watch_at_ = now_;
-  revoke_former_sessions(e.entries);
-  if (chain_.lease() == LeaseId::None) {
-    // A former session that cannot be taken up is no more than a dead one.
-    if (session_state_ == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
-    return;
-  }
-  const auto own = std::find_if(e.entries.begin(), e.entries.end(), [&](const Entry& entry) {
-    return entry.key.kind == KeyKind::Session && entry.key.lease == chain_.lease();
-  });
-  settle(chain_.found(now_, own == e.entries.end() ? nullptr : &*own, e.header.revision));
-}
-
-void Core::Impl::open_watch(bool elsewhere) {
-  const bool anchor = anchor_.lease != LeaseId::None && !adrift_;
-  emit(action::OpenWatch{.from = anchor ? anchor_.revision : view_.applied() + 1,
-                         .avoid_current = elsewhere});
-  anchored_ = !anchor;
-  watch_ = WatchState::Opening;
-  watch_at_ = now_ + std::max(watch_backoff_, timing::hedge_after(settings_.timeout) * 2);
-}
-
-void Core::Impl::drive_watch() {
-  if (!loaded_) return;
-  if (watch_ == WatchState::Closed) {
-    if (due(watch_at_)) open_watch(watch_elsewhere_);
-    return;
-  }
-  // Committed but not echoed: the member that serves the watch hangs, lags or is cut off.
-  const MonoTime since = chain_.echo_missing_since();
-  if (since.is_never()) return;
-  const MonoTime patience = since + timing::hedge_after(settings_.timeout);
-  if (!due(std::max(patience, watch_at_))) return;
-  report(ReportKind::WatchReplaced, "the watch shows nothing of a heartbeat answered " +
-                                        in_seconds(now_ - since) + " ago; watching elsewhere");
-  watch_backoff_ = longer(watch_backoff_);
-  open_watch(true);
-}
-
-void Core::Impl::on(const event::WatchCreated& e) {
-  if (watch_ != WatchState::Opening) return;
-  if (e.header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return;
-  }
-  watch_ = WatchState::Open;
-  // Behind what we know: a member that lags, or a cluster that was put back. Only a linearizable
-  // read can tell.
-  if (e.header.revision < view_.applied() && checking_ == 0) {
-    checking_ = next_request();
-    emit(action::ReadPrefix{.request = checking_});
-  }
-}
-
-void Core::Impl::on(const event::WatchAdvanced& e) {
-  if (!loaded_ || watch_ == WatchState::Closed) return;
-  if (e.header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return;
-  }
-  watch_ = WatchState::Open;
-  watch_backoff_ = Duration();
-  watch_elsewhere_ = false;
-  if (e.changes.empty()) {
-    view_.progress(e.header.revision);
-    return;
-  }
-  if (!anchored_ && !holds_anchor(e.changes)) {
-    forget_cluster("etcd's history is another one: restored from a backup?");
-    return;
-  }
-  anchored_ = true;
-  adrift_ = false;
-  const Revision before = view_.applied();
-  view_.apply(now_, e.changes, settings_.timeout);
-  revision_ = std::max(revision_, view_.applied());
-  for (const Change& change : e.changes) {
-    const Key& key = change.entry.key;
-    if (change.entry.modified <= before || key.kind != KeyKind::Session) continue;
-    if (!change.deleted) drop_anchor(change.entry);
-    if (key.lease == chain_.lease() && key.lease != LeaseId::None) own_session_seen(change);
-  }
-}
-
-void Core::Impl::drop_anchor(const Entry& session) {
-  if (session.modified < anchor_.revision) return;
-  anchor_ = {.lease = session.key.lease,
-             .revision = session.modified,
-             .nonce = session.value.nonce};
-}
-
-bool Core::Impl::holds_anchor(const std::vector<Change>& changes) const {
-  for (const Change& change : changes) {
-    if (change.entry.modified != anchor_.revision) return false;
-    if (change.entry.key.kind == KeyKind::Session && change.entry.key.lease == anchor_.lease) {
-      return !change.deleted && change.entry.value.nonce == anchor_.nonce;
-    }
-  }
-  return false;
-}
-
-void Core::Impl::own_session_seen(const Change& change) {
-  if (revoking_ != 0) return;  // we asked for its end
-  bool echoed = false;
-  settle(chain_.seen(now_, change, &echoed));
-  if (echoed) renew_at_ = now_;
-}
-
-void Core::Impl::on(const event::WatchEnded& e) {
-  watch_ = WatchState::Closed;
-  watch_elsewhere_ = true;
-  watch_at_ = now_ + watch_backoff_;
-  watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
-  if (!loaded_) return;
-  if (e.compacted) {
-    adrift_ = true;
-    read_anew("the watch fell behind a compaction");
-  } else if (adrift_) {
-    loaded_ = false;
-    read_at_ = watch_at_;
-  }
-}
-
-// History is lost: nobody knows who held what meanwhile.
-void Core::Impl::read_anew(const std::string& why) {
-  report(ReportKind::HistoryLost, why + "; reading everything anew");
-  loaded_ = false;
-  read_at_ = now_;
-}
 
 // --- the session
 
@@ -282,9 +58,8 @@ void Core::Impl::on(const event::LeaseGranted& e) {
   }
   // Each session is an instance of its own: a former one must not be taken for it.
   instance_ = settings_.instance + "-" + std::to_string(last_request_);
-  chain_.open(e.lease, {.node = settings_.node,
-                        .instance = instance_,
-                        .timeout = settings_.timeout});
+  chain_.open(e.lease,
+              {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
   session_state_ = SessionState::Opening;
   opening_since_ = now_;
   keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
@@ -340,9 +115,8 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     return false;
   }
   instance_ = memory_.instance;
-  chain_.adopt(memory_.lease, own->modified, {.node = settings_.node,
-                                              .instance = instance_,
-                                              .timeout = settings_.timeout});
+  chain_.adopt(memory_.lease, own->modified,
+               {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
   session_state_ = SessionState::Opening;
   taking_up_ = true;
   opening_since_ = now_;
@@ -467,8 +241,7 @@ bool Core::Impl::link_due(const Link& link) {
   });
   if (news) return true;
   const size_t tries = chain_.tries();
-  const Duration hedge =
-      tries < kQuickTries ? timing::hedge_after(settings_.timeout) : kLastRetry;
+  const Duration hedge = tries < kQuickTries ? timing::hedge_after(settings_.timeout) : kLastRetry;
   if (!chain_.newest_failed()) return due(chain_.last_sent() + hedge);
   const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(tries - 1, 6));
   return due(chain_.newest_failed_at() + std::min(retry, hedge));
@@ -508,14 +281,11 @@ void Core::Impl::on(const event::RequestFailed& e) {
   asked_at_.erase(e.request);
   if (e.request == checking_) checking_ = 0;
   if (e.request == reading_) {
-    reading_ = 0;
-    read_backoff_ = longer(read_backoff_);
-    read_at_ = now_ + read_backoff_;
-    unreachable(e.reason);
+    read_failed(e.reason);
   } else if (e.request == granting_) {
     granting_ = 0;
     session_state_ = SessionState::Absent;
-    grant_at_ = now_ + Duration::milliseconds(500);
+    grant_at_ = now_ + kGrantRetry;
     unreachable(e.reason);
   } else if (e.request == revoking_) {
     revoked_ = true;  // the lease will expire by itself
@@ -538,8 +308,8 @@ void Core::Impl::drive_stop() {
                                                   [this](const Vip& v) { return has_key(v); });
   const bool late = due(stop_by_);
   if (late && keyed) {
-    report(ReportKind::ReleaseGivenUp, "etcd did not take the release; the others wait " +
-                                           in_seconds(settings_.timeout));
+    report(ReportKind::ReleaseGivenUp,
+           "etcd did not take the release; the others wait " + in_seconds(settings_.timeout));
   }
   if (!late && (!all_absent || keyed)) return;
   if (!late && chain_.lease() != LeaseId::None && revoking_ == 0) {

@@ -1,0 +1,116 @@
+// What people are told: the state of each VIP and the reason for it.
+#include <algorithm>
+#include <cassert>
+
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
+  switch (vip.address) {
+    case Vip::AddressState::Present:
+      return VipState::Owner;
+    case Vip::AddressState::Inherited:
+    case Vip::AddressState::Adding:
+    case Vip::AddressState::Removing:
+      return vip.state;  // what it will be is told when the kernel has confirmed
+    case Vip::AddressState::Absent:
+      break;
+  }
+  switch (obstacle) {
+    case Obstacle::NodePaused:
+      return VipState::Paused;
+    case Obstacle::LinkMissing:
+    case Obstacle::LinkDown:
+    case Obstacle::KernelRefused:
+      return VipState::Fault;
+    case Obstacle::NodeReleasing:
+    case Obstacle::LinkUnknown:
+    case Obstacle::Resigning:
+    case Obstacle::NotQueued:
+    case Obstacle::NotHead:
+    case Obstacle::KeyRetired:
+      return VipState::Standby;
+    case Obstacle::None:
+    case Obstacle::NoAuthority:
+    case Obstacle::PreviousOwner:
+    case Obstacle::RemovedByOthers:
+      return VipState::Waiting;
+  }
+  return VipState::Standby;
+}
+
+std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const {
+  const View::Queue& queue = view_.queue(vip.settings.address);
+  switch (obstacle) {
+    case Obstacle::None:
+      return "";
+    case Obstacle::NodePaused:
+      return "paused by vipctl";
+    case Obstacle::NodeReleasing:
+      return "the daemon is stopping";
+    case Obstacle::LinkUnknown:
+      return "looking for link " + vip.settings.link;
+    case Obstacle::LinkMissing:
+      return "there is no link " + vip.settings.link;
+    case Obstacle::LinkDown:
+      return "link " + vip.settings.link + " is down";
+    case Obstacle::KernelRefused:
+      return "the kernel refused the address; next try in " + in_seconds(vip.add_not_before - now);
+    case Obstacle::Resigning:
+      return vip.dropped ? "no longer configured" : "resigned";
+    case Obstacle::NotQueued:
+      if (!loaded_) return "etcd has not answered yet";
+      return chain_.live() ? "queueing up" : "opening a session in etcd";
+    case Obstacle::NotHead: {
+      const View::Candidate* head = queue.head();
+      if (head == nullptr) return "queueing up";
+      return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
+             " is ahead in the queue";
+    }
+    case Obstacle::KeyRetired:
+      return "released, queueing up anew";
+    case Obstacle::NoAuthority:
+      return "etcd has not confirmed a heartbeat in time";
+    case Obstacle::PreviousOwner:
+      return "waiting " + in_seconds(queue.not_before - now) + " for whoever may have held it";
+    case Obstacle::RemovedByOthers:
+      return "somebody removed the address from " + vip.settings.link + "; putting it back";
+  }
+  return "";
+}
+
+std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
+  if (vip.address == Vip::AddressState::Present) return settings_.node;
+  const View::Candidate* head = view_.queue(vip.settings.address).head();
+  if (head == nullptr || head->lease == chain_.lease()) return "";
+  const View::Session* session = view_.session(head->lease);
+  if (session == nullptr || !session->known) return head->node;
+  const bool alive = session->present && now < session->last_seen + session->timeout;
+  return alive ? head->node : "";
+}
+
+void Core::Impl::drive_states() {
+  for (Vip& vip : vips_) {
+    const Obstacle why = obstacle(vip, now_);
+    const VipState to = state_of(vip, why);
+    if (to == vip.state) continue;
+    if (to == VipState::Owner) {
+      const std::string& how = view_.queue(vip.settings.address).how;
+      set_state(&vip, to, how.empty() ? "first in the queue" : how);
+    } else {
+      set_state(&vip, to, reason_of(vip, why, now_));
+    }
+  }
+}
+
+void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
+  // Ownership is reached only from the queue.
+  assert(to != VipState::Owner || vip->state == VipState::Standby ||
+         vip->state == VipState::Waiting);
+  emit(action::ReportState{
+      .address = vip->settings.address, .from = vip->state, .to = to, .reason = reason});
+  vip->state = to;
+}
+
+}  // namespace vipd
