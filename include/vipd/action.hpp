@@ -38,63 +38,29 @@ enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };
 
 namespace action {
 
-// clang-format off: a list, one line an action
+// clang-format off
 // Requests to etcd. Each is answered by exactly one event that names it, however late.
-struct GrantLease {
-  RequestId request;
-  Duration ttl;
-};
-struct KeepLease {
-  LeaseId lease;
-};
-struct RevokeLease {
-  RequestId request;
-  LeaseId lease;
-};
+struct GrantLease { RequestId request; Duration ttl; };
+struct KeepLease { LeaseId lease; };
+struct RevokeLease { RequestId request; LeaseId lease; };
 // Attempts of one non-zero `group` under way at once should go to different members.
-struct SendTxn {
-  RequestId request;
-  uint64_t group;
-  Txn txn;
-};
-struct ReadPrefix {
-  RequestId request;
-};
+struct SendTxn { RequestId request; uint64_t group; Txn txn; };
+struct ReadPrefix { RequestId request; };
 // Replaces the watch that is open, if any. avoid_current: rather at another member.
-struct OpenWatch {
-  Revision from;
-  bool avoid_current;
-};
+struct OpenWatch { Revision from; bool avoid_current; };
 
 // The kernel. Adds, or renews the lifetime. The completion must be reported at once, with the clock
 // read anew, before any other action is performed (ARCHITECTURE.md, "Authority").
-struct AddAddress {
-  Address address;
-  int lifetime_s;
-};
-struct RemoveAddress {
-  Address address;
-};
-struct SendAnnouncement {
-  Address address;
-};
+struct AddAddress { Address address; int lifetime_s; };
+struct RemoveAddress { Address address; };
+struct SendAnnouncement { Address address; };
 
 // The state directory: replaces what was remembered; a Memory without a lease forgets.
-struct Remember {
-  Memory memory;
-};
+struct Remember { Memory memory; };
 
 // People.
-struct ReportState {
-  Address address;
-  VipState from;
-  VipState to;
-  std::string reason;
-};
-struct Report {
-  ReportKind kind;
-  std::string text;
-};
+struct ReportState { Address address; VipState from; VipState to; std::string reason; };
+struct Report { ReportKind kind; std::string text; };
 struct Finish {};  // everything that StopAsked wanted is done
 // clang-format on
 

@@ -51,86 +51,42 @@ struct Settings {
 
 namespace event {
 
-// clang-format off: a list, one line an event
+// clang-format off
 struct Ticked {};  // a deadline may have passed; nothing else happened
 
 // Answers of etcd.
-struct LeaseGranted {
-  RequestId request;
-  Header header;
-  LeaseId lease;
-};
-struct LeaseKept {
-  LeaseId lease;
-  bool alive;
-};
-struct LeaseRevoked {
-  RequestId request;
-};
+struct LeaseGranted { RequestId request; Header header; LeaseId lease; };
+struct LeaseKept { LeaseId lease; bool alive; };
+struct LeaseRevoked { RequestId request; };
 struct TxnAnswered {
   RequestId request;
   Header header;
   bool succeeded;
   std::vector<Entry> entries;
 };
-struct PrefixRead {
-  RequestId request;
-  Header header;
-  std::vector<Entry> entries;
-};
+struct PrefixRead { RequestId request; Header header; std::vector<Entry> entries; };
 // No answer, or a refusal: a write may still have been, or yet be, executed.
-struct RequestFailed {
-  RequestId request;
-  std::string reason;
-};
+struct RequestFailed { RequestId request; std::string reason; };
 
 // The watch. Changes are whole revisions in order; without changes: a progress notice.
-struct WatchCreated {
-  Header header;
-};
-struct WatchAdvanced {
-  Header header;
-  std::vector<Change> changes;
-};
-struct WatchEnded {
-  bool compacted;
-  std::string reason;
-};
+struct WatchCreated { Header header; };
+struct WatchAdvanced { Header header; std::vector<Change> changes; };
+struct WatchEnded { bool compacted; std::string reason; };
 
 // The kernel. `link` is the text of the configuration.
-struct LinkChanged {
-  std::string link;
-  bool present;
-  bool up;
-};
-struct AddressAdded {
-  Address address;
-  int lifetime_s;
-  int error;
-};  // error: errno, 0 done
+struct LinkChanged { std::string link; bool present; bool up; };
+struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
 // At the start: left there by a former process, with the lifetime that it gave it.
-struct AddressFound {
-  Address address;
-};
-struct AddressRemoved {
-  Address address;
-  int error;
-};
-struct AddressLost {
-  Address address;
-  bool expired;
-};  // gone without our doing
+struct AddressFound { Address address; };
+struct AddressRemoved { Address address; int error; };
+struct AddressLost { Address address; bool expired; };  // gone without our doing
 
 // People.
 struct PauseAsked {};
 struct ResumeAsked {};
-struct ResignAsked {
-  std::vector<Address> vips;
-};
+struct ResignAsked { std::vector<Address> vips; };
 struct StopAsked {};
-struct Reconfigured {
-  Settings settings;
-};
+struct Reconfigured { Settings settings; };
 // clang-format on
 
 }  // namespace event

@@ -68,25 +68,11 @@ struct Error {
   std::string endpoint;
 };
 
-// clang-format off: a list, one line an answer
-struct Granted {
-  Header header;
-  int64_t lease = 0;
-  int64_t ttl_s = 0;
-};
-struct KeptAlive {
-  Header header;
-  int64_t ttl_s = 0;
-};  // ttl 0: the lease is gone
-struct TxnAnswer {
-  Header header;
-  bool succeeded = false;
-  std::vector<KeyValue> kvs;
-};  // kvs of all ranges of the branch taken
-struct RangeAnswer {
-  Header header;
-  std::vector<KeyValue> kvs;
-};
+// clang-format off
+struct Granted { Header header; int64_t lease = 0; int64_t ttl_s = 0; };
+struct KeptAlive { Header header; int64_t ttl_s = 0; };  // ttl 0: the lease is gone
+struct TxnAnswer { Header header; bool succeeded = false; std::vector<KeyValue> kvs; };  // kvs of all ranges of the branch taken
+struct RangeAnswer { Header header; std::vector<KeyValue> kvs; };
 // clang-format on
 
 struct WatchEvent {

@@ -11,35 +11,28 @@
 
 namespace sim {
 
-#define SIM_FAULTS(X)                                                                             \
-  X(ProcessPause)                                                                                 \
-  X(ProcessKill)                                                                                  \
-  X(ProcessStop)                                                                                  \
-  X(CallHeldUp)                                                                                   \
-  X(StalledInTurn) X(HostCrash) X(HostPauseUnnoticed) X(HostSuspend) X(HostPauseNoticed)          \
-      X(LinkFlap) X(LinkMissing) X(AddressDeleted) X(KernelRefuses) X(MemberCrash) X(MemberHang)  \
-          X(MemberIsolated) X(MemberLags) X(MemberSlow) X(QuorumLost) X(LeaderChange)             \
-              X(LeaseRevokedEarly) X(NoSpace) X(Compaction) X(Restore) X(CutBoth) X(CutAnswers)   \
-                  X(CutAll) X(SlowNetwork) X(LossyNetwork) X(WatchCut) X(SessionKeyDeleted)       \
-                      X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
-                          X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign)        \
-                              X(Reconfigure) X(LanLoss) X(LanDelay) X(ForeignWrites)              \
-                                  X(StarvedProcess) X(StateLost) X(StateStale)
+// clang-format off
+#define SIM_FAULTS(X) \
+  X(ProcessPause) X(ProcessKill) X(ProcessStop) X(CallHeldUp) X(StalledInTurn) \
+  X(HostCrash) X(HostPauseUnnoticed) X(HostSuspend) X(HostPauseNoticed) X(LinkFlap) \
+  X(LinkMissing) X(AddressDeleted) X(KernelRefuses) X(MemberCrash) X(MemberHang) \
+  X(MemberIsolated) X(MemberLags) X(MemberSlow) X(QuorumLost) X(LeaderChange) \
+  X(LeaseRevokedEarly) X(NoSpace) X(Compaction) X(Restore) X(CutBoth) X(CutAnswers) \
+  X(CutAll) X(SlowNetwork) X(LossyNetwork) X(WatchCut) X(SessionKeyDeleted) \
+  X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
+  X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Reconfigure) \
+  X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale)
 
-#define SIM_RULES(X)                                                                          \
-  X(Echo)                                                                                     \
-  X(EchoLate)                                                                                 \
-  X(HeadWentClean)                                                                            \
-  X(HeadWentUnclean)                                                                          \
-  X(HeadDeletedByTakeover) X(SessionTakenOver) X(TakeoverTxnRefused) X(LeaseExpired)          \
-      X(LeaseExtended) X(TxnCommitted) X(TxnRefused) X(TxnLeaseGone) X(CommittedAnswerLost)   \
-          X(CommittedAfterTimeout) X(ExecutedTwice) X(CommittedForDeadProcess) X(AnswerLost)  \
-              X(RequestLost) X(RequestTimedOut) X(WatchOpened) X(WatchEnded)                  \
-                  X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) X(AddressRenewed)      \
-                      X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers)              \
-                          X(AddedLateThenRemoved) X(LeftoverRemoved) X(LeftoverInherited)     \
-                              X(Announced) X(AnnouncementLost) X(CacheRight) X(CleanShutdown) \
-                                  X(OverlapExcusedPause) X(OverlapExcusedCall)
+#define SIM_RULES(X) \
+  X(Echo) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
+  X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
+  X(TxnLeaseGone) X(CommittedAnswerLost) X(CommittedAfterTimeout) X(ExecutedTwice) \
+  X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
+  X(WatchOpened) X(WatchEnded) X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) \
+  X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
+  X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
+  X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedCall)
+// clang-format on
 
 enum class Fault : uint8_t {
 #define SIM_ENUM(name) name,
