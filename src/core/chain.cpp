@@ -33,6 +33,11 @@ MonoTime Chain::echo_missing_since() const {
   return unechoed_.empty() ? MonoTime::never() : unechoed_.front().known_since;
 }
 
+MonoTime Chain::unanswered_since() const {
+  if (!busy() || attempts_.front().failed) return MonoTime::never();
+  return attempts_.front().sent;
+}
+
 Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
   assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize);
   Txn txn;

@@ -140,13 +140,18 @@ void Core::Impl::drive_watch() {
     if (due(watch_at_)) open_watch(watch_elsewhere_);
     return;
   }
-  // Committed but not echoed: the member that serves the watch hangs, lags or is cut off.
-  const MonoTime since = chain_.echo_missing_since();
-  if (since.is_never()) return;
-  const MonoTime patience = since + timing::hedge_after(settings_.timeout);
-  if (!due(std::max(patience, watch_at_))) return;
-  report(ReportKind::WatchReplaced, "the watch shows nothing of a heartbeat answered " +
-                                        in_seconds(now_ - since) + " ago; watching elsewhere");
+  // Committed but not echoed, or not even refused: the member that is preferred for both, the watch
+  // and the heartbeats, hangs, lags or is cut off.
+  const Duration patience = timing::hedge_after(settings_.timeout);
+  MonoTime late = MonoTime::never();
+  if (const MonoTime since = chain_.echo_missing_since(); !since.is_never()) {
+    late = since + patience;
+  }
+  if (const MonoTime since = chain_.unanswered_since(); !since.is_never()) {
+    late = std::min(late, since + patience * 2);
+  }
+  if (!due(late.is_never() ? late : std::max(late, watch_at_))) return;
+  report(ReportKind::WatchReplaced, "a heartbeat is not shown in time; watching elsewhere");
   watch_backoff_ = longer(watch_backoff_);
   open_watch(true);
 }

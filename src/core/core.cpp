@@ -135,10 +135,10 @@ void Core::Impl::drive() {
   drive_connection();
   drive_watch();
   drive_session();
+  drive_memory();  // what is let go is forgotten before it is said
   drive_links();
   drive_takeovers();
   drive_stop();
-  drive_memory();
   drive_states();
 }
 

@@ -183,7 +183,8 @@ void Core::Impl::drive_installs() {
 void Core::Impl::install(Vip* vip) {
   const Duration remaining = chain_.deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
-  if (vip->state != VipState::Standby) set_state(vip, VipState::Waiting, "adding the address");
+  const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
+  if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->waited_out = headed_since(*vip);
   add(vip, lifetime);

@@ -138,7 +138,9 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
 
 // What a next process of this node could take up.
 void Core::Impl::drive_memory() {
-  if (!loaded_ || taking_up_) return;  // what is remembered may still be taken up
+  // What is remembered may still be taken up. A call to the kernel that is under way ends in a step
+  // of its own, which must not be overtaken.
+  if (!loaded_ || taking_up_ || kernel_busy()) return;
   Memory memory;
   if (chain_.live() && !revoked_) {
     memory.cluster_id = cluster_id_;

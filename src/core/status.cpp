@@ -91,6 +91,8 @@ std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
 }
 
 void Core::Impl::drive_states() {
+  // What a completion brings is told in its own step, and must not be overtaken by it.
+  if (kernel_busy()) return;
   for (Vip& vip : vips_) {
     const Obstacle why = obstacle(vip, now_);
     const VipState to = state_of(vip, why);

@@ -1,8 +1,8 @@
 #include "ctl/commands.hpp"
 
+#include <poll.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -119,7 +119,7 @@ int wait_until_done(HttpClient& client, const Pending& pending) {
     if (verdict != kDone) return verdict;
     words = pending(now);
     if (words.empty()) return kDone;
-    usleep(kPollMs * 1000);
+    poll(nullptr, 0, kPollMs);
   }
   return complain(kRefused, "accepted, but after 5 s " + words);
 }

@@ -626,13 +626,15 @@ static void a_session_that_somebody_else_took_up_first_is_lost() {
 static void what_could_be_taken_up_is_remembered() {
   open();
   TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  added();
   const action::Remember* remember = wanted<action::Remember>();
   TEST_ASSERT_NOT_NULL(remember);
   TEST_ASSERT_TRUE(remember->memory.lease == kOwn);
   TEST_ASSERT_EQUAL_INT(own_created, remember->memory.waited_out.at(kVip));
-  added();
   revision++;
   watch({gone(KeyKind::Session, kOwn)});
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_NOT_NULL(wanted<action::Remember>());
   TEST_ASSERT_TRUE(wanted<action::Remember>()->memory.lease == LeaseId::None);
 }
 
