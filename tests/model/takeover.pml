@@ -1,5 +1,5 @@
 /*
- * The takeover protocol (PROTOCOL.md) as two nodes, one VIP, etcd, and an adversary who delays,
+ * The takeover protocol (ARCHITECTURE.md) as two nodes, one VIP, etcd, and an adversary who delays,
  * pauses, deletes, revokes and restarts. tests/model/run checks it with spin:
  *   safety     the assertion in address_set(): at no moment do two nodes have the address
  *   progress   (-DPROGRESS) once the faults have stopped, somebody owns, even if a node died
@@ -37,7 +37,7 @@
  * differ; the hedged twins of a heartbeat; two processes that run with one session (the former one
  * is only its release under way); foreign candidates; hosts paused with their clocks; a restored
  * backup; announcements. A process that stops between the call that adds the address and the look
- * at the clock after it: that is under "What remains" in PROTOCOL.md, and spin would find it. Here
+ * at the clock after it: that is under "What remains" in ARCHITECTURE.md, and spin would find it. Here
  * each write puts P/writes back, not only the first, and a node does not wait out its own keys that
  * vanish, which is less than the protocol asks.
  *
@@ -57,7 +57,7 @@
 #define IDS 1
 #endif
 
-/* A mutant is the model WITHOUT one rule. The first ten are marked [safety] in PROTOCOL.md. */
+/* A mutant is the model WITHOUT one rule. The first ten are marked [safety] in ARCHITECTURE.md. */
 #define NoRule         0
 #define SentTime       1    /* a heartbeat counts from before it was sent, not from its echo */
 #define Echo           2    /* it counts only when our own watch shows it */
@@ -70,10 +70,11 @@
 #define ReadNoWrites   9    /* a read counts only while P/writes/L is absent ... */
 #define VanishTime     10   /* reads leave no trace: wait from the moment their session vanished */
 #define ReadKey        11   /* ... and the VIP's key is present */
-#define Chain          12   /* a link compares with the last revision that is ours */
-#define JoinLinks      13   /* queueing up is a link of the chain, too */
-#define WaitedAsHead   14   /* what is remembered as waited out was waited out at the head */
-#define Takeover       15   /* (progress) the second takes over from a dead head */
+#define ReadOwnChain   12   /* ... and this very process wrote the end of the chain */
+#define Chain          13   /* a link compares with the last revision that is ours */
+#define JoinLinks      14   /* queueing up is a link of the chain, too */
+#define WaitedAsHead   15   /* what is remembered as waited out was waited out at the head */
+#define Takeover       16   /* (progress) the second takes over from a dead head */
 #ifndef WITHOUT
 #define WITHOUT NoRule
 #endif
@@ -99,6 +100,7 @@ typedef Node {
   byte own;                   /* its session */
   bit live;                   /* it has one, as far as it knows */
   bit broken;                 /* a stranger wrote the end of its chain; it need not know yet */
+  bit swapped;                /* since its start it has written the session key */
   byte echo;                  /* ticks of authority that the echo on its way is worth */
   byte read;                  /* the same for the answer to a heartbeat that was a read */
   byte authority;             /* ticks to the fencing deadline */
@@ -183,6 +185,7 @@ inline put(n, what, S, by) {
   node[n].echo = (by == Former -> 0 : T);
   RAISE(node[n].authority, (RULE(Echo) -> 0 : node[n].echo));
   node[n].broken = (by == Former && RULE(Chain));
+  node[n].swapped = (by == Ours);
   if
   :: node[n].releasing != No && RULE(Chain) && (RULE(JoinLinks) || what != Joined) ->
      node[n].releasing = No;     /* certainly refused, and the key is still ours */
@@ -195,16 +198,11 @@ inline put(n, what, S, by) {
 inline heartbeat(n) { put(n, Beat, node[n].own, Ours) }
 inline join(n)      { append(queue, node[n].own); put(n, Joined, node[n].own, Ours) }
 
-inline cut_queue(S) {
-  cut(queue, S);
-  node[(S) & 1].waited = (node[(S) & 1].own == S -> 0 : node[(S) & 1].waited)
-}
-
 inline commit_release(n) {
   s = node[n].releasing;
   node[n].releasing = No;
   if
-  :: QUEUED(queue, node[n].own) -> cut_queue(node[n].own); put(n, Released, node[n].own, s)
+  :: QUEUED(queue, node[n].own) -> cut(queue, node[n].own); put(n, Released, node[n].own, s)
   :: else -> put(n, Beat, node[n].own, s)
   fi
 }
@@ -212,12 +210,12 @@ inline commit_release(n) {
 inline end_lease(S) {
   s = S;
   lease[s] = 0; session[s] = 0; writes[s] = 0;
-  cut_queue(s);
+  cut(queue, s);
   tell(Revoked, s, No)
 }
 
 inline end_session(S)   { session[S] = 0; tell(SessionGone, S, No) }
-inline delete_key(S)    { cut_queue(S); tell(KeyGone, S, No) }
+inline delete_key(S)    { cut(queue, S); tell(KeyGone, S, No) }
 inline delete_writes(S) { writes[S] = 0; tell(WritesGone, S, No) }
 
 /* ======== A node: what it makes of what its watch shows ======== */
@@ -225,8 +223,9 @@ inline delete_writes(S) { writes[S] = 0; tell(WritesGone, S, No) }
 /* "Fenced": every address down at once, and start over. A session once lost never comes back. */
 inline fence(n) {
   node[n].address = 0; node[n].lifetime = 0;
-  node[n].live = 0; node[n].broken = 0; node[n].releasing = No; node[n].retired = 0;
-  node[n].echo = 0; node[n].read = 0; node[n].authority = 0; node[n].waited = 0
+  node[n].live = 0; node[n].broken = 0; node[n].swapped = 0; node[n].waited = 0;
+  node[n].echo = 0; node[n].read = 0; node[n].authority = 0;
+  node[n].releasing = No; node[n].retired = 0
 }
 
 /* "Taking a VIP": each time the head of the queue disappears. */
@@ -239,7 +238,8 @@ inline vanish(n, S, clean) {
   fi;
   cut(node[n].queue, S);
   if
-  :: node[n].live && S == node[n].own -> node[n].address = 0; node[n].retired = 0
+  :: node[n].live && S == node[n].own ->
+     node[n].address = 0; node[n].retired = 0; node[n].waited = 0
   :: else
   fi
 }
@@ -295,9 +295,9 @@ inline snapshot(n) {
   node[n].seen[0] = (session[1 - n] -> 0 : T);
   node[n].seen[1] = (session[3 - n] -> 0 : T);
   node[n].echo = 0;
-  node[n].waited = node[n].waited || !RULE(WaitedAsHead) && node[n].not_before == 0;
-  node[n].not_before =
-    (!RULE(FirstSnapshot) || node[n].waited && QUEUED(queue, node[n].own) -> 0 : T)
+  node[n].waited = QUEUED(queue, node[n].own) &&
+    (node[n].waited || !RULE(WaitedAsHead) && node[n].not_before == 0);
+  node[n].not_before = (!RULE(FirstSnapshot) || node[n].waited -> 0 : T)
 }
 
 /* ======== A node: what it does by itself ======== */
@@ -314,6 +314,8 @@ inline snapshot(n) {
 #define BEATS(n)    (LINKS(n) && HAS_KEY(n) && node[n].authority < T && node[n].echo < T && \
                      BEAT_ROOM(node[n].own))
 #define RELEASES(n) (KNOWS(n) && HAS_KEY(n) && node[n].releasing == No && SETTLED(n))
+
+#define WAS_LOST(n) (node[n].retired && !COMING(n, Beat, node[n].own))
 
 inline release(n) { node[n].releasing = Ours; node[n].retired = RULE(Retired) }
 
@@ -365,7 +367,8 @@ inline open(n) {
 /* "When etcd takes no writes": a linearizable read of everything, and its answer, perhaps late. */
 #define READS(n)        (KNOWS(n) && !node[n].writes[node[n].own] && \
                          node[n].authority < T && node[n].read < T)
-#define READ_COUNTS(n)  (CHAIN(n) && (!writes[node[n].own] || !RULE(ReadNoWrites)) && \
+#define READ_COUNTS(n)  (CHAIN(n) && (node[n].swapped || !RULE(ReadOwnChain)) && \
+                         (!writes[node[n].own] || !RULE(ReadNoWrites)) && \
                          (QUEUED(queue, node[n].own) || !RULE(ReadKey)))
 #define NO_WRITES(n)    (KNOWS(n) && CHAIN(n) && no_space && writes[node[n].own])
 
@@ -380,7 +383,7 @@ proctype daemon(byte n) {
     :: d_step { RUNS(n) && MAY_OPEN(n) && ROOM -> open(n) }
     :: d_step { RUNS(n) && BEATS(n) -> heartbeat(n) }
     :: d_step { RUNS(n) && LINKS(n) && !HAS_KEY(n) && ROOM -> join(n) }
-    :: d_step { RUNS(n) && RELEASES(n) && node[n].retired -> release(n) }   /* the first was lost */
+    :: d_step { RUNS(n) && RELEASES(n) && WAS_LOST(n) -> release(n) }
     :: d_step { RUNS(n) && TAKES_OVER(n) && ROOM -> end_lease(HIS(n)) }
     :: d_step { RUNS(n) && ORPHAN(n) && ROOM -> end_lease(HIS(n)) }
 #ifdef NOSPACE
@@ -404,6 +407,7 @@ end:
 /* A new process takes up the session. Whose chain it is shows when either's next link commits. */
 inline restart(n) {
   node[n].lifetime = 0; node[n].read = 0; node[n].authority = 0; node[n].retired = 0;
+  node[n].swapped = 0;
   node[n].releasing = (node[n].releasing == No -> No : Former);
   snapshot(n)
 }

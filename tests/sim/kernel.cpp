@@ -255,7 +255,7 @@ void World::resume_host(int n) {
     }
   }
   SAY(n, "the machine goes on");
-  // PROTOCOL.md, "What remains": up to the rest of a timeout where no clock can know, else until
+  // ARCHITECTURE.md, "What remains": up to the rest of a timeout where no clock can know, else until
   // the process has looked at its clock; the kernel's own timers stood still in a suspended
   // machine.
   int64_t grace = 100 * kMs;
