@@ -255,8 +255,8 @@ void World::resume_host(int n) {
     }
   }
   SAY(n, "the machine goes on");
-  // ARCHITECTURE.md, "What remains": up to the rest of a timeout where no clock can know, else until
-  // the process has looked at its clock; the kernel's own timers stood still in a suspended
+  // ARCHITECTURE.md, "What remains": up to the rest of a timeout where no clock can know, else
+  // until the process has looked at its clock; the kernel's own timers stood still in a suspended
   // machine.
   int64_t grace = 100 * kMs;
   if (how == HostPause::Unnoticed) grace = timeout_ + timeout_ / 500;
