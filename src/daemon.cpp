@@ -92,8 +92,7 @@ bool Daemon::start(std::string* reason) {
 
   Actions actions;
   loop_.refresh();
-  core_ = std::make_unique<Core>(settings(), Input{.now = loop_.now(), .random = sys::random_u64()},
-                                 &actions);
+  core_ = std::make_unique<Core>(settings(), input(), &actions);
   actions_.assign(actions.begin(), actions.end());
   perform_all();
   for (const Address& address : inherited_) feed(event::AddressFound{address});
@@ -127,9 +126,13 @@ int Daemon::run() {
   return status;
 }
 
+Input Daemon::input() const {
+  return {.now = loop_.now(), .random = sys::random_u64(), .suspended = loop_.suspended()};
+}
+
 void Daemon::feed(const Event& event) {
   Actions actions;
-  core_->step({.now = loop_.now(), .random = sys::random_u64()}, event, &actions);
+  core_->step(input(), event, &actions);
   actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
                   std::make_move_iterator(actions.end()));
   perform_all();

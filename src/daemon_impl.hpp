@@ -53,6 +53,7 @@ class Daemon {
   };
 
   // --- daemon.cpp
+  [[nodiscard]] Input input() const;
   void feed(const Event& event);
   void arm();
   void disarm();

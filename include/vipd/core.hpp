@@ -20,6 +20,8 @@ namespace vipd {
 struct Input {
   MonoTime now;
   uint64_t random = 0;
+  // How long the host has slept in all. The kernel's timers stand still then, `now` does not.
+  Duration suspended{};
 };
 
 struct CandidateView {

@@ -29,6 +29,10 @@ class Loop {
   // "Authority").
   MonoTime refresh();
 
+  // How long the host has been suspended in all, as of the same reading: CLOCK_BOOTTIME went on,
+  // the kernel's timers did not.
+  [[nodiscard]] Duration suspended() const;
+
   // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as
   // in epoll(7), level-triggered. A handler may remove itself or others while events are
   // dispatched: a removed watch gets no further call, not even for an event that was already

@@ -103,7 +103,7 @@ void Core::Impl::on(const event::PrefixRead& e) {
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
   replay_.load(e.header.revision, e.entries);
-  loaded_ = true;
+  loaded_ = just_loaded_ = true;
   watch_ = WatchState::Closed;
   watch_at_ = now_;
   revoke_former_sessions(e.entries);
@@ -125,11 +125,16 @@ void Core::Impl::read_failed(const std::string& why) {
   unreachable(why);
 }
 
+// A watch that nothing holds has to follow its snapshot at once.
 void Core::Impl::open_watch(bool elsewhere) {
-  const bool held = replay_.begin() != 0 && !adrift_;
+  if (adrift_) replay_.let_go();
+  adrift_ = false;
+  const bool held = replay_.begin() != 0;
+  if (!held && !just_loaded_) return read_again();
+  just_loaded_ = false;
   emit(action::OpenWatch{.from = held ? replay_.begin() : view_.applied() + 1,
                          .avoid_current = elsewhere});
-  replay_.restart(held);
+  replay_.restart();
   watch_ = WatchState::Opening;
   watch_at_ = now_ + std::max(watch_backoff_, timing::hedge_after(settings_.timeout) * 2);
 }
@@ -184,20 +189,29 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
     if (replay_.complete()) view_.progress(e.header.revision);
     return;
   }
-  if (!replay_.matches(e.changes, view_.applied())) {
+  if (replay_.begin() == 0) return adrift_advanced(e.changes);
+  if (!replay_.matches(e.changes)) {
     forget_cluster("etcd's history is another one: restored from a backup?");
     return;
   }
   const Revision before = view_.applied();
   view_.apply(now_, e.changes, settings_.timeout);
   replay_.add(e.changes);
-  adrift_ = adrift_ && replay_.begin() == 0;
   revision_ = std::max(revision_, view_.applied());
   for (const Change& change : e.changes) {
     const Key& key = change.entry.key;
     if (change.entry.modified <= before || key.kind != KeyKind::Session) continue;
     if (key.lease == chain_.lease() && key.lease != LeaseId::None) own_session_seen(change);
   }
+}
+
+// [safety] Such a watch may follow another history than the snapshot's, so nothing that it shows is
+// believed; but with a session put in it the next snapshot can be held.
+void Core::Impl::adrift_advanced(const std::vector<Change>& changes) {
+  const bool session_put = std::any_of(changes.begin(), changes.end(), [](const Change& change) {
+    return change.entry.key.kind == KeyKind::Session && !change.deleted;
+  });
+  if (session_put) read_again();
 }
 
 void Core::Impl::own_session_seen(const Change& change) {
@@ -212,21 +226,22 @@ void Core::Impl::on(const event::WatchEnded& e) {
   watch_elsewhere_ = true;
   watch_at_ = now_ + watch_backoff_;
   watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
-  if (!loaded_) return;
-  if (e.compacted) {
-    adrift_ = true;
-    read_anew("the watch fell behind a compaction");
-  } else if (adrift_) {
-    loaded_ = false;
-    read_at_ = watch_at_;
-  }
+  if (!loaded_ || !e.compacted) return;
+  // Not even the last session put in sight is there any more.
+  adrift_ = !replay_.proven();
+  read_anew("the watch fell behind a compaction");
+  read_at_ = watch_at_;
 }
 
-// History is lost: nobody knows who held what meanwhile.
+// Nobody knows who held what meanwhile.
 void Core::Impl::read_anew(const std::string& why) {
   report(ReportKind::HistoryLost, why + "; reading everything anew");
+  read_again();
+}
+
+void Core::Impl::read_again() {
   loaded_ = false;
-  read_at_ = now_;
+  read_at_ = next_ = now_;
 }
 
 }  // namespace vipd

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -109,10 +110,12 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // their clocks part at once.
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
-  if (finished_ || renewed_as_wanted(event)) return;
+  const Duration slept = input.suspended - std::exchange(suspended_, input.suspended);
+  if (finished_ || (slept == Duration() && renewed_as_wanted(event))) return;
   next_ = MonoTime::never();
   // The fence comes before the event, whatever the event is.
   drive_fence();
+  if (slept > Duration()) host_slept(slept);
   take(event);
   next_ = MonoTime::never();
   drive();

@@ -43,6 +43,7 @@ struct Vip {
   MonoTime add_not_before = MonoTime::long_ago();  // after a refusal, or somebody's removal
   Duration add_backoff;
   MonoTime remove_again_at = MonoTime::never();
+  MonoTime ends_by;  // Present: until then the kernel removes it by itself
   bool renewal_due = false;
   bool removed_by_others = false;
   bool refused = false;  // by the kernel: out of the queue until add_not_before
@@ -165,7 +166,9 @@ struct Core::Impl {
   [[nodiscard]] bool link_due(const Link& link);
   void open_watch(bool elsewhere);
   void read_anew(const std::string& why);
+  void read_again();
 
+  void adrift_advanced(const std::vector<Change>& changes);
   void own_session_seen(const Change& change);
 
   // --- election.cpp: the VIPs
@@ -195,6 +198,7 @@ struct Core::Impl {
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
   [[nodiscard]] bool may_keep(const Vip& vip) const;
   void drive_inherited(Vip* vip);
+  void host_slept(Duration span);
   [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
@@ -215,6 +219,7 @@ struct Core::Impl {
   // Of this step.
   MonoTime now_;
   uint64_t entropy_ = 0;
+  Duration suspended_;  // in all
   Actions* out_ = nullptr;
   MonoTime next_ = MonoTime::never();
 
@@ -247,7 +252,8 @@ struct Core::Impl {
   Duration watch_backoff_;
   bool watch_elsewhere_ = false;
   Replay replay_;
-  bool adrift_ = false;  // nothing to hold a watch by: it must follow a read at once
+  bool adrift_ = false;       // the next watch cannot be held
+  bool just_loaded_ = false;  // no watch was opened since the snapshot
   RequestId granting_ = 0;
   MonoTime grant_at_ = MonoTime::long_ago();
   MonoTime opening_since_;

@@ -78,6 +78,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!waited_out && now < view_.queue(vip.settings.address).not_before) {
     return Obstacle::PreviousOwner;
   }
+  if (!replay_.proven()) return Obstacle::NoAuthority;
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
   if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
@@ -150,7 +151,25 @@ void Core::Impl::drive_inherited(Vip* vip) {
   const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
                     headed_since(*vip) == vip->waited_out && vip->retiring == 0;
   if (!ours) return remove(vip);
-  if (!kernel_busy() && chain_.deadline() - now_ >= timing::kLeastAuthority) install(vip);
+  const bool authority = chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven();
+  if (!kernel_busy() && authority) install(vip);
+}
+
+// [safety] Lifetimes stood still meanwhile and end that much later than was asked for: those that
+// could outlive the fencing deadline are set anew, or the address goes.
+void Core::Impl::host_slept(Duration span) {
+  const bool renewable = timing::lifetime_s(chain_.deadline() - now_) > 0;
+  for (Vip& vip : vips_) {
+    if (vip.address == Vip::AddressState::Inherited) remove(&vip);
+    if (vip.address != Vip::AddressState::Present) continue;
+    vip.ends_by = vip.ends_by + span;
+    if (vip.ends_by <= chain_.deadline()) continue;
+    if (renewable) {
+      vip.renewal_due = true;
+    } else {
+      remove(&vip);
+    }
+  }
 }
 
 void Core::Impl::drive_removals() {
@@ -251,6 +270,7 @@ void Core::Impl::on(const event::AddressAdded& e) {
     remove(vip);
     return;
   }
+  vip->ends_by = now_ + longest;
   if (!renewed) address_is_up(vip);
 }
 
@@ -335,6 +355,7 @@ bool Core::Impl::renewed_as_wanted(const Event& event) {
   }
   adding_ = false;
   vip->renewal_due = false;
+  vip->ends_by = now_ + longest;
   renew_next();
   // Installations wait for their turn behind renewals.
   return adding_;

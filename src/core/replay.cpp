@@ -1,13 +1,14 @@
 #include "core/replay.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace vipd {
 
 namespace {
 
 // Session puts come every second or so; where none comes for so long, a snapshot is cheaper.
-constexpr size_t kMaxLog = 1000;
+constexpr size_t kMaxLog = 10000;
 
 bool is_session_put(const Change& change) {
   return change.entry.key.kind == KeyKind::Session && !change.deleted;
@@ -21,13 +22,17 @@ bool same(const Change& a, const Change& b) {
 }  // namespace
 
 void Replay::load(Revision revision, const std::vector<Entry>& entries) {
-  log_.clear();
+  *this = Replay();
   floor_ = revision;
   for (const Entry& entry : entries) {
-    if (entry.key.kind != KeyKind::Session) continue;
-    if (!log_.empty() && entry.modified < log_.front().entry.modified) continue;
-    log_.assign(1, Change{.deleted = false, .entry = entry});
+    if (entry.key.kind == KeyKind::Session) begin_ = std::max(begin_, entry.modified);
   }
+  snapshot_ = entries;
+}
+
+void Replay::restart() {
+  shown_ = 0;
+  if (!proven_) log_.clear();
 }
 
 void Replay::add(const std::vector<Change>& changes) {
@@ -36,36 +41,56 @@ void Replay::add(const std::vector<Change>& changes) {
     const Revision revision = change->entry.modified;
     const auto end = std::find_if(change, changes.end(),
                                   [&](const Change& c) { return c.entry.modified != revision; });
-    const bool fresh = revision > floor_ && (log_.empty() || revision > log_.back().entry.modified);
-    if (fresh) {
-      if (std::any_of(change, end, is_session_put)) log_.clear();
-      if (!log_.empty() || std::any_of(change, end, is_session_put)) {
-        log_.insert(log_.end(), change, end);
+    if (revision > floor_) {
+      if (std::any_of(change, end, is_session_put)) {
+        begin_ = revision;
+        log_.clear();
       }
+      log_.insert(log_.end(), change, end);
+      floor_ = revision;
     }
     change = end;
   }
-  if (log_.size() > kMaxLog) log_.clear();
+  if (log_.size() > kMaxLog) *this = Replay();
   shown_ = log_.size();
 }
 
-void Replay::restart(bool held) {
-  shown_ = held ? 0 : log_.size();
+bool Replay::matches(const std::vector<Change>& changes) {
+  return std::all_of(changes.begin(), changes.end(),
+                     [this](const Change& change) { return follows(change); });
 }
 
-bool Replay::matches(const std::vector<Change>& changes, Revision applied) {
-  for (const Change& change : changes) {
-    if (complete()) return true;
-    if (same(change, log_[shown_])) {
-      shown_++;
-    } else if (change.entry.modified > applied || change.entry.modified > floor_ ||
-               change.entry.modified < log_.front().entry.modified) {
-      return false;
-    } else if (shown_ == 0 && change.entry.modified > log_.front().entry.modified) {
-      return false;  // it begins later than it was asked to
-    }
+bool Replay::follows(const Change& change) {
+  if (complete()) return true;
+  if (proven_) return same(change, log_[shown_++]);
+  const Revision revision = change.entry.modified;
+  const Revision last = log_.empty() ? begin_ : log_.back().entry.modified;
+  if (revision < last || log_.size() > kMaxLog) return false;
+  if (revision <= floor_) {
+    log_.push_back(change);
+    return true;
   }
-  return true;
+  proven_ = ends_in_snapshot();
+  snapshot_.clear();
+  shown_ = log_.size();
+  return proven_;
+}
+
+bool Replay::ends_in_snapshot() const {
+  std::map<Key, const Change*> last;
+  for (const Change& change : log_) last[change.entry.key] = &change;
+  const auto there = std::count_if(last.begin(), last.end(),
+                                   [](const auto& item) { return !item.second->deleted; });
+  ptrdiff_t shown = 0;
+  for (const Entry& entry : snapshot_) {
+    const auto found = last.find(entry.key);
+    const bool touched = found != last.end();
+    if (touched != (entry.modified >= begin_)) return false;
+    if (!touched) continue;
+    if (!same(*found->second, {.deleted = false, .entry = entry})) return false;
+    shown++;
+  }
+  return shown == there;
 }
 
 }  // namespace vipd

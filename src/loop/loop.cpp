@@ -32,11 +32,31 @@ constexpr uint64_t kTimerEvent = 0;
 constexpr uint64_t kSignalEvent = 1;
 constexpr uint64_t kFirstId = 2;
 
-// CLOCK_BOOTTIME goes on while the host is suspended, as the kernel's address lifetimes should.
-MonoTime read_clock() {
+// Two clocks read so close to each other that their difference is one of them; more, and the
+// process was held up in between.
+constexpr int64_t kOneMomentNs = 1'000'000;
+constexpr int kReadings = 5;
+
+int64_t read_ns(clockid_t clock) {
   timespec ts{};
-  if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0) abort();
-  return MonoTime::from_ns(ts.tv_sec * 1'000'000'000LL + ts.tv_nsec);
+  if (clock_gettime(clock, &ts) != 0) abort();
+  return ts.tv_sec * 1'000'000'000LL + ts.tv_nsec;
+}
+
+// CLOCK_BOOTTIME goes on while the host is suspended, as the other hosts' clocks do.
+MonoTime read_clock() {
+  return MonoTime::from_ns(read_ns(CLOCK_BOOTTIME));
+}
+
+// CLOCK_BOOTTIME less CLOCK_MONOTONIC, never too little.
+int64_t read_suspended_ns() {
+  int64_t least = INT64_MAX;
+  for (int i = 0; i < kReadings; i++) {
+    const int64_t before = read_ns(CLOCK_MONOTONIC);
+    least = std::min(least, read_ns(CLOCK_BOOTTIME) - before);
+    if (read_ns(CLOCK_MONOTONIC) - before < kOneMomentNs) break;
+  }
+  return least;
 }
 
 int must(int result, const char* what) {
@@ -65,6 +85,7 @@ struct Loop::Impl {
   sigset_t signals{};
 
   MonoTime now;
+  int64_t suspended_ns = 0;
   MonoTime armed = MonoTime::never();
   uint64_t next_id = kFirstId;
   bool in_turn = false;
@@ -80,6 +101,7 @@ struct Loop::Impl {
 
   Impl();
   ~Impl();
+  void read_clocks();
   void control(int op, int fd, uint32_t events, uint64_t id, const char* what) const;
   void arm();
   void turn(int timeout_ms);
@@ -97,7 +119,14 @@ Loop::Impl::Impl() {
   signal = must(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
   control(EPOLL_CTL_ADD, timer, EPOLLIN, kTimerEvent, "epoll_ctl timerfd");
   control(EPOLL_CTL_ADD, signal, EPOLLIN, kSignalEvent, "epoll_ctl signalfd");
+  read_clocks();
+}
+
+// What is less than a moment is the reading's own fault.
+void Loop::Impl::read_clocks() {
   now = read_clock();
+  const int64_t suspended = read_suspended_ns();
+  if (suspended > suspended_ns + 2 * kOneMomentNs) suspended_ns = suspended;
 }
 
 Loop::Impl::~Impl() {
@@ -185,7 +214,7 @@ void Loop::Impl::turn(int timeout_ms) {
   // SIGSTOP and SIGCONT interrupt the wait as well: a turn without events is then what is wanted.
   if (count < 0) count = errno == EINTR ? 0 : must(count, "epoll_wait");
 
-  now = read_clock();
+  read_clocks();
   const MonoTime begin = now;
   const uint64_t limit = next_id;
   in_turn = true;
@@ -207,8 +236,12 @@ MonoTime Loop::now() const {
 }
 
 MonoTime Loop::refresh() {
-  impl_->now = read_clock();
+  impl_->read_clocks();
   return impl_->now;
+}
+
+Duration Loop::suspended() const {
+  return Duration::nanoseconds(impl_->suspended_ns);
 }
 
 Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler) {

@@ -243,6 +243,7 @@ void World::resume_host(int n) {
   const int64_t span = now_ - node.paused_at;
   node.paused = HostPause::None;
   if (how == HostPause::Unnoticed) node.clock.true_at += span;
+  if (how == HostPause::Suspend) node.suspended += span;
   for (int v = 0; v < vips_count_; v++) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (how != HostPause::Noticed) {
@@ -295,6 +296,7 @@ void World::boot_host(int n) {
   node.up = true;
   node.clock.true_at = now_;
   node.clock.shown_at = random_.between(kS, 60 * kS);
+  node.suspended = 0;
   node.deadline = INT64_MIN / 4;
   node.sent.clear();
   node.excused_until = 0;

@@ -38,6 +38,12 @@ vipd::Settings World::settings(const Node& node, int index) const {
   return settings;
 }
 
+vipd::Input World::input(const Node& node) {
+  return {.now = MonoTime::from_ns(shown(node)),
+          .random = entropy_.next(),
+          .suspended = vipd::Duration::nanoseconds(node.suspended)};
+}
+
 int World::index_of(const vipd::Address& address) const {
   for (int v = 0; v < vips_count_; v++) {
     if (vips_[static_cast<size_t>(v)] == address) return v;
@@ -76,7 +82,7 @@ void World::start_process(int n) {
   frame.actions.clear();
   frame.next = 0;
   node.depth = 1;
-  const vipd::Input input{.now = MonoTime::from_ns(shown(node)), .random = entropy_.next()};
+  const vipd::Input input = this->input(node);
   node.core = std::make_unique<vipd::Core>(settings(node, n), input, &frame.actions);
   run_turn(n);
   for (const int v : inherited) {
@@ -197,8 +203,7 @@ void World::push_step(Node* node, const vipd::Event& event) {
   frame.next = 0;
   if (story_.on()) say(static_cast<int>(node - nodes_.data()), "%s", describe(event).c_str());
   tally_.steps++;
-  const vipd::Input input{.now = MonoTime::from_ns(shown(*node)), .random = entropy_.next()};
-  node->core->step(input, event, &frame.actions);
+  node->core->step(input(*node), event, &frame.actions);
   if (now_ / kMs != last_ms_) {
     last_ms_ = now_ / kMs;
     steps_in_ms_ = 0;

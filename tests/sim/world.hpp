@@ -161,6 +161,7 @@ struct Node {
   bool up = true;
   HostPause paused = HostPause::None;
   int64_t paused_at = 0;
+  int64_t suspended = 0;      // in all, since it booted
   int64_t excused_until = 0;  // after a pause that no clock could notice
   int64_t netlink_at = 0;     // notices keep their order
   std::array<KernelAddress, kMaxVips> addresses{};
@@ -314,6 +315,7 @@ class World {
   void note_echoes(int node, const vipd::event::WatchAdvanced& event);
   void note_txn(Node* node, const vipd::Txn& txn, int64_t shown);
   [[nodiscard]] vipd::Settings settings(const Node& node, int index) const;
+  [[nodiscard]] vipd::Input input(const Node& node);
   void tell_links(int node);
   [[nodiscard]] int index_of(const vipd::Address& address) const;
 

@@ -5,6 +5,7 @@
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"
 
+#include <algorithm>
 #include <memory>
 
 #include "harness.hpp"
@@ -22,6 +23,7 @@ constexpr uint64_t kCluster = 42;
 std::unique_ptr<Core> core;
 Actions actions;  // of the last call of tell() or later()
 int64_t now_ms;
+Duration slept;
 Revision revision;
 Entry own_session;     // as the last link put it
 Revision own_created;  // of our candidate key
@@ -33,7 +35,7 @@ MonoTime now() {
 void tell(const Event& event) {
   static uint64_t random = 1;
   actions.clear();
-  core->step({.now = now(), .random = random++}, event, &actions);
+  core->step({.now = now(), .random = random++, .suspended = slept}, event, &actions);
 }
 
 template <typename T>
@@ -125,11 +127,21 @@ bool until_heartbeat() {
   return wanted<action::SendTxn>() != nullptr;
 }
 
-// The watch begins with the last session put that was read.
-void replay(const Entry& session) {
+// The watch begins with the last session put that was read, and ends in what was read.
+void replay(const std::vector<Entry>& entries) {
+  Revision begin = 0;
+  for (const Entry& entry : entries) {
+    if (entry.key.kind == KeyKind::Session) begin = std::max(begin, entry.modified);
+  }
+  std::vector<Change> changes;
+  for (const Entry& entry : entries) {
+    if (entry.modified >= begin) changes.push_back({.deleted = false, .entry = entry});
+  }
+  std::stable_sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
+    return a.entry.modified < b.entry.modified;
+  });
   const Actions wanted_before = actions;
-  tell(event::WatchAdvanced{.header = {kCluster, revision},
-                            .changes = {Change{.deleted = false, .entry = session}}});
+  tell(event::WatchAdvanced{.header = {kCluster, revision}, .changes = changes});
   actions.insert(actions.begin(), wanted_before.begin(), wanted_before.end());
 }
 
@@ -146,7 +158,8 @@ void open(LeaseId ahead = LeaseId::None) {
   settings.timeout = kTimeout;
   settings.heartbeat = Duration::milliseconds(625);
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
-  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 99}, &actions);
+  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 99, .suspended = slept},
+                                &actions);
   const RequestId read = wanted<action::ReadPrefix>()->request;
   tell(event::LinkChanged{"eth0", true, true});
   std::vector<Entry> entries;
@@ -157,11 +170,17 @@ void open(LeaseId ahead = LeaseId::None) {
   }
   tell(event::PrefixRead{read, {kCluster, revision}, entries});
   const RequestId grant = wanted<action::GrantLease>()->request;
-  if (!entries.empty()) replay(entries[0]);
+  if (!entries.empty()) replay(entries);
   tell(event::LeaseGranted{grant, {kCluster, revision}, kOwn});
   answer(*wanted<action::SendTxn>());
   watch({own_echo(), changed(KeyKind::Writes, kOwn, revision),
          changed(KeyKind::Candidate, kOwn, own_created)});
+  if (!entries.empty()) return;
+  // Nothing held that watch, so its first session put is read again.
+  entries = {own_echo().entry, changed(KeyKind::Writes, kOwn, revision).entry,
+             changed(KeyKind::Candidate, kOwn, own_created).entry};
+  tell(event::PrefixRead{wanted<action::ReadPrefix>()->request, {kCluster, revision}, entries});
+  replay(entries);
 }
 
 // The kernel's answer, `took_ms` after the core asked.
@@ -200,7 +219,8 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   settings.heartbeat = Duration::milliseconds(625);
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
   settings.memory = memory;
-  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 98}, &actions);
+  core = std::make_unique<Core>(settings, Input{.now = now(), .random = 98, .suspended = slept},
+                                &actions);
   const RequestId read = wanted<action::ReadPrefix>()->request;
   tell(event::AddressFound{kVip});
   if (wanted<action::RemoveAddress>() != nullptr) return;
@@ -210,7 +230,7 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   std::vector<Entry> entries = {session, changed(KeyKind::Writes, kOwn, 50).entry};
   if (created != 0) entries.push_back(changed(KeyKind::Candidate, kOwn, created).entry);
   tell(event::PrefixRead{read, {kCluster, revision}, entries});
-  replay(session);
+  replay(entries);
 }
 
 VipState state() {
@@ -251,6 +271,24 @@ static void a_renewal_that_was_held_up_takes_the_address_down() {
   TEST_ASSERT_TRUE(until<action::AddAddress>(2000));
   added(4000);
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+}
+
+static void a_lifetime_that_stood_still_is_set_anew_or_the_address_goes() {
+  own();
+  while (core->fencing_deadline() - now() > Duration::milliseconds(3500)) {
+    later(10);
+    if (wanted<action::AddAddress>() != nullptr) added();
+  }
+  now_ms += 1100;
+  slept = slept + Duration::milliseconds(1100);
+  tell(event::Ticked{});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+  TEST_ASSERT_EQUAL_INT(1, wanted<action::AddAddress>()->lifetime_s);
+  added();
+  now_ms += 700;
+  slept = slept + Duration::milliseconds(700);
+  tell(event::Ticked{});
+  TEST_ASSERT_EQUAL_INT(0, place<action::RemoveAddress>());
 }
 
 static void each_echo_renews_the_lifetime_and_an_answer_alone_does_not() {
@@ -649,6 +687,7 @@ int main() {
   RUN_TEST(an_address_is_owned_and_announced_when_the_kernel_says_so);
   RUN_TEST(an_acknowledgement_that_comes_too_late_takes_the_address_down_unannounced);
   RUN_TEST(a_renewal_that_was_held_up_takes_the_address_down);
+  RUN_TEST(a_lifetime_that_stood_still_is_set_anew_or_the_address_goes);
   RUN_TEST(each_echo_renews_the_lifetime_and_an_answer_alone_does_not);
   RUN_TEST(past_the_deadline_the_address_goes_before_the_event_is_looked_at);
   RUN_TEST(without_echoes_the_address_goes_at_the_deadline);
