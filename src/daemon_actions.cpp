@@ -10,6 +10,8 @@ namespace vipd {
 
 namespace {
 
+constexpr int kResourceExhausted = 8;  // gRPC
+
 log::Level level_of(ReportKind kind) {
   switch (kind) {
     case ReportKind::Connected:
@@ -29,6 +31,8 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::ClusterChanged:
     case ReportKind::AddressFailed:
     case ReportKind::AddressRestored:
+    case ReportKind::NoSpace:
+    case ReportKind::SpaceAgain:
     case ReportKind::ReleaseGivenUp:
     case ReportKind::NeedsRestart:
       return log::Level::Warn;
@@ -65,7 +69,12 @@ void Daemon::perform_all() {
 
 void Daemon::request_failed(RequestId request, const etcd::Error& error) {
   log::debug("etcd: %s: %s", error.endpoint.c_str(), error.text.c_str());
-  feed(event::RequestFailed{.request = request, .reason = error.endpoint + ": " + error.text});
+  // gRPC's RESOURCE_EXHAUSTED is also "too many requests"; the text tells (etcd,
+  // rpctypes/error.go).
+  const bool no_space =
+      error.code == kResourceExhausted && error.text.find("space exceeded") != std::string::npos;
+  feed(event::RequestFailed{
+      .request = request, .reason = error.endpoint + ": " + error.text, .no_space = no_space});
 }
 
 void Daemon::perform(const action::GrantLease& a) {

@@ -30,7 +30,9 @@ namespace vipd {
   X(AddressFailed)   /* the kernel refused */                             \
   X(AddressRestored) /* somebody removed it; it is back */                \
   X(ReleaseGivenUp)  /* stopped without telling etcd */                   \
-  X(NeedsRestart)    /* a changed setting has no effect on a live session */
+  X(NoSpace)         /* etcd takes no writes: heartbeats are reads */     \
+  X(SpaceAgain)                                                           \
+  X(NeedsRestart) /* a changed setting has no effect on a live session */
 
 #define VIPD_ENUMERATOR(value) value,
 enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };

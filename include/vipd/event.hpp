@@ -66,7 +66,8 @@ struct TxnAnswered {
 };
 struct PrefixRead { RequestId request; Header header; std::vector<Entry> entries; };
 // No answer, or a refusal: a write may still have been, or yet be, executed.
-struct RequestFailed { RequestId request; std::string reason; };
+// no_space: etcd takes no writes at present.
+struct RequestFailed { RequestId request; std::string reason; bool no_space = false; };
 
 // The watch. Changes are whole revisions in order; without changes: a progress notice.
 struct WatchCreated { Header header; };

@@ -148,6 +148,21 @@ void Chain::failed(MonoTime now, RequestId request) {
 // watch shows it, everything that was committed before it has been seen.
 void Chain::echo(const Unechoed& heartbeat) {
   deadline_ = heartbeat.sent + heartbeat.timeout;
+  by_read_ = false;
+}
+
+// [safety] Without its `writes` key nobody takes this session for dead, however silent it is.
+Chain::Outcome Chain::read(MonoTime now, MonoTime sent, const Entry* entry, Revision revision,
+                           bool writes) {
+  if (revision < end_) return {};
+  if (entry == nullptr) {
+    return {.kind = Outcome::Kind::Fenced, .why = "the session key is gone", .key_gone = true};
+  }
+  if (entry->modified != end_ || entry->value.nonce != end_nonce_) return judge(now, *entry);
+  if (writes || sent + identity_.timeout <= deadline_) return {};
+  deadline_ = sent + identity_.timeout;
+  by_read_ = true;
+  return {};
 }
 
 Chain::Outcome Chain::seen(MonoTime now, const Change& change, bool* echoed) {

@@ -62,6 +62,8 @@ class Chain {
   // [safety] The latest instant until which VIPs may be owned: an echoed heartbeat's send time plus
   // the timeout written in it. long_ago() without authority.
   [[nodiscard]] MonoTime deadline() const { return deadline_; }
+  // What renewed it last was a read.
+  [[nodiscard]] bool by_read() const { return by_read_; }
   [[nodiscard]] MonoTime last_sent() const { return last_sent_; }
   // Attempts made at the present end.
   [[nodiscard]] size_t tries() const { return tries_; }
@@ -85,6 +87,10 @@ class Chain {
   void failed(MonoTime now, RequestId request);
   // Our session key as our own watch shows it. `echoed` is set when authority was renewed.
   [[nodiscard]] Outcome seen(MonoTime now, const Change& change, bool* echoed);
+  // A heartbeat that was a read, sent at `sent`, answered at that revision: our session key
+  // (nullptr: it is gone), and whether it still had its `writes` key.
+  [[nodiscard]] Outcome read(MonoTime now, MonoTime sent, const Entry* entry, Revision revision,
+                             bool writes);
   // Our session key as a snapshot of that revision shows it (nullptr: it is gone). Never an echo.
   [[nodiscard]] Outcome found(MonoTime now, const Entry* entry, Revision snapshot);
 
@@ -119,6 +125,7 @@ class Chain {
   std::vector<Attempt> attempts_;  // all at end_; at most one of them ever commits
   std::deque<Unechoed> unechoed_;  // committed, not yet seen by our watch, oldest first
   MonoTime deadline_ = MonoTime::long_ago();
+  bool by_read_ = false;
   MonoTime last_sent_ = MonoTime::long_ago();
   size_t tries_ = 0;
 };

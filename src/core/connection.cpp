@@ -58,6 +58,7 @@ void Core::Impl::forget_cluster(const std::string& why) {
   session_state_ = SessionState::Absent;
   view_ = View();
   takeovers_.clear();
+  forget_no_space();
   asked_at_.clear();
   cluster_id_ = 0;
   revision_ = 0;
@@ -93,6 +94,7 @@ void Core::Impl::drive_connection() {
 }
 
 void Core::Impl::on(const event::PrefixRead& e) {
+  if (beat_read(e)) return;
   if (e.request != reading_ && e.request != checking_) return;
   const bool checking = e.request == checking_;
   (checking ? checking_ : reading_) = 0;

@@ -140,6 +140,7 @@ void Core::Impl::drive() {
   drive_session();
   drive_memory();  // what is let go is forgotten before it is said
   drive_links();
+  drive_no_space();
   drive_takeovers();
   drive_stop();
   drive_states();

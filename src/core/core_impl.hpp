@@ -1,7 +1,7 @@
-// The parts of the core and what each remembers. Its functions stand in six files: core.cpp (the
+// The parts of the core and what each remembers. Its functions stand in seven files: core.cpp (the
 // step), connection.cpp (snapshot and watch), session.cpp (our session and its links), election.cpp
 // (the VIPs' addresses), takeover.cpp (sessions that fell silent), status.cpp (what people are
-// told).
+// told), no_space.cpp (heartbeats without writes).
 #pragma once
 
 #include <map>
@@ -32,6 +32,8 @@ struct Vip {
   Revision retired = 0;
   // As `retired`, as long as the attempt that says so may still be refused.
   Revision retiring = 0;
+
+  Revision read_created = 0;  // of our key, as the latest heartbeat that was a read showed it
 
   // The create revision of our key under which every former owner was waited out: as long as the
   // key has it, nobody can have come between.
@@ -75,6 +77,7 @@ struct Takeover {
   int tries = 0;
   int refusals = 0;
   int revocations = 0;
+  bool no_space = false;  // etcd takes no put: the session key is deleted instead
 };
 
 enum class SessionState {
@@ -193,6 +196,10 @@ struct Core::Impl {
   [[nodiscard]] const LinkView& link_of(const Vip& vip) const;
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool has_key(const Vip& vip) const;
+  // It has a key that must go, and nothing of it is on a link.
+  [[nodiscard]] bool to_leave(const Vip& vip) const;
+  // The heartbeat that our authority comes from is one of this VIP.
+  [[nodiscard]] bool covered(const Vip& vip) const;
   [[nodiscard]] Revision key_created(const Vip& vip) const;
   // The create revision of our key if the watch shows it as the head, else 0.
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
@@ -205,6 +212,17 @@ struct Core::Impl {
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
+  // --- no_space.cpp: an etcd that takes no writes
+  void space_ran_out();
+  void space_is_back();
+  void forget_no_space();
+  void drive_no_space();
+  void delete_keys();
+  void beat_by_reading();
+  [[nodiscard]] bool writes_deleted() const;
+  [[nodiscard]] bool beat_read(const event::PrefixRead& e);
+  [[nodiscard]] bool deletion_answered(const event::TxnAnswered& e);
+
   // --- takeover.cpp: sessions that fell silent
   void drive_takeovers();
   // distance: how many places behind it we are.
@@ -214,7 +232,7 @@ struct Core::Impl {
   void delete_detached(LeaseId lease);
   void session_ended(LeaseId lease, Takeover* takeover, Revision revision);
   [[nodiscard]] bool takeover_answered(const event::TxnAnswered& e);
-  void takeover_failed(RequestId request);
+  void takeover_failed(const event::RequestFailed& e);
 
   // Of this step.
   MonoTime now_;
@@ -258,6 +276,15 @@ struct Core::Impl {
   MonoTime grant_at_ = MonoTime::long_ago();
   MonoTime opening_since_;
   MonoTime keep_at_ = MonoTime::never();
+  struct BeatRead {
+    RequestId request;
+    MonoTime sent;
+  };
+  bool no_space_ = false;             // etcd takes no writes
+  std::vector<BeatRead> beat_reads_;  // under way, oldest first
+  MonoTime beat_read_at_ = MonoTime::long_ago();
+  RequestId deleting_ = 0;
+  MonoTime delete_at_ = MonoTime::long_ago();
   RequestId revoking_ = 0;
   MonoTime revoke_by_ = MonoTime::never();
   bool revoked_ = false;

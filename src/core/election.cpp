@@ -44,6 +44,14 @@ bool Core::Impl::has_key(const Vip& vip) const {
   return view_.candidate(vip.settings.address, chain_.lease()) != nullptr;
 }
 
+// [safety] A release says that the address is gone, so the kernel must have confirmed it. Those
+// that go together are said together. A key under which the VIP is never installed again goes as
+// well.
+bool Core::Impl::to_leave(const Vip& vip) const {
+  if (vip.address != Vip::AddressState::Absent || removing() || !has_key(vip)) return false;
+  return !wanted(vip) || key_created(vip) <= vip.retired;
+}
+
 Revision Core::Impl::key_created(const Vip& vip) const {
   if (vip.key_changed > view_.applied()) return vip.key_changed;
   const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
@@ -56,8 +64,12 @@ Revision Core::Impl::headed_since(const Vip& vip) const {
   return head->created;
 }
 
+bool Core::Impl::covered(const Vip& vip) const {
+  return !chain_.by_read() || vip.read_created == headed_since(vip);
+}
+
 bool Core::Impl::may_keep(const Vip& vip) const {
-  return wanted(vip) && now_ < chain_.deadline() - timing::kTakeDownMargin &&
+  return wanted(vip) && covered(vip) && now_ < chain_.deadline() - timing::kTakeDownMargin &&
          headed_since(vip) > std::max(vip.retired, vip.retiring);
 }
 
@@ -78,7 +90,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!waited_out && now < view_.queue(vip.settings.address).not_before) {
     return Obstacle::PreviousOwner;
   }
-  if (!replay_.proven()) return Obstacle::NoAuthority;
+  if (!replay_.proven() || !covered(vip)) return Obstacle::NoAuthority;
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
   if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
@@ -151,7 +163,8 @@ void Core::Impl::drive_inherited(Vip* vip) {
   const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
                     headed_since(*vip) == vip->waited_out && vip->retiring == 0;
   if (!ours) return remove(vip);
-  const bool authority = chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven();
+  const bool authority =
+      chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven() && covered(*vip);
   if (!kernel_busy() && authority) install(vip);
 }
 

@@ -88,6 +88,7 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   session_state_ = SessionState::Absent;
   grant_at_ = now_;
   taking_up_ = false;
+  forget_no_space();
   forget_keys();
 }
 
@@ -170,6 +171,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
       break;
   }
   connected();
+  space_is_back();
   if (session_state_ == SessionState::Opening) {
     session_state_ = SessionState::Live;
     report(taking_up_ ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
@@ -206,14 +208,11 @@ Link Core::Impl::wanted_link() {
   // Somebody deleted it; a view that has not caught up with our last link says nothing of that.
   const bool missing = own != nullptr && !own->writes && view_.applied() >= chain_.end();
   link.put_writes = !chain_.live() || missing;
-  // [safety] A release says that the address is gone, so the kernel must have confirmed it. Those
-  // that go together are said together.
   for (Vip& vip : vips_) {
     if (link.size() == kMaxLinkSize) break;
-    if (vip.address != Vip::AddressState::Absent) continue;
-    const bool keyed = has_key(vip);
-    if (wanted(vip) && !keyed) link.join.push_back(vip.settings.address);
-    if (!wanted(vip) && keyed && !removing()) link.leave.push_back(vip.settings.address);
+    const bool joins = vip.address == Vip::AddressState::Absent && wanted(vip) && !has_key(vip);
+    if (joins) link.join.push_back(vip.settings.address);
+    if (to_leave(vip) && !no_space_) link.leave.push_back(vip.settings.address);
   }
   return link;
 }
@@ -230,6 +229,7 @@ Duration Core::Impl::beat_interval() const {
 }
 
 bool Core::Impl::link_due(const Link& link) {
+  if (no_space_) return due(chain_.last_sent() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
     const Duration interval = beat_interval();
@@ -275,27 +275,30 @@ void Core::Impl::send_link(Link link) {
 
 void Core::Impl::on(const event::TxnAnswered& e) {
   if (!asked_at_.contains(e.request) || !same_history(e.header, e.request)) return;
-  if (takeover_answered(e)) return;
+  if (takeover_answered(e) || deletion_answered(e)) return;
   settle(chain_.answered(now_, e));
 }
 
 void Core::Impl::on(const event::RequestFailed& e) {
   asked_at_.erase(e.request);
+  std::erase_if(beat_reads_, [&](const BeatRead& r) { return r.request == e.request; });
+  if (e.no_space) space_ran_out();
   if (e.request == checking_) checking_ = 0;
+  if (e.request == deleting_) deleting_ = 0;
   if (e.request == reading_) {
     read_failed(e.reason);
   } else if (e.request == granting_) {
     granting_ = 0;
     session_state_ = SessionState::Absent;
     grant_at_ = now_ + kGrantRetry;
-    unreachable(e.reason);
+    if (!e.no_space) unreachable(e.reason);
   } else if (e.request == revoking_) {
     revoked_ = true;  // the lease will expire by itself
   } else if (chain_.owns(e.request)) {
     chain_.failed(now_, e.request);
-    if (chain_.tries() >= kTriesBeforeComplaint) unreachable(e.reason);
+    if (chain_.tries() >= kTriesBeforeComplaint && !e.no_space) unreachable(e.reason);
   } else {
-    takeover_failed(e.request);
+    takeover_failed(e);
   }
 }
 
@@ -306,8 +309,10 @@ void Core::Impl::drive_stop() {
   const bool all_absent = std::all_of(vips_.begin(), vips_.end(), [](const Vip& v) {
     return v.address == Vip::AddressState::Absent;
   });
-  const bool keyed = chain_.live() && std::any_of(vips_.begin(), vips_.end(),
-                                                  [this](const Vip& v) { return has_key(v); });
+  // Where etcd takes no writes, a release cannot be said.
+  const bool keyed =
+      chain_.live() && !no_space_ &&
+      std::any_of(vips_.begin(), vips_.end(), [this](const Vip& v) { return has_key(v); });
   const bool late = due(stop_by_);
   if (late && keyed) {
     report(ReportKind::ReleaseGivenUp,

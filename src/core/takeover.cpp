@@ -86,13 +86,18 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
       {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
       {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
   };
-  txn.success = {{.kind = Op::Kind::Put, .key = key, .value = ended}};
+  txn.failure = {{.kind = Op::Kind::Range, .key = key}};
+  if (takeover->no_space) {
+    txn.success = {{.kind = Op::Kind::Delete, .key = key}};
+    takeover->told = takeover->vips.size();
+  } else {
+    txn.success = {{.kind = Op::Kind::Put, .key = key, .value = ended}};
+  }
   const size_t end = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
   for (size_t i = takeover->told; i < end; i++) {
     const Key candidate{KeyKind::Candidate, lease, takeover->vips[i]};
     txn.success.push_back({.kind = Op::Kind::Delete, .key = candidate});
   }
-  txn.failure = {{.kind = Op::Kind::Range, .key = key}};
   takeover->ending = next_request();
   emit(action::SendTxn{
       .request = takeover->ending, .group = static_cast<uint64_t>(lease), .txn = std::move(txn)});
@@ -145,9 +150,9 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
   for (auto& [lease, takeover] : takeovers_) {
     if (takeover.ending != e.request) continue;
     takeover.ending = 0;
-    const bool twin =
-        !e.succeeded && !e.entries.empty() && e.entries.front().value.nonce == takeover.nonce;
-    if (e.succeeded || twin) {
+    const bool gone = !e.succeeded && e.entries.empty();
+    const bool twin = !e.succeeded && !gone && e.entries.front().value.nonce == takeover.nonce;
+    if (e.succeeded || twin || gone) {
       session_ended(lease, &takeover, twin ? e.entries.front().modified : e.header.revision);
       return true;
     }
@@ -169,11 +174,13 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
   return false;
 }
 
-void Core::Impl::takeover_failed(RequestId request) {
+void Core::Impl::takeover_failed(const event::RequestFailed& e) {
   for (auto& [lease, takeover] : takeovers_) {
-    if (takeover.ending != request && takeover.revoking != request) continue;
-    (takeover.ending == request ? takeover.ending : takeover.revoking) = 0;
-    takeover.next_try = now_ + timing::hedge_after(settings_.timeout);
+    if (takeover.ending != e.request && takeover.revoking != e.request) continue;
+    (takeover.ending == e.request ? takeover.ending : takeover.revoking) = 0;
+    const bool at_once = e.no_space && !takeover.no_space;
+    takeover.next_try = at_once ? now_ : now_ + timing::hedge_after(settings_.timeout);
+    takeover.no_space = e.no_space;
   }
 }
 

@@ -107,6 +107,7 @@ void World::send_call(int n, Call call) {
   call.incarnation = node.incarnation;
   call.member = pick_member(&node, call.group);
   call.sent = now_;
+  call.shown = shown(node);
   call.references = 1;
   uint32_t slot = 0;
   if (free_calls_.empty()) {
@@ -172,9 +173,9 @@ void World::execute(uint32_t slot) {
   switch (call.kind) {
     case Call::Kind::Txn: {
       const auto puts = [](const vipd::Op& op) { return op.kind == vipd::Op::Kind::Put; };
-      refused =
-          (no_space_ && std::any_of(call.txn.success.begin(), call.txn.success.end(), puts)) ||
-          !store_.txn(call.txn, &succeeded, &entries);
+      call.no_space =
+          no_space_ && std::any_of(call.txn.success.begin(), call.txn.success.end(), puts);
+      refused = call.no_space || !store_.txn(call.txn, &succeeded, &entries);
       if (refused) {
         tally_.count(Rule::TxnLeaseGone);
       } else {
@@ -186,7 +187,7 @@ void World::execute(uint32_t slot) {
       entries = store_.everything();
       break;
     case Call::Kind::Grant:
-      if ((refused = no_space_)) break;
+      if ((refused = call.no_space = no_space_)) break;
       call.lease = static_cast<LeaseId>(0x1000 + (++last_lease_ << 4) + random_.below(16));
       store_.grant(call.lease, call.ttl, now_);
       post(now_ + call.ttl + random_.below(kS / 2), Ev::LeaseSweep, 0, 0, 0, 0,
@@ -268,6 +269,8 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   const vipd::LeaseId lease = call.lease;
   const Call::Kind kind = call.kind;
   const bool succeeded = call.succeeded;
+  const bool no_space = call.no_space && !timed_out;
+  const int64_t shown = call.shown;
   const vipd::Header header = call.header;
   std::vector<vipd::Entry> entries = std::move(call.entries);
   release(slot);
@@ -277,7 +280,8 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   }
   if (failed) {
     return feed(n, vipd::event::RequestFailed{.request = request,
-                                              .reason = timed_out ? "timed out" : "refused"});
+                                              .reason = timed_out ? "timed out" : "refused",
+                                              .no_space = no_space});
   }
   switch (kind) {
     case Call::Kind::Txn:
@@ -286,6 +290,7 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
                                               .succeeded = succeeded,
                                               .entries = std::move(entries)});
     case Call::Kind::Read:
+      note_read(n, shown, entries);
       return feed(n, vipd::event::PrefixRead{
                          .request = request, .header = header, .entries = std::move(entries)});
     case Call::Kind::Grant:

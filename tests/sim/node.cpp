@@ -338,6 +338,25 @@ void World::note_txn(Node* node, const vipd::Txn& txn, int64_t at) {
   }
 }
 
+// A heartbeat that was a read: whatever it shows at the end of the chain, without `writes`.
+void World::note_read(int n, int64_t sent, const std::vector<vipd::Entry>& entries) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  const vipd::LeaseId lease = node.core->session();
+  const vipd::Entry* session = nullptr;
+  for (const vipd::Entry& entry : entries) {
+    if (entry.key.lease != lease) continue;
+    if (entry.key.kind == vipd::KeyKind::Writes) return;
+    if (entry.key.kind == vipd::KeyKind::Session) session = &entry;
+  }
+  if (session == nullptr) return;
+  for (auto beat = node.sent.rbegin(); beat != node.sent.rend(); ++beat) {
+    if (beat->nonce != session->value.nonce || beat->lease != lease) continue;
+    node.deadline = std::max(node.deadline, sent + beat->timeout);
+    tally_.count(Rule::ReadHeartbeat);
+    return;
+  }
+}
+
 void World::note_echoes(int n, const vipd::event::WatchAdvanced& event) {
   Node& node = nodes_[static_cast<size_t>(n)];
   for (const vipd::Change& change : event.changes) {

@@ -24,7 +24,7 @@ namespace sim {
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale)
 
 #define SIM_RULES(X) \
-  X(Echo) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
+  X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
   X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
   X(TxnLeaseGone) X(CommittedAnswerLost) X(CommittedAfterTimeout) X(ExecutedTwice) \
   X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \

@@ -80,11 +80,13 @@ struct Call {
   bool answered = false;  // an answer is under way
   bool failed = false;    // and it is an error
   bool executed = false;
+  bool no_space = false;  // why it failed
   uint32_t incarnation = 0;
   uint32_t references = 0;  // events in the queue and in inboxes
   vipd::RequestId request = 0;
   uint64_t group = 0;
   int64_t sent = 0;
+  int64_t shown = 0;  // by the node's clock, when it was sent
   vipd::Txn txn{};
   vipd::LeaseId lease = vipd::LeaseId::None;
   int64_t ttl = 0;
@@ -312,6 +314,7 @@ class World {
   void act(int node, const vipd::action::Finish& a);
   template <typename T>
   void act(int, const T&) {}  // perform() does the others
+  void note_read(int n, int64_t sent, const std::vector<vipd::Entry>& entries);
   void note_echoes(int node, const vipd::event::WatchAdvanced& event);
   void note_txn(Node* node, const vipd::Txn& txn, int64_t shown);
   [[nodiscard]] vipd::Settings settings(const Node& node, int index) const;

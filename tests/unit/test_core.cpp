@@ -1,6 +1,7 @@
 // links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp
 // links: src/core/election.cpp src/core/takeover.cpp src/core/status.cpp
-// links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp src/core/types.cpp
+// links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp src/core/no_space.cpp
+// links: src/core/types.cpp
 //
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"
@@ -340,6 +341,116 @@ static void a_lost_candidate_key_costs_the_address_at_once() {
   TEST_ASSERT_NULL(wanted<action::SendTxn>());  // nothing is said before the kernel has confirmed
   tell(event::AddressRemoved{kVip, 0});
   TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+}
+
+// --- an etcd that takes no writes
+
+namespace {
+
+// Owner, and the last heartbeat was refused for want of space; its watch shows `writes` gone.
+void own_without_space() {
+  own();
+  if (!until_heartbeat()) return;
+  tell(event::RequestFailed{wanted<action::SendTxn>()->request, "no space", true});
+}
+
+bool deletes(KeyKind kind) {
+  const auto* sent = wanted<action::SendTxn>();
+  if (sent == nullptr) return false;
+  const std::vector<Op>& ops = sent->txn.success;
+  return std::any_of(ops.begin(), ops.end(), [&](const Op& op) {
+    return op.kind == Op::Kind::Delete && op.key.kind == kind;
+  });
+}
+
+void writes_are_gone() {
+  const RequestId deletion = wanted<action::SendTxn>()->request;
+  revision++;
+  tell(event::TxnAnswered{deletion, {kCluster, revision}, true, {}});
+  watch({gone(KeyKind::Writes, kOwn)});
+}
+
+// Answers the read that is wanted, `took_ms` later.
+void answer_read(int64_t took_ms, bool writes, bool key) {
+  const RequestId request = wanted<action::ReadPrefix>()->request;
+  now_ms += took_ms;
+  std::vector<Entry> entries = {own_session};
+  if (writes) entries.push_back(changed(KeyKind::Writes, kOwn, own_created).entry);
+  if (key) entries.push_back(changed(KeyKind::Candidate, kOwn, own_created).entry);
+  tell(event::PrefixRead{request, {kCluster, revision}, entries});
+}
+
+}  // namespace
+
+static void without_space_the_writes_key_goes_before_reads_count() {
+  own_without_space();
+  TEST_ASSERT_TRUE(deletes(KeyKind::Writes));
+  TEST_ASSERT_NULL(wanted<action::ReadPrefix>());
+  later(1);
+  TEST_ASSERT_NULL(wanted<action::ReadPrefix>());
+  revision++;
+  watch({gone(KeyKind::Writes, kOwn)});
+  TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
+}
+
+static void a_read_counts_from_before_it_was_sent() {
+  own_without_space();
+  writes_are_gone();
+  const MonoTime sent = now();
+  answer_read(300, false, true);
+  TEST_ASSERT_TRUE(core->fencing_deadline() == sent + kTimeout);
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+}
+
+static void a_read_that_shows_the_writes_key_does_not_count() {
+  own_without_space();
+  const MonoTime before = core->fencing_deadline();
+  writes_are_gone();
+  answer_read(10, true, true);
+  TEST_ASSERT_TRUE(core->fencing_deadline() == before);
+}
+
+static void a_read_without_the_key_of_the_vip_takes_the_address_down() {
+  own_without_space();
+  writes_are_gone();
+  answer_read(10, false, false);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+}
+
+static void a_read_without_the_session_key_fences() {
+  own_without_space();
+  writes_are_gone();
+  tell(event::PrefixRead{wanted<action::ReadPrefix>()->request, {kCluster, revision}, {}});
+  TEST_ASSERT_EQUAL_INT(0, core->fencing_deadline() > now() ? 1 : 0);
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+}
+
+static void the_first_write_that_is_taken_puts_the_writes_key_again() {
+  own_without_space();
+  writes_are_gone();
+  answer_read(10, false, true);
+  added();
+  TEST_ASSERT_TRUE(until_heartbeat());
+  const Txn txn = wanted<action::SendTxn>()->txn;
+  TEST_ASSERT_EQUAL_INT(2, txn.success.size());
+  TEST_ASSERT_TRUE(txn.success[1].key.kind == KeyKind::Writes);
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo(), changed(KeyKind::Writes, kOwn, revision)});
+  now_ms += 100;
+  tell(event::Ticked{});
+  TEST_ASSERT_NULL(wanted<action::ReadPrefix>());
+}
+
+static void without_space_a_vip_is_given_up_without_a_word() {
+  own_without_space();
+  writes_are_gone();
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  for (int i = 0; i < 60 && !deletes(KeyKind::Candidate); i++) later(10);
+  TEST_ASSERT_TRUE(deletes(KeyKind::Candidate));
+  TEST_ASSERT_EQUAL_INT(1, wanted<action::SendTxn>()->txn.success.size());
+  until<action::AddAddress>(1000);
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
 }
 
 static void a_release_is_said_only_when_the_kernel_has_confirmed_it() {
@@ -694,6 +805,13 @@ int main() {
   RUN_TEST(a_deleted_session_key_takes_everything_down_and_starts_over);
   RUN_TEST(somebody_elses_hand_in_the_session_key_fences_but_revokes_nothing);
   RUN_TEST(a_lost_candidate_key_costs_the_address_at_once);
+  RUN_TEST(without_space_the_writes_key_goes_before_reads_count);
+  RUN_TEST(a_read_counts_from_before_it_was_sent);
+  RUN_TEST(a_read_that_shows_the_writes_key_does_not_count);
+  RUN_TEST(a_read_without_the_key_of_the_vip_takes_the_address_down);
+  RUN_TEST(a_read_without_the_session_key_fences);
+  RUN_TEST(the_first_write_that_is_taken_puts_the_writes_key_again);
+  RUN_TEST(without_space_a_vip_is_given_up_without_a_word);
   RUN_TEST(a_release_is_said_only_when_the_kernel_has_confirmed_it);
   RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
   RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
