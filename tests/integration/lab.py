@@ -66,7 +66,7 @@ class Host:
         words += ["--initial-advertise-peer-urls", f"{url}:2380"]
         words += ["--listen-client-urls", f"{url}:2379,http://127.0.0.1:2379"]
         words += ["--advertise-client-urls", f"{url}:2379", "--initial-cluster", peers]
-        words += ["--logger", "zap", "--log-outputs", "stderr"]
+        words += ["--logger", "zap", "--log-outputs", "stderr", *self.lab.etcd_options]
         self.etcd = self.spawn(words, f"{self.name}.etcd.log")
 
     def has_leader(self):
@@ -164,8 +164,9 @@ class Host:
 
 class Lab:
     def __init__(self, vips=1, hosts=3, logs=None, settings=None, label=None, keep=False,
-                 on_event=None, extra_vips=()):
+                 on_event=None, extra_vips=(), etcd_options=()):
         """vips: how many addresses the daemons share; extra_vips are watched, not configured."""
+        self.etcd_options = list(etcd_options)
         self.label = label or f"{spaces.PREFIX}{os.getpid()}"
         self.keep = keep
         self.folder = f"{spaces.SCRATCH}/{self.label}"
