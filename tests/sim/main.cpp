@@ -47,6 +47,7 @@ struct Progress {
 };
 
 uint64_t without = 0;
+std::string only;
 
 // For the handler of a failed assertion.
 sim::World* world_now = nullptr;
@@ -73,6 +74,7 @@ void aborted(int) {
 bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
   sim::Options options;
   options.without = without;
+  options.only = only;
   options.seed = seed.seed;
   options.duration = static_cast<int64_t>(seed.hours * 3600) * kS;
   options.story = print || tail;
@@ -98,7 +100,8 @@ bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
 int usage() {
   fprintf(stderr,
           "usage: vipd-sim [--runs N] [--seed S] [--hours H] [--story] [--keep-going]\n"
-          "                [--replay FILE] [--quick] [--without FAULT]...\n");
+          "                [--replay FILE] [--quick] [--without FAULT]...\n"
+          "                [--only CHECKER]\n");
   return 2;
 }
 
@@ -135,6 +138,8 @@ bool parse(int count, char** words, Arguments* out) {
       i++;
     } else if (word == "--replay") {
       out->replay = value, i++;
+    } else if (word == "--only") {
+      only = value, i++;
     } else {
       return false;
     }

@@ -225,6 +225,7 @@ struct Options {
   bool story = false;    // keep it as text
   bool print = false;    // and print it as it happens
   uint64_t without = 0;  // a bit for each fault that never strikes
+  std::string only{};    // the checker that judges, besides livelock; empty: all
 };
 
 struct Failure {
