@@ -42,8 +42,8 @@ UNITS   := $(patsubst %.cpp,$(B)/san/%,$(wildcard tests/unit/test_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check demo sim model fuzz lint size install clean unit integration test-programs \
-        format tidy lint-files
+.PHONY: all check demo sim model mutants fuzz lint size install clean unit integration \
+        test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
 # ---- compile and link --------------------------------------------------------------------------
@@ -107,9 +107,11 @@ $(B)/vipd-sim: $(patsubst %.cpp,$(B)/obj/%.o,$(wildcard tests/sim/*.cpp src/core
 $(B)/obj/tests/sim/main.o: private CPPFLAGS += \
   -DVIPD_COMMIT='"$(shell git describe --always --dirty 2>/dev/null)"'
 
-# The protocol in Promela; needs Debian's package spin.
-model:
-	@tests/model/run check
+# The protocol in Promela at a small bound; and both with one rule of it switched off at a time.
+model mutants:
+	@tools/setup build run
+	@$(MAKE) --no-print-directory $(B)/vipd-sim
+	@tests/run $@
 
 fuzz:
 	@echo "make $@: not in this version yet" >&2; exit 1
