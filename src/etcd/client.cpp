@@ -1,26 +1,17 @@
 #include "etcd/client.hpp"
 
-#include <map>
 #include <utility>
 
-#include "etcd/endpoints.hpp"
+#include "etcd/client_impl.hpp"
 #include "etcd/failure.hpp"
-#include "etcd/http.hpp"
-#include "etcd/json.hpp"
-#include "etcd/resolver.hpp"
-#include "etcd/watch.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd::etcd {
 namespace {
 
-constexpr size_t kAnswerLimit = 1U << 20;
 constexpr size_t kRangeLimit = 16U << 20;
 constexpr size_t kVersionLimit = 4096;
 constexpr int64_t kConnectedFor = 4;  // request timeouts
-// No caller's group: keeps watches away from members that served them badly.
-constexpr Client::Group kWatchGroup = UINT64_MAX;
-constexpr Duration kLaggardAvoided = Duration::seconds(8);
 
 const Header& header_of(const Header& header) {
   return header;
@@ -31,74 +22,6 @@ const Header& header_of(const T& answer) {
 }
 
 }  // namespace
-
-struct Client::Impl {
-  struct Ticket {  // a request under way
-    MemberId member = MemberId::None;
-    std::string endpoint;
-    Group group = 0;
-    MonoTime sent_at;
-  };
-  struct Notes {  // what is known of a member besides its health
-    std::string version;
-    bool version_asked = false;
-    size_t address = 0;  // which of its name's, modulo their number
-  };
-  struct OpenWatch {
-    std::shared_ptr<WatchStream> stream;
-    Http::Id http = Http::Id::None;
-    MemberId member = MemberId::None;
-    MonoTime opened_at;
-    Loop::Timer not_created = Loop::Timer::None;
-  };
-  using Finish = std::function<void(HttpAnswer&, const Ticket&)>;
-  template <typename T>
-  using Read = bool (*)(std::string&, T&, Error&);
-
-  Impl(Loop& l, Options o) : loop(l), http(l) { configure(std::move(o)); }
-  ~Impl();
-
-  void configure(Options o);
-  void defer(std::function<void()> call);
-  MemberId pick(Group group);
-  HttpRequest make_request(MemberId id, const char* path, const std::vector<std::string>& headers);
-  Error no_member() const;
-
-  void submit(const char* path, const std::string& body, Group group, size_t limit, Finish finish);
-  template <typename T>
-  void call(const char* path, const std::string& body, Group group, Read<T> read, Done<T> done,
-            size_t limit = kAnswerLimit);
-  void settle(const Ticket& ticket, const Error* error);
-  void note_failure(MemberId member, Group group, MonoTime sent_at);
-  void note_header(const Header& header);
-  void ask_version(MemberId member);
-
-  void open_watch(std::string body, WatchHandlers handlers);
-  WatchHandlers wrap(WatchHandlers user);
-  void watch_created(const Header& header);
-  void watch_ended(Error& error);
-  void drop_watch();
-  void end_watch_of_removed_member();
-
-  Loop& loop;
-  Options options;
-  Http http;
-  std::unique_ptr<Resolver> resolver;  // only when some endpoint is a name
-  Endpoints endpoints;
-  std::map<MemberId, Notes> notes;
-  std::vector<std::string> unary_headers;
-  std::vector<std::string> stream_headers;
-
-  std::vector<std::function<void()>> deferred;
-  Loop::Timer deferred_timer = Loop::Timer::None;
-  OpenWatch watch;
-
-  size_t in_flight = 0;
-  MemberId answered_by = MemberId::None;
-  MonoTime answered_at = MonoTime::long_ago();
-  bool last_failed = false;
-  uint64_t cluster_id = 0;
-};
 
 Client::Impl::~Impl() {
   loop.cancel_timer(deferred_timer);
@@ -241,79 +164,6 @@ void Client::Impl::ask_version(MemberId member) {
   });
 }
 
-void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
-  const auto stream = std::make_shared<WatchStream>(wrap(std::move(handlers)));
-  watch.stream = stream;
-  watch.member = pick(kWatchGroup);
-  watch.opened_at = loop.now();
-  if (watch.member == MemberId::None) {
-    return defer([stream, error = no_member()] { stream->finish(error); });
-  }
-  HttpRequest request = make_request(watch.member, "/v3/watch", stream_headers);
-  request.body = std::move(body);
-  watch.http = http.stream(
-      std::move(request), [stream](std::string_view bytes) { stream->feed(bytes); },
-      [stream](HttpAnswer& answer) {
-        if (answer.complete) answer.problem = "connection closed";
-        stream->finish(transport_error(answer));
-      });
-  const std::string late =
-      "watch not confirmed within " + std::to_string(options.request_timeout.ms()) + " ms";
-  watch.not_created = loop.add_timer(loop.now() + options.request_timeout, [stream, late] {
-    if (!stream->created()) stream->finish({Error::kTransport, late, ""});
-  });
-}
-
-// Ours first, then the user's, who may open another watch from within: nothing of this one is
-// touched after that.
-WatchHandlers Client::Impl::wrap(WatchHandlers user) {
-  WatchHandlers ours;
-  ours.created = [this, created = std::move(user.created)](const Header& header) {
-    watch_created(header);
-    created(header);
-  };
-  ours.events = std::move(user.events);
-  ours.ended = [this, ended = std::move(user.ended)](const Error& error, int64_t compacted) {
-    Error named = error;
-    watch_ended(named);
-    ended(named, compacted);
-  };
-  return ours;
-}
-
-void Client::Impl::watch_created(const Header& header) {
-  loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
-  note_header(header);
-}
-
-void Client::Impl::watch_ended(Error& error) {
-  const OpenWatch over = std::exchange(watch, {});
-  loop.cancel_timer(over.not_created);
-  http.cancel(over.http);  // after a cancel etcd leaves the stream open
-  const Endpoints::Member* member = endpoints.find(over.member);
-  if (member == nullptr) return;
-  error.endpoint = member->endpoint.url;
-  if (!blames_member(error.code)) return;
-  // One that served well until now fails afresh, whatever happened while it did.
-  const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
-  note_failure(over.member, kWatchGroup, since);
-}
-
-void Client::Impl::drop_watch() {
-  OpenWatch over = std::exchange(watch, {});
-  if (!over.stream) return;
-  over.stream->close();
-  loop.cancel_timer(over.not_created);
-  http.cancel(over.http);
-}
-
-void Client::Impl::end_watch_of_removed_member() {
-  if (!watch.stream || endpoints.find(watch.member) != nullptr) return;
-  defer([stream = watch.stream] {
-    stream->finish({Error::kTransport, "its endpoint is no longer configured", ""});
-  });
-}
-
 Client::Client(Loop& loop, Options options)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {}
 Client::~Client() = default;
@@ -349,20 +199,6 @@ void Client::txn(const Txn& txn, Group group, Done<TxnAnswer> done) {
 void Client::range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done) {
   impl_->call<RangeAnswer>("/v3/kv/range", write_range(key, range_end), 0, read_range,
                            std::move(done), kRangeLimit);
-}
-
-void Client::watch(const std::string& key, const std::string& range_end, int64_t start_revision,
-                   bool avoid_current, WatchHandlers handlers) {
-  if (avoid_current && impl_->watch.stream) {
-    const MonoTime until = impl_->loop.now() + kLaggardAvoided;
-    impl_->endpoints.avoid(impl_->watch.member, kWatchGroup, until);
-  }
-  impl_->drop_watch();
-  impl_->open_watch(write_watch(key, range_end, start_revision), std::move(handlers));
-}
-
-void Client::close_watch() {
-  impl_->drop_watch();
 }
 
 bool Client::connected() const {

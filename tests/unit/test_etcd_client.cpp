@@ -1,6 +1,6 @@
-// links: src/etcd/client.cpp src/etcd/http.cpp src/etcd/endpoints.cpp src/etcd/resolver.cpp
-// links: src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp src/etcd/base64.cpp
-// links: src/etcd/failure.cpp src/loop/loop.cpp src/core/types.cpp
+// links: src/etcd/client.cpp src/etcd/client_watch.cpp src/etcd/http.cpp src/etcd/endpoints.cpp
+// links: src/etcd/resolver.cpp src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp
+// links: src/etcd/base64.cpp src/etcd/failure.cpp src/loop/loop.cpp src/core/types.cpp
 // libs: -lcurl -lcares
 //
 // The client against members that are played here, on the same loop and on loopback: what a real

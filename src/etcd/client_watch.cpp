@@ -1,0 +1,101 @@
+// The one watch: opened, confirmed, over; and told to whoever asked for it.
+#include <utility>
+
+#include "etcd/client_impl.hpp"
+#include "etcd/failure.hpp"
+
+namespace vipd::etcd {
+namespace {
+
+constexpr Duration kLaggardAvoided = Duration::seconds(8);
+
+}  // namespace
+
+void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
+  const auto stream = std::make_shared<WatchStream>(wrap(std::move(handlers)));
+  watch.stream = stream;
+  watch.member = pick(kWatchGroup);
+  watch.opened_at = loop.now();
+  if (watch.member == MemberId::None) {
+    return defer([stream, error = no_member()] { stream->finish(error); });
+  }
+  HttpRequest request = make_request(watch.member, "/v3/watch", stream_headers);
+  request.body = std::move(body);
+  watch.http = http.stream(
+      std::move(request), [stream](std::string_view bytes) { stream->feed(bytes); },
+      [stream](HttpAnswer& answer) {
+        if (answer.complete) answer.problem = "connection closed";
+        stream->finish(transport_error(answer));
+      });
+  const std::string late =
+      "watch not confirmed within " + std::to_string(options.request_timeout.ms()) + " ms";
+  watch.not_created = loop.add_timer(loop.now() + options.request_timeout, [stream, late] {
+    if (!stream->created()) stream->finish({Error::kTransport, late, ""});
+  });
+}
+
+// Ours first, then the user's, who may open another watch from within: nothing of this one is
+// touched after that.
+WatchHandlers Client::Impl::wrap(WatchHandlers user) {
+  WatchHandlers ours;
+  ours.created = [this, created = std::move(user.created)](const Header& header) {
+    watch_created(header);
+    created(header);
+  };
+  ours.events = std::move(user.events);
+  ours.ended = [this, ended = std::move(user.ended)](const Error& error, int64_t compacted) {
+    Error named = error;
+    watch_ended(named);
+    ended(named, compacted);
+  };
+  return ours;
+}
+
+void Client::Impl::watch_created(const Header& header) {
+  loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
+  note_header(header);
+}
+
+void Client::Impl::watch_ended(Error& error) {
+  const OpenWatch over = std::exchange(watch, {});
+  loop.cancel_timer(over.not_created);
+  http.cancel(over.http);  // after a cancel etcd leaves the stream open
+  const Endpoints::Member* member = endpoints.find(over.member);
+  if (member == nullptr) return;
+  error.endpoint = member->endpoint.url;
+  if (!blames_member(error.code)) return;
+  // One that served well until now fails afresh, whatever happened while it did.
+  const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
+  note_failure(over.member, kWatchGroup, since);
+}
+
+void Client::Impl::drop_watch() {
+  OpenWatch over = std::exchange(watch, {});
+  if (!over.stream) return;
+  over.stream->close();
+  loop.cancel_timer(over.not_created);
+  http.cancel(over.http);
+}
+
+void Client::Impl::end_watch_of_removed_member() {
+  if (!watch.stream || endpoints.find(watch.member) != nullptr) return;
+  defer([stream = watch.stream] {
+    stream->finish({Error::kTransport, "its endpoint is no longer configured", ""});
+  });
+}
+
+void Client::watch(const std::string& key, const std::string& range_end, int64_t start_revision,
+                   bool avoid_current, WatchHandlers handlers) {
+  if (avoid_current && impl_->watch.stream) {
+    const MonoTime until = impl_->loop.now() + kLaggardAvoided;
+    impl_->endpoints.avoid(impl_->watch.member, kWatchGroup, until);
+  }
+  impl_->drop_watch();
+  impl_->open_watch(write_watch(key, range_end, start_revision), std::move(handlers));
+}
+
+void Client::close_watch() {
+  impl_->drop_watch();
+}
+
+}  // namespace vipd::etcd
