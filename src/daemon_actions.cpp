@@ -174,7 +174,10 @@ void Daemon::perform(const action::SendAnnouncement& a) {
   const VipConfig* vip = vip_at(a.address);
   const net::Link* link = vip == nullptr ? nullptr : link_named(vip->link);
   if (link == nullptr) return;
-  const int error = packet_->announce(link->index, link->mac, a.address);
+  const net::Sender sender = {.link_index = link->index,
+                              .mac = link->mac,
+                              .is_router = a.address.is_v6() && net::forwards_ipv6(link->name)};
+  const int error = packet_->announce(sender, a.address, config_.announce.form);
   if (error != 0) {
     log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
                strerror(error));

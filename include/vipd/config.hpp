@@ -19,7 +19,11 @@ struct VipConfig {
   bool operator==(const VipConfig&) const = default;
 };
 
+// IPv4: some devices take only requests, some only replies.
+enum class AnnounceForm { Request, Reply, Both };
+
 struct AnnounceConfig {
+  AnnounceForm form = AnnounceForm::Both;
   int count = 5;
   Duration interval = Duration::seconds(1);
   Duration refresh = Duration::seconds(60);  // 0: never

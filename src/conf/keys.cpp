@@ -10,6 +10,7 @@ namespace vipd::conf {
 namespace {
 
 constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
+constexpr std::array<std::string_view, 3> kForms = {"request", "reply", "both"};
 constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};
 
 constexpr Duration ms(int64_t n) {
@@ -64,9 +65,9 @@ const Key kKeys[] = {
                      }},
      .fallback = "",
      .fallback_words = "",
-     .help = "The address to share, IPv4, with the prefix length that it gets on the link (32 when "
-             "left\n"
-             "out).\n"
+     .help = "The address to share, IPv4 or IPv6, with the prefix length that it gets on the link\n"
+             "(32 or 128 when left out).\n"
+             "One address: for both protocols configure two VIPs.\n"
              "Required for each VIP; no two VIPs may have the same address."},
     {.name = "vip.NAME.link",
      .type = VipText{"LINK", parse_vip_link, [](const VipConfig& vip) { return vip.link; }},
@@ -77,13 +78,20 @@ const Key kKeys[] = {
          "mac:aa:bb:cc:dd:ee:ff.\n"
          "It may appear later than the daemon.\n"
          "Required for each VIP."},
+    {.name = "announce.form",
+     .type = Choice{kForms, [](const Config& c) { return static_cast<size_t>(c.announce.form); },
+                    [](Config& c, size_t n) { c.announce.form = static_cast<AnnounceForm>(n); }},
+     .fallback = "both",
+     .fallback_words = "",
+     .help = "Which ARP packets announce an IPv4 address; some devices take only one of the two.\n"
+             "IPv6 addresses are announced by unsolicited neighbour advertisements."},
     {.name = "announce.count",
      .type = Count{1, 100, [](Config& c) -> int& { return c.announce.count; }},
      .fallback = "5",
      .fallback_words = "",
      .help =
-         "How many times a VIP is announced to its network after it was taken: the first at once,\n"
-         "each as ARP request and reply."},
+         "How many times a VIP is announced to its network after it was taken, or whenever its\n"
+         "link came back: the first at once."},
     {.name = "announce.interval",
      .type =
          Span{ms(10), kMinute, false, [](Config& c) -> Duration& { return c.announce.interval; }},

@@ -38,7 +38,8 @@ uint32_t host_order(const Address& address) {
 }
 
 // Why no host can have this address; nullptr when one can.
-const char* unusable(uint32_t address, unsigned length) {
+const char* unusable_v4(const Address& vip, unsigned length) {
+  const uint32_t address = host_order(vip);
   if (address == 0) return "is the unspecified address; write the address to be shared";
   if (address >> 24 == 0) return "is in 0.0.0.0/8, which no host can have";
   if (address >> 24 == 127) return "is a loopback address, which other hosts cannot reach";
@@ -52,12 +53,41 @@ const char* unusable(uint32_t address, unsigned length) {
   return nullptr;
 }
 
-std::optional<unsigned> parse_length(std::string_view text) {
+// True when all bits after the first `length` are zero.
+bool ends_in_zeros(const uint8_t* bytes, unsigned length) {
+  for (unsigned bit = length; bit < 128; ++bit) {
+    if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0) return false;
+  }
+  return true;
+}
+
+const char* unusable_v6(const Address& vip, unsigned length) {
+  const uint8_t* bytes = vip.data();
+  const auto zeros = [bytes](int count) {
+    return std::all_of(bytes, bytes + count, [](uint8_t byte) { return byte == 0; });
+  };
+  if (zeros(16)) return "is the unspecified address; write the address to be shared";
+  if (zeros(15) && bytes[15] == 1) return "is the loopback address, which other hosts cannot reach";
+  if (bytes[0] == 0xff) return "is a multicast address, which no single host owns";
+  if (zeros(10) && bytes[10] == 0xff && bytes[11] == 0xff)
+    return "is an IPv4 address in the dress of IPv6; write it as IPv4";
+  // RFC 6164: both addresses of a /127 are hosts.
+  if (length < 127 && ends_in_zeros(bytes, length)) {
+    return "is the anycast address of all routers of its network (RFC 4291), not of one host";
+  }
+  return nullptr;
+}
+
+const char* unusable(const Address& vip, unsigned length) {
+  return vip.is_v4() ? unusable_v4(vip, length) : unusable_v6(vip, length);
+}
+
+std::optional<unsigned> parse_length(std::string_view text, unsigned longest) {
   unsigned length = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, length);
-  if (text.size() > 2 || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
-  if (text.front() == '0' || length > 32) return std::nullopt;
+  if (text.size() > 3 || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  if (text.front() == '0' || length > longest) return std::nullopt;
   return length;
 }
 
@@ -137,18 +167,24 @@ bool parse_socket_path(std::string_view text, std::string* out, std::string* rea
 }
 
 bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason) {
+  if (text.find(',') != std::string_view::npos) {
+    return fail(reason, text,
+                "is more than one address, and each VIP has one; configure a VIP for each");
+  }
   const size_t slash = text.find('/');
   const std::optional<Address> address = Address::parse(text.substr(0, slash));
   if (!address) {
-    return fail(reason, text, "is no IPv4 address; write it as 192.168.0.15 or 192.168.0.15/24");
+    return fail(reason, text,
+                "is no address; write it as 192.168.0.15, 192.168.0.15/24 or 2001:db8::15");
   }
-  if (address->is_v6()) {
-    return fail(reason, text, "is an IPv6 address, and this version does IPv4 only");
+  const unsigned longest = address->is_v4() ? 32 : 128;
+  std::optional<unsigned> length = longest;
+  if (slash != std::string_view::npos) length = parse_length(text.substr(slash + 1), longest);
+  if (!length) {
+    return fail(reason, text,
+                "has no valid prefix length; write /1 to /" + std::to_string(longest));
   }
-  std::optional<unsigned> length = 32;
-  if (slash != std::string_view::npos) length = parse_length(text.substr(slash + 1));
-  if (!length) return fail(reason, text, "has no valid prefix length; write /1 to /32");
-  const char* const words = unusable(host_order(*address), *length);
+  const char* const words = unusable(*address, *length);
   if (words != nullptr) return fail(reason, text, words);
   vip->address = *address;
   vip->prefix_length = *length;

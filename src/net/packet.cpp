@@ -1,5 +1,6 @@
 #include "net/packet.hpp"
 
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -7,20 +8,23 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "net/arp.hpp"
+#include "net/ndp.hpp"
 #include "sys/errno_text.hpp"
+#include "sys/file.hpp"
 
 namespace vipd::net {
 namespace {
 
-int send_frame(int fd, int link_index, const ArpFrame& frame) {
+int send_frame(int fd, int link_index, std::span<const uint8_t> frame) {
   sockaddr_ll to{};
   to.sll_family = AF_PACKET;
-  to.sll_protocol = htons(rfc826::ether_type_ADDRESS_RESOLUTION);
+  std::memcpy(&to.sll_protocol, &frame[2 * ETH_ALEN], sizeof to.sll_protocol);
   to.sll_ifindex = link_index;
-  to.sll_halen = kBroadcastMac.bytes.size();
-  std::memcpy(to.sll_addr, kBroadcastMac.bytes.data(), kBroadcastMac.bytes.size());
+  to.sll_halen = ETH_ALEN;
+  std::memcpy(to.sll_addr, frame.data(), ETH_ALEN);
   const ssize_t sent = sendto(fd, frame.data(), frame.size(), MSG_DONTWAIT,
                               reinterpret_cast<const sockaddr*>(&to), sizeof to);
   return sent < 0 ? errno : 0;
@@ -32,6 +36,12 @@ bool is_station(const MacAddress& mac) {
 }
 
 }  // namespace
+
+bool forwards_ipv6(const std::string& link_name) {
+  const std::string path = "/proc/sys/net/ipv6/conf/" + link_name + "/forwarding";
+  std::string text, reason;
+  return sys::read_bounded(path, 16, &text, &reason) && !text.starts_with('0');
+}
 
 std::unique_ptr<PacketSocket> PacketSocket::open(std::string* reason) {
   // Protocol 0: sends only; no frame is ever copied to this socket (packet(7)).
@@ -47,12 +57,22 @@ PacketSocket::~PacketSocket() {
   close(fd_);
 }
 
-int PacketSocket::announce(int link_index, const MacAddress& mac, const Address& address) {
-  if (!address.is_v4() || !is_station(mac)) return EAFNOSUPPORT;
+int PacketSocket::announce(const Sender& sender, const Address& address, AnnounceForm form) {
+  if (!is_station(sender.mac)) return EAFNOSUPPORT;
+  if (address.is_v6()) {
+    return send_frame(fd_, sender.link_index,
+                      unsolicited_advertisement(sender.mac, address, sender.is_router));
+  }
+  int error = 0;
+  if (form != AnnounceForm::Reply) {
+    error = send_frame(fd_, sender.link_index, gratuitous_request(sender.mac, address));
+  }
   // The reply goes even when the request failed: a full queue may have room again.
-  const int request_error = send_frame(fd_, link_index, gratuitous_request(mac, address));
-  const int reply_error = send_frame(fd_, link_index, gratuitous_reply(mac, address));
-  return request_error != 0 ? request_error : reply_error;
+  if (form != AnnounceForm::Request) {
+    const int again = send_frame(fd_, sender.link_index, gratuitous_reply(sender.mac, address));
+    error = error == 0 ? again : error;
+  }
+  return error;
 }
 
 }  // namespace vipd::net

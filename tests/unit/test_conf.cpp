@@ -256,6 +256,7 @@ Config any_config() {
     vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
     config.vips.push_back(vip);
   }
+  config.announce.form = static_cast<vipd::AnnounceForm>(any(0, 2));
   config.announce.count = any(1, 100);
   config.announce.interval = Duration::milliseconds(any(10, 60000));
   config.announce.refresh = Duration::seconds(any(0, 3600));

@@ -1,4 +1,5 @@
 // links: src/net/netlink.cpp src/net/rtnl_parse.cpp src/net/packet.cpp src/net/arp.cpp
+// links: src/net/ndp.cpp src/sys/file.cpp
 // links: src/loop/loop.cpp src/core/types.cpp src/sys/log.cpp
 // links: -lmnl
 //
@@ -20,6 +21,7 @@
 
 #include "harness.hpp"
 #include "net/arp.hpp"
+#include "net/ndp.hpp"
 #include "net/netlink.hpp"
 #include "net/packet.hpp"
 #include "sys/fd.hpp"
@@ -30,6 +32,7 @@ using namespace vipd::net;
 namespace {
 
 const Address vip = *Address::parse("192.0.2.15");
+constexpr MacAddress mac = {{2, 0, 0, 0, 0, 1}};
 const Address vip6 = *Address::parse("2001:db8::15");
 
 struct Seen {
@@ -340,47 +343,82 @@ void test_a_handler_may_make_requests() {
 
 // --- announcements
 
-sys::Fd listen_on(const char* link) {
-  sys::Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ARP)));
+sys::Fd listen_on(const char* link, uint16_t protocol) {
+  sys::Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(protocol)));
   sockaddr_ll at{};
   at.sll_family = AF_PACKET;
-  at.sll_protocol = htons(ETH_P_ARP);
+  at.sll_protocol = htons(protocol);
   at.sll_ifindex = static_cast<int>(if_nametoindex(link));
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) < 0) fd.reset();
   return fd;
 }
 
-void test_announcement_arrives_as_request_and_reply() {
-  const sys::Fd listener = listen_on("t1");
+// "request", "reply" or both, as they arrive at the other end.
+std::string heard(const sys::Fd& listener) {
+  std::string words;
+  uint8_t frame[128];
+  ssize_t size;
+  while ((size = recv(listener.get(), frame, sizeof frame, 0)) > 0) {
+    const auto parsed = parse_arp({frame, static_cast<size_t>(size)});
+    if (!parsed || parsed->sender != vip || parsed->target != vip) return "another packet";
+    if (parsed->sender_mac != mac || parsed->target_mac != mac) return "another MAC";
+    words += parsed->operation == rfc826::ares_op_REQUEST ? "request " : "reply ";
+  }
+  return words;
+}
+
+void test_announcement_in_each_form() {
+  const sys::Fd listener = listen_on("t1", ETH_P_ARP);
   TEST_ASSERT_TRUE(listener.is_open());
   std::string reason;
   const auto packet = PacketSocket::open(&reason);
   TEST_ASSERT_TRUE(packet != nullptr);
-  const MacAddress mac = {{2, 0, 0, 0, 0, 1}};
-  TEST_ASSERT_EQUAL_INT(0, packet->announce(link_index, mac, vip));
-  for (const uint16_t operation : {rfc826::ares_op_REQUEST, rfc826::ares_op_REPLY}) {
-    uint8_t frame[128];
-    const ssize_t size = recv(listener.get(), frame, sizeof frame, 0);
-    TEST_ASSERT_TRUE(size > 0);
-    const auto parsed = parse_arp({frame, static_cast<size_t>(size)});
-    TEST_ASSERT_TRUE(parsed.has_value());
-    TEST_ASSERT_EQUAL_INT(operation, parsed->operation);
-    TEST_ASSERT_TRUE(parsed->sender == vip && parsed->target == vip);
-    TEST_ASSERT_TRUE(parsed->sender_mac == mac && parsed->target_mac == mac);
+  const Sender sender = {.link_index = link_index, .mac = mac};
+  TEST_ASSERT_EQUAL_INT(0, packet->announce(sender, vip, AnnounceForm::Both));
+  TEST_ASSERT_EQUAL_STRING("request reply ", heard(listener));
+  TEST_ASSERT_EQUAL_INT(0, packet->announce(sender, vip, AnnounceForm::Request));
+  TEST_ASSERT_EQUAL_STRING("request ", heard(listener));
+  TEST_ASSERT_EQUAL_INT(0, packet->announce(sender, vip, AnnounceForm::Reply));
+  TEST_ASSERT_EQUAL_STRING("reply ", heard(listener));
+}
+
+void test_advertisement_arrives() {
+  const sys::Fd listener = listen_on("t1", ETH_P_IPV6);
+  TEST_ASSERT_TRUE(listener.is_open());
+  std::string reason;
+  const auto packet = PacketSocket::open(&reason);
+  TEST_ASSERT_TRUE(packet != nullptr);
+  const Sender sender = {.link_index = link_index, .mac = mac};
+  TEST_ASSERT_EQUAL_INT(0, packet->announce(sender, vip6, AnnounceForm::Both));
+  uint8_t frame[128];
+  // The kernel's own reports of group membership come to the same socket.
+  for (ssize_t size; (size = recv(listener.get(), frame, sizeof frame, 0)) > 0;) {
+    const auto parsed = parse_advertisement({frame, static_cast<size_t>(size)});
+    if (!parsed) continue;
+    TEST_ASSERT_TRUE(parsed->source == mac && parsed->target == vip6);
+    return;
   }
+  TEST_FAIL_MESSAGE("no advertisement");
+}
+
+void test_router_is_known_by_its_forwarding() {
+  TEST_ASSERT_FALSE(forwards_ipv6("t0"));
+  TEST_ASSERT_TRUE(run("echo 1 > /proc/sys/net/ipv6/conf/t0/forwarding"));
+  TEST_ASSERT_TRUE(forwards_ipv6("t0"));
+  TEST_ASSERT_FALSE(forwards_ipv6("no-such-link"));
 }
 
 void test_announcement_errors() {
   std::string reason;
   const auto packet = PacketSocket::open(&reason);
   TEST_ASSERT_TRUE(packet != nullptr);
-  const MacAddress mac = {{2, 0, 0, 0, 0, 1}};
-  TEST_ASSERT_EQUAL_INT(ENXIO, packet->announce(link_index + 1000, mac, vip));
+  const AnnounceForm both = AnnounceForm::Both;
+  TEST_ASSERT_EQUAL_INT(ENXIO, packet->announce({link_index + 1000, mac}, vip, both));
   TEST_ASSERT_TRUE(run("ip link set t0 down"));
-  TEST_ASSERT_EQUAL_INT(ENETDOWN, packet->announce(link_index, mac, vip));
-  TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce(link_index, MacAddress(), vip));
-  TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce(link_index, kBroadcastMac, vip));
-  TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce(link_index, mac, vip6));
+  TEST_ASSERT_EQUAL_INT(ENETDOWN, packet->announce({link_index, mac}, vip, both));
+  TEST_ASSERT_EQUAL_INT(ENETDOWN, packet->announce({link_index, mac}, vip6, both));
+  TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce({link_index, MacAddress()}, vip, both));
+  TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce({link_index, kBroadcastMac}, vip, both));
 }
 
 }  // namespace
@@ -403,7 +441,9 @@ int main() {
   RUN_TEST(test_dump_of_many);
   RUN_TEST(test_overrun_is_reported_once_and_then_all_is_well);
   RUN_TEST(test_a_handler_may_make_requests);
-  RUN_TEST(test_announcement_arrives_as_request_and_reply);
+  RUN_TEST(test_announcement_in_each_form);
+  RUN_TEST(test_advertisement_arrives);
+  RUN_TEST(test_router_is_known_by_its_forwarding);
   RUN_TEST(test_announcement_errors);
   return UNITY_END();
 }
