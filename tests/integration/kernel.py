@@ -14,6 +14,7 @@ RTM_NEWADDR = 20
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE = 0x1, 0x4, 0x400, 0x100
 IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
 ETH_P_ARP = 0x0806
+ETH_P_IPV6 = 0x86DD
 
 
 def _attribute(kind, data):
@@ -57,6 +58,35 @@ class ArpListener:
             if frame[28:32] == wanted and frame[38:42] == wanted and frame[:6] == b"\xff" * 6:
                 kind = {1: "request", 2: "reply"}.get(operation)
                 found.append((now, kind, frame[22:28].hex(":")))
+        return found
+
+    def close(self):
+        self._socket.close()
+
+
+class NeighbourListener:
+    """Hears every neighbour advertisement that reaches the client's link."""
+
+    def __init__(self, ns, link="br0"):
+        with inside(ns):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                         socket.htons(ETH_P_IPV6))
+            self._socket.bind((link, ETH_P_IPV6))
+
+    def announcements(self, vip, seconds):
+        """[(time, flags, sender's mac)] of those to all nodes, for so long; flags of "RSO"."""
+        found, deadline = [], time.monotonic() + seconds
+        wanted = socket.inet_pton(socket.AF_INET6, vip)
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([self._socket], [], [], left)[0]:
+                break
+            frame, now = self._socket.recv(256), time.monotonic()
+            if len(frame) < 86 or frame[20] != 58 or frame[54] != 136 or frame[62:78] != wanted:
+                continue
+            if frame[:6] != b"\x33\x33\0\0\0\x01":
+                continue
+            flags = "".join(f for f, bit in (("R", 128), ("S", 64), ("O", 32)) if frame[58] & bit)
+            found.append((now, flags, frame[80:86].hex(":")))
         return found
 
     def close(self):

@@ -24,6 +24,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 SUBNET = "10.77.0"
 CLIENT = f"{SUBNET}.100"
+SUBNET6 = "fd77::"
+CLIENT6 = f"{SUBNET6}100"
 LINK = "eth0"
 TIMEOUT = 5.0  # session.timeout, s
 
@@ -40,6 +42,7 @@ class Host:
         self.name = f"n{number}"
         self.ns = f"{lab.label}-{self.name}"
         self.address = f"{SUBNET}.{number}"
+        self.address6 = f"{SUBNET6}{number}"
         self.mac = f"02:00:00:00:00:{number:02x}"
         self.port = self.name  # the bridge's end of its cable
         self.folder = f"{lab.folder}/{self.name}"
@@ -119,6 +122,10 @@ class Host:
         status = self.status() or {"vips": []}
         return next((v for v in status["vips"] if v["address"] == address), None)
 
+    def plumbing(self):
+        return [f"link set {LINK} up", f"addr add {self.address}/24 dev {LINK}",
+                f"addr add {self.address6}/64 dev {LINK} nodad"]
+
     # ---- faults ------------------------------------------------------------------------------
 
     def cut(self):
@@ -156,7 +163,7 @@ class Host:
         """Powers it on again: disk kept, /run (state.dir) empty. Starts etcd, not vipd."""
         for name in os.listdir(f"{self.folder}/state"):
             os.unlink(f"{self.folder}/state/{name}")
-        ip_batch([f"link set {LINK} up", f"addr add {self.address}/24 dev {LINK}"], ns=self.ns)
+        ip_batch(self.plumbing(), ns=self.ns)
         self.mend()
         self.powered = True
         self.start_etcd()
@@ -165,14 +172,16 @@ class Host:
 class Lab:
     def __init__(self, vips=1, hosts=3, logs=None, settings=None, label=None, keep=False,
                  on_event=None, extra_vips=(), etcd_options=()):
-        """vips: how many addresses the daemons share; extra_vips are watched, not configured."""
+        """vips: which addresses the daemons share, or how many; extra_vips are watched, not
+        configured."""
         self.etcd_options = list(etcd_options)
         self.label = label or f"{spaces.PREFIX}{os.getpid()}"
         self.keep = keep
         self.folder = f"{spaces.SCRATCH}/{self.label}"
         self.logs = logs or f"{self.folder}/logs"
         self.lan = f"{self.label}-lan"
-        self.vips = {f"v{n}": a for n, a in enumerate(vip_addresses(vips), 1)}
+        addresses = vip_addresses(vips) if isinstance(vips, int) else vips
+        self.vips = {f"v{n}": a for n, a in enumerate(addresses, 1)}
         self.settings = settings or {}
         self.addresses = [*self.vips.values(), *extra_vips]
         os.makedirs(self.logs, exist_ok=True)
@@ -201,14 +210,14 @@ class Lab:
         # No STP, no multicast snooping: a port forwards as soon as it is up.
         lan = ["link set lo up", "link add br0 type bridge stp_state 0 mcast_snooping 0"]
         lan += [f"addr add {CLIENT}/24 dev br0", "link set br0 up"]
+        lan += [f"addr add {CLIENT6}/64 dev br0 nodad"]
         for host in self.hosts:
             lan.append(f"link add {host.port} type veth peer name {LINK} "
                        f"address {host.mac} netns {host.ns}")
             lan.append(f"link set {host.port} master br0 up")
         ip_batch(lan, ns=self.lan)
         for host in self.hosts:
-            ip_batch(["link set lo up", f"link set {LINK} up",
-                      f"addr add {host.address}/24 dev {LINK}"], ns=host.ns)
+            ip_batch(["link set lo up", *host.plumbing()], ns=host.ns)
         self.witness = Watcher(
             f"{BUILD}/witness", self.lan, "br0", [(h.name, h.ns, h.mac) for h in self.hosts],
             self.addresses, self.log_path("witness.jsonl"), on_event=self._on_event)

@@ -63,6 +63,13 @@ Host parse_host(const std::string& word) {
   return host;
 }
 
+Ip parse_ip(const std::string& word) {
+  Ip ip;
+  ip.family = word.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  if (inet_pton(ip.family, word.c_str(), ip.bytes.data()) != 1) usage();
+  return ip;
+}
+
 Options parse_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -73,8 +80,8 @@ Options parse_options(int argc, char** argv) {
       options.client_link = value.substr(colon + 1);
     } else if (key == "--host") {
       options.hosts.push_back(parse_host(value));
-    } else if (key == "--vip" && inet_addr(value.c_str()) != INADDR_NONE) {
-      options.vips.push_back(inet_addr(value.c_str()));
+    } else if (key == "--vip") {
+      options.vips.push_back(parse_ip(value));
     } else if (key == "--interval" && atoi(value.c_str()) > 0) {
       options.interval = atoi(value.c_str()) * 1000LL;
     } else {

@@ -6,7 +6,9 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 
 #include "witness_common.hpp"
@@ -14,7 +16,7 @@
 namespace witness {
 
 struct EchoProbe {
-  icmphdr icmp{};
+  icmphdr icmp{};    // ICMPv6 lays its echo out the same way
   uint32_t vip = 0;  // index
   uint32_t sequence = 0;
 };
@@ -31,12 +33,11 @@ inline uint16_t checksum(const EchoProbe& probe) {
 class Prober {
  public:
   explicit Prober(const Options& options) : options_(options), targets_(options.vips.size()) {
-    send_fd_ = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
-    if (send_fd_ < 0) die("ICMP socket");
-    // Probes that wait for an ARP answer count against the buffer: it must never fill.
-    set_size(send_fd_, SO_SNDBUFFORCE, kEventSocketBytes);
-    set_size(send_fd_, SO_RCVBUFFORCE, 1);
-    open_receiver();
+    id_ = static_cast<uint16_t>(getpid());
+    send_fd_ = open_sender(AF_INET, IPPROTO_ICMP);
+    send6_fd_ = open_sender(AF_INET6, IPPROTO_ICMPV6);
+    receive_fd_ = open_receiver(ETH_P_IP);
+    receive6_fd_ = open_receiver(ETH_P_IPV6);
   }
 
   void run() {
@@ -47,7 +48,8 @@ class Prober {
       const int64_t now = now_ns();
       if (now - next > kStall) emit_stall(next, now, "client");
       next = std::max(next + step, now - kMs);
-      drain();
+      drain(receive_fd_, sizeof(iphdr));
+      drain(receive6_fd_, sizeof(ip6_hdr));
       probe(i);
       note_silence(i, now);
     }
@@ -67,49 +69,74 @@ class Prober {
     bool silent = false;
   };
 
-  void open_receiver() {
-    receive_fd_ = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (receive_fd_ < 0) die("packet socket");
-    id_ = static_cast<uint16_t>(getpid());
-    // Ethernet type IPv4, ICMP, echo reply, our id; probes carry no IP options.
-    sock_filter code[] = {
-        {BPF_LD | BPF_H | BPF_ABS, 0, 0, 12}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 7, ETH_P_IP},
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 23}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, IPPROTO_ICMP},
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 34}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, ICMP_ECHOREPLY},
-        {BPF_LD | BPF_H | BPF_ABS, 0, 0, 38}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ntohs(id_)},
-        {BPF_RET | BPF_K, 0, 0, 256},         {BPF_RET | BPF_K, 0, 0, 0}};
+  static int open_sender(int family, int protocol) {
+    const int fd = socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    if (fd < 0) die("ICMP socket");
+    // Probes that wait for a neighbour's answer count against the buffer: it must never fill.
+    set_size(fd, SO_SNDBUFFORCE, kEventSocketBytes);
+    set_size(fd, SO_RCVBUFFORCE, 1);
+    return fd;
+  }
+
+  // Echo replies with our id; probes carry no IP options and no extension headers.
+  int open_receiver(uint16_t protocol) const {
+    const bool v4 = protocol == ETH_P_IP;
+    const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) die("packet socket");
+    const uint32_t icmp = sizeof(ether_header) + (v4 ? sizeof(iphdr) : sizeof(ip6_hdr));
+    const uint32_t next = v4 ? 23 : 20;
+    const uint32_t code_of_next = v4 ? uint32_t{IPPROTO_ICMP} : uint32_t{IPPROTO_ICMPV6};
+    const uint32_t reply = v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
+    sock_filter code[] = {{BPF_LD | BPF_H | BPF_ABS, 0, 0, 12},
+                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 7, protocol},
+                          {BPF_LD | BPF_B | BPF_ABS, 0, 0, next},
+                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, code_of_next},
+                          {BPF_LD | BPF_B | BPF_ABS, 0, 0, icmp},
+                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, reply},
+                          {BPF_LD | BPF_H | BPF_ABS, 0, 0, icmp + 4},
+                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ntohs(id_)},
+                          {BPF_RET | BPF_K, 0, 0, 256},
+                          {BPF_RET | BPF_K, 0, 0, 0}};
     const sock_fprog program{sizeof code / sizeof *code, code};
-    setsockopt(receive_fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
     const int on = 1;
-    setsockopt(receive_fd_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-    set_size(receive_fd_, SO_RCVBUFFORCE, 8 << 20);
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    set_size(fd, SO_RCVBUFFORCE, 8 << 20);
     sockaddr_ll where{};
     where.sll_family = AF_PACKET;
-    where.sll_protocol = htons(ETH_P_IP);
+    where.sll_protocol = htons(protocol);
     where.sll_ifindex = static_cast<int>(if_nametoindex(options_.client_link.c_str()));
-    if (bind(receive_fd_, reinterpret_cast<sockaddr*>(&where), sizeof where) < 0)
-      die("client link");
+    if (bind(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) < 0) die("client link");
+    return fd;
   }
 
   void probe(size_t index) {
     Target& target = targets_[index];
+    const Ip& vip = options_.vips[index];
     EchoProbe echo;
-    echo.icmp.type = ICMP_ECHO;
+    echo.icmp.type = vip.family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
     echo.icmp.un.echo.id = id_;
     echo.vip = static_cast<uint32_t>(index);
     echo.sequence = ++target.sequence;
-    echo.icmp.checksum = checksum(echo);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = options_.vips[index];
     target.sent[echo.sequence % target.sent.size()] = {echo.sequence, now_ns()};
-    // A refusal (nobody answers ARP) is a probe without answer, like any other.
-    (void)sendto(send_fd_, &echo, sizeof echo, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    // A refusal (nobody answers for the address) is a probe without answer, like any other.
+    if (vip.family == AF_INET) {
+      echo.icmp.checksum = checksum(echo);
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      memcpy(&to.sin_addr, vip.bytes.data(), vip.size());
+      (void)sendto(send_fd_, &echo, sizeof echo, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    } else {  // the kernel puts the checksum in (RFC 3542, 3.1)
+      sockaddr_in6 to{};
+      to.sin6_family = AF_INET6;
+      memcpy(&to.sin6_addr, vip.bytes.data(), vip.size());
+      (void)sendto(send6_fd_, &echo, sizeof echo, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    }
   }
 
-  void drain() {
-    constexpr size_t kEchoAt = sizeof(ether_header) + sizeof(iphdr);
-    std::array<uint8_t, kEchoAt + sizeof(EchoProbe)> frame;
+  void drain(int fd, size_t ip_header) {
+    const size_t echo_at = sizeof(ether_header) + ip_header;
+    std::array<uint8_t, sizeof(ether_header) + sizeof(ip6_hdr) + sizeof(EchoProbe)> frame;
     for (;;) {
       alignas(cmsghdr) char control[64];
       iovec part{frame.data(), frame.size()};
@@ -118,9 +145,9 @@ class Prober {
       message.msg_iovlen = 1;
       message.msg_control = control;
       message.msg_controllen = sizeof control;
-      if (recvmsg(receive_fd_, &message, 0) < static_cast<ssize_t>(frame.size())) return;
+      if (recvmsg(fd, &message, 0) < static_cast<ssize_t>(echo_at + sizeof(EchoProbe))) return;
       EchoProbe echo;
-      memcpy(&echo, frame.data() + kEchoAt, sizeof echo);
+      memcpy(&echo, frame.data() + echo_at, sizeof echo);
       if (echo.vip >= targets_.size()) continue;
       answered(echo.vip, echo.sequence, received_at(&message), host_of(frame.data() + ETH_ALEN));
     }
@@ -179,7 +206,9 @@ class Prober {
   const Options& options_;
   std::vector<Target> targets_;
   int send_fd_ = -1;
+  int send6_fd_ = -1;
   int receive_fd_ = -1;
+  int receive6_fd_ = -1;
   uint16_t id_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <compare>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -30,6 +31,14 @@ constexpr int kEventSocketBytes = 64 << 20;
 constexpr int kRealtimePriority = 20;
 constexpr uint8_t kIfaProto = 11;  // IFA_PROTO, Linux 5.18; older headers lack it
 
+// IPv4 or IPv6, in network byte order.
+struct Ip {
+  int family = AF_INET;
+  std::array<uint8_t, 16> bytes{};
+  auto operator<=>(const Ip&) const = default;
+  size_t size() const { return family == AF_INET ? 4 : 16; }
+};
+
 struct Host {
   std::string name;
   int netns = -1;
@@ -41,7 +50,7 @@ struct Options {
   std::string client_netns;
   std::string client_link;
   std::vector<Host> hosts;
-  std::vector<in_addr_t> vips;
+  std::vector<Ip> vips;
   int64_t interval = kMs;  // between two probes of one address
 };
 
@@ -79,9 +88,9 @@ inline double seconds(int64_t ns) {
   return static_cast<double>(ns) / 1e9;
 }
 
-inline std::string text(in_addr_t address) {
-  char buffer[INET_ADDRSTRLEN];
-  return inet_ntop(AF_INET, &address, buffer, sizeof buffer);
+inline std::string text(const Ip& address) {
+  char buffer[INET6_ADDRSTRLEN];
+  return inet_ntop(address.family, address.bytes.data(), buffer, sizeof buffer);
 }
 
 inline int open_netns(const std::string& name) {

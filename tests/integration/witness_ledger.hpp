@@ -73,16 +73,17 @@ inline int open_events() {
   sockaddr_nl any{};
   any.nl_family = AF_NETLINK;
   if (bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) < 0) die("netlink bind");
-  const int group = RTNLGRP_IPV4_IFADDR;
-  if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
-    die("RTNLGRP_IPV4_IFADDR");
+  for (const int group : {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR}) {
+    if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+      die("address events");
+  }
   fcntl(fd, F_SETFL, O_NONBLOCK);
   return fd;
 }
 
 struct AddressEvent {
   bool added = false;
-  in_addr_t address = 0;
+  Ip address;
   unsigned length = 0;
   unsigned link = 0;
   unsigned proto = 0;
@@ -93,13 +94,17 @@ struct AddressEvent {
 inline bool parse(const nlmsghdr* header, AddressEvent* event) {
   if (header->nlmsg_type != RTM_NEWADDR && header->nlmsg_type != RTM_DELADDR) return false;
   const auto* message = static_cast<const ifaddrmsg*>(NLMSG_DATA(header));
-  if (message->ifa_family != AF_INET) return false;
+  if (message->ifa_family != AF_INET && message->ifa_family != AF_INET6) return false;
+  event->address.family = message->ifa_family;
+  // IPv6 names an address by IFA_LOCAL only where there is a peer.
+  const int name = message->ifa_family == AF_INET ? IFA_LOCAL : IFA_ADDRESS;
   event->added = header->nlmsg_type == RTM_NEWADDR;
   event->length = message->ifa_prefixlen;
   event->link = message->ifa_index;
   int left = static_cast<int>(IFA_PAYLOAD(header));
   for (auto* a = IFA_RTA(message); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-    if (a->rta_type == IFA_LOCAL) memcpy(&event->address, RTA_DATA(a), sizeof event->address);
+    if (a->rta_type == name && RTA_PAYLOAD(a) == event->address.size())
+      memcpy(event->address.bytes.data(), RTA_DATA(a), event->address.size());
     if (a->rta_type == kIfaProto) event->proto = *static_cast<uint8_t*>(RTA_DATA(a));
     if (a->rta_type == IFA_CACHEINFO)
       event->valid = static_cast<ifa_cacheinfo*>(RTA_DATA(a))->ifa_valid;
@@ -113,7 +118,7 @@ inline bool parse(const nlmsghdr* header, AddressEvent* event) {
 class Ledger {
  public:
   explicit Ledger(const Options& options) : options_(options) {
-    for (in_addr_t vip : options.vips) places_[vip].resize(options.hosts.size());
+    for (const Ip& vip : options.vips) places_[vip].resize(options.hosts.size());
   }
 
   void apply(size_t host, const AddressEvent& event, bool initial) {
@@ -134,7 +139,7 @@ class Ledger {
  private:
   using Places = std::set<std::pair<unsigned, unsigned>>;  // link, prefix length
 
-  void judge(in_addr_t vip, const std::vector<Places>& places) {
+  void judge(const Ip& vip, const std::vector<Places>& places) {
     std::string owners;
     int count = 0;
     for (size_t i = 0; i < places.size(); i++) {
@@ -156,14 +161,14 @@ class Ledger {
   }
 
   const Options& options_;
-  std::map<in_addr_t, std::vector<Places>> places_;
-  std::set<in_addr_t> overlapping_;
+  std::map<Ip, std::vector<Places>> places_;
+  std::set<Ip> overlapping_;
 };
 
 inline void dump(const Options& options, size_t host, Ledger* ledger) {
   if (setns(options.hosts[host].netns, CLONE_NEWNET) < 0) die("setns");
   const int fd = open_netlink();
-  Request(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{AF_INET, 0, 0, 0, 0}).send_to(fd);
+  Request(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{AF_UNSPEC, 0, 0, 0, 0}).send_to(fd);
   alignas(nlmsghdr) static char buffer[1 << 16];
   for (bool done = false; !done;) {
     ssize_t left = recv(fd, buffer, sizeof buffer, 0);
