@@ -1,7 +1,5 @@
-// The parts of the core and what each remembers. Its functions stand in seven files: core.cpp (the
-// step), connection.cpp (snapshot and watch), session.cpp (our session and its links), election.cpp
-// (the VIPs' addresses), takeover.cpp (sessions that fell silent), status.cpp (what people are
-// told), no_space.cpp (heartbeats without writes).
+// The parts of the core and what each remembers. Each of its files has one idea (ARCHITECTURE.md,
+// "The parts of the core"); the sections below name the file that has the functions.
 #pragma once
 
 #include <map>
@@ -179,9 +177,6 @@ struct Core::Impl {
   void drive_removals();
   void drive_installs();
   void drive_renewals();
-  void drive_announcements();
-  void drive_states();
-  void drive_link_debounce();
   void install(Vip* vip);
   void add(Vip* vip, int lifetime);
   [[nodiscard]] bool kernel_busy() const;
@@ -212,6 +207,13 @@ struct Core::Impl {
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
+  // --- announce.cpp
+  void drive_announcements();
+  void announce_again(Vip* vip);
+  // --- links.cpp
+  void drive_link_debounce();
+  // --- status.cpp
+  void drive_states();
   // --- no_space.cpp: an etcd that takes no writes
   void space_ran_out();
   void space_is_back();

@@ -296,8 +296,7 @@ void Core::Impl::address_is_up(Vip* vip) {
                                             vip->settings.address.text() + " from " +
                                             vip->settings.link + "; it is back");
   }
-  vip->announcements_left = settings_.announce_count;
-  vip->announce_at = now_;
+  announce_again(vip);
 }
 
 void Core::Impl::on(const event::AddressRemoved& e) {
@@ -372,56 +371,6 @@ bool Core::Impl::renewed_as_wanted(const Event& event) {
   renew_next();
   // Installations wait for their turn behind renewals.
   return adding_;
-}
-
-// --- announcements
-
-void Core::Impl::drive_announcements() {
-  if (kernel_busy()) return;
-  for (Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
-    emit(action::SendAnnouncement{.address = vip.settings.address});
-    if (vip.announcements_left > 0) vip.announcements_left--;
-    if (vip.announcements_left > 0) {
-      vip.announce_at = now_ + settings_.announce_interval;
-    } else {
-      const bool refreshed = settings_.announce_refresh > Duration();
-      vip.announce_at = refreshed ? now_ + settings_.announce_refresh : MonoTime::never();
-    }
-    due(vip.announce_at);
-  }
-}
-
-// --- the links
-
-void Core::Impl::on(const event::LinkChanged& e) {
-  LinkView& link = links_[e.link];
-  link.known = true;
-  const bool came_up = e.up && !(link.present && link.up);
-  if (!e.up && link.up) link.down_since = now_;
-  link.present = e.present;
-  link.up = e.present && e.up;
-  if (!came_up) return;
-  // Neighbours and switches may have forgotten, and the kernel announces nothing by itself.
-  for (Vip& vip : vips_) {
-    if (vip.settings.link != e.link || vip.address != Vip::AddressState::Present) continue;
-    vip.announcements_left = settings_.announce_count;
-    vip.announce_at = now_;
-  }
-}
-
-// A flap shorter than this changes nothing; it is well inside the fence.
-void Core::Impl::drive_link_debounce() {
-  const Duration debounce = std::min(Duration::seconds(1), settings_.timeout / 5);
-  for (auto& [name, link] : links_) {
-    if (link.up) {
-      link.usable = true;
-    } else if (!link.present) {
-      link.usable = false;
-    } else if (link.usable && due(link.down_since + debounce)) {
-      link.usable = false;
-    }
-  }
 }
 
 }  // namespace vipd

@@ -1,0 +1,27 @@
+// When the neighbours are told who has an address.
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+void Core::Impl::announce_again(Vip* vip) {
+  vip->announcements_left = settings_.announce_count;
+  vip->announce_at = now_;
+}
+
+void Core::Impl::drive_announcements() {
+  if (kernel_busy()) return;
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
+    emit(action::SendAnnouncement{.address = vip.settings.address});
+    if (vip.announcements_left > 0) vip.announcements_left--;
+    if (vip.announcements_left > 0) {
+      vip.announce_at = now_ + settings_.announce_interval;
+    } else {
+      const bool refreshed = settings_.announce_refresh > Duration();
+      vip.announce_at = refreshed ? now_ + settings_.announce_refresh : MonoTime::never();
+    }
+    due(vip.announce_at);
+  }
+}
+
+}  // namespace vipd

@@ -1,0 +1,37 @@
+// The links as the configuration names them: which are there, and how long one may be down.
+#include <algorithm>
+
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+void Core::Impl::on(const event::LinkChanged& e) {
+  LinkView& link = links_[e.link];
+  link.known = true;
+  const bool came_up = e.up && !(link.present && link.up);
+  if (!e.up && link.up) link.down_since = now_;
+  link.present = e.present;
+  link.up = e.present && e.up;
+  if (!came_up) return;
+  // Neighbours and switches may have forgotten, and the kernel announces nothing by itself.
+  for (Vip& vip : vips_) {
+    if (vip.settings.link != e.link || vip.address != Vip::AddressState::Present) continue;
+    announce_again(&vip);
+  }
+}
+
+// A flap shorter than this changes nothing; it is well inside the fence.
+void Core::Impl::drive_link_debounce() {
+  const Duration debounce = std::min(Duration::seconds(1), settings_.timeout / 5);
+  for (auto& [name, link] : links_) {
+    if (link.up) {
+      link.usable = true;
+    } else if (!link.present) {
+      link.usable = false;
+    } else if (link.usable && due(link.down_since + debounce)) {
+      link.usable = false;
+    }
+  }
+}
+
+}  // namespace vipd
