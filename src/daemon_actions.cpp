@@ -33,6 +33,8 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::AddressRestored:
     case ReportKind::NoSpace:
     case ReportKind::SpaceAgain:
+    case ReportKind::ConflictSeen:
+    case ReportKind::ConflictOver:
     case ReportKind::ReleaseGivenUp:
     case ReportKind::NeedsRestart:
       return log::Level::Warn;
@@ -182,6 +184,13 @@ void Daemon::perform(const action::SendAnnouncement& a) {
     log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
                strerror(error));
   }
+}
+
+void Daemon::perform(const action::SendProbe& a) {
+  const VipConfig* vip = vip_at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : link_named(vip->link);
+  if (link == nullptr) return;
+  (void)packet_->probe({.link_index = link->index, .mac = link->mac}, a.address);
 }
 
 void Daemon::perform(const action::ReportState& a) {

@@ -75,6 +75,7 @@ class Daemon {
   void perform(const action::AddAddress& a);
   void perform(const action::RemoveAddress& a);
   void perform(const action::SendAnnouncement& a);
+  void perform(const action::SendProbe& a);
   void perform(const action::ReportState& a);
   void perform(const action::Report& a);
   void perform(const action::Remember& a);

@@ -29,6 +29,8 @@ namespace vipd {
   X(ClusterChanged)  /* another cluster, or restored from a backup */     \
   X(AddressFailed)   /* the kernel refused */                             \
   X(AddressRestored) /* somebody removed it; it is back */                \
+  X(ConflictSeen)    /* a foreign host claims an address */               \
+  X(ConflictOver)    /* nobody answers any more */                        \
   X(ReleaseGivenUp)  /* stopped without telling etcd */                   \
   X(NoSpace)         /* etcd takes no writes: heartbeats are reads */     \
   X(SpaceAgain)                                                           \
@@ -56,22 +58,25 @@ struct OpenWatch { Revision from; bool avoid_current; };
 struct AddAddress { Address address; int lifetime_s; };
 struct RemoveAddress { Address address; };
 struct SendAnnouncement { Address address; };
+// Asks whether another host has the address; an answer comes as ForeignClaim.
+struct SendProbe { Address address; };
 
 // The state directory: replaces what was remembered; a Memory without a lease forgets.
 struct Remember { Memory memory; };
 
 // People.
 struct ReportState { Address address; VipState from; VipState to; std::string reason; };
-struct Report { ReportKind kind; std::string text; };
+struct Report { ReportKind kind; std::string text; Address address{}; };  // if it is about one
 struct Finish {};  // everything that StopAsked wanted is done
 // clang-format on
 
 }  // namespace action
 
-using Action = std::variant<action::GrantLease, action::KeepLease, action::RevokeLease,
-                            action::SendTxn, action::ReadPrefix, action::OpenWatch,
-                            action::AddAddress, action::RemoveAddress, action::SendAnnouncement,
-                            action::Remember, action::ReportState, action::Report, action::Finish>;
+using Action =
+    std::variant<action::GrantLease, action::KeepLease, action::RevokeLease, action::SendTxn,
+                 action::ReadPrefix, action::OpenWatch, action::AddAddress, action::RemoveAddress,
+                 action::SendAnnouncement, action::SendProbe, action::Remember, action::ReportState,
+                 action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -28,6 +28,9 @@ struct Memory {
 // Chosen by the core, unique within a process; an answer names the request that it answers.
 using RequestId = uint64_t;
 
+// What to do when a host outside the election claims an address that we own; always reported.
+enum class ConflictPolicy { Defend, Release, Ignore };
+
 struct VipSettings {
   std::string name;
   Address address;
@@ -45,8 +48,10 @@ struct Settings {
   int announce_count = 5;
   Duration announce_interval = Duration::seconds(1);
   Duration announce_refresh = Duration::seconds(60);  // 0: never
-  std::vector<VipSettings> vips;                      // REQUIRES: no address twice
-  Memory memory;                                      // of a former process, or empty
+  ConflictPolicy conflict = ConflictPolicy::Defend;
+  bool conflict_probe = false;    // ask for a foreign host where nobody knows the last owner
+  std::vector<VipSettings> vips;  // REQUIRES: no address twice
+  Memory memory;                  // of a former process, or empty
 };
 
 namespace event {
@@ -75,12 +80,17 @@ struct WatchAdvanced { Header header; std::vector<Change> changes; };
 struct WatchEnded { bool compacted; std::string reason; };
 
 // The kernel. `link` is the text of the configuration.
-struct LinkChanged { std::string link; bool present; bool up; };
+struct LinkChanged { std::string link; bool present; bool up; MacAddress mac{}; };
 struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
 // At the start: left there by a former process, with the lifetime that it gave it.
 struct AddressFound { Address address; };
 struct AddressRemoved { Address address; int error; };
-struct AddressLost { Address address; bool expired; };  // gone without our doing
+// Gone without our doing; `by`: who did it, in words, as far as the kernel tells.
+struct AddressLost { Address address; bool expired; std::string by{}; };
+// Something on this host stands in the way, in words; empty: no longer.
+struct AddressBlocked { Address address; std::string reason; };
+// A host that is not this one has spoken as the owner of the address.
+struct ForeignClaim { Address address; MacAddress mac; };
 
 // People.
 struct PauseAsked {};
@@ -96,7 +106,8 @@ using Event =
     std::variant<event::Ticked, event::LeaseGranted, event::LeaseKept, event::LeaseRevoked,
                  event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
                  event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound,
-                 event::AddressAdded, event::AddressRemoved, event::AddressLost, event::PauseAsked,
-                 event::ResumeAsked, event::ResignAsked, event::StopAsked, event::Reconfigured>;
+                 event::AddressAdded, event::AddressRemoved, event::AddressLost,
+                 event::AddressBlocked, event::ForeignClaim, event::PauseAsked, event::ResumeAsked,
+                 event::ResignAsked, event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

@@ -3,15 +3,30 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr int kBurst = 64;
+constexpr Duration kBurstInterval = Duration::milliseconds(2);
+
+}  // namespace
+
 void Core::Impl::announce_again(Vip* vip) {
   vip->announcements_left = settings_.announce_count;
   vip->announce_at = now_;
 }
 
+// A few at a time: thousands at once would fill the queues of links and switches, and hold up the
+// heartbeats.
 void Core::Impl::drive_announcements() {
   if (kernel_busy()) return;
+  int left = now_ >= announce_from_ ? kBurst : 0;
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
+    if (left == 0) {
+      due(announce_from_);
+      break;
+    }
+    if (left-- == kBurst) announce_from_ = now_ + kBurstInterval;
     emit(action::SendAnnouncement{.address = vip.settings.address});
     if (vip.announcements_left > 0) vip.announcements_left--;
     if (vip.announcements_left > 0) {

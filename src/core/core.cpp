@@ -11,6 +11,8 @@ namespace vipd {
 
 namespace {
 
+constexpr Duration kStall = Duration::seconds(1);
+
 // splitmix64: spreads the step's entropy over as many nonces as one step needs.
 uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15ull;
@@ -111,11 +113,14 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
   const Duration slept = input.suspended - std::exchange(suspended_, input.suspended);
-  if (finished_ || (slept == Duration() && renewed_as_wanted(event))) return;
+  // Held up for longer than any turn takes, asleep or not: the network may have gone on without us.
+  stalled_ = slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
+  if (finished_ || (slept == Duration() && !stalled_ && renewed_as_wanted(event))) return;
   next_ = MonoTime::never();
   // The fence comes before the event, whatever the event is.
   drive_fence();
   if (slept > Duration()) host_slept(slept);
+  if (stalled_) resume_after_stall();
   take(event);
   next_ = MonoTime::never();
   drive();
@@ -133,6 +138,7 @@ void Core::Impl::drive() {
   drive_fence();
   drive_removals();
   drive_renewals();
+  drive_conflicts();
   drive_installs();
   drive_announcements();
   drive_connection();
@@ -152,8 +158,8 @@ bool Core::Impl::due(MonoTime time) {
   return false;
 }
 
-void Core::Impl::report(ReportKind kind, std::string text) {
-  emit(action::Report{.kind = kind, .text = std::move(text)});
+void Core::Impl::report(ReportKind kind, std::string text, const Address& about) {
+  emit(action::Report{.kind = kind, .text = std::move(text), .address = about});
 }
 
 RequestId Core::Impl::next_request() {
@@ -208,6 +214,8 @@ void Core::Impl::on(const event::Reconfigured& e) {
   settings_.announce_count = e.settings.announce_count;
   settings_.announce_interval = e.settings.announce_interval;
   settings_.announce_refresh = e.settings.announce_refresh;
+  settings_.conflict = e.settings.conflict;
+  settings_.conflict_probe = e.settings.conflict_probe;
   settings_.vips = e.settings.vips;
   for (Vip& vip : vips_) vip.dropped = true;
   for (const VipSettings& wanted : e.settings.vips) {

@@ -14,6 +14,22 @@
 
 namespace vipd {
 
+// Hosts outside the election, as far as they concern a VIP (RFC 5227).
+struct Conflict {
+  bool foreign = false;  // such a host has the address: out of the queue
+  MacAddress mac;        // of the last that claimed it
+  // A claim on an address of ours, until etcd has confirmed that it is still ours.
+  MonoTime claimed_at = MonoTime::never();
+  MonoTime reported_at = MonoTime::long_ago();
+  MonoTime defended_at = MonoTime::long_ago();
+  // A series of probes, and when one last ended without an answer.
+  bool probing = false;
+  int probes_sent = 0;
+  MonoTime probe_at = MonoTime::never();
+  MonoTime silent_at = MonoTime::long_ago();
+  bool owner_known = false;  // whoever had it last took part in the election
+};
+
 // A VIP as this node deals with it.
 struct Vip {
   // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
@@ -47,6 +63,11 @@ struct Vip {
   bool renewal_due = false;
   bool removed_by_others = false;
   bool refused = false;  // by the kernel: out of the queue until add_not_before
+  int restored = 0;
+  std::string removed_by;  // in words
+  std::string blocked;     // by something on this host, in words
+
+  Conflict conflict;
 
   int announcements_left = 0;
   MonoTime announce_at = MonoTime::never();
@@ -61,6 +82,7 @@ struct LinkView {
   bool up = false;
   MonoTime down_since = MonoTime::long_ago();
   bool usable = false;  // up, or down for less than the debounce
+  MacAddress mac;
 };
 
 // A session that fell silent, being taken over.
@@ -100,6 +122,9 @@ enum class Obstacle {
   NoAuthority,
   PreviousOwner,
   KernelRefused,
+  Blocked,
+  ForeignHost,
+  Probing,
   RemovedByOthers,
 };
 
@@ -117,7 +142,7 @@ struct Core::Impl {
   void emit(T action) {
     out_->push_back(std::move(action));
   }
-  void report(ReportKind kind, std::string text);
+  void report(ReportKind kind, std::string text, const Address& about = {});
   RequestId next_request();
   uint64_t fresh_nonce();
 
@@ -136,6 +161,8 @@ struct Core::Impl {
   void on(const event::AddressAdded& e);
   void on(const event::AddressRemoved& e);
   void on(const event::AddressLost& e);
+  void on(const event::AddressBlocked& e);
+  void on(const event::ForeignClaim& e);
   void on(const event::PauseAsked&);
   void on(const event::ResumeAsked&);
   void on(const event::ResignAsked& e);
@@ -210,6 +237,16 @@ struct Core::Impl {
   // --- announce.cpp
   void drive_announcements();
   void announce_again(Vip* vip);
+  // --- conflict.cpp
+  void drive_conflicts();
+  void note_owner(Vip* vip);
+  void begin_probing(Vip* vip);
+  void drive_probes(Vip* vip);
+  void answer_claim(Vip* vip);
+  void conflict_over(Vip* vip, const std::string& why);
+  void resume_after_stall();
+  [[nodiscard]] bool must_probe(const Vip& vip, Revision headed, MonoTime now) const;
+  [[nodiscard]] bool verification_due();
   // --- links.cpp
   void drive_link_debounce();
   // --- status.cpp
@@ -240,6 +277,7 @@ struct Core::Impl {
   MonoTime now_;
   uint64_t entropy_ = 0;
   Duration suspended_;  // in all
+  bool stalled_ = false;
   Actions* out_ = nullptr;
   MonoTime next_ = MonoTime::never();
 
@@ -296,6 +334,7 @@ struct Core::Impl {
   std::map<std::string, LinkView> links_;
   MonoTime renew_at_ = MonoTime::never();
   bool adding_ = false;
+  MonoTime announce_from_ = MonoTime::long_ago();  // the next burst of announcements
 
   std::map<LeaseId, Takeover> takeovers_;
 };

@@ -35,7 +35,8 @@ const LinkView& Core::Impl::link_of(const Vip& vip) const {
 
 bool Core::Impl::wanted(const Vip& vip) const {
   return !stopping_ && !paused_ && !vip.resigning && !vip.dropped && link_of(vip).usable &&
-         !(vip.refused && now_ < vip.add_not_before);
+         !(vip.refused && now_ < vip.add_not_before) && !vip.conflict.foreign &&
+         (vip.blocked.empty() || vip.address != Vip::AddressState::Absent);
 }
 
 bool Core::Impl::has_key(const Vip& vip) const {
@@ -80,6 +81,8 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!link_of(vip).present) return Obstacle::LinkMissing;
   if (!link_of(vip).usable) return Obstacle::LinkDown;
   if (vip.refused && now < vip.add_not_before) return Obstacle::KernelRefused;
+  if (!vip.blocked.empty()) return Obstacle::Blocked;
+  if (vip.conflict.foreign) return Obstacle::ForeignHost;
   if (vip.resigning || vip.dropped) return Obstacle::Resigning;
   if (!has_key(vip)) return Obstacle::NotQueued;
   const Revision headed = headed_since(vip);
@@ -92,6 +95,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   }
   if (!replay_.proven() || !covered(vip)) return Obstacle::NoAuthority;
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
+  if (must_probe(vip, headed, now)) return Obstacle::Probing;
   if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
 }
@@ -114,6 +118,9 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::NotHead:
     case Obstacle::KeyRetired:
     case Obstacle::NoAuthority:
+    case Obstacle::Blocked:
+    case Obstacle::ForeignHost:
+    case Obstacle::Probing:
       return MonoTime::never();
   }
   return MonoTime::never();
@@ -237,6 +244,8 @@ void Core::Impl::remove(Vip* vip) {
   vip->waited_out = 0;  // whoever lets go may be followed by somebody, whatever becomes of etcd
   vip->remove_again_at = MonoTime::never();
   vip->announce_at = MonoTime::never();
+  vip->conflict.claimed_at = MonoTime::never();
+  vip->conflict.probing = false;
   emit(action::RemoveAddress{.address = vip->settings.address});
 }
 
@@ -292,9 +301,14 @@ void Core::Impl::address_is_up(Vip* vip) {
   vip->refused = false;
   if (vip->removed_by_others) {
     vip->removed_by_others = false;
-    report(ReportKind::AddressRestored, vip->settings.name + ": somebody had removed " +
-                                            vip->settings.address.text() + " from " +
-                                            vip->settings.link + "; it is back");
+    vip->restored++;
+    const bool insists = vip->add_backoff > kRestoreFirst;
+    const std::string who = vip->removed_by.empty() ? "somebody" : vip->removed_by;
+    report(ReportKind::AddressRestored,
+           vip->settings.name + ": " + who + " had removed " + vip->settings.address.text() +
+               " from " + vip->settings.link + "; it is back" +
+               (insists ? " (" + std::to_string(vip->restored) + " times by now)" : ""),
+           vip->settings.address);
   }
   announce_again(vip);
 }
@@ -318,12 +332,18 @@ void Core::Impl::on(const event::AddressLost& e) {
   if (!was_there) return;
   // A renewal may have brought it back since: only a removal of our own makes its absence certain.
   remove(vip);
-  if (e.expired) return;
+  // A link that goes down takes its IPv6 addresses along; they come back with it.
+  if (e.expired || !link_of(*vip).up) return;
   const bool again = now_ - vip->add_not_before < kRestoreLast * 2;
   vip->add_backoff =
       again ? std::clamp(vip->add_backoff * 2, kRestoreFirst, kRestoreLast) : kRestoreFirst;
   vip->add_not_before = now_ + vip->add_backoff;
   vip->removed_by_others = true;
+  vip->removed_by = e.by;
+}
+
+void Core::Impl::on(const event::AddressBlocked& e) {
+  if (Vip* vip = find(e.address)) vip->blocked = e.reason;
 }
 
 void Core::Impl::drive_renewals() {

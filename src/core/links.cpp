@@ -9,10 +9,12 @@ void Core::Impl::on(const event::LinkChanged& e) {
   LinkView& link = links_[e.link];
   link.known = true;
   const bool came_up = e.up && !(link.present && link.up);
+  const bool new_mac = e.present && link.mac != e.mac;
   if (!e.up && link.up) link.down_since = now_;
   link.present = e.present;
   link.up = e.present && e.up;
-  if (!came_up) return;
+  if (e.present) link.mac = e.mac;
+  if (!came_up && !new_mac) return;
   // Neighbours and switches may have forgotten, and the kernel announces nothing by itself.
   for (Vip& vip : vips_) {
     if (vip.settings.link != e.link || vip.address != Vip::AddressState::Present) continue;

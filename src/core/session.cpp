@@ -232,6 +232,7 @@ bool Core::Impl::link_due(const Link& link) {
   if (no_space_) return due(chain_.last_sent() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
+    if (verification_due()) return true;
     const Duration interval = beat_interval();
     return interval <= settings_.timeout && due(chain_.last_sent() + interval);
   }

@@ -23,6 +23,8 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::LinkMissing:
     case Obstacle::LinkDown:
     case Obstacle::KernelRefused:
+    case Obstacle::Blocked:
+    case Obstacle::ForeignHost:
       return VipState::Fault;
     case Obstacle::NodeReleasing:
     case Obstacle::LinkUnknown:
@@ -34,6 +36,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::None:
     case Obstacle::NoAuthority:
     case Obstacle::PreviousOwner:
+    case Obstacle::Probing:
     case Obstacle::RemovedByOthers:
       return VipState::Waiting;
   }
@@ -57,6 +60,13 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "link " + vip.settings.link + " is down";
     case Obstacle::KernelRefused:
       return "the kernel refused the address; next try in " + in_seconds(vip.add_not_before - now);
+    case Obstacle::Blocked:
+      return vip.blocked;
+    case Obstacle::ForeignHost:
+      return "the host with " + vip.conflict.mac.text() +
+             " has the address, and takes no part in the election";
+    case Obstacle::Probing:
+      return "asking whether another host has the address";
     case Obstacle::Resigning:
       return vip.dropped ? "no longer configured" : "resigned";
     case Obstacle::NotQueued:

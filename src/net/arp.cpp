@@ -49,33 +49,42 @@ class Reader {
   const uint8_t* at_;
 };
 
-ArpFrame gratuitous(uint16_t operation, const MacAddress& mac, const Address& address) {
-  assert(address.is_v4());
+struct Party {
+  MacAddress mac;
+  Address address;
+};
+
+ArpFrame broadcast(uint16_t operation, const Party& sender, const Party& target) {
+  assert(sender.address.is_v4() && target.address.is_v4());
   ArpFrame frame;
   Writer write(&frame);
   write.mac(kBroadcastMac);
-  write.mac(mac);
+  write.mac(sender.mac);
   write.u16(rfc826::ether_type_ADDRESS_RESOLUTION);
   write.u16(rfc826::ares_hrd_Ethernet);
   write.u16(rfc826::ares_pro_IP);
   write.u8(kMacSize);
   write.u8(kIpv4Size);
   write.u16(operation);
-  write.mac(mac);
-  write.ipv4(address);
-  write.mac(mac);
-  write.ipv4(address);
+  write.mac(sender.mac);
+  write.ipv4(sender.address);
+  write.mac(target.mac);
+  write.ipv4(target.address);
   return frame;
 }
 
 }  // namespace
 
 ArpFrame gratuitous_request(const MacAddress& mac, const Address& address) {
-  return gratuitous(rfc826::ares_op_REQUEST, mac, address);
+  return broadcast(rfc826::ares_op_REQUEST, {mac, address}, {mac, address});
 }
 
 ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address) {
-  return gratuitous(rfc826::ares_op_REPLY, mac, address);
+  return broadcast(rfc826::ares_op_REPLY, {mac, address}, {mac, address});
+}
+
+ArpFrame arp_probe(const MacAddress& mac, const Address& address) {
+  return broadcast(rfc826::ares_op_REQUEST, {mac, Address::v4(0)}, {{}, address});
 }
 
 std::optional<ArpPacket> parse_arp(std::span<const uint8_t> frame) {

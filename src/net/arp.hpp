@@ -41,6 +41,10 @@ struct ArpPacket {
 [[nodiscard]] ArpFrame gratuitous_request(const MacAddress& mac, const Address& address);
 [[nodiscard]] ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address);
 
+// RFC 5227, 1.1: a broadcast request from nobody (0.0.0.0), so that no neighbour learns from it.
+// The target hardware address is ignored and should be zero. REQUIRES: address.is_v4().
+[[nodiscard]] ArpFrame arp_probe(const MacAddress& mac, const Address& address);
+
 // nullopt for anything but a whole request or reply for IPv4 over Ethernet. Padding is allowed.
 [[nodiscard]] std::optional<ArpPacket> parse_arp(std::span<const uint8_t> frame);
 

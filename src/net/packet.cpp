@@ -57,6 +57,14 @@ PacketSocket::~PacketSocket() {
   close(fd_);
 }
 
+int PacketSocket::probe(const Sender& sender, const Address& address) {
+  if (!is_station(sender.mac)) return EAFNOSUPPORT;
+  if (address.is_v4()) {
+    return send_frame(fd_, sender.link_index, arp_probe(sender.mac, address));
+  }
+  return send_frame(fd_, sender.link_index, probe_solicitation(sender.mac, address));
+}
+
 int PacketSocket::announce(const Sender& sender, const Address& address, AnnounceForm form) {
   if (!is_station(sender.mac)) return EAFNOSUPPORT;
   if (address.is_v6()) {

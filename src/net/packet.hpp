@@ -33,6 +33,8 @@ class PacketSocket {
   // IPv6: an unsolicited advertisement, whatever the form. From the link's own MAC. Returns 0 or
   // the errno of the send that failed; EAFNOSUPPORT for a link without Ethernet addresses.
   [[nodiscard]] int announce(const Sender& sender, const Address& address, AnnounceForm form);
+  // Asks who has the address, from nobody's: whoever has it answers. Errors as announce().
+  [[nodiscard]] int probe(const Sender& sender, const Address& address);
 
  private:
   explicit PacketSocket(int fd) : fd_(fd) {}

@@ -27,6 +27,7 @@ vipd::Settings World::settings(const Node& node, int index) const {
   settings.timeout = vipd::Duration::nanoseconds(timeout_);
   settings.heartbeat = vipd::Duration::nanoseconds(heartbeat_);
   settings.memory = node.memory;
+  settings.conflict_probe = node.incarnation % 2 == 0;
   settings.announce_refresh = vipd::Duration::nanoseconds(refresh_);
   for (int v = 0; v < vips_count_; v++) {
     const auto i = static_cast<size_t>(v);

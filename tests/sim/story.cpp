@@ -119,6 +119,12 @@ struct Describe {
   std::string operator()(const vipd::event::AddressRemoved& e) {
     return text("AddressRemoved %s, error %d", e.address.text().c_str(), e.error);
   }
+  std::string operator()(const vipd::event::AddressBlocked& e) {
+    return "AddressBlocked " + e.address.text() + " " + e.reason;
+  }
+  std::string operator()(const vipd::event::ForeignClaim& e) {
+    return "ForeignClaim " + e.address.text() + " " + e.mac.text();
+  }
   std::string operator()(const vipd::event::AddressLost& e) {
     return "AddressLost " + e.address.text() + (e.expired ? " expired" : " by somebody");
   }
@@ -160,6 +166,9 @@ struct Describe {
   }
   std::string operator()(const vipd::action::RemoveAddress& a) {
     return "RemoveAddress " + a.address.text();
+  }
+  std::string operator()(const vipd::action::SendProbe& a) {
+    return "SendProbe " + a.address.text();
   }
   std::string operator()(const vipd::action::SendAnnouncement& a) {
     return "SendAnnouncement " + a.address.text();

@@ -309,6 +309,7 @@ class World {
   void act(int node, const vipd::action::ReadPrefix& a);
   void act(int node, const vipd::action::OpenWatch& a);
   void act(int node, const vipd::action::SendAnnouncement& a);
+  void act(int, const vipd::action::SendProbe&) {}  // there are no hosts outside the election
   void act(int node, const vipd::action::ReportState& a);
   void act(int node, const vipd::action::Report& a);
   void act(int node, const vipd::action::Remember& a);

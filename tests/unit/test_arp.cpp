@@ -39,6 +39,13 @@ void test_reply_differs_in_the_operation_only() {
   TEST_ASSERT_EQUAL_MEMORY(expected.data(), frame.data(), frame.size());
 }
 
+void test_probe_comes_from_nobody() {
+  std::vector<uint8_t> expected = bytes();
+  std::fill_n(expected.begin() + 28, 10, 0);  // sender's address, target's hardware address
+  const ArpFrame frame = arp_probe(kMac, vip);
+  TEST_ASSERT_EQUAL_MEMORY(expected.data(), frame.data(), frame.size());
+}
+
 void test_parse_reads_each_field() {
   std::vector<uint8_t> frame = bytes();
   frame[11] = 0x56;  // source of the Ethernet header
@@ -98,6 +105,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(test_request_byte_by_byte);
   RUN_TEST(test_reply_differs_in_the_operation_only);
+  RUN_TEST(test_probe_comes_from_nobody);
   RUN_TEST(test_parse_reads_each_field);
   RUN_TEST(test_parse_takes_what_was_built);
   RUN_TEST(test_parse_allows_padding);

@@ -1,6 +1,6 @@
 // links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp
 // links: src/core/election.cpp src/core/takeover.cpp src/core/status.cpp
-// links: src/core/announce.cpp src/core/links.cpp src/core/no_space.cpp
+// links: src/core/announce.cpp src/core/conflict.cpp src/core/links.cpp src/core/no_space.cpp
 // links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp src/core/types.cpp
 //
 // One core against a script: what it asks for, and what it never does.
@@ -26,6 +26,8 @@ Actions actions;  // of the last call of tell() or later()
 int64_t now_ms;
 Duration slept;
 Revision revision;
+ConflictPolicy policy = ConflictPolicy::Defend;
+bool probes;           // conflict.probe
 Entry own_session;     // as the last link put it
 Revision own_created;  // of our candidate key
 
@@ -159,6 +161,8 @@ void open(LeaseId ahead = LeaseId::None) {
   settings.timeout = kTimeout;
   settings.heartbeat = Duration::milliseconds(625);
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  settings.conflict = policy;
+  settings.conflict_probe = probes;
   core = std::make_unique<Core>(settings, Input{.now = now(), .random = 99, .suspended = slept},
                                 &actions);
   const RequestId read = wanted<action::ReadPrefix>()->request;
@@ -232,6 +236,57 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   if (created != 0) entries.push_back(changed(KeyKind::Candidate, kOwn, created).entry);
   tell(event::PrefixRead{read, {kCluster, revision}, entries});
   replay(entries);
+}
+
+const MacAddress kStranger = {{2, 0, 0, 0, 0, 9}};
+
+struct Asked {
+  int links = 0;
+  int announcements = 0;
+  int probes = 0;
+  int removals = 0;
+};
+
+// Lets time pass while etcd and the kernel do all that is asked of them; every so often a stranger
+// claims the address.
+Asked pass(int64_t ms, int64_t claims_each_ms = 0) {
+  Asked asked;
+  std::vector<Event> events = {event::Ticked{}};
+  for (const int64_t end = now_ms + ms; now_ms < end || !events.empty();) {
+    if (events.empty()) {
+      now_ms++;
+      events = {event::Ticked{}};
+      const bool claims = claims_each_ms != 0 && now_ms % claims_each_ms == 0;
+      if (claims) events.emplace_back(event::ForeignClaim{kVip, kStranger});
+    }
+    const Event event = events.front();
+    events.erase(events.begin());
+    tell(event);
+    for (const Action& action : Actions(actions)) {
+      asked.announcements += std::holds_alternative<action::SendAnnouncement>(action);
+      asked.probes += std::holds_alternative<action::SendProbe>(action);
+      asked.removals += std::holds_alternative<action::RemoveAddress>(action);
+      if (const auto* add = std::get_if<action::AddAddress>(&action)) {
+        events.insert(events.begin(), event::AddressAdded{kVip, add->lifetime_s, 0});
+      } else if (std::holds_alternative<action::RemoveAddress>(action)) {
+        events.insert(events.begin(), event::AddressRemoved{kVip, 0});
+      } else if (const auto* sent = std::get_if<action::SendTxn>(&action); is_own_link(sent)) {
+        asked.links++;
+        revision++;
+        std::vector<Change> changes = {changed(KeyKind::Session, kOwn, 0)};
+        changes[0].entry.value = sent->txn.success[0].value;
+        for (const Op& op : sent->txn.success) {
+          if (op.key.kind != KeyKind::Candidate) continue;
+          changes.push_back(op.kind == Op::Kind::Put ? changed(op.key.kind, kOwn, revision)
+                                                     : gone(op.key.kind, kOwn));
+        }
+        const Header header = {kCluster, revision};
+        events.emplace_back(event::TxnAnswered{sent->request, header, true, {}});
+        events.emplace_back(event::WatchAdvanced{.header = header, .changes = changes});
+      }
+    }
+  }
+  return asked;
 }
 
 VipState state() {
@@ -787,6 +842,137 @@ static void what_could_be_taken_up_is_remembered() {
   TEST_ASSERT_TRUE(wanted<action::Remember>()->memory.lease == LeaseId::None);
 }
 
+// --- hosts outside the election
+
+static void a_foreign_claim_is_answered_only_when_etcd_has_confirmed_the_address() {
+  policy = ConflictPolicy::Defend;
+  own();
+  pass(8000);
+  tell(event::ForeignClaim{kVip, kStranger});
+  TEST_ASSERT_TRUE(wanted<action::Report>()->kind == ReportKind::ConflictSeen);
+  TEST_ASSERT_NULL(wanted<action::SendAnnouncement>());
+  for (int i = 0; i < 100 && wanted<action::SendTxn>() == nullptr; i++) later(1);
+  TEST_ASSERT_TRUE(is_own_link(wanted<action::SendTxn>()));
+  answer(*wanted<action::SendTxn>());
+  TEST_ASSERT_NULL(wanted<action::SendAnnouncement>());
+  watch({own_echo()});
+  added();
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void claims_are_defended_against_once_in_ten_seconds_and_do_not_flood_etcd() {
+  policy = ConflictPolicy::Defend;
+  own();
+  pass(8000);
+  const Asked asked = pass(30'000, 5);
+  TEST_ASSERT_EQUAL_INT(3, asked.announcements);
+  TEST_ASSERT_TRUE(asked.links > 100 && asked.links <= 310);
+  TEST_ASSERT_EQUAL_INT(0, asked.removals);
+}
+
+static void the_other_policies_release_or_do_nothing() {
+  policy = ConflictPolicy::Ignore;
+  own();
+  pass(8000);
+  const Asked ignored = pass(30'000, 50);
+  TEST_ASSERT_EQUAL_INT(0, ignored.announcements + ignored.removals);
+  policy = ConflictPolicy::Release;
+  own();
+  pass(8000);
+  const Asked released = pass(1000, 500);
+  policy = ConflictPolicy::Defend;
+  TEST_ASSERT_EQUAL_INT(1, released.removals);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  pass(20'000);  // it is asked again, and silent
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void an_address_of_unknown_owner_is_asked_for_while_waiting() {
+  probes = true;
+  open();
+  const Asked asked = pass(5020);
+  probes = false;
+  TEST_ASSERT_EQUAL_INT(3, asked.probes);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void an_address_that_a_stranger_has_is_left_alone_until_he_is_silent() {
+  probes = true;
+  open();
+  Asked asked = pass(20'000, 30);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  TEST_ASSERT_TRUE(core->vips(now())[0].reason.find("02:00:00:00:00:09") != std::string::npos);
+  TEST_ASSERT_EQUAL_INT(0, asked.removals);
+  TEST_ASSERT_TRUE(asked.probes >= 3 && asked.probes <= 6);
+  asked = pass(6000);
+  probes = false;
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void a_hand_over_and_a_take_over_ask_nobody() {
+  probes = true;
+  open(kOther);
+  pass(100);
+  for (int i = 0; i < 20; i++) {  // it lives, long enough to have had the address
+    later(500);
+    if (is_own_link(wanted<action::SendTxn>())) {
+      answer(*wanted<action::SendTxn>());
+      watch({own_echo()});
+    }
+    revision++;
+    watch({changed(KeyKind::Session, kOther, 50)});
+  }
+  revision++;
+  Change released = changed(KeyKind::Session, kOther, 50);
+  released.entry.value.released = true;
+  watch({released, gone(KeyKind::Candidate, kOther)});
+  probes = false;
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+  TEST_ASSERT_NULL(wanted<action::SendProbe>());
+}
+
+static void what_is_heard_while_others_own_is_no_conflict() {
+  open(kOther);
+  tell(event::ForeignClaim{kVip, kStranger});
+  TEST_ASSERT_NULL(wanted<action::Report>());
+  TEST_ASSERT_TRUE(state() == VipState::Standby);
+}
+
+static void a_process_that_stood_still_tells_its_neighbours_again_and_asks() {
+  probes = true;
+  own();
+  pass(8000);
+  now_ms += 2700;  // less than the authority that it has left
+  tell(event::Ticked{});
+  const bool up = wanted<action::RemoveAddress>() == nullptr;
+  const Asked asked = pass(700);
+  probes = false;
+  TEST_ASSERT_TRUE(up);
+  TEST_ASSERT_EQUAL_INT(3, asked.probes + 1);
+}
+
+static void what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner() {
+  own();
+  tell(event::AddressBlocked{kVip, "it is on eth1 already"});
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  pass(1000);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  TEST_ASSERT_EQUAL_STRING("it is on eth1 already", core->vips(now())[0].reason);
+  tell(event::AddressBlocked{kVip, ""});
+  pass(1000);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void another_mac_of_the_link_is_announced() {
+  own();
+  pass(8000);
+  tell(event::LinkChanged{"eth0", true, true, kStranger});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+}
+
 int main() {
   UNITY_BEGIN();
   RUN_TEST(a_restart_takes_up_its_session_and_keeps_the_address);
@@ -831,5 +1017,15 @@ int main() {
   RUN_TEST(a_kernel_that_refuses_the_address_costs_the_place_in_the_queue);
   RUN_TEST(stopping_releases_revokes_and_finishes);
   RUN_TEST(stopping_without_etcd_ends_all_the_same);
+  RUN_TEST(a_foreign_claim_is_answered_only_when_etcd_has_confirmed_the_address);
+  RUN_TEST(claims_are_defended_against_once_in_ten_seconds_and_do_not_flood_etcd);
+  RUN_TEST(the_other_policies_release_or_do_nothing);
+  RUN_TEST(an_address_of_unknown_owner_is_asked_for_while_waiting);
+  RUN_TEST(an_address_that_a_stranger_has_is_left_alone_until_he_is_silent);
+  RUN_TEST(a_hand_over_and_a_take_over_ask_nobody);
+  RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
+  RUN_TEST(a_process_that_stood_still_tells_its_neighbours_again_and_asks);
+  RUN_TEST(what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner);
+  RUN_TEST(another_mac_of_the_link_is_announced);
   return UNITY_END();
 }

@@ -1,0 +1,169 @@
+// Hosts outside the election that have an address of ours, or say so (RFC 5227): what the election
+// cannot know, the network may tell.
+#include <algorithm>
+
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+namespace {
+
+// RFC 5227, 1.1: at most one defence in so long.
+constexpr Duration kDefendInterval = Duration::seconds(10);
+constexpr Duration kVerifyInterval = Duration::milliseconds(100);
+// A series of probes. A host answers within milliseconds; RFC 5227 takes seconds, for the slowest
+// of networks, and a VIP that nobody has should not wait for that.
+constexpr int kProbes = 3;
+constexpr Duration kProbeInterval = Duration::milliseconds(200);
+constexpr Duration kProbeTime = kProbeInterval * kProbes;
+constexpr Duration kProbeAgain = Duration::seconds(5);
+// For how long silence holds. Above kProbeTime: a series ends before a former owner is waited out.
+constexpr Duration kSilenceHolds = Duration::seconds(10);
+// Whoever was head for so long, with nothing to wait for, has had the address.
+constexpr Duration kSettled = Duration::seconds(1);
+
+}  // namespace
+
+// --- before a VIP is taken
+
+// A clean hand-over, and a take-over from an owner that was waited out, need no question.
+bool Core::Impl::must_probe(const Vip& vip, Revision headed, MonoTime now) const {
+  if (!settings_.conflict_probe || vip.conflict.owner_known || headed == vip.waited_out)
+    return false;
+  return now - vip.conflict.silent_at > kSilenceHolds;
+}
+
+void Core::Impl::note_owner(Vip* vip) {
+  const View::Queue& queue = view_.queue(vip->settings.address);
+  const View::Candidate* head = queue.head();
+  const View::Session* session = head == nullptr ? nullptr : view_.session(head->lease);
+  if (!loaded_) {
+    vip->conflict.owner_known = false;
+  } else if (head != nullptr && (session == nullptr || !session->known)) {
+    vip->conflict.owner_known = false;  // a foreign candidate
+  } else if (head != nullptr && head->lease != chain_.lease()) {
+    const MonoTime since = std::max(queue.not_before, queue.since[0]);
+    if (now_ - since < kSettled) return;
+    vip->conflict.owner_known = true;
+    // Then it is that one who answers our probes, and its affair who else does.
+    if (vip->conflict.foreign) conflict_over(vip, head->node + " has it");
+  }
+  if (vip->address == Vip::AddressState::Present) vip->conflict.owner_known = true;
+}
+
+void Core::Impl::conflict_over(Vip* vip, const std::string& why) {
+  vip->conflict.foreign = vip->conflict.probing = false;
+  report(ReportKind::ConflictOver,
+         vip->settings.name + ": " + vip->settings.address.text() + " is free again: " + why,
+         vip->settings.address);
+}
+
+void Core::Impl::begin_probing(Vip* vip) {
+  vip->conflict.probing = true;
+  vip->conflict.probes_sent = 0;
+  vip->conflict.probe_at = now_;
+}
+
+void Core::Impl::drive_conflicts() {
+  if (kernel_busy()) return;
+  for (Vip& vip : vips_) {
+    note_owner(&vip);
+    answer_claim(&vip);
+    const bool absent = vip.address == Vip::AddressState::Absent;
+    const bool idle = !vip.conflict.probing && absent && link_of(vip).up;
+    const Revision headed = headed_since(vip);
+    if (idle && vip.conflict.foreign) {
+      if (due(vip.conflict.probe_at)) begin_probing(&vip);
+    } else if (idle && headed != 0 && wanted(vip) && must_probe(vip, headed, now_)) {
+      // In good time, while a former owner is still waited for.
+      const MonoTime free = view_.queue(vip.settings.address).not_before;
+      if (due(free - kProbeTime)) begin_probing(&vip);
+    }
+    drive_probes(&vip);
+  }
+}
+
+void Core::Impl::drive_probes(Vip* vip) {
+  Conflict& conflict = vip->conflict;
+  if (!conflict.probing || !due(conflict.probe_at)) return;
+  if (conflict.probes_sent < kProbes) {
+    conflict.probes_sent++;
+    conflict.probe_at = now_ + kProbeInterval;
+    emit(action::SendProbe{.address = vip->settings.address});
+    due(conflict.probe_at);
+    return;
+  }
+  conflict.probing = false;
+  conflict.silent_at = now_;
+  if (conflict.foreign) conflict_over(vip, "nobody answers");
+}
+
+// --- claims
+
+void Core::Impl::on(const event::ForeignClaim& e) {
+  Vip* vip = find(e.address);
+  if (vip == nullptr) return;
+  Conflict& conflict = vip->conflict;
+  const bool ours = vip->address == Vip::AddressState::Present;
+  // Otherwise it may be the owner's, who tells its neighbours.
+  const bool asked = conflict.probing && (conflict.foreign || headed_since(*vip) != 0);
+  if (!ours && !asked) return;
+  conflict.mac = e.mac;
+  const std::string who =
+      vip->settings.name + ": the host with " + e.mac.text() + " claims " + e.address.text();
+  const bool said = now_ - conflict.reported_at < kDefendInterval;
+  if (ours) {
+    if (conflict.claimed_at.is_never()) conflict.claimed_at = now_;
+    if (said) return;
+    report(ReportKind::ConflictSeen, who + ", which is ours; asking etcd at once", e.address);
+  } else {
+    conflict.probing = false;
+    conflict.probe_at = now_ + kProbeAgain;
+    if (conflict.foreign) return;
+    conflict.foreign = true;
+    report(ReportKind::ConflictSeen, who + " outside the election; leaving it alone", e.address);
+  }
+  conflict.reported_at = now_;
+}
+
+// A heartbeat that was sent after the claim, and has been shown by our watch, tells that nobody
+// took the VIP from us meanwhile: only then is the other one wrong.
+void Core::Impl::answer_claim(Vip* vip) {
+  Conflict& conflict = vip->conflict;
+  if (conflict.claimed_at.is_never()) return;
+  if (chain_.deadline() - settings_.timeout < conflict.claimed_at) return;
+  conflict.claimed_at = MonoTime::never();
+  switch (settings_.conflict) {
+    case ConflictPolicy::Defend:
+      if (now_ - conflict.defended_at < kDefendInterval) return;
+      conflict.defended_at = now_;
+      emit(action::SendAnnouncement{.address = vip->settings.address});
+      return;
+    case ConflictPolicy::Release:
+      conflict.foreign = true;
+      conflict.probe_at = now_ + kProbeAgain;
+      next_ = now_;  // the fence takes it down
+      return;
+    case ConflictPolicy::Ignore:
+      return;
+  }
+}
+
+// A flood of claims must not become a flood of heartbeats.
+bool Core::Impl::verification_due() {
+  const bool claimed = std::any_of(vips_.begin(), vips_.end(), [this](const Vip& vip) {
+    return !vip.conflict.claimed_at.is_never() && chain_.last_sent() < vip.conflict.claimed_at;
+  });
+  return claimed && due(chain_.last_sent() + kVerifyInterval);
+}
+
+// A machine that stood still may have been taken for dead: neighbours are told again, and asked.
+void Core::Impl::resume_after_stall() {
+  for (Vip& vip : vips_) {
+    if (vip.address != Vip::AddressState::Present) continue;
+    announce_again(&vip);
+    if (settings_.conflict_probe) begin_probing(&vip);
+  }
+}
+
+}  // namespace vipd
