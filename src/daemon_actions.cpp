@@ -19,6 +19,7 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::SessionTakenUp:
     case ReportKind::TakeoverTried:
     case ReportKind::TakeoverDone:
+    case ReportKind::HandedOver:
     case ReportKind::OrphanRevoked:
       return log::Level::Info;
     case ReportKind::TakeoverRefused:
@@ -32,6 +33,7 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::AddressFailed:
     case ReportKind::AddressRestored:
     case ReportKind::NoSpace:
+    case ReportKind::TransferGivenUp:
     case ReportKind::SpaceAgain:
     case ReportKind::ConflictSeen:
     case ReportKind::ConflictOver:

@@ -22,6 +22,8 @@ etcd::Compare compare_of(const Compare& compare, std::string key) {
   using Target = etcd::Compare::Target;
   using Result = etcd::Compare::Result;
   switch (compare.kind) {
+    case Compare::Kind::CreatedIs:
+      return {std::move(key), Target::Create, Result::Equal, compare.revision};
     case Compare::Kind::ModifiedIs:
       return {std::move(key), Target::Mod, Result::Equal, compare.revision};
     case Compare::Kind::Absent:

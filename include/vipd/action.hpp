@@ -33,6 +33,8 @@ namespace vipd {
   X(ConflictOver)    /* nobody answers any more */                        \
   X(ReleaseGivenUp)  /* stopped without telling etcd */                   \
   X(NoSpace)         /* etcd takes no writes: heartbeats are reads */     \
+  X(HandedOver)      /* to another, by priority or as asked */            \
+  X(TransferGivenUp) /* the node that was asked for is not ready */       \
   X(SpaceAgain)                                                           \
   X(NeedsRestart) /* a changed setting has no effect on a live session */
 

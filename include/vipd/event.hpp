@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,9 @@ struct VipSettings {
   Address address;
   std::string link;
   unsigned prefix_length = 32;
+  std::optional<int> priority = 100;  // 0 to 255, higher first; none: by rendezvous hashing
+  bool preempt = false;               // hand over to a standby of higher priority
+  Duration preempt_delay = Duration::seconds(30);  // ... that has been ready for so long
 
   bool operator==(const VipSettings&) const = default;
 };
@@ -96,6 +100,7 @@ struct ForeignClaim { Address address; MacAddress mac; };
 struct PauseAsked {};
 struct ResumeAsked {};
 struct ResignAsked { std::vector<Address> vips; };
+struct TransferAsked { Address vip; LeaseId to; };  // a candidate of that VIP
 struct StopAsked {};
 struct Reconfigured { Settings settings; };
 // clang-format on
@@ -108,6 +113,6 @@ using Event =
                  event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound,
                  event::AddressAdded, event::AddressRemoved, event::AddressLost,
                  event::AddressBlocked, event::ForeignClaim, event::PauseAsked, event::ResumeAsked,
-                 event::ResignAsked, event::StopAsked, event::Reconfigured>;
+                 event::ResignAsked, event::TransferAsked, event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

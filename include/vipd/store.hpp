@@ -55,6 +55,7 @@ struct Change {
 struct Compare {
   enum class Kind : uint8_t {
     ModifiedIs,  // mod_revision == revision
+    CreatedIs,   // create_revision == revision
     Absent,      // create_revision == 0
     Exists,      // create_revision > 0
   };

@@ -59,9 +59,9 @@ Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
   Value candidate;
   candidate.valid = true;
   candidate.node = identity_.node;
-  candidate.priority = identity_.priority;
-  for (const Address& vip : link.join) {
+  for (const auto& [vip, priority] : link.join) {
     const Key key{KeyKind::Candidate, lease_, vip};
+    candidate.priority = priority;
     txn.success.push_back({.kind = Op::Kind::Put, .key = key, .value = candidate});
   }
   for (const Address& vip : link.leave) {

@@ -15,9 +15,14 @@
 namespace vipd {
 
 // What one link does besides putting the session key.
+struct Join {
+  Address vip;
+  int priority = 0;
+};
+
 struct Link {
   bool put_writes = false;
-  std::vector<Address> join;   // put our candidate key
+  std::vector<Join> join;      // put our candidate key
   std::vector<Address> leave;  // delete it: a clean release, said in the same txn
 
   [[nodiscard]] size_t size() const { return join.size() + leave.size(); }
@@ -32,7 +37,6 @@ class Chain {
     std::string node;
     std::string instance;
     Duration timeout;
-    int priority = 100;
   };
 
   struct Outcome {

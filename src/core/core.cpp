@@ -145,6 +145,7 @@ void Core::Impl::drive() {
   drive_watch();
   drive_session();
   drive_memory();  // what is let go is forgotten before it is said
+  drive_order();
   drive_links();
   drive_no_space();
   drive_takeovers();

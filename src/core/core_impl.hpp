@@ -53,6 +53,12 @@ struct Vip {
   // key has it, nobody can have come between.
   Revision waited_out = 0;
 
+  LeaseId transfer_to = LeaseId::None;  // the candidate that a person wants to have it
+  MonoTime transfer_at;                 // when to clear its way again
+  MonoTime transfer_by;
+  int place = -1;  // in the queue
+  MonoTime reorder_at = MonoTime::long_ago();
+
   bool resigning = false;  // leave the queue once, then queue up anew
   bool dropped = false;    // no longer in the configuration: leave, then forget
 
@@ -251,6 +257,19 @@ struct Core::Impl {
   void drive_link_debounce();
   // --- status.cpp
   void drive_states();
+  // --- order.cpp: priorities and transfers
+  void drive_order();
+  void consider_making_way(Vip* vip);
+  void consider_preemption(Vip* vip);
+  void consider_transfer(Vip* vip);
+  void clear_the_way(const Vip& vip, const View::Queue& queue, size_t place);
+  void hand_over(Vip* vip, const std::string& why);
+  void on(const event::TransferAsked& e);
+  [[nodiscard]] int priority_of(const Vip& vip) const;
+  [[nodiscard]] bool priority_is_stale(const Vip& vip) const;
+  [[nodiscard]] bool outranks(const View::Candidate& candidate, const Vip& vip) const;
+  [[nodiscard]] bool second_is_ready(const View::Queue& queue) const;
+
   // --- no_space.cpp: an etcd that takes no writes
   void space_ran_out();
   void space_is_back();

@@ -180,7 +180,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
                in_seconds(settings_.timeout));
     taking_up_ = false;
   }
-  for (const Address& address : outcome.link.join) {
+  for (const auto& [address, priority] : outcome.link.join) {
     if (Vip* vip = find(address)) {
       vip->key_changed = outcome.revision;
       vip->key_expected = true;
@@ -210,8 +210,10 @@ Link Core::Impl::wanted_link() {
   link.put_writes = !chain_.live() || missing;
   for (Vip& vip : vips_) {
     if (link.size() == kMaxLinkSize) break;
-    const bool joins = vip.address == Vip::AddressState::Absent && wanted(vip) && !has_key(vip);
-    if (joins) link.join.push_back(vip.settings.address);
+    const bool joins = vip.address == Vip::AddressState::Absent && !has_key(vip);
+    if (wanted(vip) && (joins || priority_is_stale(vip))) {
+      link.join.push_back({.vip = vip.settings.address, .priority = priority_of(vip)});
+    }
     if (to_leave(vip) && !no_space_) link.leave.push_back(vip.settings.address);
   }
   return link;

@@ -44,6 +44,8 @@ bool Store::holds(const Compare& compare) const {
   switch (compare.kind) {
     case Compare::Kind::ModifiedIs:
       return (found == nullptr ? 0 : found->entry.modified) == compare.revision;
+    case Compare::Kind::CreatedIs:
+      return (found == nullptr ? 0 : found->entry.created) == compare.revision;
     case Compare::Kind::Absent:
       return found == nullptr;
     case Compare::Kind::Exists:

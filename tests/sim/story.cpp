@@ -45,6 +45,7 @@ std::string txn_text(const vipd::Txn& txn) {
   for (const vipd::Compare& c : txn.compares) {
     out += " " + key_text(c.key);
     if (c.kind == vipd::Compare::Kind::ModifiedIs) out += text("@r%lld", number(c.revision));
+    if (c.kind == vipd::Compare::Kind::CreatedIs) out += text("#r%lld", number(c.revision));
     if (c.kind == vipd::Compare::Kind::Absent) out += " absent";
     if (c.kind == vipd::Compare::Kind::Exists) out += " exists";
   }

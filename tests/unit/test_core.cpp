@@ -1,7 +1,8 @@
 // links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp
 // links: src/core/election.cpp src/core/takeover.cpp src/core/status.cpp
 // links: src/core/announce.cpp src/core/conflict.cpp src/core/links.cpp src/core/no_space.cpp
-// links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp src/core/types.cpp
+// src/core/order.cpp links: src/core/chain.cpp src/core/view.cpp src/core/replay.cpp
+// src/core/types.cpp
 //
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"
@@ -69,6 +70,7 @@ Change changed(KeyKind kind, LeaseId lease, Revision created) {
   change.entry.value.valid = true;
   change.entry.value.node = lease == kOwn ? "me" : "other";
   change.entry.value.timeout = kTimeout;
+  change.entry.value.priority = 100;
   change.entry.value.nonce = 4711;
   change.entry.created = created;
   change.entry.modified = revision;

@@ -58,7 +58,8 @@ void setUp() {
 
 static void the_first_link_demands_that_no_session_key_is_there() {
   chain.open(kLease, {.node = "n1", .instance = "i", .timeout = kTimeout});
-  const Txn txn = chain.attempt(at_ms(0), 1, 1, {.put_writes = true, .join = {kVip}, .leave = {}});
+  const Txn txn =
+      chain.attempt(at_ms(0), 1, 1, {.put_writes = true, .join = {{kVip, 100}}, .leave = {}});
   TEST_ASSERT_TRUE(txn.compares[0].kind == Compare::Kind::Absent);
   TEST_ASSERT_EQUAL_INT(3, txn.success.size());
   TEST_ASSERT_TRUE(txn.failure[0].kind ==

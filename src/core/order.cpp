@@ -1,0 +1,138 @@
+// Order in the queue (ARCHITECTURE.md, "Order in the queue"): priorities and transfers. Whoever is
+// in the way of somebody better lets go cleanly and queues up anew; the protocol stays as it is.
+#include <algorithm>
+
+#include "core/core_impl.hpp"
+#include "core/timing.hpp"
+
+namespace vipd {
+
+namespace {
+
+// A new place is kept for so long: nodes that disagree must not chase each other, and a transfer
+// must come to its end.
+constexpr Duration kReorderPause = Duration::seconds(1);
+constexpr int kMaxPriority = 255;
+
+// FNV-1a, then spread: nearly equal names must not have nearly equal weights.
+uint64_t weight(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdull;
+  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  return hash ^ (hash >> 33);
+}
+
+}  // namespace
+
+// Highest random weight: each node's weight for a VIP depends on those two alone, so that VIPs
+// spread evenly, and only those of a node that goes find another.
+int Core::Impl::priority_of(const Vip& vip) const {
+  if (vip.settings.priority) return *vip.settings.priority;
+  return static_cast<int>(weight(settings_.node + "/" + vip.settings.address.text()) %
+                          (kMaxPriority + 1));
+}
+
+bool Core::Impl::priority_is_stale(const Vip& vip) const {
+  const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
+  return own != nullptr && vip.key_changed <= view_.applied() && own->priority != priority_of(vip);
+}
+
+void Core::Impl::drive_order() {
+  if (!loaded_ || !replay_.proven() || !chain_.live() || no_space_ || stopping_) return;
+  for (Vip& vip : vips_) {
+    if (!wanted(vip) || !has_key(vip)) continue;
+    if (vip.address == Vip::AddressState::Present) {
+      consider_transfer(&vip);
+      consider_preemption(&vip);
+    } else if (vip.address == Vip::AddressState::Absent) {
+      vip.transfer_to = LeaseId::None;
+      consider_making_way(&vip);
+    }
+  }
+}
+
+// Not the owner yet: the queue should be in the order of priorities when it is needed.
+void Core::Impl::consider_making_way(Vip* vip) {
+  const View::Queue& queue = view_.queue(vip->settings.address);
+  const int own = queue.position(chain_.lease());
+  if (own != vip->place) vip->reorder_at = now_ + kReorderPause;
+  vip->place = own;
+  if (own < 0) return;
+  const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
+                                  [&](const View::Candidate& c) { return outranks(c, *vip); });
+  if (better && due(vip->reorder_at)) vip->resigning = true;
+}
+
+bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) const {
+  const View::Session* session = view_.session(candidate.lease);
+  return candidate.ours && candidate.priority > priority_of(vip) && session != nullptr &&
+         session->present;
+}
+
+// Of the second, which beats: it has shown so since it got its place, and not long ago.
+bool Core::Impl::second_is_ready(const View::Queue& queue) const {
+  const View::Session* session = view_.session(queue.candidates[1].lease);
+  return session != nullptr && session->present && session->last_seen >= queue.since[1] &&
+         now_ - session->last_seen < session->timeout;
+}
+
+void Core::Impl::consider_preemption(Vip* vip) {
+  if (!vip->settings.preempt) return;
+  const View::Queue& queue = view_.queue(vip->settings.address);
+  if (queue.candidates.size() < 2 || !outranks(queue.candidates[1], *vip)) return;
+  if (!due(queue.since[1] + vip->settings.preempt_delay) || !second_is_ready(queue)) return;
+  hand_over(vip, queue.candidates[1].node + " has a higher priority");
+}
+
+void Core::Impl::hand_over(Vip* vip, const std::string& why) {
+  report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
+  vip->transfer_to = LeaseId::None;
+  vip->resigning = true;
+}
+
+// --- transfer
+
+void Core::Impl::on(const event::TransferAsked& e) {
+  Vip* vip = find(e.vip);
+  if (vip == nullptr || vip->address != Vip::AddressState::Present) return;
+  vip->transfer_to = e.to;
+  vip->transfer_at = now_;
+  vip->transfer_by = now_ + settings_.timeout;
+}
+
+// Those between the owner and the one that is wanted lose their places, and queue up anew behind.
+// Once it is the second and beats, it is a release like any other.
+void Core::Impl::consider_transfer(Vip* vip) {
+  if (vip->transfer_to == LeaseId::None) return;
+  const View::Queue& queue = view_.queue(vip->settings.address);
+  const int place = queue.position(vip->transfer_to);
+  if (place == 1 && second_is_ready(queue)) {
+    hand_over(vip, "asked by vipctl, to " + queue.candidates[1].node);
+  } else if (place < 1 || due(vip->transfer_by)) {
+    vip->transfer_to = LeaseId::None;
+    report(ReportKind::TransferGivenUp,
+           vip->settings.name + ": not handed over: the node that was asked for is not ready");
+  } else if (place > 1 && due(vip->transfer_at)) {
+    vip->transfer_at = now_ + timing::request_timeout(settings_.timeout);
+    due(vip->transfer_at);
+    clear_the_way(*vip, queue, static_cast<size_t>(place));
+  }
+}
+
+// The comparison proves that they are still behind us, so that none of them can have the address.
+void Core::Impl::clear_the_way(const Vip& vip, const View::Queue& queue, size_t place) {
+  const Key own{KeyKind::Candidate, chain_.lease(), vip.settings.address};
+  Txn txn;
+  txn.compares = {{.kind = Compare::Kind::CreatedIs, .key = own, .revision = key_created(vip)}};
+  for (size_t i = 1; i < place && i <= kMaxLinkSize; i++) {
+    const Key key{KeyKind::Candidate, queue.candidates[i].lease, vip.settings.address};
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
+  }
+  txn.failure = {{.kind = Op::Kind::Range, .key = own}};
+  emit(action::SendTxn{.request = next_request(),
+                       .group = static_cast<uint64_t>(chain_.lease()),
+                       .txn = std::move(txn)});
+}
+
+}  // namespace vipd
