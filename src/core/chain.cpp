@@ -91,12 +91,6 @@ Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
   Attempt won = std::move(attempts_[index]);
   attempts_.erase(attempts_.begin() + static_cast<ptrdiff_t>(index));
   Outcome outcome{.kind = Outcome::Kind::Committed, .revision = revision};
-  for (const Attempt& lost : attempts_) {
-    for (const Address& vip : lost.link.leave) {
-      const auto& leave = won.link.leave;
-      if (std::find(leave.begin(), leave.end(), vip) == leave.end()) outcome.refused.push_back(vip);
-    }
-  }
   attempts_.clear();
   tries_ = 0;
   end_ = revision;

@@ -43,9 +43,8 @@ class Chain {
     enum class Kind { Nothing, Committed, Fenced };
     Kind kind = Kind::Nothing;
     Revision revision = 0;  // Committed: the new end
-    Link link{};            // Committed: what it did
-    std::vector<Address>
-        refused{};          // Committed: leaves of attempts that now certainly never happen
+    // Committed: what it did. Whatever else was tried at the same end certainly never happens.
+    Link link{};
     std::string why{};      // Fenced
     bool key_gone = false;  // Fenced: no session key, rather than somebody else's
   };

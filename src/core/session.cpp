@@ -196,10 +196,9 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
       vip->resigning = false;
     }
   }
-  // Certainly refused: the chain had moved, and the key is still ours.
-  for (const Address& address : outcome.refused) {
-    if (Vip* vip = find(address)) vip->retiring = 0;
-  }
+  // Certainly refused, however long ago it was tried: the chain has moved, and the key is still
+  // ours.
+  for (Vip& vip : vips_) vip.retiring = 0;
 }
 
 Link Core::Impl::wanted_link() {

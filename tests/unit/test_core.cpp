@@ -552,6 +552,28 @@ static void a_release_that_was_certainly_refused_is_taken_back() {
   TEST_ASSERT_EQUAL_INT(revision, again->txn.compares[0].revision);
 }
 
+// More attempts than the chain remembers, while etcd was away.
+static void a_release_that_was_tried_long_ago_is_taken_back_too() {
+  own();
+  tell(event::LinkChanged{"eth0", true, false});
+  for (int i = 0; i < 110 && wanted<action::RemoveAddress>() == nullptr; i++) {
+    later(10);
+    if (wanted<action::AddAddress>() != nullptr) added();
+  }
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+  tell(event::LinkChanged{"eth0", true, true});
+  for (int sent = 0; sent < 100; later(10)) {
+    if (is_own_link(wanted<action::SendTxn>()) && ++sent == 100) break;
+  }
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success.size() == 1);
+  const action::SendTxn heartbeat = *wanted<action::SendTxn>();
+  replay(own_session);  // a watch opened anew
+  answer(heartbeat);
+  watch({own_echo()});
+  TEST_ASSERT_TRUE(until<action::AddAddress>(1000));
+}
+
 static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   open(kOther);
   const action::SendTxn* takeover = nullptr;
@@ -1003,6 +1025,7 @@ int main() {
   RUN_TEST(a_release_is_said_only_when_the_kernel_has_confirmed_it);
   RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
   RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
+  RUN_TEST(a_release_that_was_tried_long_ago_is_taken_back_too);
   RUN_TEST(a_silent_head_is_ended_by_comparison_and_then_revoked);
   RUN_TEST(a_takeover_that_committed_unanswered_is_recognised);
   RUN_TEST(a_head_whose_heartbeats_are_reads_is_never_taken_for_dead);
