@@ -1,0 +1,234 @@
+// What the simulated world is made of, as plain data: the queue's items, requests, members,
+// kernels, hosts, processes. Who changes it, and when, is the business of World.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/random.hpp"
+#include "sim/store.hpp"
+#include "sim/tally.hpp"
+#include "vipd/core.hpp"
+
+namespace sim {
+
+constexpr int kMaxNodes = 5;
+constexpr int kMaxVips = 3;
+constexpr int kMaxMembers = 5;
+constexpr int kLinks = 2;
+constexpr int kBystanders = 3;
+constexpr int kNobody = 255;
+
+enum class Ev : uint8_t {
+  Wake,           // a process's timer; x: generation
+  CallArrives,    // a request at its member; x: slot, y: when it arrived first
+  CallAnswered,   // x: slot
+  CallTimedOut,   // x: slot
+  WatchArrives,   // the wish for a watch at its member; x: watch
+  WatchCreated,   // x: watch, y: revision
+  WatchDelivers,  // x: watch, y: up to this revision
+  WatchEnds,      // x: watch, a: why
+  MemberApplies,  // a: member, y: revision
+  LeaseSweep,     // y: lease
+  Elected,        // a leader again; x: generation
+  KernelExpires,  // a: vip
+  AddressNotice,  // a: vip, b: expired
+  LinkNotice,     // a: link, b: present/up bits
+  KernelActs,     // the netlink call that is under way takes effect
+  KernelAnswers,  // and returns
+  StallEnds,      // the process goes on within its turn; x: incarnation
+  ProcessResumes,
+  ProcessStarts,
+  HostResumes,
+  HostBoots,
+  ExcuseEnds,
+  Frame,  // an announcement at a bystander; a: vip, b: bystander
+  Probe,  // a bystander uses what it knows; a: vip, b: bystander
+  FaultStrikes,
+  FaultHeals,  // a: fault, b/x: what
+  People,      // a: what a person does later
+  CalmBegins,
+  LivenessDue,
+  QuietEnds,
+};
+
+struct Item {
+  int64_t at = 0;
+  uint64_t order = 0;
+  Ev kind = Ev::Wake;
+  uint8_t node = 0;
+  uint8_t a = 0;
+  uint8_t b = 0;
+  uint32_t x = 0;
+  int64_t y = 0;
+};
+
+// A request of a process to etcd. It outlives its process: what was sent may yet be executed.
+struct Call {
+  enum class Kind : uint8_t { Txn, Read, Grant, Revoke, Keep };
+  Kind kind = Kind::Txn;
+  uint8_t node = 0;
+  uint8_t member = 0;
+  bool done = false;      // the client has heard, or given up
+  bool answered = false;  // an answer is under way
+  bool failed = false;    // and it is an error
+  bool executed = false;
+  bool no_space = false;  // why it failed
+  uint32_t incarnation = 0;
+  uint32_t references = 0;  // events in the queue and in inboxes
+  vipd::RequestId request = 0;
+  uint64_t group = 0;
+  int64_t sent = 0;
+  int64_t shown = 0;  // by the node's clock, when it was sent
+  vipd::Txn txn{};
+  vipd::LeaseId lease = vipd::LeaseId::None;
+  int64_t ttl = 0;
+  vipd::Header header{};
+  bool succeeded = false;
+  std::vector<vipd::Entry> entries{};
+};
+
+struct Watch {
+  uint32_t id = 0;       // 0: none
+  bool open = false;     // at the member
+  bool created = false;  // and the process knows
+  uint8_t member = 0;
+  vipd::Revision next = 0;
+  vipd::Revision sent = 0;  // scheduled up to here
+  int64_t last_at = 0;      // deliveries keep their order
+};
+
+struct Member {
+  bool up = true;
+  bool hung = false;
+  bool isolated = false;
+  int64_t lag = 0;
+  int64_t latency = 0;
+  vipd::Revision applied = 1;
+};
+
+struct KernelAddress {
+  bool present = false;
+  bool announced = false;  // since it is there
+  bool unchecked = false;  // set in this turn, judged at its end
+  bool excused = false;    // overlaps by a machine that was paused
+  bool stuck = false;      // the kernel refused to remove it
+  uint8_t link = 0;
+  int64_t expires = 0;   // true time
+  int64_t timer_at = 0;  // of the earliest expiry in the queue; 0: none
+  int64_t longest = 0;   // latest end of the lifetime, in the host's clock
+  int64_t since = 0;
+  int64_t excused_since = 0;
+};
+
+struct Clock {
+  int64_t true_at = 0;
+  int64_t shown_at = 0;
+  int32_t ppb = 0;
+};
+
+enum class HostPause : uint8_t { None, Unnoticed, Suspend, Noticed };
+
+// What waits for a process that cannot run at the moment.
+struct Mail {
+  enum class Kind : uint8_t { Answer, Timeout, Fact };
+  Kind kind = Kind::Fact;
+  uint8_t source = 0;  // 0 kernel and people, 1 watch, 2 requests
+  uint32_t slot = 0;   // of a call; of a fact from the watch: which watch
+  vipd::Event event{};
+};
+
+struct Frame {
+  vipd::Actions actions{};
+  size_t next = 0;
+};
+
+struct Heartbeat {
+  vipd::LeaseId lease = vipd::LeaseId::None;
+  uint64_t nonce = 0;
+  int64_t sent = 0;  // the host's clock
+  int64_t timeout = 0;
+};
+
+struct Node {
+  // host
+  Clock clock;
+  bool up = true;
+  HostPause paused = HostPause::None;
+  int64_t paused_at = 0;
+  int64_t suspended = 0;      // in all, since it booted
+  int64_t excused_until = 0;  // after a pause that no clock could notice
+  int64_t netlink_at = 0;     // notices keep their order
+  std::array<KernelAddress, kMaxVips> addresses{};
+  std::array<bool, kLinks> link_present{true, true};
+  std::array<bool, kLinks> link_up{true, true};
+  std::array<uint8_t, kMaxVips> vip_link{};
+  std::array<bool, kMaxVips> configured{};
+  // process
+  std::unique_ptr<vipd::Core> core;
+  uint32_t incarnation = 0;
+  bool stopped = false;  // SIGSTOP
+  bool busy = false;     // inside a netlink call, or stalled
+  bool exiting = false;
+  vipd::Memory memory{};      // its state directory
+  vipd::Memory old_memory{};  // and a copy that somebody made of it
+  bool person_paused = false;
+  bool stay_dead = false;
+  uint32_t wake_id = 0;
+  bool stalled_turn = false;  // held up between two actions of this turn
+  vipd::MonoTime armed = vipd::MonoTime::never();
+  std::vector<Mail> inbox{};
+  std::vector<Frame> stack{};
+  size_t depth = 0;
+  // the netlink call under way
+  bool in_call = false;
+  bool call_acted = false;
+  bool call_removes = false;
+  bool call_held_up = false;
+  bool turn_held_up = false;  // some call of this turn was
+  int call_vip = 0;
+  int call_lifetime = 0;
+  int call_error = 0;
+  int64_t call_back_in = 0;
+  // client
+  Watch watch;
+  uint8_t member = 0;
+  std::array<uint8_t, kMaxMembers> cut{};  // bits: requests, answers
+  int64_t slow = 0;
+  uint32_t loss = 0;
+  // judgement
+  std::vector<Heartbeat> sent{};
+  int64_t deadline = INT64_MIN / 4;  // by what was echoed, in the host's clock
+  uint64_t requests = 0;
+  int64_t second = 0;  // the one that is counted
+  uint64_t in_second = 0;
+};
+
+constexpr uint8_t kCutRequests = 1;
+constexpr uint8_t kCutAnswers = 2;
+
+struct Bystander {
+  std::array<uint8_t, kMaxVips> owner{};
+  std::array<uint8_t, kMaxVips> misses{};
+};
+
+struct Options {
+  uint64_t seed = 1;
+  int64_t duration = 0;
+  bool story = false;    // keep it as text
+  bool print = false;    // and print it as it happens
+  uint64_t without = 0;  // a bit for each fault that never strikes
+  std::string only{};    // the checker that judges, besides livelock; empty: all
+};
+
+struct Failure {
+  bool failed = false;
+  std::string checker;
+  std::string text;
+  int64_t at = 0;
+};
+
+}  // namespace sim
