@@ -117,7 +117,9 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   stalled_ = slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
   if (finished_ || (slept == Duration() && !stalled_ && renewed_as_wanted(event))) return;
   next_ = MonoTime::never();
-  // The fence comes before the event, whatever the event is.
+  // The fence comes before the event, whatever the event is; the address that was just set first,
+  // since its lifetime alone may be too long.
+  fence_if_late(event);
   drive_fence();
   if (slept > Duration()) host_slept(slept);
   if (stalled_) resume_after_stall();

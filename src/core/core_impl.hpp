@@ -206,6 +206,7 @@ struct Core::Impl {
   void own_session_seen(const Change& change);
 
   // --- election.cpp: the VIPs
+  void fence_if_late(const Event& event);
   void drive_fence();
   void drive_removals();
   void drive_installs();

@@ -141,6 +141,20 @@ bool Core::Impl::removing() const {
   });
 }
 
+// [safety] The process may have been held up between the clock and the call. The address goes
+// before anything else is done: other removals may be held up too, and a log may block.
+void Core::Impl::fence_if_late(const Event& event) {
+  const auto* added = std::get_if<event::AddressAdded>(&event);
+  Vip* vip = added == nullptr ? nullptr : find(added->address);
+  if (vip == nullptr) return;
+  const Duration longest = Duration::seconds(added->lifetime_s) + timing::kKernelLateness;
+  if (now_ + longest <= chain_.deadline()) return;
+  remove(vip);
+  report(ReportKind::AuthorityLost, vip->settings.name +
+                                        ": held up while setting the address, which could have "
+                                        "outlived the fencing deadline: it goes");
+}
+
 void Core::Impl::drive_fence() {
   for (Vip& vip : vips_) {
     switch (vip.address) {
@@ -269,30 +283,20 @@ void Core::Impl::on(const event::AddressAdded& e) {
   if (vip == nullptr) return;
   const bool renewed = vip->address == Vip::AddressState::Present;
   vip->renewal_due = false;
-  // Not wanted any more: while it was under way, its removal was decided on.
+  if (vip->address == Vip::AddressState::Removing) return;  // that is on its way
   if (!renewed && vip->address != Vip::AddressState::Adding) return remove(vip);
   if (e.error != 0) {
-    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
-                                          e.address.text() + ": " + strerror(e.error));
     // An acknowledgement may be what failed: the address is not known to be absent.
     remove(vip);
+    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
+                                          e.address.text() + ": " + strerror(e.error));
     // Whoever cannot add the address must not stand in the way of those who can.
     vip->refused = true;
     vip->add_backoff = std::clamp(vip->add_backoff * 2, kRefusedFirst, kRefusedLast);
     vip->add_not_before = now_ + vip->add_backoff;
     return;
   }
-  // [safety] The process may have been held up between the clock and the call.
-  const Duration longest = Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
-  if (now_ + longest > chain_.deadline()) {
-    report(ReportKind::AuthorityLost,
-           vip->settings.name +
-               ": held up while setting the address, which could have outlived "
-               "the fencing deadline: it goes");
-    remove(vip);
-    return;
-  }
-  vip->ends_by = now_ + longest;
+  vip->ends_by = now_ + Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
   if (!renewed) address_is_up(vip);
 }
 

@@ -43,7 +43,7 @@ void Core::Impl::drive_session() {
       break;
   }
   if (!due(keep_at_)) return;
-  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
+  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 10;  // again, unless it is answered
   due(keep_at_);
   emit(action::KeepLease{.lease = chain_.lease()});
 }
@@ -66,8 +66,9 @@ void Core::Impl::on(const event::LeaseGranted& e) {
 }
 
 void Core::Impl::on(const event::LeaseKept& e) {
-  if (e.alive || e.lease != chain_.lease() || revoking_ != 0) return;
-  fence("the lease is gone", true);
+  if (e.lease != chain_.lease() || revoking_ != 0) return;
+  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
+  if (!e.alive) fence("the lease is gone", true);
 }
 
 void Core::Impl::on(const event::LeaseRevoked& e) {
@@ -81,8 +82,8 @@ void Core::Impl::on(const event::LeaseRevoked& e) {
 // A session that was lost never comes back. Its lease is revoked only where its key is gone anyway:
 // where somebody else writes it, that may be this node's own next process.
 void Core::Impl::fence(const std::string& why, bool key_gone) {
-  report(ReportKind::Fenced, "session " + lease_hex(chain_.lease()) + " is lost: " + why);
   take_everything_down();
+  report(ReportKind::Fenced, "session " + lease_hex(chain_.lease()) + " is lost: " + why);
   if (key_gone) emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
   chain_.close();
   session_state_ = SessionState::Absent;
