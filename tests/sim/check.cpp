@@ -1,4 +1,4 @@
-// The checkers, by name: ownership, fencing, liveness, cache, quiet, livelock.
+// The checkers, by name: fencing, liveness, cache, quiet. Ownership has a file of its own.
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -21,94 +21,46 @@ void World::fail(const char* checker, const char* format, ...) {
   SAY(-1, "!!!! %s: %s", checker, text);
 }
 
-// --- ownership: never two kernels have the address at once, in true time
+// --- fencing: no address outlives the latest echoed heartbeat
 
-// Another machine that runs and has it too, and no pause excuses the two.
-bool World::overlaps(int n, int vip, int* other) const {
-  const auto v = static_cast<size_t>(vip);
-  if (!nodes_[static_cast<size_t>(n)].addresses[v].present) return false;
-  for (int o = 0; o < nodes_count_; o++) {
-    const Node& node = nodes_[static_cast<size_t>(o)];
-    if (o == n || !node.addresses[v].present || node.paused != HostPause::None) continue;
-    *other = o;
-    return true;
-  }
-  return false;
-}
-
-bool World::unjudged(const Node& node, int vip) {
-  const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
-  return address.unchecked && (node.turn_held_up || node.stalled_turn);
-}
-
-void World::check_added(int n, int vip, bool held_up) {
-  int o = 0;
-  if (!overlaps(n, vip, &o)) return;
-  Node& node = nodes_[static_cast<size_t>(n)];
-  Node& other = nodes_[static_cast<size_t>(o)];
-  const auto v = static_cast<size_t>(vip);
-  if (excused(node) || excused(other)) {
-    KernelAddress& old = (excused(other) ? other : node).addresses[v];
-    if (!old.excused) old.excused_since = now_;
-    old.excused = true;
-    SAY(n, "(an overlap, excused by a machine that was paused)");
-    return tally_.count(Rule::OverlapExcusedPause);
-  }
-  if (held_up || unjudged(other, vip)) {
-    SAY(n, "(an overlap by a call that was held up)");
-    return tally_.count(Rule::OverlapExcusedCall);
-  }
-  fail("ownership", "n%d and n%d both have v%d", n + 1, o + 1, vip + 1);
-}
-
-// --- fencing: no lifetime may end later than the latest echoed heartbeat allows
-
-void World::check_turn(int n) {
+// A lifetime that was set must end within the authority that the process has, or the address must
+// go before anything else is done: this looks when something else is about to be done.
+void World::check_set(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   for (int v = 0; v < vips_count_; v++) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (!address.unchecked) continue;
     address.unchecked = false;
-    // A kernel that will not remove it is beyond help; so is what was held up before.
+    // A kernel that will not remove it is beyond help: its lifetime is what bounds it.
     if (!address.present || address.stuck) continue;
-    if (address.longest > node.deadline && !excused(node)) {
+    if (address.longest > node.deadline) {
       fail("fencing", "n%d may have v%d for %.3f s past its fencing deadline", n + 1, v + 1,
            static_cast<double>(address.longest - node.deadline) / 1e9);
     }
-    int o = 0;
-    if (!overlaps(n, v, &o) || excused(node)) continue;
-    const Node& other = nodes_[static_cast<size_t>(o)];
-    if (!excused(other) && !unjudged(other, v) && !other.addresses[static_cast<size_t>(v)].stuck) {
-      fail("ownership", "n%d and n%d both have v%d after the turn", n + 1, o + 1, v + 1);
+  }
+}
+
+void World::check_turn(int n) {
+  const Node& node = nodes_[static_cast<size_t>(n)];
+  check_set(n);
+  looked(n);
+  for (int v = 0; v < vips_count_; v++) {
+    const KernelAddress& address = node.addresses[static_cast<size_t>(v)];
+    if (!address.present || address.stuck || node.read_at < now_) continue;
+    if (shown(node) > node.deadline && now_ > address.excused_until) {
+      fail("fencing", "n%d still has v%d after a turn without authority", n + 1, v + 1);
     }
   }
 }
 
-void World::check_resumed(int n) {
-  for (int v = 0; v < vips_count_; v++) {
-    int o = 0;
-    if (!overlaps(n, v, &o)) continue;
-    KernelAddress& address = nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(v)];
-    if (!address.excused) address.excused_since = now_;
-    address.excused = true;
-    SAY(n, "(an overlap, excused by the machine's pause)");
-    tally_.count(Rule::OverlapExcusedPause);
-  }
-}
-
-void World::excuse_ends(int n) {
+// It has just gone, however it did.
+void World::check_gone(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
-  if (excused(node) || node.paused != HostPause::None) return;
-  if (node.busy && node.core != nullptr) {  // in a call, which may be the one that removes it
-    return post(now_ + 20 * kMs, Ev::ExcuseEnds, n);
-  }
-  for (int v = 0; v < vips_count_; v++) {
-    int o = 0;
-    if (!overlaps(n, v, &o) || excused(nodes_[static_cast<size_t>(o)])) continue;
-    if (node.addresses[static_cast<size_t>(v)].unchecked) continue;  // in a call that is held up
-    fail("ownership", "n%d and n%d still both have v%d after n%d's machine was paused", n + 1,
-         o + 1, v + 1, n + 1);
-  }
+  if (!holds(node, vip)) return;  // a machine that is paused answers nobody
+  const int64_t late = shown(node) - node.deadline;
+  if (late <= 0 || now_ <= node.addresses[static_cast<size_t>(vip)].excused_until) return;
+  fail("fencing", "n%d had v%d for %.3f s past its fencing deadline", n + 1, vip + 1,
+       static_cast<double>(late) / 1e9);
 }
 
 // --- liveness: after the last fault there is an owner, and it has said so
@@ -148,7 +100,11 @@ void World::check_liveness() {
     if (!node.addresses[i].announced) fail("liveness", "n%d never announced v%d", owner + 1, v + 1);
     tally_.worst_liveness = std::max(tally_.worst_liveness, owned_since_[i] - calm_since_);
   }
-  if (!wholly) return round_begins();
+  if (!wholly) {
+    tally_.count(Rule::LivenessNobodyMay);
+    return round_begins();
+  }
+  tally_.count(Rule::LivenessChecked);
   changes_at_check_ = owner_changes_;
   for (size_t n = 0; n < kMaxNodes; n++) requests_at_check_[n] = nodes_[n].requests;
   checked_at_ = now_;
@@ -173,6 +129,7 @@ void World::check_quiet() {
     }
   }
   check_cache();
+  tally_.count(Rule::QuietChecked);
   round_begins();
 }
 

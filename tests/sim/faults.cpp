@@ -177,8 +177,9 @@ bool World::strike_etcd(Fault fault) {
       return false;
     }
     cluster_down_ = true;
+    cluster_down_since_ = now_;
     for (int i = 0; i < members_count_; i++) end_watches_of(i, 100 * kMs);
-    span = random_.spread(200 * kMs, 20 * kS);
+    span = random_.spread(200 * kMs, timeout_ + 20 * kS);
   } else if (fault == Fault::LeaseRevokedEarly || fault == Fault::LeaseRevokedByHand) {
     if (store_.leases.empty() || leaderless_) return false;
     const auto which =
@@ -201,7 +202,11 @@ bool World::strike_etcd(Fault fault) {
 void World::restore() {
   const uint64_t id = store_.cluster_id;
   store_ = backup_;
-  store_.cluster_id = random_.one_in(2) ? id : id + 1;
+  // Whoever restores a backup under the same name keeps etcd stopped for a session timeout at least
+  // (README.md, "Limits"): to a node that heard nothing after the backup was made, it looks as if
+  // nothing had happened.
+  const bool long_down = now_ - cluster_down_since_ > timeout_ + timeout_ / 500;
+  store_.cluster_id = long_down && random_.one_in(2) ? id : id + 1;
   noted_ = store_.revision;
   cluster_down_ = false;
   restores_++;

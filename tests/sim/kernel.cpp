@@ -47,7 +47,7 @@ bool World::call_kernel(int n, int vip, bool removes, int lifetime) {
   node.call_lifetime = lifetime;
   node.call_error = 0;
   node.call_acted = false;
-  node.call_held_up = false;
+  node.call_shown = node.stack[node.depth - 1].shown;
   node.in_call = true;
   if (random_.per_million(refused_)) node.call_error = random_.one_in(2) ? ENOMEM : EPERM;
   int64_t before = 0;
@@ -66,7 +66,6 @@ bool World::call_kernel(int n, int vip, bool removes, int lifetime) {
         node.call_back_in = random_.spread(10 * kMs, 3 * timeout_);
         break;
     }
-    node.call_held_up = before > kHeldUp;
   }
   if (before == 0 && node.call_back_in == 0) {
     kernel_acts(n, node.incarnation);
@@ -91,11 +90,9 @@ void World::kernel_acts(int n, uint32_t incarnation) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (incarnation != node.incarnation || !node.in_call) return;
   if (node.busy && (node.stopped || node.paused != HostPause::None) && node.core != nullptr) {
-    node.call_held_up = true;
     return post(now_ + 20 * kMs, Ev::KernelActs, n, 0, 0, incarnation);
   }
   node.call_acted = true;
-  node.turn_held_up = node.turn_held_up || node.call_held_up;
   const auto vip = static_cast<size_t>(node.call_vip);
   if (node.call_removes) {
     if (node.call_error == 0 || random_.one_in(3)) {
@@ -107,7 +104,7 @@ void World::kernel_acts(int n, uint32_t incarnation) {
     if (!node.link_present[node.vip_link[vip]]) node.call_error = ENODEV;
     // A refusal may be an answer that was lost.
     if (node.call_error == 0 || (node.call_error == ENOMEM && random_.one_in(2))) {
-      add_address(n, node.call_vip, node.call_lifetime, node.call_held_up || node.stalled_turn);
+      add_address(n, node.call_vip, node.call_lifetime);
     }
   }
   if (node.busy) post(now_ + node.call_back_in, Ev::KernelAnswers, n, 0, 0, incarnation);
@@ -134,7 +131,13 @@ void World::kernel_answers(int n, uint32_t incarnation) {
 
 // --- addresses
 
-void World::add_address(int n, int vip, int lifetime, bool held_up) {
+// Between the look at the clock and the call, or the announcement.
+bool World::held_up(const Node& node) const {
+  const int64_t since = node.in_call ? node.call_shown : node.stack[node.depth - 1].shown;
+  return shown(node) - since > kHeldUp;
+}
+
+void World::add_address(int n, int vip, int lifetime) {
   Node& node = nodes_[static_cast<size_t>(n)];
   KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
   if (lifetime < 1 || lifetime > 14) fail("fencing", "a lifetime of %d s", lifetime);
@@ -154,29 +157,36 @@ void World::add_address(int n, int vip, int lifetime, bool held_up) {
   address.longest = ends + kLateness;
   address.stuck = false;
   address.unchecked = true;
-  if (address.timer_at == 0 || address.expires < address.timer_at) {
-    address.timer_at = address.expires;
-    post(address.expires, Ev::KernelExpires, n, vip);
-  }
+  address.excused_until = -1;
+  arm_expiry(n, vip);
   SAY(n, "      kernel: v%d is on the link for %d s%s", vip + 1, lifetime, fresh ? "" : " more");
   if (fresh) {
     owner_changes_++;
     owned_since_[static_cast<size_t>(vip)] = now_;
-    check_added(n, vip, held_up);
   }
+  if (held_up(node) && address.longest > node.deadline) {
+    excuse(n, vip, Excuse::Call, address.expires);
+  }
+  if (fresh) judge(vip);
 }
 
 void World::remove_address(int n, int vip, Rule how) {
   KernelAddress& address = nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(vip)];
   if (!address.present) return;
+  check_gone(n, vip);
   address.present = false;
   address.unchecked = false;
   tally_.count(how);
   owner_changes_++;
-  if (address.excused)
-    tally_.worst_excused = std::max(tally_.worst_excused, now_ - address.excused_since);
-  address.excused = false;
+  judge(vip);
   SAY(n, "      kernel: v%d is gone (%s)", vip + 1, name_of(how));
+}
+
+void World::arm_expiry(int n, int vip) {
+  KernelAddress& address = nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(vip)];
+  if (address.timer_at != 0 && address.timer_at <= address.expires) return;
+  address.timer_at = address.expires;
+  post(address.expires, Ev::KernelExpires, n, vip);
 }
 
 void World::kernel_expires(int n, int vip) {
@@ -184,11 +194,8 @@ void World::kernel_expires(int n, int vip) {
   KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
   if (address.timer_at == 0 || now_ < address.timer_at) return;
   address.timer_at = 0;
-  if (!address.present) return;
-  if (node.paused != HostPause::None || address.expires > now_) {
-    address.timer_at = std::max(address.expires, now_ + 10 * kMs);
-    return post(address.timer_at, Ev::KernelExpires, n, vip);
-  }
+  if (!address.present || node.paused != HostPause::None) return;
+  if (address.expires > now_) return arm_expiry(n, vip);
   remove_address(n, vip, Rule::AddressExpired);
   notice(n, vip, true);
 }
@@ -234,6 +241,7 @@ void World::pause_host(int n, HostPause how, int64_t span) {
       : how == HostPause::Suspend ? "its kernel's timers with it"
                                   : "its clocks go on");
   post(now_ + span, Ev::HostResumes, n);
+  judge_all();
 }
 
 void World::resume_host(int n) {
@@ -246,32 +254,21 @@ void World::resume_host(int n) {
   if (how == HostPause::Suspend) node.suspended += span;
   for (int v = 0; v < vips_count_; v++) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
-    if (how != HostPause::Noticed) {
-      address.expires += span;
-      continue;
-    }
-    if (address.present && address.expires <= now_) {
+    if (!address.present) continue;
+    if (how != HostPause::Noticed) address.expires += span;
+    arm_expiry(n, v);
+    if (how == HostPause::Suspend) excuse(n, v, Excuse::Suspend, address.expires);
+    if (how == HostPause::Noticed && address.expires <= now_) {
+      excuse(n, v, Excuse::Suspend, now_);  // past its deadline, but it never answered
       remove_address(n, v, Rule::AddressExpired);
       notice(n, v, true);
     }
   }
   SAY(n, "the machine goes on");
-  // ARCHITECTURE.md, "What remains": up to the rest of a timeout where no clock can know, else
-  // until the process has looked at its clock; the kernel's own timers stood still in a suspended
-  // machine.
-  int64_t grace = 100 * kMs;
-  if (how == HostPause::Unnoticed) grace = timeout_ + timeout_ / 500;
-  // Nobody looks after what a former process left of a VIP that is configured no longer.
-  bool orphaned = node.stopped || node.busy || node.core == nullptr;
-  for (size_t v = 0; v < kMaxVips; v++) {
-    orphaned = orphaned || (node.addresses[v].present && !node.configured[v]);
+  if (how == HostPause::Unnoticed) {
+    node.pause_until = true_time_of(node, shown(node) + timeout_);
   }
-  if (how == HostPause::Suspend && orphaned) {
-    grace = 16 * kS;
-  }
-  node.excused_until = std::max(node.excused_until, now_ + grace);
-  post(node.excused_until + 1, Ev::ExcuseEnds, n);
-  check_resumed(n);
+  judge_all();
   // The wish to wake was made in the clock as it was.
   if (runs(node)) {
     drain(n);
@@ -299,7 +296,7 @@ void World::boot_host(int n) {
   node.suspended = 0;
   node.deadline = INT64_MIN / 4;
   node.sent.clear();
-  node.excused_until = 0;
+  node.pause_until = node.clone_until = -1;
   SAY(n, "==== the machine boots");
   post(now_ + random_.spread(10 * kMs, 5 * kS), Ev::ProcessStarts, n);
 }

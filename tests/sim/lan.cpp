@@ -16,7 +16,7 @@ void World::announce(int n, int vip) {
   // With authority nobody else can have it, and the address comes back at once; without, the
   // neighbours are led astray.
   const bool authority = shown(node) <= node.deadline;
-  if (!address.present && !authority && !node.stalled_turn && !excused(node)) {
+  if (!address.present && !authority && !held_up(node)) {
     fail("cache", "n%d announces v%d, which it neither has nor may have", n + 1, vip + 1);
   }
   address.announced = address.present;

@@ -23,7 +23,7 @@ const char* link_name(int link) {
 vipd::Settings World::settings(const Node& node, int index) const {
   vipd::Settings settings;
   settings.node = "n" + std::to_string(index + 1);
-  settings.instance = "i" + std::to_string(node.incarnation);
+  settings.instance = settings.node + "." + std::to_string(node.incarnation);
   settings.timeout = vipd::Duration::nanoseconds(timeout_);
   settings.heartbeat = vipd::Duration::nanoseconds(heartbeat_);
   settings.memory = node.memory;
@@ -62,6 +62,7 @@ void World::start_process(int n) {
   if (node.core != nullptr || !node.up || node.stay_dead) return;
   if (node.paused != HostPause::None) return post(now_ + kS, Ev::ProcessStarts, n);
   node.incarnation++;
+  node.started_at = now_;
   node.stopped = node.busy = node.exiting = node.person_paused = node.in_call = false;
   node.watch = {};
   node.inbox.clear();
@@ -80,8 +81,9 @@ void World::start_process(int n) {
   }
   if (node.stack.empty()) node.stack.resize(1);
   Frame& frame = node.stack[0];
+  frame = {.actions = std::move(frame.actions), .shown = shown(node)};
   frame.actions.clear();
-  frame.next = 0;
+  node.read_at = now_;
   node.depth = 1;
   const vipd::Input input = this->input(node);
   node.core = std::make_unique<vipd::Core>(settings(node, n), input, &frame.actions);
@@ -108,13 +110,14 @@ void World::end_process(int n) {
   for (const Mail& mail : node.inbox) {
     if (mail.kind != Mail::Kind::Fact) release(mail.slot);
   }
-  if (node.in_call && !node.call_acted && !node.call_held_up && random_.one_in(2))
+  if (node.in_call && !node.call_acted && !held_up(node) && random_.one_in(2)) {
     kernel_acts(n, node.incarnation);
+  }
   node.core.reset();
   node.inbox.clear();
   node.depth = 0;
   node.watch = {};
-  node.stopped = node.busy = node.in_call = node.turn_held_up = false;
+  node.stopped = node.busy = node.in_call = false;
   node.incarnation++;
   node.armed = MonoTime::never();
   for (KernelAddress& address : node.addresses) address.unchecked = false;
@@ -202,6 +205,8 @@ void World::push_step(Node* node, const vipd::Event& event) {
   sim::Frame& frame = node->stack[node->depth++];
   frame.actions.clear();
   frame.next = 0;
+  frame.shown = shown(*node);
+  node->read_at = now_;
   if (story_.on()) say(static_cast<int>(node - nodes_.data()), "%s", describe(event).c_str());
   tally_.steps++;
   node->core->step(input(*node), event, &frame.actions);
@@ -221,7 +226,7 @@ void World::run_turn(int n) {
       continue;
     }
     if (random_.per_million(stalled_)) {
-      node.busy = node.stalled_turn = true;
+      node.busy = true;
       tally_.count(Fault::StalledInTurn);
       const int64_t span = random_.spread(kMs, 3 * timeout_);
       SAY(n, "(stopped within its turn for %lld ms)", static_cast<long long>(span / kMs));
@@ -253,12 +258,11 @@ void World::turn_over(int n) {
     tally_.count(Rule::CleanShutdown);
     end_process(n);
     check_turn(n);
-    post(now_ + random_.spread(50 * kMs, 20 * kS), Ev::ProcessStarts, n);
+    const int64_t away = faults_on_ ? 20 * kS : kS;
+    post(now_ + random_.spread(50 * kMs, away), Ev::ProcessStarts, n);
     return;
   }
-  node.stalled_turn = false;
   check_turn(n);
-  node.turn_held_up = false;
   arm(n);
 }
 
@@ -266,11 +270,13 @@ void World::turn_over(int n) {
 bool World::perform(int n, const vipd::Action& action) {
   SAY(n, "    -> %s", describe(action).c_str());
   if (const auto* add = std::get_if<vipd::action::AddAddress>(&action)) {
+    check_set(n);
     return call_kernel(n, index_of(add->address), false, add->lifetime_s);
   }
   if (const auto* remove = std::get_if<vipd::action::RemoveAddress>(&action)) {
     return call_kernel(n, index_of(remove->address), true, 0);
   }
+  check_set(n);
   std::visit([this, n](const auto& each) { act(n, each); }, action);
   return true;
 }

@@ -44,9 +44,9 @@ enum class Ev : uint8_t {
   ProcessStarts,
   HostResumes,
   HostBoots,
-  ExcuseEnds,
-  Frame,  // an announcement at a bystander; a: vip, b: bystander
-  Probe,  // a bystander uses what it knows; a: vip, b: bystander
+  ExcuseEnds,  // a: vip
+  Frame,       // an announcement at a bystander; a: vip, b: bystander
+  Probe,       // a bystander uses what it knows; a: vip, b: bystander
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later
@@ -113,15 +113,21 @@ struct Member {
 struct KernelAddress {
   bool present = false;
   bool announced = false;  // since it is there
-  bool unchecked = false;  // set in this turn, judged at its end
-  bool excused = false;    // overlaps by a machine that was paused
+  bool unchecked = false;  // a lifetime was set, and the process has not looked at its clock since
   bool stuck = false;      // the kernel refused to remove it
   uint8_t link = 0;
   int64_t expires = 0;   // true time
   int64_t timer_at = 0;  // of the earliest expiry in the queue; 0: none
   int64_t longest = 0;   // latest end of the lifetime, in the host's clock
   int64_t since = 0;
+  Excuse excuse = Excuse::None;  // for an overlap (ownership.cpp), within these bounds
   int64_t excused_since = 0;
+  int64_t excused_until = -1;
+};
+
+struct Overlap {
+  Excuse excuse = Excuse::None;  // None: there is none
+  int64_t since = 0;
 };
 
 struct Clock {
@@ -144,6 +150,7 @@ struct Mail {
 struct Frame {
   vipd::Actions actions{};
   size_t next = 0;
+  int64_t shown = 0;  // the host's clock as the step saw it
 };
 
 struct Heartbeat {
@@ -159,9 +166,10 @@ struct Node {
   bool up = true;
   HostPause paused = HostPause::None;
   int64_t paused_at = 0;
-  int64_t suspended = 0;      // in all, since it booted
-  int64_t excused_until = 0;  // after a pause that no clock could notice
-  int64_t netlink_at = 0;     // notices keep their order
+  int64_t suspended = 0;     // in all, since it booted
+  int64_t pause_until = -1;  // the excuse after a pause that no clock could notice
+  int64_t clone_until = -1;  // and after it was copied
+  int64_t netlink_at = 0;    // notices keep their order
   std::array<KernelAddress, kMaxVips> addresses{};
   std::array<bool, kLinks> link_present{true, true};
   std::array<bool, kLinks> link_up{true, true};
@@ -178,7 +186,8 @@ struct Node {
   bool person_paused = false;
   bool stay_dead = false;
   uint32_t wake_id = 0;
-  bool stalled_turn = false;  // held up between two actions of this turn
+  int64_t started_at = 0;
+  int64_t read_at = 0;  // when it looked at its clock, in true time
   vipd::MonoTime armed = vipd::MonoTime::never();
   std::vector<Mail> inbox{};
   std::vector<Frame> stack{};
@@ -187,8 +196,7 @@ struct Node {
   bool in_call = false;
   bool call_acted = false;
   bool call_removes = false;
-  bool call_held_up = false;
-  bool turn_held_up = false;  // some call of this turn was
+  int64_t call_shown = 0;  // the clock as the step saw it that asked for the call
   int call_vip = 0;
   int call_lifetime = 0;
   int call_error = 0;

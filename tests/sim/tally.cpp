@@ -40,6 +40,13 @@ const char* name_of(vipd::ReportKind kind) {
 }
 #undef SIM_NAME
 
+const char* words_of(Excuse excuse) {
+  static const char* const kWords[] = {"nothing", "a machine that was paused with its clocks",
+                                       "a machine that was suspended", "a call that was held up",
+                                       "a copy of a machine or of its state"};
+  return kWords[static_cast<size_t>(excuse)];
+}
+
 void Tally::add(const Tally& other) {
   add_up(&faults, other.faults);
   add_up(&rules, other.rules);
@@ -48,7 +55,9 @@ void Tally::add(const Tally& other) {
   steps += other.steps;
   rounds += other.rounds;
   simulated += other.simulated;
-  worst_excused = std::max(worst_excused, other.worst_excused);
+  for (size_t i = 0; i < kExcuses; i++) {
+    worst_overlap[i] = std::max(worst_overlap[i], other.worst_overlap[i]);
+  }
   worst_liveness = std::max(worst_liveness, other.worst_liveness);
 }
 
@@ -66,10 +75,12 @@ void Tally::print(FILE* out) const {
     }
     fprintf(out, "\n");
   }
-  fprintf(out,
-          "longest wait for an owner after the last fault %.1f s; longest overlap excused by a "
-          "paused machine %.3f s\n",
-          static_cast<double>(worst_liveness) / 1e9, static_cast<double>(worst_excused) / 1e9);
+  fprintf(out, "longest wait for an owner after the last fault %.1f s\n",
+          static_cast<double>(worst_liveness) / 1e9);
+  for (size_t i = 1; i < kExcuses; i++) {
+    fprintf(out, "longest overlap excused by %s %.3f s\n", words_of(static_cast<Excuse>(i)),
+            static_cast<double>(worst_overlap[i]) / 1e9);
+  }
 }
 
 }  // namespace sim

@@ -31,7 +31,9 @@ namespace sim {
   X(WatchOpened) X(WatchEnded) X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) \
   X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
-  X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedCall)
+  X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
+  X(OverlapExcusedCall) X(OverlapExcusedClone) X(LivenessChecked) X(LivenessNobodyMay) \
+  X(QuietChecked)
 // clang-format on
 
 enum class Fault : uint8_t {
@@ -41,8 +43,12 @@ enum class Fault : uint8_t {
 enum class Rule : uint8_t { SIM_RULES(SIM_ENUM) kCount };
 #undef SIM_ENUM
 
+// Why two may have an address at once for a while (ownership.cpp).
+enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, kCount };
+
 constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 constexpr size_t kRules = static_cast<size_t>(Rule::kCount);
+constexpr size_t kExcuses = static_cast<size_t>(Excuse::kCount);
 constexpr size_t kStates = 5;
 #define SIM_ONE(name) +1
 constexpr size_t kReports = 0 VIPD_REPORTS(SIM_ONE);
@@ -51,6 +57,7 @@ constexpr size_t kReports = 0 VIPD_REPORTS(SIM_ONE);
 [[nodiscard]] const char* name_of(Fault fault);
 [[nodiscard]] const char* name_of(Rule rule);
 [[nodiscard]] const char* name_of(vipd::ReportKind kind);
+[[nodiscard]] const char* words_of(Excuse excuse);
 
 struct Tally {
   std::array<uint64_t, kFaults> faults{};
@@ -59,8 +66,8 @@ struct Tally {
   std::array<std::array<uint64_t, kStates>, kStates> transitions{};
   uint64_t steps = 0;
   uint64_t rounds = 0;
-  int64_t simulated = 0;       // ns
-  int64_t worst_excused = 0;   // the longest overlap that a paused machine was excused for
+  int64_t simulated = 0;                          // ns
+  std::array<int64_t, kExcuses> worst_overlap{};  // the longest that was excused so
   int64_t worst_liveness = 0;  // the longest wait for an owner after the last fault
 
   void count(Fault f) { faults[static_cast<size_t>(f)]++; }

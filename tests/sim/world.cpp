@@ -185,7 +185,7 @@ void World::dispatch(const Item& item) {
     case Ev::HostBoots:
       return boot_host(node);
     case Ev::ExcuseEnds:
-      return excuse_ends(node);
+      return judge(item.a);
     case Ev::Frame:
       return frame(item);
     case Ev::Probe:

@@ -109,8 +109,10 @@ class World {
   [[nodiscard]] bool call_kernel(int node, int vip, bool removes, int lifetime);
   void kernel_acts(int node, uint32_t incarnation);
   void kernel_answers(int node, uint32_t incarnation);
-  void add_address(int node, int vip, int lifetime, bool held_up);
+  void add_address(int node, int vip, int lifetime);
+  [[nodiscard]] bool held_up(const Node& node) const;
   void remove_address(int node, int vip, Rule how);
+  void arm_expiry(int node, int vip);
   void kernel_expires(int node, int vip);
   void notice(int node, int vip, bool expired);
   [[nodiscard]] int64_t notice_at(Node* node);
@@ -149,22 +151,27 @@ class World {
   [[nodiscard]] int any_node();
   [[nodiscard]] int any_live_node();
 
+  // --- ownership.cpp
+  [[nodiscard]] bool holds(const Node& node, int vip) const;
+  [[nodiscard]] bool sleeps(const Node& node, int64_t since) const;
+  [[nodiscard]] Excuse excuse_of(const Node& node, int vip, int64_t* until) const;
+  void judge(int vip);
+  void judge_all();
+  void note_overlap(int vip, Excuse excuse);
+  void excuse(int node, int vip, Excuse excuse, int64_t until);
+  void looked(int node);
+
   // --- check.cpp
   void fail(const char* checker, const char* format, ...) __attribute__((format(printf, 3, 4)));
-  void check_added(int node, int vip, bool held_up);
+  void check_set(int node);
   void check_turn(int node);
-  void check_resumed(int node);
-  void excuse_ends(int node);
+  void check_gone(int node, int vip);
   void check_cache();
   void check_liveness();
   void check_quiet();
   void check_storm(int node);
   [[nodiscard]] bool eligible(const Node& node, int vip) const;
   [[nodiscard]] int only_owner(int vip) const;
-  [[nodiscard]] bool excused(const Node& node) const { return now_ <= node.excused_until; }
-  // In a turn that was held up: judged at its end.
-  [[nodiscard]] static bool unjudged(const Node& node, int vip);
-  [[nodiscard]] bool overlaps(int node, int vip, int* other) const;
 
   // parameters
   Options options_;
@@ -203,6 +210,7 @@ class World {
   uint32_t election_ = 0;
   bool no_space_ = false;
   bool cluster_down_ = false;
+  int64_t cluster_down_since_ = 0;
   int64_t disk_ = 0;
   uint64_t last_lease_ = 0;
   uint32_t last_watch_ = 0;
@@ -225,6 +233,7 @@ class World {
 
   // judgement
   Failure failure_;
+  std::array<Overlap, kMaxVips> overlaps_{};
   Tally tally_;
   Story story_;
   uint64_t changes_at_check_ = 0;
