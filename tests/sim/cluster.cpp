@@ -119,7 +119,7 @@ void World::send_call(int n, Call call) {
   }
   const uint8_t member = call.member;
   calls_[slot] = std::move(call);
-  const int64_t limit = std::min(kS, timeout_ / 6);  // timing::request_timeout
+  const int64_t limit = std::min(kS, node.its_timeout / 6);  // timing::request_timeout
   post(true_time_of(node, shown(node) + limit), Ev::CallTimedOut, n, 0, 0, slot);
   if ((node.cut[member] & kCutRequests) != 0 || random_.per_million(node.loss)) {
     tally_.count(Rule::RequestLost);
@@ -172,11 +172,10 @@ void World::execute(uint32_t slot) {
   const Revision before = store_.revision;
   switch (call.kind) {
     case Call::Kind::Txn: {
-      const auto puts = [](const vipd::Op& op) { return op.kind == vipd::Op::Kind::Put; };
-      call.no_space =
-          no_space_ && std::any_of(call.txn.success.begin(), call.txn.success.end(), puts);
-      refused = call.no_space || !store_.txn(call.txn, &succeeded, &entries);
-      if (refused) {
+      call.no_space = no_space_ && Store::puts(call.txn);
+      if ((refused = call.no_space)) {
+        tally_.count(Rule::NoSpaceRefused);
+      } else if ((refused = !store_.txn(call.txn, &succeeded, &entries))) {
         tally_.count(Rule::TxnLeaseGone);
       } else {
         tally_.count(succeeded ? Rule::TxnCommitted : Rule::TxnRefused);
@@ -187,7 +186,10 @@ void World::execute(uint32_t slot) {
       entries = store_.everything();
       break;
     case Call::Kind::Grant:
-      if ((refused = call.no_space = no_space_)) break;
+      if ((call.no_space = refused = no_space_)) {
+        tally_.count(Rule::NoSpaceRefused);
+        break;
+      }
       call.lease = static_cast<LeaseId>(0x1000 + (++last_lease_ << 4) + random_.below(16));
       store_.grant(call.lease, call.ttl, now_);
       post(now_ + call.ttl + random_.below(kS / 2), Ev::LeaseSweep, 0, 0, 0, 0,
@@ -203,9 +205,11 @@ void World::execute(uint32_t slot) {
       }
       break;
   }
-  if (store_.revision != before) {
+  const bool granted = call.kind == Call::Kind::Grant && !refused;
+  const bool effect = store_.revision != before || granted;
+  if (call.executed) tally_.count(effect ? Rule::RepeatExecuted : Rule::RepeatRefused);
+  if (effect) {
     const Node& node = nodes_[call.node];
-    if (call.executed) tally_.count(Rule::ExecutedTwice);
     if (call.incarnation != node.incarnation) {
       tally_.count(Rule::CommittedForDeadProcess);
     } else if (call.done) {
@@ -259,6 +263,9 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   if (call.done || call.incarnation != node.incarnation) return release(slot);
   call.done = true;
   const bool failed = timed_out || call.failed;
+  const char* why = timed_out       ? "timed out"
+                    : call.no_space ? "etcdserver: mvcc: database space exceeded"
+                                    : "refused";
   if (failed) {
     tally_.count(Rule::RequestTimedOut);
     if (call.member == node.member) {
@@ -279,9 +286,8 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
     return;
   }
   if (failed) {
-    return feed(n, vipd::event::RequestFailed{.request = request,
-                                              .reason = timed_out ? "timed out" : "refused",
-                                              .no_space = no_space});
+    return feed(
+        n, vipd::event::RequestFailed{.request = request, .reason = why, .no_space = no_space});
   }
   switch (kind) {
     case Call::Kind::Txn:
@@ -317,7 +323,7 @@ void World::open_watch(int n, const vipd::action::OpenWatch& wanted) {
   node.watch = {
       .id = ++last_watch_, .member = member, .next = wanted.from, .sent = wanted.from - 1};
   const uint32_t id = node.watch.id;
-  const int64_t limit = std::min(kS, timeout_ / 6);
+  const int64_t limit = std::min(kS, node.its_timeout / 6);
   post(true_time_of(node, shown(node) + limit), Ev::WatchEnds, n, 1, 0, id);
   if ((node.cut[member] & kCutRequests) != 0) return;
   post(now_ + way(node), Ev::WatchArrives, n, 0, 0, id);

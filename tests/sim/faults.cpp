@@ -10,13 +10,33 @@ using vipd::Key;
 using vipd::KeyKind;
 using vipd::LeaseId;
 
+namespace {
+
+// ARCHITECTURE.md, "The longest timeout in sight counts": a newcomer with a shorter timeout cannot
+// know of a session that somebody has just made invisible.
+bool hides_timeouts(Fault fault) {
+  return fault == Fault::SessionKeyDeleted || fault == Fault::PrefixDeleted ||
+         fault == Fault::LeaseRevokedEarly || fault == Fault::LeaseRevokedByHand ||
+         fault == Fault::SessionScribbled;
+}
+
+}  // namespace
+
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;
+    if (mixed_ && hides_timeouts(static_cast<Fault>(i))) weights_[i] = 0;
     weights_sum_ += weights_[i];
   }
   fault_gap_ = random_.spread(200 * kMs, 40 * kS);
+  // It costs time to make a twin possible.
+  uint32_t& cloned = weights_[static_cast<size_t>(Fault::MachineCloned)];
+  uint32_t& rolled_back = weights_[static_cast<size_t>(Fault::MachineRolledBack)];
+  records_ = random_.one_in(4) && cloned + rolled_back != 0;
+  if (records_) return;
+  weights_sum_ -= cloned + rolled_back;
+  cloned = rolled_back = 0;
 }
 
 void World::next_fault() {
@@ -34,8 +54,9 @@ void World::strike() {
 
 void World::strike(Fault fault) {
   if (story_.on()) say(-1, "**** fault: %s", name_of(fault));
-  const bool struck = strike_host(fault) || strike_kernel(fault) || strike_etcd(fault) ||
-                      strike_network(fault) || strike_people(fault) || strike_keys(fault);
+  const bool struck = strike_host(fault) || strike_copies(fault) || strike_kernel(fault) ||
+                      strike_etcd(fault) || strike_network(fault) || strike_people(fault) ||
+                      strike_keys(fault);
   if (struck) tally_.count(fault);
 }
 
@@ -80,12 +101,6 @@ bool World::strike_host(Fault fault) {
   if (fault == Fault::ProcessStop && node.core != nullptr) {
     tell(n, {.event = vipd::event::StopAsked{}});
     return true;
-  }
-  if (fault == Fault::StateLost) return node.memory = {}, true;
-  if (fault == Fault::StateStale) {
-    // As often made as put back.
-    if (random_.one_in(2)) return node.old_memory = node.memory, false;
-    return node.memory = node.old_memory, true;
   }
   if (fault == Fault::HostCrash) {
     crash_host(n, random_.spread(kS, 60 * kS));
@@ -167,6 +182,7 @@ bool World::strike_etcd(Fault fault) {
     return true;
   } else if (fault == Fault::NoSpace) {
     no_space_ = true;
+    span = random_.spread(kS, 7200 * kS);
   } else if (fault == Fault::Compaction) {
     store_.compact(store_.revision - random_.below(60));
     return true;
@@ -180,6 +196,7 @@ bool World::strike_etcd(Fault fault) {
     cluster_down_since_ = now_;
     for (int i = 0; i < members_count_; i++) end_watches_of(i, 100 * kMs);
     span = random_.spread(200 * kMs, timeout_ + 20 * kS);
+    if (mixed_) span += timeout_;
   } else if (fault == Fault::LeaseRevokedEarly || fault == Fault::LeaseRevokedByHand) {
     if (store_.leases.empty() || leaderless_) return false;
     const auto which =
@@ -297,8 +314,12 @@ void World::reconfigure(int n, bool whole) {
     node.configured[i] = whole || !random_.one_in(3);
     if (!whole && random_.one_in(6)) node.vip_link[i] ^= 1;
   }
+  if (mixed_ && !whole && random_.one_in(4)) {  // with the next process
+    draw_timeout(&node);
+    timeout_ = std::max(timeout_, node.timeout);
+  }
   if (node.core == nullptr) return;  // it reads its configuration when it starts
-  tell(n, {.event = vipd::event::Reconfigured{settings(node, n)}});
+  tell(n, {.event = vipd::event::Reconfigured{settings(node)}});
   tell_links(n);
 }
 
@@ -343,8 +364,12 @@ bool World::strike_keys(Fault fault) {
   return true;
 }
 
-// A foreign candidate lets go.
+// a: 0 a foreign candidate lets go, 1 a machine is switched off, its snapshot runs instead
 void World::people(const Item& item) {
+  if (item.a == 1) {
+    if (faults_on_ && item.x == round_) crash_host(item.node, random_.spread(20 * kS, 200 * kS));
+    return;
+  }
   if (store_.revoke(static_cast<LeaseId>(item.y))) committed();
 }
 
@@ -361,7 +386,10 @@ void World::heal(const Item& item) {
   if (fault == Fault::StarvedProcess) starved_ = 0;
   if (fault == Fault::LanLoss) lan_loss_ = 0;
   if (fault == Fault::LanDelay) lan_delay_ = 0;
-  if (fault == Fault::NoSpace) no_space_ = false;
+  if (fault == Fault::NoSpace && no_space_) {
+    if (!faults_on_) return heal_after(fault, 60 * kS);  // through the whole of a calm
+    no_space_ = false;
+  }
   if (fault == Fault::SlowNetwork) node.slow = 0;
   if (fault == Fault::LossyNetwork) node.loss = duplicate_ = 0;
   if ((fault == Fault::LinkFlap || fault == Fault::LinkMissing) && node.up) {
@@ -412,7 +440,7 @@ void World::heal_host(int n) {
 void World::heal_everything() {
   held_up_ = stalled_ = refused_ = duplicate_ = lan_loss_ = 0;
   lan_delay_ = starved_ = 0;
-  no_space_ = false;
+  no_space_ = no_space_ && random_.one_in(4);  // it may last for hours
   if (cluster_down_) restore();
   for (int m = 0; m < members_count_; m++) {
     Member& member = members_[static_cast<size_t>(m)];
@@ -429,6 +457,7 @@ void World::heal_everything() {
   }
   for (const LeaseId id : foreign) (void)store_.revoke(id);
   committed();
+  switch_off_copies();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
   // Some stay dead, or in somebody's pause.
   Node& node = nodes_[static_cast<size_t>(any_node())];

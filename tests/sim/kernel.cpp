@@ -144,7 +144,7 @@ void World::add_address(int n, int vip, int lifetime) {
   tally_.count(address.present ? Rule::AddressRenewed : Rule::AddressAdded);
   const bool fresh = !address.present;
   if (fresh) {
-    address = {.present = true, .timer_at = address.timer_at, .since = now_};
+    address = {.present = true, .timer_at = address.timer_at};
     address.link = node.vip_link[static_cast<size_t>(vip)];
   } else if (address.link != node.vip_link[static_cast<size_t>(vip)]) {
     fail("ownership", "v%d is on two links of one host", vip + 1);
@@ -155,6 +155,8 @@ void World::add_address(int n, int vip, int lifetime) {
   const int64_t ends = shown(node) + lifetime * kS;
   address.expires = true_time_of(node, ends + late);
   address.longest = ends + kLateness;
+  address.set_at = now_;
+  address.session = node.core->session();
   address.stuck = false;
   address.unchecked = true;
   address.excused_until = -1;
@@ -256,6 +258,9 @@ void World::resume_host(int n) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (!address.present) continue;
     if (how != HostPause::Noticed) address.expires += span;
+    if (how == HostPause::Unnoticed && address.excused_until >= node.paused_at) {
+      address.excused_until += span;
+    }
     arm_expiry(n, v);
     if (how == HostPause::Suspend) excuse(n, v, Excuse::Suspend, address.expires);
     if (how == HostPause::Noticed && address.expires <= now_) {
@@ -266,7 +271,7 @@ void World::resume_host(int n) {
   }
   SAY(n, "the machine goes on");
   if (how == HostPause::Unnoticed) {
-    node.pause_until = true_time_of(node, shown(node) + timeout_);
+    node.pause_until = true_time_of(node, shown(node) + node.its_timeout);
   }
   judge_all();
   // The wish to wake was made in the clock as it was.
@@ -289,7 +294,7 @@ void World::crash_host(int n, int64_t span) {
 
 void World::boot_host(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
-  if (node.up) return;
+  if (node.up || node.copy) return;
   node.up = true;
   node.clock.true_at = now_;
   node.clock.shown_at = random_.between(kS, 60 * kS);

@@ -20,12 +20,12 @@ const char* link_name(int link) {
 
 }  // namespace
 
-vipd::Settings World::settings(const Node& node, int index) const {
+vipd::Settings World::settings(const Node& node) const {
   vipd::Settings settings;
-  settings.node = "n" + std::to_string(index + 1);
-  settings.instance = settings.node + "." + std::to_string(node.incarnation);
-  settings.timeout = vipd::Duration::nanoseconds(timeout_);
-  settings.heartbeat = vipd::Duration::nanoseconds(heartbeat_);
+  settings.node = "n" + std::to_string(node.name + 1);
+  settings.instance = settings.node + "." + std::to_string(last_instance_);
+  settings.timeout = vipd::Duration::nanoseconds(node.timeout);
+  settings.heartbeat = vipd::Duration::nanoseconds(node.heartbeat);
   settings.memory = node.memory;
   settings.conflict_probe = node.incarnation % 2 == 0;
   settings.announce_refresh = vipd::Duration::nanoseconds(refresh_);
@@ -39,10 +39,10 @@ vipd::Settings World::settings(const Node& node, int index) const {
   return settings;
 }
 
-vipd::Input World::input(const Node& node) {
-  return {.now = MonoTime::from_ns(shown(node)),
-          .random = entropy_.next(),
-          .suspended = vipd::Duration::nanoseconds(node.suspended)};
+vipd::Input World::input(Node* node) {
+  return {.now = MonoTime::from_ns(shown(*node)),
+          .random = node->entropy.next(),
+          .suspended = vipd::Duration::nanoseconds(node->suspended)};
 }
 
 int World::index_of(const vipd::Address& address) const {
@@ -85,8 +85,14 @@ void World::start_process(int n) {
   frame.actions.clear();
   node.read_at = now_;
   node.depth = 1;
-  const vipd::Input input = this->input(node);
-  node.core = std::make_unique<vipd::Core>(settings(node, n), input, &frame.actions);
+  const vipd::Input input = this->input(&node);
+  last_instance_++;
+  node.its_settings = settings(node);
+  node.its_timeout = node.timeout;
+  node.its_heartbeat = node.heartbeat;
+  node.heard.clear();
+  if (records_) node.heard.push_back({.input = input});
+  node.core = std::make_unique<vipd::Core>(node.its_settings, input, &frame.actions);
   run_turn(n);
   for (const int v : inherited) {
     tally_.count(Rule::LeftoverInherited);
@@ -184,7 +190,7 @@ void World::arm(int n) {
   node.armed = node.core->next_deadline();
   node.wake_id++;
   if (node.armed.is_never()) return;
-  int64_t at = std::max(true_time_of(node, node.armed.ns()), now_ + 10 * kUs);
+  int64_t at = std::max(true_time_of(node, node.armed.ns()), now_) + random_.between(10, 70) * kUs;
   if (starved_ != 0) at += random_.below(starved_);
   post(at, Ev::Wake, n, 0, 0, node.wake_id);
 }
@@ -209,7 +215,9 @@ void World::push_step(Node* node, const vipd::Event& event) {
   node->read_at = now_;
   if (story_.on()) say(static_cast<int>(node - nodes_.data()), "%s", describe(event).c_str());
   tally_.steps++;
-  node->core->step(input(*node), event, &frame.actions);
+  const vipd::Input input = this->input(node);
+  if (records_) node->heard.push_back({.input = input, .event = event});
+  node->core->step(input, event, &frame.actions);
   if (now_ / kMs != last_ms_) {
     last_ms_ = now_ / kMs;
     steps_in_ms_ = 0;
@@ -315,8 +323,9 @@ void World::act(int, const vipd::action::ReportState& a) {
   tally_.transitions[static_cast<size_t>(a.from)][static_cast<size_t>(a.to)]++;
 }
 
-void World::act(int, const vipd::action::Report& a) {
+void World::act(int n, const vipd::action::Report& a) {
   tally_.reports[static_cast<size_t>(a.kind)]++;
+  if (a.kind == vipd::ReportKind::SessionTakenUp) taken_up(n);
   if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);
   if (a.kind == vipd::ReportKind::TakeoverRefused) tally_.count(Rule::TakeoverTxnRefused);
 }

@@ -44,16 +44,15 @@ bool World::holds(const Node& node, int vip) const {
 }
 
 // Its process is dead, stopped, in a call or late, or has not looked since the machine went on; or
-// it began later, and knows only that a former one gave the address a lifetime.
-bool World::sleeps(const Node& node, int64_t since) const {
-  return !runs(node) || node.read_at < since || shown(node) >= node.armed.ns() ||
-         node.started_at > since;
+// it only knows that a former one gave the address a lifetime.
+bool World::sleeps(const Node& node, const KernelAddress& address) const {
+  return !runs(node) || node.read_at < address.excused_since || shown(node) >= node.armed.ns() ||
+         node.started_at > address.set_at;
 }
 
 Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
   const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
-  const bool asleep =
-      address.excuse != Excuse::Suspend || address.stuck || sleeps(node, address.excused_since);
+  const bool asleep = address.excuse != Excuse::Suspend || address.stuck || sleeps(node, address);
   if (now_ <= address.excused_until && asleep) {
     *until = address.excused_until;
     return address.excuse;
@@ -135,7 +134,7 @@ void World::looked(int n) {
   for (int v = 0; v < vips_count_; v++) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (now_ > address.excused_until) continue;
-    const bool its_own = node.started_at <= address.excused_since;
+    const bool its_own = node.started_at <= address.set_at;
     if (address.excuse == Excuse::Call && its_own && !address.stuck) {
       address.excused_until = -1;
     }

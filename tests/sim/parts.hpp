@@ -15,7 +15,7 @@
 
 namespace sim {
 
-constexpr int kMaxNodes = 5;
+constexpr int kMaxNodes = 6;  // one of them only as a copy of another
 constexpr int kMaxVips = 3;
 constexpr int kMaxMembers = 5;
 constexpr int kLinks = 2;
@@ -116,10 +116,11 @@ struct KernelAddress {
   bool unchecked = false;  // a lifetime was set, and the process has not looked at its clock since
   bool stuck = false;      // the kernel refused to remove it
   uint8_t link = 0;
-  int64_t expires = 0;   // true time
-  int64_t timer_at = 0;  // of the earliest expiry in the queue; 0: none
-  int64_t longest = 0;   // latest end of the lifetime, in the host's clock
-  int64_t since = 0;
+  int64_t expires = 0;                          // true time
+  int64_t timer_at = 0;                         // of the earliest expiry in the queue; 0: none
+  int64_t longest = 0;                          // latest end of the lifetime, in the host's clock
+  int64_t set_at = 0;                           // the lifetime, in true time
+  vipd::LeaseId session = vipd::LeaseId::None;  // and under which authority
   Excuse excuse = Excuse::None;  // for an overlap (ownership.cpp), within these bounds
   int64_t excused_since = 0;
   int64_t excused_until = -1;
@@ -160,8 +161,16 @@ struct Heartbeat {
   int64_t timeout = 0;
 };
 
+// All that a process was ever told: its twin is made of it (copies.cpp).
+struct Heard {
+  vipd::Input input{};
+  vipd::Event event{};
+};
+
 struct Node {
   // host
+  int name = 0;       // of whom it is, or is a copy
+  bool copy = false;  // switched off when the faults end
   Clock clock;
   bool up = true;
   HostPause paused = HostPause::None;
@@ -175,8 +184,15 @@ struct Node {
   std::array<bool, kLinks> link_up{true, true};
   std::array<uint8_t, kMaxVips> vip_link{};
   std::array<bool, kMaxVips> configured{};
+  int64_t timeout = 0;  // as configured
+  int64_t heartbeat = 0;
   // process
   std::unique_ptr<vipd::Core> core;
+  int64_t its_timeout = 0;  // as they were when the process started
+  int64_t its_heartbeat = 1;
+  vipd::Settings its_settings{};
+  std::vector<Heard> heard{};
+  Random entropy{0};
   uint32_t incarnation = 0;
   bool stopped = false;  // SIGSTOP
   bool busy = false;     // inside a netlink call, or stalled

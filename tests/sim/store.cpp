@@ -112,6 +112,12 @@ bool Store::txn(const Txn& txn, bool* succeeded, std::vector<Entry>* out) {
   return true;
 }
 
+bool Store::puts(const Txn& txn) {
+  const auto is_put = [](const Op& op) { return op.kind == Op::Kind::Put; };
+  return std::any_of(txn.success.begin(), txn.success.end(), is_put) ||
+         std::any_of(txn.failure.begin(), txn.failure.end(), is_put);
+}
+
 std::vector<Entry> Store::everything() const {
   std::vector<Entry> all;
   all.reserve(keys.size());

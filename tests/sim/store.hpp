@@ -29,6 +29,8 @@ class Store {
   [[nodiscard]] vipd::Header header() const { return {cluster_id, revision}; }
   // False: refused, a lease is not there. `out`: what the ranges of the branch taken found.
   [[nodiscard]] bool txn(const vipd::Txn& txn, bool* succeeded, std::vector<vipd::Entry>* out);
+  // In either branch: a member without space refuses the whole txn (quotaApplierV3).
+  [[nodiscard]] static bool puts(const vipd::Txn& txn);
   [[nodiscard]] std::vector<vipd::Entry> everything() const;
   void grant(vipd::LeaseId id, int64_t ttl, int64_t now);
   [[nodiscard]] Lease* lease(vipd::LeaseId id);

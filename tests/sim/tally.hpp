@@ -21,19 +21,20 @@ namespace sim {
   X(CutAll) X(SlowNetwork) X(LossyNetwork) X(WatchCut) X(SessionKeyDeleted) \
   X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Reconfigure) \
-  X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale)
+  X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
+  X(StateCopied) X(MachineCloned) X(MachineRolledBack)
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
   X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
-  X(TxnLeaseGone) X(CommittedAnswerLost) X(CommittedAfterTimeout) X(ExecutedTwice) \
-  X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
+  X(TxnLeaseGone) X(NoSpaceRefused) X(CommittedAnswerLost) X(CommittedAfterTimeout) \
+  X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
   X(WatchOpened) X(WatchEnded) X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) \
   X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
   X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
   X(OverlapExcusedCall) X(OverlapExcusedClone) X(LivenessChecked) X(LivenessNobodyMay) \
-  X(QuietChecked)
+  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced)
 // clang-format on
 
 enum class Fault : uint8_t {

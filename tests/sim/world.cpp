@@ -17,8 +17,7 @@ struct Later {
 
 }  // namespace
 
-World::World(const Options& options)
-    : options_(options), random_(options.seed), entropy_(options.seed ^ 0x5eed5eed5eedULL) {
+World::World(const Options& options) : options_(options), random_(options.seed) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
@@ -30,12 +29,10 @@ void World::draw_parameters() {
   static constexpr int kNodeChoices[] = {3, 3, 3, 3, 2, 2, 4, 5};
   static constexpr int kVipChoices[] = {1, 1, 1, 2, 2, 3};
   static constexpr int kMemberChoices[] = {3, 3, 3, 1, 5};
-  static constexpr int64_t kTimeouts[] = {3, 3, 4, 5, 5, 6, 8, 10, 15, 30};
   nodes_count_ = kNodeChoices[random_.below(8)];
   vips_count_ = kVipChoices[random_.below(6)];
   members_count_ = kMemberChoices[random_.below(5)];
-  timeout_ = kTimeouts[random_.below(10)] * kS;
-  heartbeat_ = random_.one_in(4) ? timeout_ / 4 : std::min(kS, timeout_ / 8);
+  mixed_ = random_.one_in(6);
   refresh_ = random_.one_in(4) ? 0 : random_.between(5, 61) * kS;
   base_way_ = random_.spread(50 * kUs, 5 * kMs);
   disk_ = random_.spread(100 * kUs, 8 * kMs);
@@ -45,12 +42,27 @@ void World::draw_parameters() {
   }
   for (int n = 0; n < nodes_count_; n++) {
     Node& node = nodes_[static_cast<size_t>(n)];
+    node.name = n;
+    node.entropy = Random(options_.seed * 31 + static_cast<uint64_t>(n));
+    if (mixed_ || n == 0) {
+      draw_timeout(&node);
+    } else {
+      node.timeout = nodes_[0].timeout;
+      node.heartbeat = nodes_[0].heartbeat;
+    }
+    timeout_ = n == 0 ? node.timeout : std::max(timeout_, node.timeout);
     node.clock.shown_at = random_.between(kS, 1'000'000 * kS);
     node.clock.ppb = static_cast<int32_t>(random_.between(-499'000, 499'000));
     node.member = static_cast<uint8_t>(random_.below(members_count_));
     node.configured.fill(true);
   }
   for (Bystander& bystander : bystanders_) bystander.owner.fill(kNobody);
+}
+
+void World::draw_timeout(Node* node) {
+  static constexpr int64_t kTimeouts[] = {3, 3, 4, 5, 5, 6, 8, 10, 15, 30};
+  node->timeout = kTimeouts[random_.below(10)] * kS;
+  node->heartbeat = random_.one_in(4) ? node->timeout / 4 : std::min(kS, node->timeout / 8);
 }
 
 void World::post(int64_t at, Ev kind, int node, int a, int b, uint32_t x, int64_t y) {
@@ -81,10 +93,12 @@ void World::say(int node, const char* format, ...) {
 }
 
 void World::run() {
-  SAY(-1, "seed %llu: %d nodes, %d VIPs, %d members, timeout %lld s, heartbeat %lld ms",
-      static_cast<unsigned long long>(options_.seed), nodes_count_, vips_count_, members_count_,
-      static_cast<long long>(timeout_ / kS), static_cast<long long>(heartbeat_ / kMs));
+  SAY(-1, "seed %llu: %d nodes, %d VIPs, %d members",
+      static_cast<unsigned long long>(options_.seed), nodes_count_, vips_count_, members_count_);
   for (int n = 0; n < nodes_count_; n++) {
+    const Node& node = nodes_[static_cast<size_t>(n)];
+    SAY(n, "timeout %lld s, heartbeat %lld ms", static_cast<long long>(node.timeout / kS),
+        static_cast<long long>(node.heartbeat / kMs));
     post(random_.spread(kMs, 5 * kS), Ev::ProcessStarts, n);
   }
   for (int b = 0; b < kBystanders; b++) {

@@ -30,6 +30,7 @@ class World {
  private:
   // --- world.cpp
   void draw_parameters();
+  void draw_timeout(Node* node);
   void post(int64_t at, Ev kind, int node, int a = 0, int b = 0, uint32_t x = 0, int64_t y = 0);
   void dispatch(const Item& item);
   void calm_begins();
@@ -98,10 +99,19 @@ class World {
   void note_read(int n, int64_t sent, const std::vector<vipd::Entry>& entries);
   void note_echoes(int node, const vipd::event::WatchAdvanced& event);
   void note_txn(Node* node, const vipd::Txn& txn, int64_t shown);
-  [[nodiscard]] vipd::Settings settings(const Node& node, int index) const;
-  [[nodiscard]] vipd::Input input(const Node& node);
+  [[nodiscard]] vipd::Settings settings(const Node& node) const;
+  [[nodiscard]] vipd::Input input(Node* node);
   void tell_links(int node);
   [[nodiscard]] int index_of(const vipd::Address& address) const;
+
+  // --- copies.cpp
+  bool strike_copies(Fault fault);
+  bool clone_machine(int node, bool roll_back);
+  void clone_process(int from, int to);
+  void clone_calls(int from, int to);
+  void switch_off_copies();
+  void taken_up(int node);
+  void twins_since_now(int a, int b);
 
   // --- kernel.cpp
   [[nodiscard]] int64_t shown(const Node& node) const;
@@ -153,7 +163,7 @@ class World {
 
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
-  [[nodiscard]] bool sleeps(const Node& node, int64_t since) const;
+  [[nodiscard]] bool sleeps(const Node& node, const KernelAddress& address) const;
   [[nodiscard]] Excuse excuse_of(const Node& node, int vip, int64_t* until) const;
   void judge(int vip);
   void judge_all();
@@ -176,12 +186,13 @@ class World {
   // parameters
   Options options_;
   Random random_;
-  Random entropy_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
-  int64_t timeout_ = 5 * kS;
-  int64_t heartbeat_ = 0;
+  int64_t timeout_ = 5 * kS;  // the longest of all nodes
+  bool mixed_ = false;        // nodes have timeouts of their own
+  bool records_ = false;      // what processes are told
+  uint32_t last_instance_ = 0;
   int64_t refresh_ = 60 * kS;
   int64_t base_way_ = 0;
   std::array<vipd::Address, kMaxVips> vips_{};

@@ -1,0 +1,158 @@
+// Machines and state directories that are copied, put back or lost: processes that believe to be
+// the same session. The chain of compare-and-swaps has to fence all of them but one. A running
+// process is copied by telling a second core all that the first was ever told: the core is pure.
+#include <algorithm>
+#include <cassert>
+
+#include "sim/world.hpp"
+
+namespace sim {
+
+bool World::strike_copies(Fault fault) {
+  const int n = random_.one_in(2) && only_owner(0) >= 0 ? only_owner(0) : any_live_node();
+  if (n < 0 || !runs(nodes_[static_cast<size_t>(n)])) return false;
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (fault == Fault::MachineCloned) return clone_machine(n, false);
+  if (fault == Fault::MachineRolledBack) return clone_machine(n, true);
+  if (fault == Fault::StateLost) {
+    node.memory = {};
+  } else if (fault == Fault::StateStale) {
+    // As often made as put back.
+    if (random_.one_in(2)) return node.old_memory = node.memory, false;
+    if (node.old_memory.lease == vipd::LeaseId::None) return false;
+    node.memory = node.old_memory;
+  } else if (fault == Fault::StateCopied) {
+    const Node& other = nodes_[static_cast<size_t>(any_node())];
+    if (&other == &node || other.memory.lease == vipd::LeaseId::None) return false;
+    node.memory = other.memory;
+  } else {
+    return false;
+  }
+  SAY(n, "==== the process is killed, and finds another state directory");
+  end_process(n);
+  post(now_ + random_.spread(10 * kMs, 5 * kS), Ev::ProcessStarts, n);
+  return true;
+}
+
+// Two have the authority of one for as long as it lasts without an echo.
+void World::twins_since_now(int a, int b) {
+  for (const int n : {a, b}) {
+    Node& node = nodes_[static_cast<size_t>(n)];
+    node.clone_until = std::max(node.clone_until, true_time_of(node, shown(node) + timeout_));
+    post(node.clone_until + 1, Ev::ExcuseEnds, 0, 0);
+  }
+}
+
+// By a state directory that is somebody else's, too.
+void World::taken_up(int n) {
+  const vipd::LeaseId lease = nodes_[static_cast<size_t>(n)].core->session();
+  for (int o = 0; o < nodes_count_; o++) {
+    const Node& other = nodes_[static_cast<size_t>(o)];
+    const bool left =
+        std::any_of(other.addresses.begin(), other.addresses.end(),
+                    [lease](const KernelAddress& a) { return a.present && a.session == lease; });
+    const bool lives = other.core != nullptr && other.core->session() == lease;
+    if (o == n || (!left && !lives)) continue;
+    tally_.count(Rule::TwinFenced);
+    twins_since_now(n, o);
+  }
+}
+
+// A snapshot of the machine starts to run beside it, or in its place.
+bool World::clone_machine(int from, bool roll_back) {
+  const bool there = nodes_[static_cast<size_t>(nodes_count_ - 1)].copy;
+  if (there && nodes_[static_cast<size_t>(nodes_count_ - 1)].up) return false;
+  if (!there && nodes_count_ == kMaxNodes) return false;
+  const Node& original = nodes_[static_cast<size_t>(from)];
+  if (original.depth != 0 || !original.inbox.empty()) return false;
+  if (!there) nodes_count_++;
+  const int to = nodes_count_ - 1;
+  Node& copy = nodes_[static_cast<size_t>(to)];
+  const uint32_t incarnation = copy.incarnation + 1;
+  const uint32_t wake_id = copy.wake_id + 1;
+  copy = Node();
+  copy.incarnation = incarnation;
+  copy.wake_id = wake_id;
+  clone_process(from, to);
+  clone_calls(from, to);
+  const int64_t later = random_.spread(10 * kUs, 60 * kS);
+  SAY(from, "==== a copy of the machine is made: n%d", to + 1);
+  pause_host(to, HostPause::Unnoticed, later);
+  twins_since_now(from, to);
+  if (roll_back) post(now_ + later, Ev::People, from, 1, 0, round_);
+  return true;
+}
+
+void World::clone_process(int from, int to) {
+  const Node& original = nodes_[static_cast<size_t>(from)];
+  Node& copy = nodes_[static_cast<size_t>(to)];
+  copy.copy = true;
+  copy.name = original.name;
+  copy.clock = original.clock;
+  copy.suspended = original.suspended;
+  copy.link_present = original.link_present;
+  copy.link_up = original.link_up;
+  copy.vip_link = original.vip_link;
+  copy.configured = original.configured;
+  copy.timeout = original.timeout;
+  copy.heartbeat = original.heartbeat;
+  copy.its_timeout = original.its_timeout;
+  copy.its_heartbeat = original.its_heartbeat;
+  copy.its_settings = original.its_settings;
+  copy.heard = original.heard;
+  copy.entropy = original.entropy;  // its random pool, too
+  copy.memory = original.memory;
+  copy.old_memory = original.old_memory;
+  copy.person_paused = original.person_paused;
+  copy.started_at = original.started_at;
+  copy.read_at = original.read_at;
+  copy.sent = original.sent;
+  copy.deadline = original.deadline;
+  copy.member = original.member;
+  copy.addresses = original.addresses;
+  for (int v = 0; v < vips_count_; v++) {
+    copy.addresses[static_cast<size_t>(v)].timer_at = 0;
+    arm_expiry(to, v);
+  }
+  vipd::Actions nothing;
+  const Heard& first = copy.heard.front();
+  copy.core = std::make_unique<vipd::Core>(copy.its_settings, first.input, &nothing);
+  for (size_t i = 1; i < copy.heard.size(); i++) {
+    copy.core->step(copy.heard[i].input, copy.heard[i].event, &nothing);
+    nothing.clear();
+  }
+  assert(copy.core->next_deadline() == original.core->next_deadline());
+  copy.armed = copy.core->next_deadline();
+}
+
+// Its connections lead nowhere.
+void World::clone_calls(int from, int to) {
+  const size_t count = calls_.size();
+  for (size_t i = 0; i < count; i++) {
+    const Call& call = calls_[i];
+    if (call.references == 0 || call.done || call.node != from) continue;
+    if (call.incarnation != nodes_[static_cast<size_t>(from)].incarnation) continue;
+    Call lost{.kind = call.kind,
+              .node = static_cast<uint8_t>(to),
+              .member = call.member,
+              .incarnation = nodes_[static_cast<size_t>(to)].incarnation,
+              .references = 1,
+              .request = call.request,
+              .group = call.group,
+              .lease = call.lease};
+    calls_.push_back(std::move(lost));
+    post(now_ + random_.spread(kMs, 3 * kS), Ev::CallTimedOut, to, 0, 0,
+         static_cast<uint32_t>(calls_.size() - 1));
+  }
+  Watch& watch = nodes_[static_cast<size_t>(to)].watch;
+  watch.id = ++last_watch_;
+  post(now_ + random_.spread(kMs, 3 * kS), Ev::WatchEnds, to, 0, 0, watch.id);
+}
+
+void World::switch_off_copies() {
+  for (int n = 0; n < nodes_count_; n++) {
+    if (nodes_[static_cast<size_t>(n)].copy) crash_host(n, -1);
+  }
+}
+
+}  // namespace sim
