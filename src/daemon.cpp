@@ -28,7 +28,7 @@ std::string random_text() {
 Daemon::Daemon(const DaemonOptions& options, Config config)
     : options_(options),
       config_(std::move(config)),
-      store_(config_.etcd_prefix),
+      store_(config_.etcd.prefix),
       instance_(random_text()),
       started_(sys::wall_clock_text()) {}
 
@@ -55,7 +55,11 @@ Settings Daemon::settings() const {
 
 etcd::Options Daemon::etcd_options() const {
   etcd::Options options;
-  options.endpoints = config_.etcd_endpoints;
+  options.endpoints = config_.etcd.endpoints;
+  options.tls = {.cacert = config_.etcd.cacert,
+                 .cert = config_.etcd.cert,
+                 .key = config_.etcd.key,
+                 .servername = config_.etcd.servername};
   options.request_timeout = timing::request_timeout(config_.session_timeout);
   return options;
 }
@@ -82,7 +86,7 @@ bool Daemon::start(std::string* reason) {
   }
   state_dir_ = sys::StateDir::open(config_.state_dir, reason);
   if (state_dir_ == nullptr) return false;
-  memory_ = read_memory(state_dir_->file(kMemoryFile), config_.etcd_prefix);
+  memory_ = read_memory(state_dir_->file(kMemoryFile), config_.etcd.prefix);
   if (!open_kernel(reason)) return false;
   server_ = ctl::Server::open(
       loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
@@ -120,7 +124,7 @@ void Daemon::ready(sys::Background* background, sys::Notify* notify) {
 int Daemon::run() {
   log::info("vipd on %s: %zu VIPs, session timeout %s, etcd at %s", config_.node_name.c_str(),
             config_.vips.size(), in_seconds(config_.session_timeout).c_str(),
-            config_.etcd_endpoints.front().c_str());
+            config_.etcd.endpoints.front().c_str());
   const int status = loop_.run();
   log::info("stopped");
   return status;
@@ -176,19 +180,19 @@ std::vector<std::string> Daemon::reload() {
     log::error("the configuration was not changed");
   } else {
     Config& next = result.config;
-    if (next.etcd_prefix != config_.etcd_prefix || next.control_socket != config_.control_socket ||
+    if (next.etcd.prefix != config_.etcd.prefix || next.control_socket != config_.control_socket ||
         next.state_dir != config_.state_dir || next.log_target != config_.log_target) {
       log::warn(
           "etcd.prefix, control.socket, state.dir and log.target stay as they are until a "
           "restart");
     }
-    next.etcd_prefix = config_.etcd_prefix;
+    next.etcd.prefix = config_.etcd.prefix;
     next.control_socket = config_.control_socket;
     next.state_dir = config_.state_dir;
     next.log_target = config_.log_target;
     const Config before = std::exchange(config_, next);
     if (!options_.verbose) log::set_level(config_.log_level);
-    if (config_.etcd_endpoints != before.etcd_endpoints) etcd_->reconfigure(etcd_options());
+    if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
     feed(event::Reconfigured{settings()});
     config_.node_name = before.node_name;
     config_.session_timeout = before.session_timeout;

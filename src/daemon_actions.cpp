@@ -214,7 +214,7 @@ void Daemon::perform(const action::Report& a) {
 void Daemon::perform(const action::Remember& a) {
   std::string reason;
   const std::string path = state_dir_->file(kMemoryFile);
-  if (!write_memory(path, config_.etcd_prefix, a.memory, &reason)) {
+  if (!write_memory(path, config_.etcd.prefix, a.memory, &reason)) {
     log::warn("%s: the session could not be remembered for a restart", reason.c_str());
   }
 }

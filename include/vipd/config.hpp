@@ -31,10 +31,20 @@ struct AnnounceConfig {
   bool operator==(const AnnounceConfig&) const = default;
 };
 
+struct EtcdConfig {
+  std::vector<std::string> endpoints;  // "https://HOST:PORT", "unix:/PATH", in order of preference
+  std::string cacert;                  // paths; empty: none
+  std::string cert;
+  std::string key;
+  std::string servername;  // empty: the host of the endpoint
+  std::string prefix;      // starts with '/', no '/' at the end
+
+  bool operator==(const EtcdConfig&) const = default;
+};
+
 struct Config {
   std::string node_name;
-  std::vector<std::string> etcd_endpoints;  // "http://HOST:PORT" in order of preference
-  std::string etcd_prefix;                  // starts with '/', no '/' at the end
+  EtcdConfig etcd;
   Duration session_timeout;
   Duration session_heartbeat;
   std::vector<VipConfig> vips;  // in the order of the files

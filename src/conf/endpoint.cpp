@@ -10,7 +10,9 @@
 namespace vipd::conf {
 namespace {
 
-constexpr std::string_view kScheme = "http://";
+constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
+constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kDefaultPort = "2379";
 constexpr size_t kLongestName = 253;  // RFC 1035, section 2.3.4, less the length bytes at both ends
 constexpr size_t kLongestLabel = 63;
@@ -68,33 +70,30 @@ std::optional<std::string> canonical_host(std::string_view host) {
   return std::nullopt;
 }
 
-bool check_scheme(std::string_view text, std::string* reason) {
-  if (text.starts_with(kScheme)) return true;
-  if (text.starts_with("https:")) {
-    return fail(reason, text,
-                "needs TLS, which this version does not have; write http://HOST:PORT");
+bool parse_unix(std::string_view text, std::string* out, std::string* reason) {
+  std::string_view path = text.substr(kUnix.size());
+  if (path.starts_with("///")) path.remove_prefix(2);
+  std::string words;
+  std::string canonical;
+  if (path.starts_with("//") || !parse_socket_path(path, &canonical, &words)) {
+    return fail(reason, text, "has no full path; write unix:/PATH, at most 107 bytes of it");
   }
-  if (text.starts_with("unix:")) {
-    return fail(reason, text,
-                "is a Unix socket, which this version cannot use; "
-                "write http://HOST:PORT");
-  }
-  return fail(reason, text, "does not start with http://; write http://HOST:PORT");
+  *out = std::string(kUnix) + canonical;
+  return true;
 }
 
-}  // namespace
-
-bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
-  if (!check_scheme(text, reason)) return false;
-  const std::string_view rest = text.substr(kScheme.size());
+bool parse_authority(std::string_view scheme, std::string_view text, std::string* out,
+                     std::string* reason) {
+  const std::string_view rest = text.substr(scheme.size());
+  const std::string form = std::string(scheme) + "HOST:PORT";
   if (rest.find('@') != std::string_view::npos) {
-    return fail(reason, text, "has a user name, which is not sent; write http://HOST:PORT");
+    return fail(reason, text, "has a user name, which is not sent; write " + form);
   }
   if (rest.find('?') != std::string_view::npos) {
-    return fail(reason, text, "has a query; write http://HOST:PORT");
+    return fail(reason, text, "has a query; write " + form);
   }
   if (rest.find('/') != std::string_view::npos) {
-    return fail(reason, text, "has a path; write http://HOST:PORT, without a / at the end");
+    return fail(reason, text, "has a path; write " + form + ", without a / at the end");
   }
   std::string_view host;
   std::string_view port;
@@ -110,7 +109,27 @@ bool parse_endpoint(std::string_view text, std::string* out, std::string* reason
                 "has no valid host; write a name, an IPv4 address, or an IPv6 address in brackets");
   }
   if (!is_port(port)) return fail(reason, text, "has no valid port; write 1 to 65535");
-  *out = std::string(kScheme) + *canonical + ":" + std::string(port);
+  *out = std::string(scheme) + *canonical + ":" + std::string(port);
+  return true;
+}
+
+}  // namespace
+
+bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
+  if (text.starts_with(kUnix)) return parse_unix(text, out, reason);
+  for (const std::string_view scheme : {kHttp, kHttps}) {
+    if (text.starts_with(scheme)) return parse_authority(scheme, text, out, reason);
+  }
+  return fail(reason, text,
+              "does not start with http://, https:// or unix:/; write http://HOST:PORT");
+}
+
+bool parse_host(std::string_view text, std::string* out, std::string* reason) {
+  const std::optional<Address> address = Address::parse(text);
+  if (!address && !is_host_name(text)) {
+    return fail(reason, text, "is no host; write a name or an address, without brackets or port");
+  }
+  *out = address ? address->text() : std::string(text);
   return true;
 }
 

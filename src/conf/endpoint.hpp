@@ -6,8 +6,12 @@
 
 namespace vipd::conf {
 
-// Takes "http://HOST[:PORT]" apart and writes it as "http://HOST:PORT" with the default port filled
-// in and an IPv6 address in its canonical form. False and a reason in words otherwise.
+// "http://HOST[:PORT]", "https://HOST[:PORT]", "unix:/PATH" or "unix:///PATH"; written with the
+// default port filled in, an IPv6 address in its canonical form and a socket as "unix:/PATH". False
+// and a reason in words otherwise.
 [[nodiscard]] bool parse_endpoint(std::string_view text, std::string* out, std::string* reason);
+
+// A name, an IPv4 address, or an IPv6 address without brackets.
+[[nodiscard]] bool parse_host(std::string_view text, std::string* out, std::string* reason);
 
 }  // namespace vipd::conf

@@ -31,16 +31,46 @@ const Key kKeys[] = {
              "Nothing depends on its being unique."},
     {.name = "etcd.endpoints",
      .type = TextList{"URL[, URL]...", parse_endpoint,
-                      [](Config& c) -> std::vector<std::string>& { return c.etcd_endpoints; }},
+                      [](Config& c) -> std::vector<std::string>& { return c.etcd.endpoints; }},
      .fallback = "http://127.0.0.1:2379",
      .fallback_words = "",
      .help =
          "The members of the etcd cluster, in order of preference.\n"
-         "Each is http://HOST or http://HOST:PORT (2379 when left out); HOST is a name, an IPv4\n"
-         "address, or an IPv6 address in brackets.\n"
-         "A member that does not answer is passed over for the next."},
+         "Each is http://HOST or http://HOST:PORT (2379 when left out), the same with https, or\n"
+         "unix:/PATH for a Unix socket; HOST is a name, an IPv4 address, or an IPv6 address in\n"
+         "brackets.\n"
+         "Each address of a name is tried.\n"
+         "A member that does not answer is passed over for the next until it has been well again\n"
+         "for a while."},
+    {.name = "etcd.cacert",
+     .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cacert; }},
+     .fallback = "",
+     .fallback_words = "the system's authorities",
+     .help =
+         "The certificates (PEM) of those who may have issued the certificates of etcd's members.\n"
+         "A member of https that has no valid certificate for its name or address is not used.\n"
+         "This file and the next two are read again when they change; while one of them is\n"
+         "missing or does not fit, what was read before stays in use."},
+    {.name = "etcd.cert",
+     .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cert; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help =
+         "The certificate (PEM) that is shown to etcd, and those of its issuers that etcd does\n"
+         "not have.\n"
+         "Where etcd's authentication is on it must not have a common name (CN)."},
+    {.name = "etcd.key",
+     .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.key; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "The private key (PEM, without a passphrase) of that certificate."},
+    {.name = "etcd.servername",
+     .type = Text{"HOST", parse_host, [](Config& c) -> std::string& { return c.etcd.servername; }},
+     .fallback = "",
+     .fallback_words = "the host of the endpoint",
+     .help = "The name or address that the certificate of each member must have."},
     {.name = "etcd.prefix",
-     .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd_prefix; }},
+     .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
      .fallback = "/vipd",
      .fallback_words = "",
      .help = "All keys in etcd start with this.\n"

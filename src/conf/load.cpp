@@ -8,6 +8,7 @@
 #include "conf/conf.hpp"
 #include "conf/duration.hpp"
 #include "conf/keys.hpp"
+#include "conf/named_files.hpp"
 #include "conf/nearest.hpp"
 #include "conf/reader.hpp"
 #include "conf/values.hpp"
@@ -49,6 +50,10 @@ class Loader {
   Vip* find_or_add_vip(std::string_view name, const Setting& setting);
   void store(const Key& key, const Setting& setting, VipConfig* vip);
 
+  void check_etcd();
+  void check_file(const std::string& key, const std::string& path,
+                  std::string (*fault_of)(const std::string&));
+  void check_pair(const std::string& key, const std::string& other);
   void check_heartbeat();
   void check_vips();
   void check_vip_keys(const Vip& vip);
@@ -183,6 +188,27 @@ void Loader::store(const Key& key, const Setting& setting, VipConfig* vip) {
   if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
 }
 
+void Loader::check_etcd() {
+  const EtcdConfig& etcd = config_.etcd;
+  check_file("etcd.cacert", etcd.cacert, certificate_fault);
+  check_file("etcd.cert", etcd.cert, certificate_fault);
+  check_file("etcd.key", etcd.key, private_key_fault);
+  check_pair("etcd.cert", "etcd.key");
+  check_pair("etcd.key", "etcd.cert");
+}
+
+void Loader::check_file(const std::string& key, const std::string& path,
+                        std::string (*fault_of)(const std::string&)) {
+  if (path.empty()) return;
+  const std::string fault = fault_of(path);
+  if (!fault.empty()) errors_.add(place_of(key), key + ": " + fault);
+}
+
+void Loader::check_pair(const std::string& key, const std::string& other) {
+  if (!given_.contains(key) || given_.contains(other)) return;
+  errors_.add(place_of(key), key + " is of no use without " + other + "; write both");
+}
+
 void Loader::check_heartbeat() {
   const Duration timeout = config_.session_timeout;
   const auto given_timeout = given_.find(kTimeout);
@@ -238,6 +264,7 @@ Result Loader::run(const Sources& sources) {
   for (const std::string& path : sources.paths) read_path(path);
   if (sources.paths.empty()) read_default_paths();
   for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
+  check_etcd();
   check_heartbeat();
   check_vips();
   for (Vip& vip : vips_) config_.vips.push_back(std::move(vip.config));

@@ -6,8 +6,9 @@ namespace vipd::conf {
 namespace {
 
 std::string setting(const Key& key, const Config& config, const VipConfig* vip) {
-  const std::string name = key_text(key, vip == nullptr ? "" : vip->name);
-  return name + " = " + print_value(key, config, vip) + "\n";
+  const std::string value = print_value(key, config, vip);
+  if (value.empty()) return "";  // none, and no default
+  return key_text(key, vip == nullptr ? "" : vip->name) + " = " + value + "\n";
 }
 
 }  // namespace

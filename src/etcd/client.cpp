@@ -1,5 +1,6 @@
 #include "etcd/client.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "etcd/client_impl.hpp"
@@ -10,7 +11,6 @@ namespace vipd::etcd {
 namespace {
 
 constexpr size_t kRangeLimit = 16U << 20;
-constexpr size_t kVersionLimit = 4096;
 constexpr int64_t kConnectedFor = 4;  // request timeouts
 
 const Header& header_of(const Header& header) {
@@ -25,31 +25,8 @@ const Header& header_of(const T& answer) {
 
 Client::Impl::~Impl() {
   loop.cancel_timer(deferred_timer);
+  loop.cancel_timer(probe_timer);
   loop.cancel_timer(watch.not_created);
-}
-
-void Client::Impl::configure(Options o) {
-  options = std::move(o);
-  std::vector<Endpoint> parsed;
-  std::vector<std::string> names;
-  for (const std::string& text : options.endpoints) {
-    Endpoint endpoint;
-    if (!parse_endpoint(text, endpoint)) {
-      log::error("etcd: %s is not an endpoint", text.c_str());
-      continue;
-    }
-    if (!endpoint.literal) names.push_back(endpoint.host);
-    parsed.push_back(std::move(endpoint));
-  }
-  endpoints.set(parsed);
-  std::erase_if(notes, [this](const auto& note) { return endpoints.find(note.first) == nullptr; });
-  if (names.empty()) resolver.reset();
-  if (!names.empty() && !resolver) resolver = std::make_unique<Resolver>(loop);
-  if (resolver) resolver->set_names(names);
-
-  stream_headers = {"Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"};
-  unary_headers = stream_headers;
-  unary_headers.push_back("Grpc-Timeout: " + std::to_string(options.request_timeout.ms()) + "m");
 }
 
 // Runs the call in a later turn: nothing is answered from inside the call that asked.
@@ -62,106 +39,84 @@ void Client::Impl::defer(std::function<void()> call) {
   });
 }
 
-MemberId Client::Impl::pick(Group group) {
-  for (const Endpoints::Member& member : endpoints.members()) {
-    if (member.endpoint.literal) continue;
-    endpoints.set_usable(member.id, !resolver->addresses(member.endpoint.host).empty());
-  }
-  return endpoints.pick(loop.now(), group);
-}
-
-HttpRequest Client::Impl::make_request(MemberId id, const char* path,
-                                       const std::vector<std::string>& headers) {
-  const Endpoint& endpoint = endpoints.find(id)->endpoint;
-  HttpRequest request;
-  request.url = endpoint.url + path;
-  request.headers = headers;
-  request.timeout = options.request_timeout;
-  if (!endpoint.literal) {
-    const std::vector<Address>& known = resolver->addresses(endpoint.host);
-    const Address& address = known[notes[id].address % known.size()];
-    const std::string text = address.is_v6() ? "[" + address.text() + "]" : address.text();
-    request.connect_to = endpoint.host + ":" + endpoint.port + ":" + text + ":" + endpoint.port;
-  }
-  return request;
-}
-
-Error Client::Impl::no_member() const {
-  if (endpoints.members().empty()) return {Error::kTransport, "no endpoint is known", ""};
-  const Endpoint& first = endpoints.members().front().endpoint;
-  return {Error::kTransport, resolver->problem(first.host), first.url};
-}
-
-void Client::Impl::submit(const char* path, const std::string& body, Group group, size_t limit,
-                          Finish finish) {
-  ++in_flight;
-  const MemberId id = pick(group);
-  if (id == MemberId::None) {
+// To the member that the call names, or to the best one.
+void Client::Impl::submit(CallPtr call) {
+  if (call->member == MemberId::None) call->member = endpoints.pick(loop.now(), call->group);
+  call->sent_at = loop.now();
+  call->until = loop.now() + options.request_timeout;
+  const Endpoints::Member* member = endpoints.find(call->member);
+  if (member == nullptr) {
     const Error error = no_member();
-    return defer([finish = std::move(finish), error] {
+    call->endpoint = error.endpoint;
+    return defer([call = std::move(call), error] {
       HttpAnswer none;
       none.problem = error.text;
-      finish(none, {MemberId::None, error.endpoint, 0, MonoTime()});
+      call->finish(none, call);
     });
   }
-  HttpRequest request = make_request(id, path, unary_headers);
-  request.body = body;
-  request.answer_limit = limit;
-  endpoints.sent(id, group);
-  Ticket ticket{id, endpoints.find(id)->endpoint.url, group, loop.now()};
-  http.request(std::move(request), [finish = std::move(finish), ticket = std::move(ticket)](
-                                       HttpAnswer& answer) { finish(answer, ticket); });
+  call->endpoint = label(member->endpoint);
+  endpoints.sent(call->member, call->group);
+  launch(call);
+}
+
+void Client::Impl::launch(const CallPtr& call) {
+  HttpRequest request = make_request(call->member, call->path, unary_headers);
+  request.body = call->body;
+  request.answer_limit = call->limit;
+  request.timeout = call->until - loop.now();
+  call->credentials = credentials();
+  http.request(std::move(request), [call](HttpAnswer& answer) { call->finish(answer, call); });
 }
 
 template <typename T>
 void Client::Impl::call(const char* path, const std::string& body, Group group, Read<T> read,
                         Done<T> done, size_t limit) {
-  submit(path, body, group, limit,
-         [this, read, done = std::move(done)](HttpAnswer& answer, const Ticket& ticket) {
-           T value{};
-           Error error = transport_error(answer);
-           const bool good = answer.complete && read(answer.body, value, error);
-           if (good) note_header(header_of(value));
-           if (!good) complete_text(error, answer, ticket.endpoint);
-           settle(ticket, good ? nullptr : &error);
-           done(good ? &value : nullptr, good ? nullptr : &error);
-         });
+  auto call = std::make_shared<Call>();
+  call->path = path;
+  call->body = body;
+  call->group = group;
+  call->limit = limit;
+  call->finish = [this, read, done = std::move(done)](HttpAnswer& answer, const CallPtr& finished) {
+    if (repeat(finished, answer)) return;
+    T value{};
+    Error error = transport_error(answer, options.tls);
+    const bool good = answer.complete && read(answer.body, value, error);
+    if (good) note_header(header_of(value));
+    if (!good) complete_text(error, answer, finished->endpoint);
+    --in_flight;
+    settle(*finished, good ? nullptr : &error);
+    done(good ? &value : nullptr, good ? nullptr : &error);
+  };
+  ++in_flight;
+  submit(std::move(call));
 }
 
-void Client::Impl::settle(const Ticket& ticket, const Error* error) {
-  --in_flight;
+// Within the same attempt, once: what was refused for a reason of ours that has been mended.
+bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer) {
+  if (call->repeated || endpoints.find(call->member) == nullptr) return false;
+  if (loop.now() >= call->until || !renewed_files(call->credentials, answer)) return false;
+  call->repeated = true;
+  launch(call);
+  return true;
+}
+
+void Client::Impl::settle(const Call& call, const Error* error) {
+  if (error != nullptr && needs_mending(*error)) complain(*error);
   last_failed = error != nullptr && blames_member(error->code);
-  if (last_failed) return note_failure(ticket.member, ticket.group, ticket.sent_at);
-  endpoints.answered(ticket.member, ticket.group);
-  answered_by = ticket.member;
+  if (last_failed) return note_failure(call.member, call.group, call.sent_at);
+  answered_by = call.member;
   answered_at = loop.now();
-  ask_version(ticket.member);
-}
-
-void Client::Impl::note_failure(MemberId member, Group group, MonoTime sent_at) {
-  endpoints.failed(member, group, sent_at, loop.now());
-  if (endpoints.find(member) == nullptr) return;
-  Notes& note = notes[member];
-  ++note.address;
-  note.version_asked = false;  // it may come back as another version
+  note_answer(call.member, call.group);
+  ask_version(call.member);
+  if (error != nullptr) return;
+  proven = std::max(proven, call.credentials);
+  if (watch.stream && watch.credentials < call.credentials) {
+    move_watch("the certificates have changed");
+  }
 }
 
 void Client::Impl::note_header(const Header& header) {
   if (header.cluster_id != 0) cluster_id = header.cluster_id;
-}
-
-void Client::Impl::ask_version(MemberId member) {
-  Notes& note = notes[member];
-  if (note.version_asked || endpoints.find(member) == nullptr) return;
-  note.version_asked = true;
-  HttpRequest request = make_request(member, "/version", stream_headers);
-  request.answer_limit = kVersionLimit;
-  http.request(std::move(request), [this, member](HttpAnswer& answer) {
-    Error error;
-    std::string version;
-    if (!answer.complete || !read_version(answer.body, version, error)) return;
-    if (endpoints.find(member) != nullptr) notes[member].version = std::move(version);
-  });
 }
 
 Client::Client(Loop& loop, Options options)
@@ -170,7 +125,7 @@ Client::~Client() = default;
 
 void Client::reconfigure(Options options) {
   impl_->configure(std::move(options));
-  impl_->end_watch_of_removed_member();
+  impl_->end_watch_of_removed_endpoint();
 }
 
 void Client::grant(int64_t ttl_s, Done<Granted> done) {
@@ -197,6 +152,7 @@ void Client::txn(const Txn& txn, Group group, Done<TxnAnswer> done) {
 }
 
 void Client::range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done) {
+  impl_->probe_key = key;
   impl_->call<RangeAnswer>("/v3/kv/range", write_range(key, range_end), 0, read_range,
                            std::move(done), kRangeLimit);
 }

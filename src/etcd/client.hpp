@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "etcd/tls_files.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
 
@@ -59,10 +60,11 @@ struct Txn {
 };
 
 // Why a request brought no answer. `code` is the gRPC code of the gateway's error body (notes: four
-// shapes, one parser), or kTransport / kBadAnswer of our own.
+// shapes, one parser), or one of our own.
 struct Error {
   static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
   static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep
+  static constexpr int kSetup = -3;      // a certificate or a password, which somebody must mend
   int code = kTransport;
   std::string text;
   std::string endpoint;
@@ -97,9 +99,10 @@ struct WatchHandlers {
 };
 
 struct Options {
-  std::vector<std::string> endpoints;  // "http://HOST[:PORT]", in order of preference
+  std::vector<std::string> endpoints;  // as parse_endpoint() reads them, in order of preference
   Duration request_timeout =
       Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
+  TlsSettings tls;
 };
 
 class Client {

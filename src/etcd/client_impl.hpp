@@ -1,4 +1,5 @@
-// The client's parts. client.cpp asks and answers; client_watch.cpp keeps the one watch.
+// The client's parts. client.cpp asks and answers; client_members.cpp knows the members and finds
+// out whether they are well; client_watch.cpp keeps the one watch.
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include "etcd/http.hpp"
 #include "etcd/json.hpp"
 #include "etcd/resolver.hpp"
+#include "etcd/tls_files.hpp"
 #include "etcd/watch.hpp"
 
 namespace vipd::etcd {
@@ -21,59 +23,93 @@ constexpr Client::Group kWatchGroup = UINT64_MAX;
 struct Client::Impl {
   static constexpr size_t kAnswerLimit = 1U << 20;
 
-  struct Ticket {  // a request under way
-    MemberId member = MemberId::None;
-    std::string endpoint;
+  struct Call {  // a request under way
+    const char* path = "";
+    std::string body;
+    size_t limit = kAnswerLimit;
     Group group = 0;
+    MemberId member = MemberId::None;
+    std::string endpoint;  // for messages
     MonoTime sent_at;
+    MonoTime until;
+    uint64_t credentials = 0;  // their generation
+    bool repeated = false;
+    std::function<void(HttpAnswer&, const std::shared_ptr<Call>&)> finish;
   };
+  using CallPtr = std::shared_ptr<Call>;
   struct Notes {  // what is known of a member besides its health
     std::string version;
     bool version_asked = false;
-    size_t address = 0;  // which of its name's, modulo their number
+  };
+  struct Complaint {
+    std::string text;
+    MonoTime heard_at;
   };
   struct OpenWatch {
     std::shared_ptr<WatchStream> stream;
     Http::Id http = Http::Id::None;
     MemberId member = MemberId::None;
+    std::string url;
     MonoTime opened_at;
+    uint64_t credentials = 0;
     Loop::Timer not_created = Loop::Timer::None;
   };
-  using Finish = std::function<void(HttpAnswer&, const Ticket&)>;
   template <typename T>
   using Read = bool (*)(std::string&, T&, Error&);
 
   Impl(Loop& l, Options o) : loop(l), http(l) { configure(std::move(o)); }
   ~Impl();
 
-  void configure(Options o);
+  // --- client.cpp
   void defer(std::function<void()> call);
-  MemberId pick(Group group);
-  HttpRequest make_request(MemberId id, const char* path, const std::vector<std::string>& headers);
-  Error no_member() const;
-
-  void submit(const char* path, const std::string& body, Group group, size_t limit, Finish finish);
+  void submit(CallPtr call);
+  void launch(const CallPtr& call);
   template <typename T>
   void call(const char* path, const std::string& body, Group group, Read<T> read, Done<T> done,
             size_t limit = kAnswerLimit);
-  void settle(const Ticket& ticket, const Error* error);
-  void note_failure(MemberId member, Group group, MonoTime sent_at);
+  [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer);
+  void settle(const Call& call, const Error* error);
   void note_header(const Header& header);
-  void ask_version(MemberId member);
 
+  // --- client_members.cpp
+  void configure(Options o);
+  void refresh_members();
+  [[nodiscard]] HttpRequest make_request(MemberId id, const char* path,
+                                         const std::vector<std::string>& headers);
+  [[nodiscard]] Error no_member() const;
+  void note_failure(MemberId member, Group group, MonoTime sent_at);
+  void note_answer(MemberId member, Group group);
+  void complain(const Error& error);
+  void ask_version(MemberId member);
+  void arm_probe();
+  void probe(MemberId member);
+  void probed(const Call& call, HttpAnswer& answer);
+  [[nodiscard]] uint64_t credentials() const;
+  // True when the answer shows that the files in use are no good, and others are in use now.
+  [[nodiscard]] bool renewed_files(uint64_t used, const HttpAnswer& answer);
+
+  // --- client_watch.cpp
   void open_watch(std::string body, WatchHandlers handlers);
   WatchHandlers wrap(WatchHandlers user);
   void watch_created(const Header& header);
   void watch_ended(Error& error);
   void drop_watch();
-  void end_watch_of_removed_member();
+  // Has it opened anew by whoever asked for it.
+  void move_watch(const char* why);
+  void end_watch_of_removed_endpoint();
 
   Loop& loop;
   Options options;
   Http http;
   std::unique_ptr<Resolver> resolver;  // only when some endpoint is a name
+  std::unique_ptr<TlsFiles> files;     // only when some endpoint is https
+  std::vector<Endpoint> configured;
   Endpoints endpoints;
   std::map<MemberId, Notes> notes;
+  uint64_t proven = 0;  // the credentials by which a connection was made
+  std::vector<Complaint> complaints;
+  std::string probe_key;
+  Loop::Timer probe_timer = Loop::Timer::None;
   std::vector<std::string> unary_headers;
   std::vector<std::string> stream_headers;
 

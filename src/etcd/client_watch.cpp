@@ -1,4 +1,5 @@
 // The one watch: opened, confirmed, over; and told to whoever asked for it.
+#include <algorithm>
 #include <utility>
 
 #include "etcd/client_impl.hpp"
@@ -8,24 +9,29 @@ namespace vipd::etcd {
 namespace {
 
 constexpr Duration kLaggardAvoided = Duration::seconds(8);
+constexpr int kNobodysFault = 0;
 
 }  // namespace
 
 void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
   const auto stream = std::make_shared<WatchStream>(wrap(std::move(handlers)));
   watch.stream = stream;
-  watch.member = pick(kWatchGroup);
+  watch.member = endpoints.pick(loop.now(), kWatchGroup);
   watch.opened_at = loop.now();
   if (watch.member == MemberId::None) {
     return defer([stream, error = no_member()] { stream->finish(error); });
   }
   HttpRequest request = make_request(watch.member, "/v3/watch", stream_headers);
   request.body = std::move(body);
+  watch.url = endpoints.find(watch.member)->endpoint.url;
+  watch.credentials = credentials();
   watch.http = http.stream(
       std::move(request), [stream](std::string_view bytes) { stream->feed(bytes); },
-      [stream](HttpAnswer& answer) {
+      [this, stream](HttpAnswer& answer) {
         if (answer.complete) answer.problem = "connection closed";
-        stream->finish(transport_error(answer));
+        Error error = transport_error(answer, options.tls);
+        if (renewed_files(watch.credentials, answer)) error.code = kNobodysFault;
+        stream->finish(error);
       });
   const std::string late =
       "watch not confirmed within " + std::to_string(options.request_timeout.ms()) + " ms";
@@ -62,7 +68,8 @@ void Client::Impl::watch_ended(Error& error) {
   http.cancel(over.http);  // after a cancel etcd leaves the stream open
   const Endpoints::Member* member = endpoints.find(over.member);
   if (member == nullptr) return;
-  error.endpoint = member->endpoint.url;
+  error.endpoint = label(member->endpoint);
+  if (needs_mending(error)) complain(error);
   if (!blames_member(error.code)) return;
   // One that served well until now fails afresh, whatever happened while it did.
   const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
@@ -77,11 +84,17 @@ void Client::Impl::drop_watch() {
   http.cancel(over.http);
 }
 
-void Client::Impl::end_watch_of_removed_member() {
-  if (!watch.stream || endpoints.find(watch.member) != nullptr) return;
-  defer([stream = watch.stream] {
-    stream->finish({Error::kTransport, "its endpoint is no longer configured", ""});
-  });
+void Client::Impl::move_watch(const char* why) {
+  defer([stream = watch.stream, why] { stream->finish({kNobodysFault, why, ""}); });
+}
+
+// An address that its name has no more may serve on.
+void Client::Impl::end_watch_of_removed_endpoint() {
+  if (!watch.stream) return;
+  const auto same = [this](const Endpoint& e) { return e.url == watch.url; };
+  if (std::none_of(configured.begin(), configured.end(), same)) {
+    move_watch("its endpoint is no longer configured");
+  }
 }
 
 void Client::watch(const std::string& key, const std::string& range_end, int64_t start_revision,

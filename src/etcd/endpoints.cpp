@@ -9,57 +9,20 @@ namespace {
 constexpr Duration kFirstPenalty = Duration::seconds(1);
 constexpr Duration kLongestPenalty = Duration::seconds(8);
 constexpr Duration kGroupMark = Duration::seconds(1);
-constexpr std::string_view kScheme = "http://";
-constexpr std::string_view kDefaultPort = "2379";
+constexpr Duration kTrial = Duration::seconds(5);
+constexpr Duration kBetweenProbes = Duration::seconds(1);
 
-bool is_port(std::string_view text) {
-  if (text.empty() || text.size() > 5) return false;
-  unsigned port = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return false;
-    port = port * 10 + static_cast<unsigned>(c - '0');
-  }
-  return port >= 1 && port <= 65535;
-}
-
-bool is_host_name(std::string_view text) {
-  constexpr std::string_view kAllowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-  return !text.empty() && text.size() <= 253 &&
-         text.find_first_not_of(kAllowed) == std::string_view::npos;
+bool is_well(const Endpoints::Member& member) {
+  return member.usable() && member.penalty == Duration();
 }
 
 }  // namespace
-
-bool parse_endpoint(std::string_view text, Endpoint& out) {
-  if (!text.starts_with(kScheme)) return false;
-  text.remove_prefix(kScheme.size());
-  if (text.ends_with('/')) text.remove_suffix(1);
-
-  const bool bracketed = text.starts_with('[');
-  const size_t host_end = bracketed ? text.find(']') : text.find(':');
-  if (bracketed && host_end == std::string_view::npos) return false;
-  const std::string_view host = bracketed ? text.substr(1, host_end - 1) : text.substr(0, host_end);
-  std::string_view rest = host_end == std::string_view::npos ? "" : text.substr(host_end);
-  if (bracketed) rest.remove_prefix(1);
-  if (!rest.empty() && !rest.starts_with(':')) return false;
-  const std::string_view port = rest.empty() ? kDefaultPort : rest.substr(1);
-
-  const auto address = Address::parse(host);
-  if (bracketed && !(address && address->is_v6())) return false;
-  if (!is_port(port) || (!address && !is_host_name(host))) return false;
-  out.host = host;
-  out.port = port;
-  out.literal = address.has_value();
-  out.url = std::string(kScheme) + (bracketed ? "[" + out.host + "]" : out.host) + ":" + out.port;
-  return true;
-}
 
 void Endpoints::set(const std::vector<Endpoint>& endpoints) {
   std::vector<Member> old = std::move(members_);
   members_.clear();
   for (const Endpoint& endpoint : endpoints) {
-    const auto same = [&](const Member& m) { return m.endpoint.url == endpoint.url; };
+    const auto same = [&](const Member& m) { return m.endpoint == endpoint; };
     if (std::any_of(members_.begin(), members_.end(), same)) continue;
     const auto kept = std::find_if(old.begin(), old.end(), same);
     Member member;
@@ -68,10 +31,6 @@ void Endpoints::set(const std::vector<Endpoint>& endpoints) {
     member.endpoint = endpoint;
     members_.push_back(std::move(member));
   }
-}
-
-void Endpoints::set_usable(MemberId id, bool usable) {
-  if (Member* m = member(id)) m->usable = usable;
 }
 
 const Endpoints::Member* Endpoints::find(MemberId id) const {
@@ -92,13 +51,15 @@ bool Endpoints::marked(MemberId id, Group group) const {
 MemberId Endpoints::pick(MonoTime now, Group group) {
   std::erase_if(marks_, [&](const Mark& m) { return m.until <= now; });
   const Member* best = nullptr;
-  // Lowest wins: not marked before marked, then healthy or the penalty that ends first.
+  // Lowest wins: not marked before marked; then the well, those on trial, and those that failed, by
+  // the end of their penalty.
   const auto rank = [&](const Member& m) {
+    const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? 2 : 1;
     const MonoTime until = m.avoid_until > now ? m.avoid_until : MonoTime::long_ago();
-    return std::make_tuple(group != 0 && marked(m.id, group), until);
+    return std::make_tuple(group != 0 && marked(m.id, group), tier, until);
   };
   for (const Member& m : members_) {
-    if (m.usable && (best == nullptr || rank(m) < rank(*best))) best = &m;
+    if (m.usable() && (best == nullptr || rank(m) < rank(*best))) best = &m;
   }
   return best == nullptr ? MemberId::None : best->id;
 }
@@ -114,14 +75,18 @@ void Endpoints::take_unanswered(MemberId id, Group group) {
   if (it != marks_.end()) marks_.erase(it);
 }
 
-void Endpoints::answered(MemberId id, Group group) {
+void Endpoints::answered(MemberId id, Group group, MonoTime now) {
   take_unanswered(id, group);
-  if (Member* m = member(id)) {
-    m->penalty = Duration();
-    m->avoid_until = MonoTime::long_ago();
-  }
   std::erase_if(
       marks_, [&](const Mark& m) { return m.id == id && m.group == group && !m.until.is_never(); });
+  Member* m = member(id);
+  if (m == nullptr || m->penalty == Duration()) return;
+  m->avoid_until = MonoTime::long_ago();
+  m->answers_since = std::min(m->answers_since, now);
+  m->probe_at = now + kBetweenProbes;
+  if (now < m->answers_since + kTrial) return;
+  m->penalty = Duration();
+  m->answers_since = m->probe_at = MonoTime::never();
 }
 
 void Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now) {
@@ -131,12 +96,36 @@ void Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now)
   // Several requests that were under way together fail together: that is one failure.
   if (m == nullptr || sent_at < m->failed_at) return;
   m->penalty = std::clamp(m->penalty * 2, kFirstPenalty, kLongestPenalty);
-  m->avoid_until = now + m->penalty;
+  m->avoid_until = m->probe_at = now + m->penalty;
+  m->answers_since = MonoTime::never();
   m->failed_at = now;
 }
 
 void Endpoints::avoid(MemberId id, Group group, MonoTime until) {
   marks_.push_back({id, group, until});
+}
+
+MonoTime Endpoints::next_probe() const {
+  MonoTime next = MonoTime::never();
+  for (const Member& m : members_) {
+    if (m.usable() && !is_well(m)) next = std::min(next, m.probe_at);
+  }
+  return std::any_of(members_.begin(), members_.end(), is_well) ? next : MonoTime::never();
+}
+
+std::vector<MemberId> Endpoints::due_probes(MonoTime now) {
+  std::vector<MemberId> due;
+  for (Member& m : members_) {
+    if (!m.usable() || is_well(m) || m.probe_at > now) continue;
+    m.probe_at = MonoTime::never();  // until this one is over
+    due.push_back(m.id);
+  }
+  return due;
+}
+
+bool Endpoints::preferred(MemberId a, MemberId b) const {
+  const Member* first = find(a);
+  return first != nullptr && is_well(*first) && first < find(b);
 }
 
 }  // namespace vipd::etcd

@@ -1,30 +1,21 @@
 // Which etcd member the next request goes to. Pure: told what happened and what time it is, answers
 // with a member. There is always one as long as there is any member.
 //
-// The order of preference holds among the healthy. A member that failed is passed over for a
-// second, then two, four and eight while it goes on failing, and is then simply tried again. When
-// all are passed over, the one whose time ends first is taken.
+// The order of preference holds among the well. A member that failed is passed over for a second,
+// then two, four and eight while it goes on failing. After that it is on trial: somebody probes it,
+// and only when it has answered for five seconds it is well again. So a member that is half broken
+// is found out by probes, not by what must not be late. When none is well, one that has answered
+// since it failed is taken, else the one whose time ends first.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "etcd/endpoint.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd::etcd {
-
-struct Endpoint {
-  std::string url;   // "http://HOST:PORT", without a slash at the end
-  std::string host;  // without brackets
-  std::string port;
-  bool literal = false;  // host is an address: nothing to resolve
-};
-
-// "http://HOST[:PORT][/]"; an IPv6 address in brackets. Returns false for anything else.
-[[nodiscard]] bool parse_endpoint(std::string_view text, Endpoint& out);
 
 enum class MemberId : uint64_t { None = 0 };
 
@@ -33,16 +24,18 @@ class Endpoints {
   using Group = uint64_t;  // Client::Group; 0: none
   struct Member {
     MemberId id = MemberId::None;
-    Endpoint endpoint;
-    bool usable = true;  // false: a name without an address so far
+    Endpoint endpoint;  // without an address (a name, so far): never taken
     MonoTime avoid_until = MonoTime::long_ago();
     MonoTime failed_at = MonoTime::long_ago();
-    Duration penalty;  // 0: healthy
+    MonoTime answers_since = MonoTime::never();  // of one that failed
+    MonoTime probe_at = MonoTime::never();
+    Duration penalty;  // 0: well
+
+    [[nodiscard]] bool usable() const { return !endpoint.named || !endpoint.address.empty(); }
   };
 
-  // Members that stay (same URL) keep their id and their record.
+  // Members that stay (same URL, same address) keep their id and their record.
   void set(const std::vector<Endpoint>& endpoints);
-  void set_usable(MemberId id, bool usable);
 
   [[nodiscard]] const std::vector<Member>& members() const { return members_; }
   [[nodiscard]] const Member* find(MemberId id) const;
@@ -53,11 +46,20 @@ class Endpoints {
 
   // A request of `group` is on its way to `id`. Each is followed by one answered() or failed().
   void sent(MemberId id, Group group);
-  void answered(MemberId id, Group group);
+  void answered(MemberId id, Group group, MonoTime now);
   void failed(MemberId id, Group group, MonoTime sent_at, MonoTime now);
 
   // Keeps the group away from a member for a while although that did not fail.
   void avoid(MemberId id, Group group, MonoTime until);
+
+  // When some member is to be probed next; never() when all are well, or there is no other to take
+  // meanwhile: then each request is a probe.
+  [[nodiscard]] MonoTime next_probe() const;
+  // The members to be probed now. Each probe ends in answered() or failed(), with group 0.
+  [[nodiscard]] std::vector<MemberId> due_probes(MonoTime now);
+
+  // Whether `a` is well and stands before `b`.
+  [[nodiscard]] bool preferred(MemberId a, MemberId b) const;
 
  private:
   struct Mark {

@@ -1,11 +1,69 @@
 #include "etcd/failure.hpp"
 
+#include <string_view>
+
 namespace vipd::etcd {
+namespace {
+
+constexpr int kPermissionDenied = 7;  // gRPC
+
+// libcurl's and OpenSSL's words, without what only says who speaks.
+std::string plain(std::string text) {
+  const size_t alert = text.find("alert ");
+  if (alert != std::string::npos) return text.substr(alert, text.find(',', alert) - alert);
+  if (text.find("(memory blob)") != std::string::npos) return "";  // says what we say better
+  for (const std::string_view head : {"SSL certificate problem: ", "SSL: "}) {
+    if (text.starts_with(head)) text.erase(0, head.size());
+  }
+  return text;
+}
+
+std::string authorities(const TlsSettings& tls) {
+  return tls.cacert.empty() ? "the system's authorities (no etcd.cacert)"
+                            : "etcd.cacert " + tls.cacert;
+}
+
+// The alert gets lost where the server closes the connection before we read it.
+std::string refused_text(const std::string& reason, const TlsSettings& tls) {
+  const std::string ours = tls.cert.empty()
+                               ? "does it want a client certificate (etcd.cert, etcd.key)?"
+                               : "does it accept etcd.cert " + tls.cert + "?";
+  const std::string how = reason.starts_with("alert ") ? " with the " + reason : "";
+  return "the server ended the connection after the TLS handshake" + how + ": " + ours;
+}
+
+std::string because(const std::string& reason) {
+  return reason.empty() ? "" : ": " + reason;
+}
+
+std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSettings& tls) {
+  switch (trouble) {
+    case TlsTrouble::None:
+      return reason;
+    case TlsTrouble::Handshake:
+      return "TLS handshake failed: " + reason;
+    case TlsTrouble::ServerRefused:
+      return "the server's certificate is not valid here: " + reason + "; checked with " +
+             authorities(tls);
+    case TlsTrouble::WeAreRefused:
+      return refused_text(reason, tls);
+    case TlsTrouble::OurCertificate:
+      return "etcd.cert " + tls.cert + " cannot be used" + because(reason);
+    case TlsTrouble::OurKey:
+      return "etcd.key " + tls.key + " cannot be used with etcd.cert " + tls.cert + because(reason);
+    case TlsTrouble::Authorities:
+      return "etcd.cacert " + tls.cacert + " cannot be used" + because(reason);
+  }
+  return reason;
+}
+
+}  // namespace
 
 bool blames_member(int code) {
   switch (code) {
     case Error::kTransport:
     case Error::kBadAnswer:
+    case Error::kSetup:
     case 1:   // Cancelled
     case 2:   // Unknown: raft's own errors
     case 4:   // DeadlineExceeded
@@ -19,7 +77,14 @@ bool blames_member(int code) {
   }
 }
 
-Error transport_error(const HttpAnswer& answer) {
+bool needs_mending(const Error& error) {
+  return error.code == Error::kSetup || error.code == kPermissionDenied;
+}
+
+Error transport_error(const HttpAnswer& answer, const TlsSettings& tls) {
+  if (answer.trouble != TlsTrouble::None) {
+    return {Error::kSetup, tls_text(answer.trouble, plain(answer.problem), tls), ""};
+  }
   return {answer.too_large ? Error::kBadAnswer : Error::kTransport, answer.problem, ""};
 }
 

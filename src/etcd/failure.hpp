@@ -12,8 +12,11 @@ namespace vipd::etcd {
 // rather than that it has judged the request.
 [[nodiscard]] bool blames_member(int code);
 
-// Of an answer that did not come, or not whole.
-[[nodiscard]] Error transport_error(const HttpAnswer& answer);
+// Whether somebody has to mend it: a certificate, a password, a permission.
+[[nodiscard]] bool needs_mending(const Error& error);
+
+// Of an answer that did not come, or not whole. `tls` names the files.
+[[nodiscard]] Error transport_error(const HttpAnswer& answer, const TlsSettings& tls);
 
 // Adds the endpoint; and the status, which decides nothing but says much to people, where the
 // answer is no JSON of etcd's.

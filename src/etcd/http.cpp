@@ -1,5 +1,7 @@
 #include "etcd/http.hpp"
 
+#include "etcd/http_tls.hpp"
+
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -54,6 +56,7 @@ struct Transfer {
   bool streaming = false;
   bool finished = false;  // libcurl is done with it; `done` is still to be called
   bool touched = false;   // stands in the list of streams with new bytes
+  char error[CURL_ERROR_SIZE] = "";
   HttpAnswer answer;
   Http::DataHandler data;
   Http::DoneHandler done;
@@ -81,9 +84,10 @@ std::string problem_text(Transfer& t, CURLcode code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
+      if (t.request.tls && t.error[0] != '\0') return t.error;
       return number != 0 ? errno_text(number) : curl_easy_strerror(code);
     default:
-      return curl_easy_strerror(code);
+      return t.error[0] != '\0' ? t.error : curl_easy_strerror(code);
   }
 }
 
@@ -152,6 +156,8 @@ std::unique_ptr<Transfer> Http::Impl::take_transfer() {
 void Http::Impl::recycle(std::unique_ptr<Transfer> transfer) {
   if (transfer->streaming || idle.size() >= kIdleTransfers) return;
   curl_easy_reset(transfer->easy);
+  transfer->request = HttpRequest();
+  transfer->error[0] = '\0';
   transfer->finished = transfer->touched = false;
   transfer->answer = HttpAnswer();
   transfer->data = nullptr;
@@ -179,12 +185,17 @@ void Http::Impl::set_options(Transfer& t) {
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &t);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");  // whatever http_proxy says
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, t.request.tls ? "https" : "http");
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t.error);
+  if (t.request.tls) set_tls(easy, *t.request.tls);
+  if (!t.request.unix_socket.empty()) {
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t.request.unix_socket.c_str());
+  }
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
   if (!t.streaming) curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
   // A pooled connection lacks the socket options of a stream, and would come back to the pool.
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, t.streaming ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, t.streaming || t.request.fresh ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t.streaming ? 1L : 0L);
 }
 
@@ -295,7 +306,10 @@ void Http::Impl::collect_finished() {
     auto* t = reinterpret_cast<Transfer*>(user);
     t->answer.complete = code == CURLE_OK;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->answer.status);
-    if (code != CURLE_OK) t->answer.problem = problem_text(*t, code);
+    if (code != CURLE_OK) {
+      t->answer.problem = problem_text(*t, code);
+      if (t->request.tls) t->answer.trouble = tls_trouble(easy, code, t->error);
+    }
     curl_multi_remove_handle(multi, easy);
     t->finished = true;
     finished.push_back(t->id);
@@ -327,7 +341,6 @@ void Http::Impl::deliver_done(Id id) {
 }
 
 Http::Http(Loop& loop) {
-  // Plain HTTP needs none of what the TLS library would set up.
   if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) abort();
   impl_ = std::make_unique<Impl>(loop);
 }

@@ -1,4 +1,5 @@
-// HTTP/1.1 requests on the loop: libcurl's multi socket interface, wrapped. Knows nothing of etcd.
+// HTTP/1.1 requests on the loop, over TCP, TLS or a Unix socket: libcurl's multi socket interface,
+// wrapped. Knows nothing of etcd. With TLS the server is always verified; nothing turns that off.
 // Never blocks, never resolves a name (addresses are given), never calls a handler from inside the
 // call that made the request, nor from inside a callback of libcurl.
 #pragma once
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "etcd/tls_files.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
 
@@ -18,11 +20,25 @@ namespace vipd::etcd {
 
 struct HttpRequest {
   std::string url;
-  std::string connect_to;  // CURLOPT_CONNECT_TO, when the URL has a name; else empty
-  std::string body;        // empty: GET
+  std::string connect_to;   // CURLOPT_CONNECT_TO, when the URL has a name; else empty
+  std::string unix_socket;  // its path; else empty
+  std::shared_ptr<const Credentials> tls;  // REQUIRES: set when the URL begins with https
+  bool fresh = false;                      // not over a connection that is there already
+  std::string body;                        // empty: GET
   std::vector<std::string> headers;
   Duration timeout;         // of the whole request; of the connecting alone for a stream
   size_t answer_limit = 0;  // in bytes; not for a stream
+};
+
+// Where TLS failed.
+enum class TlsTrouble {
+  None,
+  Handshake,
+  ServerRefused,  // the server's certificate, by us
+  WeAreRefused,   // our certificate or the lack of one, by the server; as far as it shows
+  OurCertificate,
+  OurKey,
+  Authorities,
 };
 
 struct HttpAnswer {
@@ -31,6 +47,7 @@ struct HttpAnswer {
   long status = 0;  // 0: none came
   std::string body;
   std::string problem;  // why it is not complete
+  TlsTrouble trouble = TlsTrouble::None;
 };
 
 class Http {

@@ -66,7 +66,7 @@ struct Resolver::Impl {
     std::string name;
   };
 
-  explicit Impl(Loop& l) : loop(l) {}
+  Impl(Loop& l, std::function<void()> c) : loop(l), changed(std::move(c)) {}
   ~Impl();
 
   void look_up(const std::string& name);
@@ -81,6 +81,7 @@ struct Resolver::Impl {
   static void on_result(void* user, int status, int timeouts, ares_addrinfo* result);
 
   Loop& loop;
+  std::function<void()> changed;
   ares_channel channel = nullptr;
   int pending = 0;
   std::map<std::string, Name> names;
@@ -183,8 +184,10 @@ void Resolver::Impl::resolved(const std::string& name, int status, const ares_ad
     return again(name, entry, entry.retry);
   }
   entry.retry = Duration();
-  if (!same_set(fresh, entry.addresses)) entry.addresses = fresh;
   again(name, entry, kRefresh);
+  if (same_set(fresh, entry.addresses)) return;
+  entry.addresses = fresh;
+  changed();
 }
 
 void Resolver::Impl::again(const std::string& name, Name& entry, Duration after) {
@@ -195,7 +198,8 @@ void Resolver::Impl::again(const std::string& name, Name& entry, Duration after)
   });
 }
 
-Resolver::Resolver(Loop& loop) : impl_(std::make_unique<Impl>(loop)) {}
+Resolver::Resolver(Loop& loop, std::function<void()> changed)
+    : impl_(std::make_unique<Impl>(loop, std::move(changed))) {}
 Resolver::~Resolver() = default;
 
 void Resolver::set_names(const std::vector<std::string>& names) {

@@ -2,6 +2,7 @@
 // it answers from what it knows, at once. Knows of names alone; addresses never come here.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,9 @@ namespace vipd::etcd {
 
 class Resolver {
  public:
-  explicit Resolver(Loop& loop);
+  // `changed` is called whenever some name has other addresses than before, also from inside
+  // set_names().
+  Resolver(Loop& loop, std::function<void()> changed);
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

@@ -25,13 +25,16 @@ def prefix_end(prefix):
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-def call(ns, address, path, body, timeout=1.0):
+def call(ns, address, path, body, timeout=1.0, tls=None, token=None):
     """One POST; the parsed answer, or Unavailable."""
     connection = http.client.HTTPConnection(address, 2379, timeout=timeout)
     try:
         with inside(ns):
             connection.sock = socket.create_connection((address, 2379), timeout)
-        connection.request("POST", path, json.dumps(body))
+        if tls:
+            connection.sock = tls.wrap_socket(connection.sock, server_hostname=address)
+        connection.request("POST", path, json.dumps(body),
+                           {"Authorization": token} if token else {})
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200:
@@ -44,11 +47,16 @@ def call(ns, address, path, body, timeout=1.0):
 
 
 class Gateway:
-    def __init__(self, ns, address):
-        self.ns, self.address = ns, address
+    def __init__(self, ns, address, tls=None):
+        self.ns, self.address, self.tls, self.token = ns, address, tls, None
 
     def call(self, path, body, timeout=1.0):
-        return call(self.ns, self.address, path, body, timeout)
+        return call(self.ns, self.address, path, body, timeout, self.tls, self.token)
+
+    def log_in(self, user, password):
+        """Later calls are this user's."""
+        self.token = None
+        self.token = self.call("/v3/auth/authenticate", {"name": user, "password": password})["token"]
 
     def status(self):
         return self.call("/v3/maintenance/status", {}, 0.5)

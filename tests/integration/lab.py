@@ -50,7 +50,7 @@ class Host:
         self.etcd = None
         self.vipd = None
         self.powered = True
-        self.gateway = gateway.Gateway(self.ns, self.address)
+        self.gateway = gateway.Gateway(self.ns, self.address, lab.tls)
         os.makedirs(f"{self.folder}/state", exist_ok=True)
 
     def __repr__(self):
@@ -63,12 +63,14 @@ class Host:
 
     def start_etcd(self):
         peers = ",".join(f"{h.name}=http://{h.address}:2380" for h in self.lab.hosts)
-        url = f"http://{self.address}"
-        words = ["etcd", "--name", self.name, "--data-dir", f"{self.folder}/etcd"]
-        words += ["--listen-peer-urls", f"{url}:2380"]
-        words += ["--initial-advertise-peer-urls", f"{url}:2380"]
-        words += ["--listen-client-urls", f"{url}:2379,http://127.0.0.1:2379"]
-        words += ["--advertise-client-urls", f"{url}:2379", "--initial-cluster", peers]
+        peer = f"http://{self.address}:2380"
+        scheme = self.lab.scheme
+        clients = [f"{scheme}://{self.address}:2379", f"{scheme}://127.0.0.1:2379"]
+        # 3.4 makes of unix://NAME:PORT a socket of that name in the folder where it runs.
+        words = ["env", "-C", self.folder, "etcd", "--name", self.name, "--data-dir", "etcd"]
+        words += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
+        words += ["--listen-client-urls", ",".join(clients + self.lab.etcd_listen)]
+        words += ["--advertise-client-urls", clients[0], "--initial-cluster", peers]
         words += ["--logger", "zap", "--log-outputs", "stderr", *self.lab.etcd_options]
         self.etcd = self.spawn(words, f"{self.name}.etcd.log")
 
@@ -81,10 +83,11 @@ class Host:
 
     def settings(self):
         """The configuration as a dictionary; own member first, then the others."""
-        others = [f"http://{h.address}:2379" for h in self.lab.hosts if h is not self]
+        scheme = self.lab.scheme
+        others = [f"{scheme}://{h.address}:2379" for h in self.lab.hosts if h is not self]
         settings = {
             "node.name": self.name,
-            "etcd.endpoints": ", ".join(["http://127.0.0.1:2379", *others]),
+            "etcd.endpoints": ", ".join([f"{scheme}://127.0.0.1:2379", *others]),
             "control.socket": self.socket,
             "state.dir": f"{self.folder}/state",
             "log.level": "debug",
@@ -171,10 +174,9 @@ class Host:
 
 class Lab:
     def __init__(self, vips=1, hosts=3, logs=None, settings=None, label=None, keep=False,
-                 on_event=None, extra_vips=(), etcd_options=()):
+                 on_event=None, extra_vips=(), etcd_options=(), etcd_listen=(), tls=None):
         """vips: which addresses the daemons share, or how many; extra_vips are watched, not
-        configured."""
-        self.etcd_options = list(etcd_options)
+        configured. tls: an ssl.SSLContext by which etcd (whose options say the same) is asked."""
         self.label = label or f"{spaces.PREFIX}{os.getpid()}"
         self.keep = keep
         self.folder = f"{spaces.SCRATCH}/{self.label}"
@@ -183,6 +185,8 @@ class Lab:
         addresses = vip_addresses(vips) if isinstance(vips, int) else vips
         self.vips = {f"v{n}": a for n, a in enumerate(addresses, 1)}
         self.settings = settings or {}
+        self.scheme, self.tls = ("https" if tls else "http"), tls
+        self.etcd_options, self.etcd_listen = list(etcd_options), list(etcd_listen)
         self.addresses = [*self.vips.values(), *extra_vips]
         os.makedirs(self.logs, exist_ok=True)
         os.makedirs(self.folder, exist_ok=True)

@@ -1,6 +1,7 @@
 // links: src/conf/load.cpp src/conf/errors.cpp src/conf/reader.cpp src/conf/keys.cpp
 // links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/duration.cpp
-// links: src/conf/nearest.cpp src/conf/print.cpp src/sys/file.cpp src/core/types.cpp
+// links: src/conf/nearest.cpp src/conf/print.cpp src/conf/named_files.cpp src/sys/file.cpp
+// links: src/core/types.cpp
 #include "conf/conf.hpp"
 
 #include <random>
@@ -239,10 +240,10 @@ Config any_config() {
   Config config;
   config.node_name = any_text(kLetters + "!$%&=,.;:@~'\"\\", 64);
   for (int i = any(1, 5); i > 0; --i) {
-    config.etcd_endpoints.push_back("http://" + any_text(kLetters, 30) + "x" + std::to_string(i) +
+    config.etcd.endpoints.push_back("http://" + any_text(kLetters, 30) + "x" + std::to_string(i) +
                                     ":" + std::to_string(any(1, 65535)));
   }
-  config.etcd_prefix = "/" + any_text(kLetters + "=.,", 40);
+  config.etcd.prefix = "/" + any_text(kLetters + "=.,", 40);
   config.session_timeout =
       Duration::milliseconds(any(0, 1) != 0 ? any(3000, 60000) : 1000 * any(3, 60));
   config.session_heartbeat =

@@ -1,6 +1,8 @@
-// links: src/etcd/client.cpp src/etcd/client_watch.cpp src/etcd/http.cpp src/etcd/endpoints.cpp
+// links: src/etcd/client.cpp src/etcd/client_watch.cpp src/etcd/client_members.cpp
+// links: src/etcd/http.cpp src/etcd/http_tls.cpp src/etcd/endpoint.cpp src/etcd/endpoints.cpp
 // links: src/etcd/resolver.cpp src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp
-// links: src/etcd/base64.cpp src/etcd/failure.cpp src/loop/loop.cpp src/core/types.cpp
+// links: src/etcd/base64.cpp src/etcd/failure.cpp src/etcd/tls_files.cpp src/sys/file.cpp
+// links: src/loop/loop.cpp src/core/types.cpp
 // libs: -lcurl -lcares
 //
 // The client against members that are played here, on the same loop and on loopback: what a real
@@ -30,6 +32,7 @@ using namespace vipd::etcd;
 namespace vipd::log {
 void error(const char*, ...) {}
 void warn(const char*, ...) {}
+void info(const char*, ...) {}
 }  // namespace vipd::log
 
 namespace {

@@ -1,4 +1,4 @@
-// links: src/etcd/endpoints.cpp src/core/types.cpp
+// links: src/etcd/endpoints.cpp src/etcd/endpoint.cpp src/core/types.cpp
 #include "etcd/endpoints.hpp"
 
 #include "harness.hpp"
@@ -43,20 +43,40 @@ void endpoints_are_parsed() {
   Endpoint e;
   TEST_ASSERT_TRUE(parse_endpoint("http://10.0.0.1:2379", e));
   TEST_ASSERT_EQUAL_STRING("http://10.0.0.1:2379", e.url);
-  TEST_ASSERT_TRUE(e.literal);
+  TEST_ASSERT_FALSE(e.named || e.tls);
+  TEST_ASSERT_EQUAL_STRING("10.0.0.1", e.address);
   TEST_ASSERT_TRUE(parse_endpoint("http://[fe80::1]:79/", e));
   TEST_ASSERT_EQUAL_STRING("http://[fe80::1]:79", e.url);
   TEST_ASSERT_EQUAL_STRING("fe80::1", e.host);
   TEST_ASSERT_TRUE(parse_endpoint("http://etcd-1.example", e));
   TEST_ASSERT_EQUAL_STRING("http://etcd-1.example:2379", e.url);
   TEST_ASSERT_EQUAL_STRING("2379", e.port);
-  TEST_ASSERT_FALSE(e.literal);
+  TEST_ASSERT_TRUE(e.named && e.address.empty());
+  TEST_ASSERT_EQUAL_STRING(e.url, label(e));
+  e.address = "10.0.0.7";
+  TEST_ASSERT_EQUAL_STRING("http://etcd-1.example:2379 (10.0.0.7)", label(e));
+  TEST_ASSERT_TRUE(parse_endpoint("https://[::1]", e));
+  TEST_ASSERT_TRUE(e.tls);
+  TEST_ASSERT_EQUAL_STRING("https://[::1]:2379", e.url);
+  TEST_ASSERT_EQUAL_STRING("https://etcd.example:2379", url_with_host(e, "etcd.example"));
+  for (const char* text : {"unix:/run/etcd:1", "unix:///run/etcd:1"}) {
+    TEST_ASSERT_TRUE(parse_endpoint(text, e));
+    TEST_ASSERT_TRUE(e.is_unix() && !e.named);
+    TEST_ASSERT_EQUAL_STRING("unix:/run/etcd:1", e.url);
+    TEST_ASSERT_EQUAL_STRING("/run/etcd:1", e.path);
+  }
 }
 
 void what_is_no_endpoint_is_refused() {
   for (const char* text : {"",
                            "http://",
-                           "https://10.0.0.1:2379",
+                           "https://",
+                           "HTTPS://a",
+                           "unix:",
+                           "unix:run/etcd",
+                           "unix://run/etcd",
+                           "unix:/",
+                           "unix:/run/",
                            "10.0.0.1:2379",
                            "http://:2379",
                            "http://a:",
@@ -88,18 +108,68 @@ void the_order_of_preference_holds() {
   ASSERT_PICKS(m.c, m, 0, 0);
 }
 
+// With the others failing as well, each request is a try.
 void a_member_that_failed_is_tried_again_later_and_later() {
-  Three m;
+  Endpoints m;
+  m.set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1"}));
+  const MemberId a = m.members()[0].id;
+  const MemberId b = m.members()[1].id;
   int64_t now = 0;
   for (const int64_t pause_ms : {1000, 2000, 4000, 8000, 8000}) {
-    m.fail(m.a, now);
-    ASSERT_PICKS(m.b, m, now + pause_ms - 1, 0);
-    ASSERT_PICKS(m.a, m, now + pause_ms, 0);
+    m.failed(a, 0, at(now), at(now));
+    m.failed(b, 0, at(now + 1), at(now + 1));
+    m.failed(b, 0, at(now + 2), at(now + 2));  // always a longer time than the other's
+    ASSERT_PICKS(a, m, now + pause_ms - 1, 0);
+    ASSERT_PICKS(a, m, now + pause_ms, 0);
     now += pause_ms;
   }
-  m.answered(m.a, 0);
-  m.fail(m.a, now);
-  ASSERT_PICKS(m.a, m, now + 1000, 0);
+}
+
+void what_failed_is_probed_until_it_has_been_well_for_a_while() {
+  Three m;
+  TEST_ASSERT_TRUE(m.next_probe().is_never());
+  m.fail(m.a, 0);
+  TEST_ASSERT_TRUE(m.next_probe() == at(1000));
+  TEST_ASSERT_TRUE(m.due_probes(at(999)).empty());
+  TEST_ASSERT_TRUE(m.due_probes(at(1000)) == std::vector<MemberId>{m.a});
+  TEST_ASSERT_TRUE(m.next_probe().is_never());  // it is under way
+  m.failed(m.a, 0, at(1000), at(1500));
+  TEST_ASSERT_TRUE(m.next_probe() == at(3500));  // 2 s now
+  for (int64_t ms = 4000; ms < 9000; ms += 1000) {
+    TEST_ASSERT_TRUE(m.due_probes(at(ms)).size() == 1);
+    m.answered(m.a, 0, at(ms));
+    ASSERT_PICKS(m.b, m, ms, 0);
+    TEST_ASSERT_FALSE(m.preferred(m.a, m.b));
+  }
+  m.answered(m.a, 0, at(9000));
+  ASSERT_PICKS(m.a, m, 9000, 0);
+  TEST_ASSERT_TRUE(m.preferred(m.a, m.b) && !m.preferred(m.b, m.a) && !m.preferred(m.a, m.a));
+  TEST_ASSERT_TRUE(m.next_probe().is_never());
+}
+
+void one_that_fails_on_trial_begins_anew() {
+  Three m;
+  m.fail(m.a, 0);
+  m.answered(m.a, 0, at(1000));
+  m.fail(m.a, 5900);
+  m.answered(m.a, 0, at(8000));
+  m.answered(m.a, 0, at(12000));
+  ASSERT_PICKS(m.b, m, 12000, 0);
+  m.answered(m.a, 0, at(13000));
+  ASSERT_PICKS(m.a, m, 13000, 0);
+}
+
+void where_none_is_well_one_that_answered_is_taken_and_nobody_probed() {
+  Three m;
+  m.fail(m.a, 0);
+  m.fail(m.b, 0);
+  m.fail(m.c, 0);
+  TEST_ASSERT_TRUE(m.next_probe().is_never());
+  m.answered(m.b, 0, at(100));
+  ASSERT_PICKS(m.b, m, 100, 0);
+  ASSERT_PICKS(m.b, m, 1100, 0);
+  m.answered(m.b, 0, at(5100));
+  TEST_ASSERT_TRUE(m.next_probe() == at(1000));
 }
 
 void failures_of_one_moment_are_one_failure() {
@@ -107,7 +177,7 @@ void failures_of_one_moment_are_one_failure() {
   m.failed(m.a, 0, at(0), at(800));
   m.failed(m.a, 0, at(100), at(900));
   m.failed(m.a, 0, at(799), at(1500));
-  ASSERT_PICKS(m.a, m, 1800, 0);
+  TEST_ASSERT_TRUE(m.next_probe() == at(1800));
 }
 
 void when_all_failed_the_one_whose_time_ends_first_is_taken() {
@@ -131,7 +201,7 @@ void a_group_goes_to_different_members() {
   ASSERT_PICKS(m.c, m, 2, 7);
   m.sent(m.c, 7);
   ASSERT_PICKS(m.a, m, 3, 7);  // as far as there are any
-  m.answered(m.c, 7);
+  m.answered(m.c, 7, at(4));
   ASSERT_PICKS(m.c, m, 4, 7);
 }
 
@@ -161,9 +231,9 @@ void each_answer_ends_one_request() {
   Three m;
   m.sent(m.a, 7);
   m.sent(m.a, 7);
-  m.answered(m.a, 7);
+  m.answered(m.a, 7, at(0));
   ASSERT_PICKS(m.b, m, 0, 7);
-  m.answered(m.a, 7);
+  m.answered(m.a, 7, at(0));
   ASSERT_PICKS(m.a, m, 0, 7);
 }
 
@@ -175,17 +245,19 @@ void a_member_can_be_avoided_for_a_while() {
   ASSERT_PICKS(m.a, m, 5000, 7);
 }
 
-void an_unusable_member_is_never_taken() {
-  Three m;
-  m.set_usable(m.a, false);
-  m.fail(m.b, 0);
-  m.fail(m.c, 0);
-  ASSERT_PICKS(m.b, m, 0, 0);
-  m.set_usable(m.b, false);
-  m.set_usable(m.c, false);
+void a_name_without_an_address_is_never_taken() {
+  Endpoints m;
+  m.set(parsed({"http://a:1", "http://10.0.0.2:1"}));
+  const MemberId b = m.members()[1].id;
+  m.failed(b, 0, at(0), at(0));
+  ASSERT_PICKS(b, m, 0, 0);
+  TEST_ASSERT_TRUE(m.next_probe().is_never());
+  Endpoint named = m.members()[0].endpoint;
+  m.set({named});
   ASSERT_PICKS(MemberId::None, m, 0, 0);
-  m.set_usable(m.a, true);
-  ASSERT_PICKS(m.a, m, 0, 0);
+  named.address = "10.0.0.3";
+  m.set({named});
+  ASSERT_PICKS(m.members()[0].id, m, 0, 0);
 }
 
 void members_that_stay_keep_their_record() {
@@ -214,6 +286,9 @@ int main() {
   RUN_TEST(what_is_no_endpoint_is_refused);
   RUN_TEST(the_order_of_preference_holds);
   RUN_TEST(a_member_that_failed_is_tried_again_later_and_later);
+  RUN_TEST(what_failed_is_probed_until_it_has_been_well_for_a_while);
+  RUN_TEST(one_that_fails_on_trial_begins_anew);
+  RUN_TEST(where_none_is_well_one_that_answered_is_taken_and_nobody_probed);
   RUN_TEST(failures_of_one_moment_are_one_failure);
   RUN_TEST(when_all_failed_the_one_whose_time_ends_first_is_taken);
   RUN_TEST(a_group_goes_to_different_members);
@@ -221,7 +296,7 @@ int main() {
   RUN_TEST(a_group_avoids_what_just_failed_it);
   RUN_TEST(each_answer_ends_one_request);
   RUN_TEST(a_member_can_be_avoided_for_a_while);
-  RUN_TEST(an_unusable_member_is_never_taken);
+  RUN_TEST(a_name_without_an_address_is_never_taken);
   RUN_TEST(members_that_stay_keep_their_record);
   RUN_TEST(without_members_there_is_none);
   return UNITY_END();

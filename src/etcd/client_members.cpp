@@ -1,0 +1,207 @@
+// The members: where they are, with what they are spoken to, and whether those that failed are well
+// again.
+#include <algorithm>
+#include <utility>
+
+#include "etcd/client_impl.hpp"
+#include "etcd/failure.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd::etcd {
+namespace {
+
+constexpr size_t kVersionLimit = 4096;
+constexpr size_t kMostComplaints = 64;
+constexpr Duration kForgotten = Duration::seconds(60);
+
+std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
+  std::vector<Endpoint> out;
+  for (const std::string& text : texts) {
+    Endpoint endpoint;
+    if (parse_endpoint(text, endpoint)) {
+      out.push_back(std::move(endpoint));
+    } else {
+      log::error("etcd: %s is not an endpoint", text.c_str());
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void Client::Impl::configure(Options o) {
+  options = std::move(o);
+  configured = parsed(options.endpoints);
+  std::vector<std::string> names;
+  bool secure = false;
+  for (const Endpoint& endpoint : configured) {
+    if (endpoint.named) names.push_back(endpoint.host);
+    secure = secure || endpoint.tls;
+  }
+  if (!secure) files.reset();
+  if (secure && (!files || files->settings() != options.tls)) {
+    files = std::make_unique<TlsFiles>(options.tls);
+    files->look(loop.now());
+  }
+  if (names.empty()) resolver.reset();
+  if (!names.empty() && !resolver) {
+    resolver = std::make_unique<Resolver>(loop, [this] { refresh_members(); });
+  }
+  if (resolver) resolver->set_names(names);
+  refresh_members();
+
+  stream_headers = {"Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"};
+  unary_headers = stream_headers;
+  unary_headers.push_back("Grpc-Timeout: " + std::to_string(options.request_timeout.ms()) + "m");
+}
+
+// Each address of a name is a member of its own: so hedging and health know them apart.
+void Client::Impl::refresh_members() {
+  std::vector<Endpoint> members;
+  for (const Endpoint& endpoint : configured) {
+    const size_t before = members.size();
+    if (endpoint.named) {
+      for (const Address& address : resolver->addresses(endpoint.host)) {
+        members.push_back(endpoint);
+        members.back().address = address.text();
+      }
+    }
+    if (members.size() == before) members.push_back(endpoint);
+  }
+  endpoints.set(members);
+  std::erase_if(notes, [this](const auto& note) { return endpoints.find(note.first) == nullptr; });
+}
+
+HttpRequest Client::Impl::make_request(MemberId id, const char* path,
+                                       const std::vector<std::string>& headers) {
+  const Endpoint& endpoint = endpoints.find(id)->endpoint;
+  HttpRequest request;
+  request.headers = headers;
+  request.timeout = options.request_timeout;
+  if (endpoint.is_unix()) {
+    request.url = std::string("http://localhost") + path;
+    request.unix_socket = endpoint.path;
+    return request;
+  }
+  // The certificate must be that of the URL's host.
+  const bool renamed = endpoint.tls && !options.tls.servername.empty();
+  const std::string& host = renamed ? options.tls.servername : endpoint.host;
+  request.url = url_with_host(endpoint, host) + path;
+  if (host != endpoint.address) {
+    request.connect_to = bracketed(host) + ":" + endpoint.port + ":" + bracketed(endpoint.address) +
+                         ":" + endpoint.port;
+  }
+  if (endpoint.tls) {
+    files->look(loop.now());
+    request.tls = files->current();
+    // libcurl would take an old connection for one with a new key.
+    request.fresh = credentials() != proven;
+  }
+  return request;
+}
+
+uint64_t Client::Impl::credentials() const {
+  return files ? files->current()->generation : 0;
+}
+
+// Half a rotation: the key is new, the certificate is not.
+bool Client::Impl::renewed_files(uint64_t used, const HttpAnswer& answer) {
+  const bool ours = answer.trouble == TlsTrouble::OurCertificate ||
+                    answer.trouble == TlsTrouble::OurKey ||
+                    answer.trouble == TlsTrouble::Authorities;
+  if (!ours || !files) return false;
+  if (used < credentials()) return true;
+  if (!files->fall_back(used)) return false;
+  proven = credentials();
+  if (watch.credentials < used) watch.credentials = proven;  // it was made with these
+  log::warn("etcd: %s; what was read before stays in use",
+            transport_error(answer, options.tls).text.c_str());
+  return true;
+}
+
+Error Client::Impl::no_member() const {
+  if (endpoints.members().empty()) return {Error::kTransport, "no endpoint is known", ""};
+  const Endpoint& first = endpoints.members().front().endpoint;
+  return {Error::kTransport, resolver->problem(first.host), first.url};
+}
+
+void Client::Impl::note_failure(MemberId member, Group group, MonoTime sent_at) {
+  endpoints.failed(member, group, sent_at, loop.now());
+  arm_probe();
+  if (endpoints.find(member) == nullptr) return;
+  notes[member].version_asked = false;  // it may come back as another version
+}
+
+void Client::Impl::note_answer(MemberId member, Group group) {
+  endpoints.answered(member, group, loop.now());
+  arm_probe();
+  if (watch.stream && endpoints.preferred(member, watch.member)) {
+    move_watch("a member that is preferred is well again");
+  }
+}
+
+// Other members may answer, and nobody would know. Said once, and again when it comes back after a
+// minute without it.
+void Client::Impl::complain(const Error& error) {
+  const std::string text = error.endpoint + ": " + error.text;
+  const MonoTime now = loop.now();
+  std::erase_if(complaints, [&](const Complaint& c) { return c.heard_at + kForgotten < now; });
+  for (Complaint& c : complaints) {
+    if (c.text != text) continue;
+    c.heard_at = now;
+    return;
+  }
+  if (complaints.size() == kMostComplaints) return;
+  complaints.push_back({text, now});
+  log::warn("etcd: %s", text.c_str());
+}
+
+void Client::Impl::ask_version(MemberId member) {
+  Notes& note = notes[member];
+  if (note.version_asked || endpoints.find(member) == nullptr) return;
+  note.version_asked = true;
+  HttpRequest request = make_request(member, "/version", stream_headers);
+  request.answer_limit = kVersionLimit;
+  http.request(std::move(request), [this, member](HttpAnswer& answer) {
+    Error error;
+    std::string version;
+    if (!answer.complete || !read_version(answer.body, version, error)) return;
+    if (endpoints.find(member) != nullptr) notes[member].version = std::move(version);
+  });
+}
+
+void Client::Impl::arm_probe() {
+  loop.cancel_timer(std::exchange(probe_timer, Loop::Timer::None));
+  const MonoTime next = endpoints.next_probe();
+  if (next.is_never()) return;
+  probe_timer = loop.add_timer(next, [this] {
+    probe_timer = Loop::Timer::None;
+    for (const MemberId member : endpoints.due_probes(loop.now())) probe(member);
+    arm_probe();
+  });
+}
+
+// What a request of ours needs: TLS, a token, a leader and a quorum. One key is read, which need
+// not be there.
+void Client::Impl::probe(MemberId member) {
+  auto call = std::make_shared<Call>();
+  call->path = "/v3/kv/range";
+  call->body = write_range(probe_key, "");
+  call->member = member;
+  call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
+    if (!repeat(done, answer)) probed(*done, answer);
+  };
+  submit(std::move(call));
+}
+
+void Client::Impl::probed(const Call& call, HttpAnswer& answer) {
+  RangeAnswer range;
+  Error error = transport_error(answer, options.tls);
+  const bool good = answer.complete && read_range(answer.body, range, error);
+  if (good || !blames_member(error.code)) return note_answer(call.member, 0);
+  complete_text(error, answer, call.endpoint);
+  if (needs_mending(error)) complain(error);
+  note_failure(call.member, 0, call.sent_at);
+}
+
+}  // namespace vipd::etcd

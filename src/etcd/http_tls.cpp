@@ -1,0 +1,64 @@
+#include "etcd/http_tls.hpp"
+
+#include <cstring>
+
+namespace vipd::etcd {
+namespace {
+
+// With TLS 1.3 a server looks at our certificate after the handshake is over for us: its alert, or
+// just the end of the connection, comes in the place of the first answer.
+TlsTrouble broken_after_handshake(CURL* easy) {
+  curl_off_t handshake_us = 0;
+  long connections = 0;
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  const bool first = handshake_us > 0 && connections > 0 && status == 0;
+  return first ? TlsTrouble::WeAreRefused : TlsTrouble::None;
+}
+
+void set_blob(CURL* easy, CURLoption option, const std::string& text) {
+  if (text.empty()) return;
+  curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_NOCOPY};
+  curl_easy_setopt(easy, option, &blob);
+}
+
+}  // namespace
+
+// Only options that libcurl has for OpenSSL and mbedTLS alike. That the server's certificate and
+// its name are verified is libcurl's default.
+void set_tls(CURL* easy, const Credentials& tls) {
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // The system's authorities count only as long as there are none of our own.
+  if (!tls.cacert.empty()) curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  set_blob(easy, CURLOPT_CAINFO_BLOB, tls.cacert);
+  set_blob(easy, CURLOPT_SSLCERT_BLOB, tls.cert);
+  set_blob(easy, CURLOPT_SSLKEY_BLOB, tls.key);
+  curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");  // never asks a terminal
+  // A session that is resumed verifies nothing anew.
+  curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
+TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
+  switch (static_cast<int>(code)) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return TlsTrouble::ServerRefused;
+    case CURLE_SSL_CACERT_BADFILE:
+      return TlsTrouble::Authorities;
+    case CURLE_SSL_CERTPROBLEM:
+      return strstr(error, "key") != nullptr ? TlsTrouble::OurKey : TlsTrouble::OurCertificate;
+    case CURLE_SSL_CONNECT_ERROR:
+      return strstr(error, "alert") != nullptr && strstr(error, "cert") != nullptr
+                 ? TlsTrouble::WeAreRefused
+                 : TlsTrouble::Handshake;
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      return broken_after_handshake(easy);
+    default:
+      return TlsTrouble::None;
+  }
+}
+
+}  // namespace vipd::etcd

@@ -1,0 +1,131 @@
+// links: src/etcd/tls_files.cpp src/sys/file.cpp src/core/types.cpp
+#include "etcd/tls_files.hpp"
+
+#include <unistd.h>
+
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "vipd/log.hpp"
+
+using vipd::Duration;
+using vipd::MonoTime;
+using namespace vipd::etcd;
+
+namespace {
+std::string warned;
+}  // namespace
+
+namespace vipd::log {
+void warn(const char* format, ...) {
+  (void)format;
+  warned += "w";
+}
+void info(const char*, ...) {}
+}  // namespace vipd::log
+
+namespace {
+
+constexpr MonoTime at(int64_t s) {
+  return MonoTime::from_ns(0) + Duration::seconds(s);
+}
+
+std::string pem(const std::string& text) {
+  return "-----BEGIN X-----\n" + text;
+}
+
+// The files of one user, read for the first time at 0 s.
+struct Three {
+  fixture::Folder folder;
+  TlsSettings settings{folder.file("ca", pem("ca1")), folder.file("cert", pem("cert1")),
+                       folder.file("key", pem("key1")), ""};
+  TlsFiles files{settings};
+  Three() {
+    warned.clear();
+    files.look(at(0));
+  }
+  void write(const std::string& path, const std::string& text) {
+    unlink(path.c_str());  // another inode, as a rename makes it
+    fixture::write(path, text);
+  }
+  // Whether the files were taken anew at the second of two looks.
+  bool taken(int64_t s) { return !files.look(at(s)) && files.look(at(s + 1)); }
+};
+
+void files_are_read_at_once_and_when_they_change() {
+  Three t;
+  TEST_ASSERT_EQUAL_STRING(pem("key1"), t.files.current()->key);
+  TEST_ASSERT_FALSE(t.taken(1));
+  t.write(t.settings.cert, pem("cert2"));
+  TEST_ASSERT_TRUE(t.taken(3));
+  TEST_ASSERT_EQUAL_STRING(pem("cert2"), t.files.current()->cert);
+  TEST_ASSERT_EQUAL_STRING(pem("ca1"), t.files.current()->cacert);
+  TEST_ASSERT_EQUAL_STRING("", warned);
+}
+
+void looks_are_a_second_apart() {
+  Three t;
+  t.write(t.settings.cert, pem("cert2"));
+  TEST_ASSERT_FALSE(t.files.look(at(1)));
+  TEST_ASSERT_FALSE(t.files.look(at(1) + Duration::milliseconds(999)));
+  TEST_ASSERT_TRUE(t.files.look(at(2)));
+}
+
+void files_that_still_change_are_left_alone() {
+  Three t;
+  for (int i = 1; i < 5; ++i) {
+    t.write(t.settings.key, pem("key of some length " + std::string(static_cast<size_t>(i), 'x')));
+    TEST_ASSERT_FALSE(t.files.look(at(i)));
+  }
+  TEST_ASSERT_TRUE(t.files.look(at(5)));
+}
+
+void what_is_missing_or_no_pem_changes_nothing_and_is_said_once() {
+  Three t;
+  unlink(t.settings.key.c_str());
+  t.write(t.settings.cert, pem("cert2"));
+  for (int i = 1; i < 5; ++i) TEST_ASSERT_FALSE(t.files.look(at(i)));
+  TEST_ASSERT_EQUAL_STRING("w", warned);
+  t.write(t.settings.key, "nonsense");
+  for (int i = 5; i < 9; ++i) TEST_ASSERT_FALSE(t.files.look(at(i)));
+  TEST_ASSERT_EQUAL_STRING("ww", warned);
+  TEST_ASSERT_EQUAL_STRING(pem("cert1"), t.files.current()->cert);
+  t.write(t.settings.key, pem("key2"));
+  TEST_ASSERT_TRUE(t.taken(9));
+  TEST_ASSERT_EQUAL_STRING(pem("cert2"), t.files.current()->cert);
+}
+
+void what_cannot_be_used_gives_way_to_what_worked() {
+  Three t;
+  TEST_ASSERT_FALSE(t.files.fall_back(t.files.current()->generation));  // there is no other
+  t.write(t.settings.key, pem("key2"));
+  TEST_ASSERT_TRUE(t.taken(1));
+  const uint64_t bad = t.files.current()->generation;
+  TEST_ASSERT_FALSE(t.files.fall_back(bad - 1));  // not those
+  TEST_ASSERT_TRUE(t.files.fall_back(bad));
+  TEST_ASSERT_EQUAL_STRING(pem("key1"), t.files.current()->key);
+  TEST_ASSERT_TRUE(t.files.current()->generation > bad);
+  TEST_ASSERT_FALSE(t.taken(3));  // not again until they change
+  t.write(t.settings.cert, pem("cert2"));
+  TEST_ASSERT_TRUE(t.taken(5));
+  TEST_ASSERT_TRUE(t.files.fall_back(t.files.current()->generation));
+  TEST_ASSERT_EQUAL_STRING(pem("key1"), t.files.current()->key);
+}
+
+void without_files_there_is_nothing_to_read() {
+  TlsFiles files({});
+  TEST_ASSERT_FALSE(files.look(at(0)) || files.look(at(2)));
+  TEST_ASSERT_EQUAL_STRING("", files.current()->cacert);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(files_are_read_at_once_and_when_they_change);
+  RUN_TEST(looks_are_a_second_apart);
+  RUN_TEST(files_that_still_change_are_left_alone);
+  RUN_TEST(what_is_missing_or_no_pem_changes_nothing_and_is_said_once);
+  RUN_TEST(what_cannot_be_used_gives_way_to_what_worked);
+  RUN_TEST(without_files_there_is_nothing_to_read);
+  return UNITY_END();
+}
