@@ -60,6 +60,10 @@ etcd::Options Daemon::etcd_options() const {
                  .cert = config_.etcd.cert,
                  .key = config_.etcd.key,
                  .servername = config_.etcd.servername};
+  options.user = config_.etcd.user;
+  options.password_file = config_.etcd.password_file;
+  options.needs = "readwrite from " + store_.begin() + " to " + store_.end() +
+                  " (etcdctl role grant-permission ROLE readwrite --prefix " + store_.begin() + ")";
   options.request_timeout = timing::request_timeout(config_.session_timeout);
   return options;
 }

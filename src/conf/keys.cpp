@@ -69,6 +69,20 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "the host of the endpoint",
      .help = "The name or address that the certificate of each member must have."},
+    {.name = "etcd.user",
+     .type = Text{"NAME", parse_user, [](Config& c) -> std::string& { return c.etcd.user; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "Who we are for etcd's own authentication.\n"
+             "Needs readwrite on all keys that start with etcd.prefix and a slash."},
+    {.name = "etcd.password_file",
+     .type =
+         Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.password_file; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "The file with that user's password, in one line.\n"
+             "It is refused when others than its owner have access to it.\n"
+             "It is read again whenever a new token is needed."},
     {.name = "etcd.prefix",
      .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
      .fallback = "/vipd",
@@ -89,10 +103,11 @@ const Key kKeys[] = {
      .help = "How often an owner renews its session; one small write to etcd each.\n"
              "At most a quarter of session.timeout."},
     {.name = "vip.NAME.address",
-     .type = VipText{"ADDRESS[/LENGTH]", parse_vip_address,
-                     [](const VipConfig& vip) {
-                       return vip.address.text() + "/" + std::to_string(vip.prefix_length);
-                     }},
+     .type =
+         VipText{
+             "ADDRESS[/LENGTH]", parse_vip_address,
+             [](const VipConfig&
+                    vip) { return vip.address.text() + "/" + std::to_string(vip.prefix_length); }},
      .fallback = "",
      .fallback_words = "",
      .help = "The address to share, IPv4 or IPv6, with the prefix length that it gets on the link\n"

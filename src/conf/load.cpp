@@ -195,6 +195,9 @@ void Loader::check_etcd() {
   check_file("etcd.key", etcd.key, private_key_fault);
   check_pair("etcd.cert", "etcd.key");
   check_pair("etcd.key", "etcd.cert");
+  check_file("etcd.password_file", etcd.password_file, password_fault);
+  check_pair("etcd.user", "etcd.password_file");
+  check_pair("etcd.password_file", "etcd.user");
 }
 
 void Loader::check_file(const std::string& key, const std::string& path,

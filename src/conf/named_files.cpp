@@ -39,4 +39,12 @@ std::string private_key_fault(const std::string& path) {
   return "";
 }
 
+std::string password_fault(const std::string& path) {
+  constexpr size_t kPasswordLimit = 4096;
+  std::string password;
+  std::string reason;
+  const bool is_good = sys::read_secret(path, kPasswordLimit, &password, &reason);
+  return is_good ? "" : "cannot be used: " + reason;
+}
+
 }  // namespace vipd::conf

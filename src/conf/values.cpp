@@ -140,6 +140,12 @@ bool parse_node_name(std::string_view text, std::string* out, std::string* reaso
   return accept(text, out);
 }
 
+bool parse_user(std::string_view text, std::string* out, std::string* reason) {
+  constexpr size_t kLongestUser = 255;
+  if (text.size() <= kLongestUser) return accept(text, out);
+  return fail(reason, text, "is longer than 255 characters");
+}
+
 bool parse_prefix(std::string_view text, std::string* out, std::string* reason) {
   if (!text.starts_with('/')) return fail(reason, text, "does not start with '/'; write /vipd");
   if (text.ends_with('/')) return fail(reason, text, "ends with '/'; write a name such as /vipd");

@@ -15,6 +15,7 @@ namespace vipd::conf {
 [[nodiscard]] bool is_vip_name(std::string_view name);
 
 [[nodiscard]] bool parse_node_name(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_user(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_prefix(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);

@@ -60,11 +60,17 @@ void Client::Impl::submit(CallPtr call) {
 }
 
 void Client::Impl::launch(const CallPtr& call) {
-  HttpRequest request = make_request(call->member, call->path, unary_headers);
+  if (auth.lacks_token()) return wait_for_token(call);
+  if (endpoints.find(call->member) == nullptr) {
+    return give_up(call, {Error::kTransport, "its endpoint is no longer configured", ""});
+  }
+  if (auth.renewal_due(loop.now())) renew_token(auth.number(), call->member);
+  HttpRequest request = make_request(call->member, call->path, with_token(unary_headers));
   request.body = call->body;
   request.answer_limit = call->limit;
-  request.timeout = call->until - loop.now();
+  request.timeout = std::max(call->until - loop.now(), Duration::milliseconds(1));
   call->credentials = credentials();
+  call->token = auth.number();
   http.request(std::move(request), [call](HttpAnswer& answer) { call->finish(answer, call); });
 }
 
@@ -77,12 +83,11 @@ void Client::Impl::call(const char* path, const std::string& body, Group group, 
   call->group = group;
   call->limit = limit;
   call->finish = [this, read, done = std::move(done)](HttpAnswer& answer, const CallPtr& finished) {
-    if (repeat(finished, answer)) return;
     T value{};
-    Error error = transport_error(answer, options.tls);
-    const bool good = answer.complete && read(answer.body, value, error);
+    Error error;
+    const bool good = take(*finished, answer, read, value, error);
     if (good) note_header(header_of(value));
-    if (!good) complete_text(error, answer, finished->endpoint);
+    if (!good && repeat(finished, answer, error)) return;
     --in_flight;
     settle(*finished, good ? nullptr : &error);
     done(good ? &value : nullptr, good ? nullptr : &error);
@@ -91,12 +96,18 @@ void Client::Impl::call(const char* path, const std::string& body, Group group, 
   submit(std::move(call));
 }
 
-// Within the same attempt, once: what was refused for a reason of ours that has been mended.
-bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer) {
-  if (call->repeated || endpoints.find(call->member) == nullptr) return false;
-  if (loop.now() >= call->until || !renewed_files(call->credentials, answer)) return false;
+// Within the same attempt, once: what was refused for a reason of ours that can be mended.
+bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error) {
+  if (call->repeated || call->given_up || loop.now() >= call->until) return false;
+  if (endpoints.find(call->member) == nullptr) return false;
+  const bool token = token_refused(error) && !auth.settings().user.empty();
+  if (!token && !renewed_files(call->credentials, answer)) return false;
   call->repeated = true;
-  launch(call);
+  if (token && call->token == auth.number()) {
+    wait_for_token(call);
+  } else {
+    launch(call);
+  }
   return true;
 }
 

@@ -1,9 +1,10 @@
 // etcd's v3 JSON gateway on the loop: lease grant, keepalive and revoke, txn, range, and one watch.
 // Picks a member for each request, keeps each request's deadline, and passes over members that
 // refuse, answer with an error, hang or lag. Knows nothing of sessions, queues or addresses: keys
-// and values are opaque bytes here. Never blocks, and never repeats a request by itself (libcurl
-// may: a POST whose reused connection dies unanswered is sent again, so every txn given here must
-// bear being executed twice).
+// and values are opaque bytes here. Never blocks. Repeats only what was refused unexecuted, for a
+// token or a certificate that has been renewed (libcurl repeats more: a POST whose reused
+// connection dies unanswered is sent again, so every txn given here must bear being executed
+// twice).
 //
 // Source of names and fields: etcd's api/etcdserverpb/rpc.proto.
 #pragma once
@@ -64,7 +65,7 @@ struct Txn {
 struct Error {
   static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
   static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep
-  static constexpr int kSetup = -3;      // a certificate or a password, which somebody must mend
+  static constexpr int kSetup = -3;      // a certificate, which somebody must mend
   int code = kTransport;
   std::string text;
   std::string endpoint;
@@ -103,6 +104,9 @@ struct Options {
   Duration request_timeout =
       Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
   TlsSettings tls;
+  std::string user;  // empty: no authentication
+  std::string password_file;
+  std::string needs;  // for people: the permission that whoever asks must have
 };
 
 class Client {

@@ -1,5 +1,5 @@
 // The client's parts. client.cpp asks and answers; client_members.cpp knows the members and finds
-// out whether they are well; client_watch.cpp keeps the one watch.
+// out whether they are well; client_auth.cpp has the token; client_watch.cpp keeps the one watch.
 #pragma once
 
 #include <map>
@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "etcd/auth.hpp"
 #include "etcd/client.hpp"
 #include "etcd/endpoints.hpp"
+#include "etcd/failure.hpp"
 #include "etcd/http.hpp"
 #include "etcd/json.hpp"
 #include "etcd/resolver.hpp"
@@ -33,7 +35,10 @@ struct Client::Impl {
     MonoTime sent_at;
     MonoTime until;
     uint64_t credentials = 0;  // their generation
+    uint64_t token = 0;        // its number
     bool repeated = false;
+    bool given_up = false;  // without having been sent, because of `error`
+    Error error;
     std::function<void(HttpAnswer&, const std::shared_ptr<Call>&)> finish;
   };
   using CallPtr = std::shared_ptr<Call>;
@@ -52,6 +57,7 @@ struct Client::Impl {
     std::string url;
     MonoTime opened_at;
     uint64_t credentials = 0;
+    uint64_t token = 0;
     Loop::Timer not_created = Loop::Timer::None;
   };
   template <typename T>
@@ -67,9 +73,23 @@ struct Client::Impl {
   template <typename T>
   void call(const char* path, const std::string& body, Group group, Read<T> read, Done<T> done,
             size_t limit = kAnswerLimit);
-  [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer);
+  // Parses what came. False, and why not.
+  template <typename T>
+  [[nodiscard]] bool take(const Call& call, HttpAnswer& answer, Read<T> read, T& value,
+                          Error& error);
+  [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error);
   void settle(const Call& call, const Error* error);
   void note_header(const Header& header);
+
+  // --- client_auth.cpp
+  void wait_for_token(const CallPtr& call);
+  void authenticate(MemberId member, MonoTime until);
+  void authenticated(MemberId member, MonoTime sent_at, HttpAnswer& answer);
+  void member_did_not_authenticate(MemberId member, MonoTime sent_at, const Error& error);
+  void give_up_waiting(const Error& error);
+  void give_up(const CallPtr& call, const Error& error);
+  void renew_token(uint64_t used, MemberId member);
+  [[nodiscard]] std::vector<std::string> with_token(std::vector<std::string> headers) const;
 
   // --- client_members.cpp
   void configure(Options o);
@@ -83,7 +103,7 @@ struct Client::Impl {
   void ask_version(MemberId member);
   void arm_probe();
   void probe(MemberId member);
-  void probed(const Call& call, HttpAnswer& answer);
+  void probed(const Call& call, const Error* error);
   [[nodiscard]] uint64_t credentials() const;
   // True when the answer shows that the files in use are no good, and others are in use now.
   [[nodiscard]] bool renewed_files(uint64_t used, const HttpAnswer& answer);
@@ -106,7 +126,12 @@ struct Client::Impl {
   std::vector<Endpoint> configured;
   Endpoints endpoints;
   std::map<MemberId, Notes> notes;
-  uint64_t proven = 0;  // the credentials by which a connection was made
+  Auth auth{{}};
+  bool authenticating = false;
+  MonoTime authenticate_at = MonoTime::long_ago();  // not before, after a refusal
+  Error refusal;
+  std::vector<CallPtr> waiting;  // for a token
+  uint64_t proven = 0;           // the credentials by which a connection was made
   std::vector<Complaint> complaints;
   std::string probe_key;
   Loop::Timer probe_timer = Loop::Timer::None;
@@ -123,5 +148,15 @@ struct Client::Impl {
   bool last_failed = false;
   uint64_t cluster_id = 0;
 };
+
+template <typename T>
+bool Client::Impl::take(const Call& call, HttpAnswer& answer, Read<T> read, T& value,
+                        Error& error) {
+  error = call.given_up ? call.error : transport_error(answer, options.tls);
+  if (answer.complete && read(answer.body, value, error)) return true;
+  if (!call.given_up) complete_text(error, answer, call.endpoint);
+  explain(error, options);
+  return false;
+}
 
 }  // namespace vipd::etcd

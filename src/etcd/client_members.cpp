@@ -43,6 +43,8 @@ void Client::Impl::configure(Options o) {
     files = std::make_unique<TlsFiles>(options.tls);
     files->look(loop.now());
   }
+  const AuthSettings who = {options.user, options.password_file};
+  if (auth.settings() != who) auth = Auth(who);
   if (names.empty()) resolver.reset();
   if (!names.empty() && !resolver) {
     resolver = std::make_unique<Resolver>(loop, [this] { refresh_members(); });
@@ -189,18 +191,18 @@ void Client::Impl::probe(MemberId member) {
   call->body = write_range(probe_key, "");
   call->member = member;
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
-    if (!repeat(done, answer)) probed(*done, answer);
+    RangeAnswer range;
+    Error error;
+    const bool good = take(*done, answer, read_range, range, error);
+    if (!good && repeat(done, answer, error)) return;
+    probed(*done, good ? nullptr : &error);
   };
   submit(std::move(call));
 }
 
-void Client::Impl::probed(const Call& call, HttpAnswer& answer) {
-  RangeAnswer range;
-  Error error = transport_error(answer, options.tls);
-  const bool good = answer.complete && read_range(answer.body, range, error);
-  if (good || !blames_member(error.code)) return note_answer(call.member, 0);
-  complete_text(error, answer, call.endpoint);
-  if (needs_mending(error)) complain(error);
+void Client::Impl::probed(const Call& call, const Error* error) {
+  if (error != nullptr && needs_mending(*error)) complain(*error);
+  if (error == nullptr || !blames_member(error->code)) return note_answer(call.member, 0);
   note_failure(call.member, 0, call.sent_at);
 }
 

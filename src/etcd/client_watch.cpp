@@ -21,10 +21,11 @@ void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
   if (watch.member == MemberId::None) {
     return defer([stream, error = no_member()] { stream->finish(error); });
   }
-  HttpRequest request = make_request(watch.member, "/v3/watch", stream_headers);
+  HttpRequest request = make_request(watch.member, "/v3/watch", with_token(stream_headers));
   request.body = std::move(body);
   watch.url = endpoints.find(watch.member)->endpoint.url;
   watch.credentials = credentials();
+  watch.token = auth.number();
   watch.http = http.stream(
       std::move(request), [stream](std::string_view bytes) { stream->feed(bytes); },
       [this, stream](HttpAnswer& answer) {
@@ -69,6 +70,11 @@ void Client::Impl::watch_ended(Error& error) {
   const Endpoints::Member* member = endpoints.find(over.member);
   if (member == nullptr) return;
   error.endpoint = label(member->endpoint);
+  explain(error, options);
+  if (token_refused(error) && !auth.settings().user.empty()) {
+    renew_token(over.token, over.member);
+    error.code = kNobodysFault;
+  }
   if (needs_mending(error)) complain(error);
   if (!blames_member(error.code)) return;
   // One that served well until now fails afresh, whatever happened while it did.

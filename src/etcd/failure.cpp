@@ -6,6 +6,11 @@ namespace vipd::etcd {
 namespace {
 
 constexpr int kPermissionDenied = 7;  // gRPC
+constexpr int kUnauthenticated = 16;
+
+bool has(const Error& error, std::string_view part) {
+  return error.text.find(part) != std::string::npos;
+}
 
 // libcurl's and OpenSSL's words, without what only says who speaks.
 std::string plain(std::string text) {
@@ -78,7 +83,34 @@ bool blames_member(int code) {
 }
 
 bool needs_mending(const Error& error) {
-  return error.code == Error::kSetup || error.code == kPermissionDenied;
+  return error.code == Error::kSetup || error.code == kPermissionDenied ||
+         error.code == kUnauthenticated;
+}
+
+// By their texts as well: a watch is refused with code 3 or none (etcd's api/v3rpc/rpctypes).
+bool token_refused(const Error& error) {
+  return error.code == kUnauthenticated || has(error, "invalid auth token") ||
+         has(error, "revision of auth store is old") || has(error, "user name is empty");
+}
+
+void explain(Error& error, const Options& options) {
+  const std::string who = options.user.empty() ? "" : "user '" + options.user + "' ";
+  if (has(error, "CommonName of client")) {
+    error.code = Error::kSetup;
+    error.text =
+        "etcd's authentication is on, and then its gateway refuses every client certificate that "
+        "has a common name (CN): use an etcd.cert without one, and etcd.user";
+  } else if (error.code == kPermissionDenied || has(error, "PermissionDenied")) {
+    error.code = kPermissionDenied;
+    error.text = "permission denied: " + who + "needs " + options.needs;
+  } else if (who.empty() && has(error, "user name is empty")) {
+    error.code = kUnauthenticated;
+    error.text = "etcd's authentication is on: set etcd.user and etcd.password_file";
+  } else if (error.code == 14 && has(error, "bad certificate")) {
+    error.text +=
+        " (etcd's gateway shows the server's certificate to its own server: it needs the extended "
+        "key usage clientAuth, too)";
+  }
 }
 
 Error transport_error(const HttpAnswer& answer, const TlsSettings& tls) {

@@ -18,6 +18,12 @@ namespace vipd::etcd {
 // Of an answer that did not come, or not whole. `tls` names the files.
 [[nodiscard]] Error transport_error(const HttpAnswer& answer, const TlsSettings& tls);
 
+// Whether the token was refused, or there was none.
+[[nodiscard]] bool token_refused(const Error& error);
+
+// Adds what can be done, where that is known.
+void explain(Error& error, const Options& options);
+
 // Adds the endpoint; and the status, which decides nothing but says much to people, where the
 // answer is no JSON of etcd's.
 void complete_text(Error& error, const HttpAnswer& answer, const std::string& endpoint);

@@ -17,6 +17,7 @@ namespace vipd::etcd {
 [[nodiscard]] std::string write_range(const std::string& key, const std::string& range_end);
 [[nodiscard]] std::string write_watch(const std::string& key, const std::string& range_end,
                                       int64_t start_revision);
+[[nodiscard]] std::string write_authenticate(const std::string& user, const std::string& password);
 
 // Each parses `body` in place (its bytes are void afterwards). On false, `error` has code and text.
 [[nodiscard]] bool read_granted(std::string& body, Granted& out, Error& error);
@@ -25,6 +26,10 @@ namespace vipd::etcd {
 [[nodiscard]] bool read_txn(std::string& body, TxnAnswer& out, Error& error);
 [[nodiscard]] bool read_range(std::string& body, RangeAnswer& out, Error& error);
 [[nodiscard]] bool read_version(std::string& body, std::string& out, Error& error);
+// A token of visible ASCII.
+[[nodiscard]] bool read_token(std::string& body, std::string& out, Error& error);
+// "exp" of a JWT's claims; false when there is none.
+[[nodiscard]] bool read_expiry(std::string& claims, int64_t& out, Error& error);
 
 struct WatchMessage {  // one line of the stream: WatchResponse
   Header header;

@@ -303,6 +303,24 @@ bool read_version(std::string& body, std::string& out, Error& error) {
   });
 }
 
+bool read_token(std::string& body, std::string& out, Error& error) {
+  constexpr size_t kTokenLimit = 8192;
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    out = fields.text(root, "token");
+    // It becomes a line of the request's head.
+    const bool visible =
+        std::all_of(out.begin(), out.end(), [](char c) { return c > ' ' && c <= '~'; });
+    if (out.empty() || out.size() > kTokenLimit || !visible) fields.fail();
+  });
+}
+
+bool read_expiry(std::string& claims, int64_t& out, Error& error) {
+  return read_object(claims.data(), claims.size(), error, [&](Fields& fields, const Value& root) {
+    out = fields.int64(root, "exp");
+    if (out <= 0) fields.fail();
+  });
+}
+
 bool read_watch_line(char* line, size_t length, WatchMessage& out, Error& error) {
   return read_result(line, length, error, [&](Fields& fields, const Value& result) {
     out.header = header_of(fields, result);

@@ -108,6 +108,13 @@ std::string write_txn(const Txn& txn) {
   return body.finish();
 }
 
+std::string write_authenticate(const std::string& user, const std::string& password) {
+  Body body;
+  body.text("name", user);
+  body.text("password", password);
+  return body.finish();
+}
+
 std::string write_range(const std::string& key, const std::string& range_end) {
   Body body;
   body.bytes("key", key);

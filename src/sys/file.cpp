@@ -42,6 +42,14 @@ bool read_up_to(int fd, size_t limit, std::string* out) {
   return true;
 }
 
+Fd open_regular(const std::string& path, struct stat* info, std::string* reason) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.is_open() || fstat(fd.get(), info) < 0) return fail(path, reason), Fd();
+  if (S_ISREG(info->st_mode)) return fd;
+  *reason = path + ": not a regular file";
+  return Fd();
+}
+
 bool is_same_file(int fd, const std::string& path) {
   struct stat open_one {};
   struct stat named_one {};
@@ -78,17 +86,28 @@ bool write_atomically(const std::string& path, std::string_view content, mode_t 
 }
 
 bool read_bounded(const std::string& path, size_t max, std::string* out, std::string* reason) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat info {};
-  if (!fd.is_open() || fstat(fd.get(), &info) < 0) return fail(path, reason);
-  if (!S_ISREG(info.st_mode)) {
-    *reason = path + ": not a regular file";
-    return false;
-  }
+  const Fd fd = open_regular(path, &info, reason);
+  if (!fd.is_open()) return false;
   if (!read_up_to(fd.get(), max + 1, out)) return fail(path, reason);
   if (out->size() <= max) return true;
   out->clear();
   *reason = path + ": larger than " + std::to_string(max) + " bytes";
+  return false;
+}
+
+bool read_secret(const std::string& path, size_t max, std::string* out, std::string* reason) {
+  struct stat info {};
+  const Fd fd = open_regular(path, &info, reason);
+  if (!fd.is_open()) return false;
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    *reason = path + ": others than its owner have access; chmod 600 it";
+    return false;
+  }
+  if (!read_up_to(fd.get(), max + 1, out)) return fail(path, reason);
+  while (out->ends_with('\n') || out->ends_with('\r')) out->pop_back();
+  if (!out->empty() && out->size() <= max && out->find('\n') == std::string::npos) return true;
+  *reason = path + ": not one line of at most " + std::to_string(max) + " bytes";
   return false;
 }
 

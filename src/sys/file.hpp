@@ -22,6 +22,11 @@ namespace vipd::sys {
 [[nodiscard]] bool read_bounded(const std::string& path, size_t max, std::string* out,
                                 std::string* reason);
 
+// One line that nobody else may know: false also when the file's mode lets others or its group at
+// it, and for an empty line. Without the line's end.
+[[nodiscard]] bool read_secret(const std::string& path, size_t max, std::string* out,
+                               std::string* reason);
+
 // mkdir -p, 0755 less the umask.
 [[nodiscard]] bool make_folder(const std::string& path, std::string* reason);
 

@@ -105,6 +105,24 @@ void test_failed_write_leaves_nothing_behind() {
   TEST_ASSERT_EQUAL_INT(1, names_in_folder());
 }
 
+void test_secret_is_one_line_that_others_cannot_read() {
+  std::string text;
+  for (const mode_t open_to_others : {0640, 0604, 0620, 0601}) {
+    TEST_ASSERT_TRUE(write_atomically(in("s"), "pass word\r\n", open_to_others, &reason));
+    TEST_ASSERT_FALSE(read_secret(in("s"), 20, &text, &reason));
+    TEST_ASSERT_TRUE(said("others than its owner have access"));
+  }
+  TEST_ASSERT_TRUE(write_atomically(in("s"), "pass word\r\n", 0400, &reason));
+  TEST_ASSERT_TRUE(read_secret(in("s"), 20, &text, &reason));
+  TEST_ASSERT_EQUAL_STRING("pass word", text);
+  for (const char* bad : {"", "\n", "a\nb\n", "123456789012345678901"}) {
+    TEST_ASSERT_TRUE(write_atomically(in("s"), bad, 0600, &reason));
+    TEST_ASSERT_FALSE(read_secret(in("s"), 20, &text, &reason));
+    TEST_ASSERT_TRUE(said("not one line"));
+  }
+  TEST_ASSERT_FALSE(read_secret(in("none"), 20, &text, &reason));
+}
+
 void test_read_is_bounded() {
   std::string text = "old";
   TEST_ASSERT_TRUE(write_atomically(in("a"), "12345", 0600, &reason));
@@ -222,6 +240,7 @@ int main() {
   RUN_TEST(test_write_keeps_large_content_whole);
   RUN_TEST(test_failed_write_leaves_nothing_behind);
   RUN_TEST(test_read_is_bounded);
+  RUN_TEST(test_secret_is_one_line_that_others_cannot_read);
   RUN_TEST(test_read_refuses_what_could_block);
   RUN_TEST(test_make_folder_with_parents);
   RUN_TEST(test_make_folder_says_what_is_in_the_way);

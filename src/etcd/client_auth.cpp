@@ -1,0 +1,110 @@
+// Authentication: asked for when there is no token, when etcd refuses the one there is, and before
+// one ends whose end is known. Requests without a token wait for it, within their own time.
+#include <algorithm>
+#include <utility>
+
+#include "etcd/client_impl.hpp"
+#include "etcd/failure.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd::etcd {
+namespace {
+
+constexpr int kUnauthenticated = 16;  // gRPC
+constexpr int kNotEnabled = 9;        // gRPC FailedPrecondition
+constexpr Duration kAfterRefusal = Duration::seconds(1);
+
+}  // namespace
+
+void Client::Impl::wait_for_token(const CallPtr& call) {
+  waiting.push_back(call);
+  if (loop.now() < authenticate_at) return defer([this] { give_up_waiting(refusal); });
+  authenticate(call->member, call->until);
+}
+
+// At the member that has just refused or was asked: others may hang.
+void Client::Impl::authenticate(MemberId member, MonoTime until) {
+  if (authenticating) return;
+  if (endpoints.find(member) == nullptr) {
+    return give_up_waiting({Error::kTransport, "its endpoint is no longer configured", ""});
+  }
+  std::string reason;
+  const std::string& password = auth.password(&reason);
+  if (!reason.empty()) complain({kUnauthenticated, reason, "etcd.password_file"});
+  authenticating = true;
+  HttpRequest request = make_request(member, "/v3/auth/authenticate", unary_headers);
+  request.body = write_authenticate(auth.settings().user, password);
+  request.answer_limit = kAnswerLimit;
+  request.timeout = std::max(until - loop.now(), Duration::milliseconds(1));
+  http.request(std::move(request),
+               [this, member, asked = auth.settings(), sent_at = loop.now()](HttpAnswer& answer) {
+                 authenticating = false;
+                 if (asked == auth.settings()) return authenticated(member, sent_at, answer);
+                 for (const CallPtr& call : std::exchange(waiting, {}))
+                   launch(call);  // as somebody else
+               });
+}
+
+void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& answer) {
+  std::string token;
+  Error error = transport_error(answer, options.tls);
+  const bool good = answer.complete && read_token(answer.body, token, error);
+  if (good || error.code == kNotEnabled) {
+    good ? auth.granted(std::move(token), loop.now()) : auth.not_needed();
+    if (!good) log::info("etcd: its authentication is off; etcd.user is not needed");
+    note_answer(member, 0);
+    for (const CallPtr& call : std::exchange(waiting, {})) launch(call);
+    return;
+  }
+  auth.postponed(loop.now());
+  const Endpoints::Member* found = endpoints.find(member);
+  complete_text(error, answer, found == nullptr ? "" : label(found->endpoint));
+  if (blames_member(error.code)) return member_did_not_authenticate(member, sent_at, error);
+  refusal = {kUnauthenticated,
+             "user '" + auth.settings().user + "' with the password in " +
+                 auth.settings().password_file + ": " + error.text,
+             error.endpoint};
+  authenticate_at = loop.now() + kAfterRefusal;
+  complain(refusal);
+  give_up_waiting(refusal);
+}
+
+// Those that were meant for another member ask there.
+void Client::Impl::member_did_not_authenticate(MemberId member, MonoTime sent_at,
+                                               const Error& error) {
+  if (needs_mending(error)) complain(error);
+  note_failure(member, 0, sent_at);
+  const auto elsewhere = std::partition(
+      waiting.begin(), waiting.end(), [&](const CallPtr& call) { return call->member != member; });
+  std::vector<CallPtr> failed(elsewhere, waiting.end());
+  waiting.erase(elsewhere, waiting.end());
+  for (const CallPtr& call : failed) give_up(call, error);
+  if (waiting.empty()) return;
+  const CallPtr next = waiting.front();
+  authenticate(next->member, next->until);
+}
+
+void Client::Impl::give_up_waiting(const Error& error) {
+  for (const CallPtr& call : std::exchange(waiting, {})) give_up(call, error);
+}
+
+void Client::Impl::give_up(const CallPtr& call, const Error& error) {
+  call->given_up = true;
+  call->error = error;
+  HttpAnswer none;
+  call->finish(none, call);
+}
+
+// The token that was refused may have been replaced while its answer was under way.
+void Client::Impl::renew_token(uint64_t used, MemberId member) {
+  if (used != auth.number() || loop.now() < authenticate_at) return;
+  authenticate(member, loop.now() + options.request_timeout);
+}
+
+std::vector<std::string> Client::Impl::with_token(std::vector<std::string> headers) const {
+  // Bare: etcd takes "Bearer" only from 3.5.32 and 3.6.13 on.
+  if (!auth.token().empty()) headers.push_back("Authorization: " + auth.token());
+  return headers;
+}
+
+}  // namespace vipd::etcd
