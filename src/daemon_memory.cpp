@@ -16,6 +16,7 @@ namespace vipd {
 namespace {
 
 constexpr size_t kMaxFile = 1 << 20;
+constexpr int64_t kMaxTimeoutMs = 3'600'000;  // as a session key's
 
 // Without /proc there is none, and the session in etcd alone decides.
 std::string boot_id() {
@@ -64,7 +65,9 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
   memory->session_revision = revision->value.GetInt64();
   memory->lease = static_cast<LeaseId>(lease->value.GetInt64());
   memory->instance = instance->value.GetString();
-  memory->timeout = Duration::milliseconds(timeout->value.GetInt64());
+  const int64_t timeout_ms = timeout->value.GetInt64();
+  if (timeout_ms <= 0 || timeout_ms > kMaxTimeoutMs) return false;
+  memory->timeout = Duration::milliseconds(timeout_ms);
   return memory->lease > LeaseId::None && read_revisions(waited->value, &memory->waited_out);
 }
 
