@@ -32,12 +32,22 @@ LDHARDEN   := -static-libstdc++ -static-libgcc -pie -Wl,-z,relro,-z,now,-z,noexe
 SANITIZE   ?= -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS -O1 -g1
 
-# Two flavours of every object by the same recipe: build/obj to ship, build/san to test.
+FUZZ_CXX   ?= clang++
+# RapidJSON adds to null pointers in its own asserts, which only clang minds.
+FUZZER     := -fsanitize=fuzzer,address,undefined -fno-sanitize=vptr,pointer-overflow \
+              -fno-sanitize-recover=all \
+              -D_GLIBCXX_ASSERTIONS -O1 -g1
+
+# Three flavours of every object by the same recipe: build/obj to ship, build/san to test,
+# build/fuzz to find what no test thought of.
 $(B)/obj/% $(B)/vipd: FLAVOUR = $(HARDEN)
 $(B)/san/%:           FLAVOUR = $(SANITIZE)
+$(B)/fuzz/%:          FLAVOUR = $(FUZZER)
+$(B)/fuzz/%:          CXX = $(FUZZ_CXX)
 
 SOURCES := $(shell find src -name '*.cpp')
 UNITS   := $(patsubst %.cpp,$(B)/san/%,$(wildcard tests/unit/test_*.cpp))
+FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
@@ -63,27 +73,30 @@ endef
 
 $(B)/obj/%.o: %.cpp Makefile; $(compile)
 $(B)/san/%.o: %.cpp Makefile; $(compile)
+$(B)/fuzz/%.o: %.cpp Makefile; $(compile)
 
 $(B)/vipd: LDFLAGS += $(LDHARDEN)
 $(B)/vipd: $(SOURCES:%.cpp=$(B)/obj/%.o); $(link)
 $(B)/san/vipd: $(SOURCES:%.cpp=$(B)/san/%.o); $(link)
 $(B)/vipctl: ; $(Q)mkdir -p $(B) && ln -sfn vipd $@
 
-# A unit test names on its first lines what it links: "// links: src/a.cpp", "// libs: -lcurl".
+# A test names on its first lines what it links: "// links: src/a.cpp", "// libs: -lcurl".
 links = $(shell sed -nE '1,12s,^// (links|libs):,,p' $(1))
-define unit
-$(B)/san/$(1:.cpp=): private LIBS := $(filter -l%,$(call links,$(1)))
-$(B)/san/$(1:.cpp=): $(patsubst %.cpp,$(B)/san/%.o,$(1) $(filter %.cpp,$(call links,$(1))))
+define test # FLAVOUR, SOURCE, MORE SOURCES
+$(B)/$(1)/$(2:.cpp=): private LIBS := $(filter -l%,$(call links,$(2)))
+$(B)/$(1)/$(2:.cpp=): $(patsubst %.cpp,$(B)/$(1)/%.o,$(2) $(3) $(filter %.cpp,$(call links,$(2))))
 endef
-$(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call unit,$(t))))
-$(UNITS): ; $(link)
+$(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call test,san,$(t))))
+$(foreach t,$(FUZZ),$(eval $(call test,san,$(t).cpp,tests/fuzz/replay.cpp)))
+$(foreach t,$(FUZZ),$(eval $(call test,fuzz,$(t).cpp)))
+$(UNITS) $(FUZZ:%=$(B)/san/%) $(FUZZ:%=$(B)/fuzz/%): ; $(link)
 
 # The integration tests' own instrument.
 $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
 
 # ---- test --------------------------------------------------------------------------------------
 
-test-programs: all $(UNITS) $(B)/witness $(B)/vipd-sim
+test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/witness $(B)/vipd-sim
 
 # A second make, because tools/setup may bring what this one did not find.
 check unit integration:
@@ -113,8 +126,11 @@ model mutants:
 	@$(MAKE) --no-print-directory $(B)/vipd-sim
 	@tests/run $@
 
+# Every parser of foreign bytes under libFuzzer, one after the other, each for FUZZ_SECONDS.
 fuzz:
-	@echo "make $@: not in this version yet" >&2; exit 1
+	@tools/setup build fuzz
+	@$(MAKE) --no-print-directory $(FUZZ:%=$(B)/fuzz/%)
+	@tests/fuzz/run $(or $(FUZZ_SECONDS),60)
 
 lint:
 	@tools/setup build lint
@@ -153,4 +169,4 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B)/obj $(B)/san -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/san $(B)/fuzz -name '*.d' 2>/dev/null)
