@@ -39,7 +39,7 @@ struct EtcdConfig {
   std::string servername;  // empty: the host of the endpoint
   std::string user;        // empty: no authentication
   std::string password_file;
-  std::string prefix;      // starts with '/', no '/' at the end
+  std::string prefix;  // starts with '/', no '/' at the end
 
   bool operator==(const EtcdConfig&) const = default;
 };

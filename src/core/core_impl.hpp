@@ -341,6 +341,7 @@ struct Core::Impl {
     MonoTime sent;
   };
   bool no_space_ = false;             // etcd takes no writes
+  bool reader_ = false;               // it was we who deleted our `writes` key
   std::vector<BeatRead> beat_reads_;  // under way, oldest first
   MonoTime beat_read_at_ = MonoTime::long_ago();
   RequestId deleting_ = 0;

@@ -35,7 +35,7 @@ void Core::Impl::space_is_back() {
 }
 
 void Core::Impl::forget_no_space() {
-  no_space_ = false;
+  no_space_ = reader_ = false;
   deleting_ = 0;
   beat_reads_.clear();
 }
@@ -49,7 +49,11 @@ void Core::Impl::drive_no_space() {
   if (!no_space_ || !loaded_ || session_state_ != SessionState::Live || revoking_ != 0) return;
   delete_keys();
   // [safety] As long as it is there, the others take silence for death.
-  if (writes_deleted()) beat_by_reading();
+  if (!writes_deleted()) return;
+  if (reader_) return beat_by_reading();
+  if (deleting_ != 0) return;
+  fence("etcd takes no writes, and its writes key was deleted by somebody else", true);
+  next_ = now_;
 }
 
 // On the chain like any link, but without a put: it can neither move the chain's end nor say that
@@ -57,7 +61,9 @@ void Core::Impl::drive_no_space() {
 void Core::Impl::delete_keys() {
   Txn txn;
   if (!writes_deleted()) {
-    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Writes, chain_.lease(), {}}});
+    const Key writes{KeyKind::Writes, chain_.lease(), {}};
+    txn.success.push_back({.kind = Op::Kind::Range, .key = writes});
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = writes});
   }
   for (Vip& vip : vips_) {
     if (txn.success.size() > kMaxLinkSize || !to_leave(vip)) continue;
@@ -70,7 +76,8 @@ void Core::Impl::delete_keys() {
   txn.failure = {{.kind = Op::Kind::Range, .key = session}};
   // [safety] Nothing tells whether such a deletion that got no answer is still under way.
   for (const Op& op : txn.success) {
-    if (Vip* vip = find(op.key.vip)) vip->retired = std::max(vip->retired, key_created(*vip));
+    Vip* vip = op.key.kind == KeyKind::Candidate ? find(op.key.vip) : nullptr;
+    if (vip != nullptr) vip->retired = std::max(vip->retired, key_created(*vip));
   }
   deleting_ = next_request();
   delete_at_ = now_ + timing::hedge_after(settings_.timeout);
@@ -113,9 +120,13 @@ bool Core::Impl::beat_read(const event::PrefixRead& e) {
   return true;
 }
 
+// [safety] Reads leave no trace that another process of the same session (a clone of this machine)
+// could stumble upon, so only one may live on them: the one that saw its own txn delete the key.
 bool Core::Impl::deletion_answered(const event::TxnAnswered& e) {
   if (deleting_ == 0 || e.request != deleting_) return false;
   deleting_ = 0;
+  const Key writes{KeyKind::Writes, chain_.lease(), {}};
+  if (e.succeeded && find_entry(e.entries, writes) != nullptr) reader_ = true;
   return true;
 }
 

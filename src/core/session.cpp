@@ -221,6 +221,8 @@ Link Core::Impl::wanted_link() {
 
 Duration Core::Impl::beat_interval() const {
   const Duration standby = timing::standby_interval(settings_.timeout, settings_.heartbeat);
+  // What is shown next proves the snapshot; where nobody else beats, nothing would be.
+  if (!replay_.proven()) return settings_.heartbeat;
   Duration interval = settings_.timeout * 1000;
   for (const Vip& vip : vips_) {
     const int place = view_.queue(vip.settings.address).position(chain_.lease());

@@ -43,6 +43,25 @@ void World::twins_since_now(int a, int b) {
   }
 }
 
+// Its heartbeats are reads: they leave no trace, so nothing tells the two apart until one is
+// written.
+bool World::reads(int n) const {
+  const vipd::LeaseId lease = nodes_[static_cast<size_t>(n)].core->session();
+  return lease != vipd::LeaseId::None &&
+         store_.find({vipd::KeyKind::Session, lease, {}}) != nullptr &&
+         store_.find({vipd::KeyKind::Writes, lease, {}}) == nullptr;
+}
+
+void World::space_is_back() {
+  no_space_ = false;
+  for (int n = 0; n < nodes_count_; n++) {
+    Node& node = nodes_[static_cast<size_t>(n)];
+    if (node.clone_until != Node::kUntilSpace || node.paused != HostPause::None) continue;
+    node.clone_until = now_ + 2 * timeout_;
+    post(node.clone_until + 1, Ev::ExcuseEnds, 0, 0);
+  }
+}
+
 // By a state directory that is somebody else's, too.
 void World::taken_up(int n) {
   const vipd::LeaseId lease = nodes_[static_cast<size_t>(n)].core->session();
@@ -79,6 +98,12 @@ bool World::clone_machine(int from, bool roll_back) {
   SAY(from, "==== a copy of the machine is made: n%d", to + 1);
   pause_host(to, HostPause::Unnoticed, later);
   twins_since_now(from, to);
+  if (reads(from)) {
+    tally_.count(Rule::ReaderCloned);
+    Node& source = nodes_[static_cast<size_t>(from)];
+    source.clone_until = copy.clone_until = Node::kUntilSpace;
+    source.reader_cloned = copy.reader_cloned = true;
+  }
   if (roll_back) post(now_ + later, Ev::People, from, 1, 0, round_);
   return true;
 }

@@ -388,7 +388,7 @@ void World::heal(const Item& item) {
   if (fault == Fault::LanDelay) lan_delay_ = 0;
   if (fault == Fault::NoSpace && no_space_) {
     if (!faults_on_) return heal_after(fault, 60 * kS);  // through the whole of a calm
-    no_space_ = false;
+    space_is_back();
   }
   if (fault == Fault::SlowNetwork) node.slow = 0;
   if (fault == Fault::LossyNetwork) node.loss = duplicate_ = 0;

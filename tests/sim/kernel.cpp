@@ -302,6 +302,7 @@ void World::boot_host(int n) {
   node.deadline = INT64_MIN / 4;
   node.sent.clear();
   node.pause_until = node.clone_until = -1;
+  node.reader_cloned = false;
   SAY(n, "==== the machine boots");
   post(now_ + random_.spread(10 * kMs, 5 * kS), Ev::ProcessStarts, n);
 }

@@ -2,11 +2,12 @@
 // for what cannot be helped (ARCHITECTURE.md, README.md "Limits"), each for exactly so long:
 //   Pause    a machine whose clocks stood still with it: one session timeout after it goes on
 //   Suspend  a machine whose clock shows the pause, and whose kernel's timers stood still: until
-//   its
-//            process has looked at its clock, at the latest until the lifetime ends
+//            its process has looked at its clock, at the latest until the lifetime ends
 //   Call     stopped between the clock and the call that sets a lifetime: until the process has
 //            looked at its clock, at the latest until that lifetime ends
 //   Clone    a machine or a state directory that was copied: one session timeout
+//   Reader   a machine that was copied while etcd took no writes: until it takes them again, and
+//            two session timeouts
 // Of those who have an address at once all but one must be excused.
 #include <algorithm>
 
@@ -33,6 +34,8 @@ Rule rule_of(Excuse excuse) {
       return Rule::OverlapExcusedCall;
     case Excuse::Clone:
       return Rule::OverlapExcusedClone;
+    case Excuse::Reader:
+      return Rule::OverlapExcusedReader;
   }
   return Rule::OverlapExcusedPause;
 }
@@ -59,6 +62,7 @@ Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
   }
   *until = std::max(node.pause_until, node.clone_until);
   if (now_ > *until) return Excuse::None;
+  if (node.reader_cloned) return Excuse::Reader;
   return node.pause_until >= node.clone_until ? Excuse::Pause : Excuse::Clone;
 }
 
@@ -96,7 +100,7 @@ void World::note_overlap(int vip, Excuse excuse) {
     const int64_t lasted = now_ - overlap.since;
     int64_t& worst = tally_.worst_overlap[static_cast<size_t>(overlap.excuse)];
     worst = std::max(worst, lasted);
-    if (lasted > in_true_time(timeout_)) {
+    if (lasted > in_true_time(timeout_) && overlap.excuse != Excuse::Reader) {
       fail("ownership", "two had v%d for %.3f s, excused by %s", vip + 1,
            static_cast<double>(lasted) / 1e9, words_of(overlap.excuse));
     }

@@ -175,8 +175,10 @@ struct Node {
   bool up = true;
   HostPause paused = HostPause::None;
   int64_t paused_at = 0;
-  int64_t suspended = 0;     // in all, since it booted
-  int64_t pause_until = -1;  // the excuse after a pause that no clock could notice
+  int64_t suspended = 0;       // in all, since it booted
+  int64_t pause_until = -1;    // the excuse after a pause that no clock could notice
+  bool reader_cloned = false;  // while its heartbeats were reads
+  static constexpr int64_t kUntilSpace = INT64_MAX / 4;
   int64_t clone_until = -1;  // and after it was copied
   int64_t netlink_at = 0;    // notices keep their order
   std::array<KernelAddress, kMaxVips> addresses{};

@@ -41,9 +41,12 @@ const char* name_of(vipd::ReportKind kind) {
 #undef SIM_NAME
 
 const char* words_of(Excuse excuse) {
-  static const char* const kWords[] = {"nothing", "a machine that was paused with its clocks",
-                                       "a machine that was suspended", "a call that was held up",
-                                       "a copy of a machine or of its state"};
+  static const char* const kWords[] = {"nothing",
+                                       "a machine that was paused with its clocks",
+                                       "a machine that was suspended",
+                                       "a call that was held up",
+                                       "a copy of a machine or of its state",
+                                       "a copy of a machine whose heartbeats were reads"};
   return kWords[static_cast<size_t>(excuse)];
 }
 

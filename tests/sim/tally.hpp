@@ -33,8 +33,8 @@ namespace sim {
   X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
   X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
-  X(OverlapExcusedCall) X(OverlapExcusedClone) X(LivenessChecked) X(LivenessNobodyMay) \
-  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced)
+  X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) X(LivenessChecked) X(LivenessNobodyMay) \
+  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned)
 // clang-format on
 
 enum class Fault : uint8_t {
@@ -45,7 +45,7 @@ enum class Rule : uint8_t { SIM_RULES(SIM_ENUM) kCount };
 #undef SIM_ENUM
 
 // Why two may have an address at once for a while (ownership.cpp).
-enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, kCount };
+enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, Reader, kCount };
 
 constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 constexpr size_t kRules = static_cast<size_t>(Rule::kCount);

@@ -112,6 +112,8 @@ class World {
   void switch_off_copies();
   void taken_up(int node);
   void twins_since_now(int a, int b);
+  [[nodiscard]] bool reads(int node) const;
+  void space_is_back();
 
   // --- kernel.cpp
   [[nodiscard]] int64_t shown(const Node& node) const;
