@@ -18,8 +18,11 @@
  *               authority with the same effect on etcd: whoever owns in the daemon owns here too.
  *               Its answer counts for nothing and has no step; its echo takes any time it likes.
  *   release     is sent, and commits at any later moment, perhaps under the next process.
- *   takeover    both steps at the moment they are composed: the comparison lets a later commit do
- *               nothing else. A session key deleted by hand gives the steps one by one.
+ *   takeover    the txn and the revocation in one step, at the moment they are composed: the
+ *               comparison lets a later commit do nothing else, and nobody but its owner, whose
+ *               links are refused from then on, looks at what is left between the two. It says
+ *               that the session was waited out, so nobody waits again. A session key deleted by
+ *               hand gives the revocation alone.
  *   kernel      keeps an address for its lifetime and one tick, the most that it may be late; the
  *               margin of 1.3 s is that tick. The daemon's own removal just before the deadline is
  *               left out, since the kernel's must be enough.
@@ -41,8 +44,7 @@
  * each write puts P/writes back, not only the first, and a node does not wait out its own keys that
  * vanish, which is less than the protocol asks.
  *
- * That a session without P/writes is never taken for dead is marked [safety], but has no mutant:
- * everybody waits from the moment it ends, so an early end harms nobody but its own node.
+ * With two nodes, whoever takes over is the only one who might have had to wait again.
  */
 #ifndef T
 #define T 2
@@ -57,7 +59,8 @@
 #define IDS 1
 #endif
 
-/* A mutant is the model WITHOUT one rule. The first ten are marked [safety] in ARCHITECTURE.md. */
+/* A mutant is the model WITHOUT one rule. Marked [safety] are those up to VanishTime and
+ * Traceless. */
 #define NoRule         0
 #define SentTime       1    /* a heartbeat counts from before it was sent, not from its echo */
 #define Echo           2    /* it counts only when our own watch shows it */
@@ -74,13 +77,16 @@
 #define Chain          13   /* a link compares with the last revision that is ours */
 #define JoinLinks      14   /* queueing up is a link of the chain, too */
 #define WaitedAsHead   15   /* what is remembered as waited out was waited out at the head */
-#define Takeover       16   /* (progress) the second takes over from a dead head */
+#define Silence        16   /* a session is ended once its last heartbeat is as old as its timeout */
+#define Comparison     17   /* ... if no other came after it */
+#define Traceless      18   /* ... and if its heartbeats leave a trace */
+#define Takeover       19   /* (progress) the second takes over from a dead head */
 #ifndef WITHOUT
 #define WITHOUT NoRule
 #endif
 #define RULE(r)  (WITHOUT != r)
 
-mtype = { Opened, Beat, Joined, Released, SessionGone, KeyGone, WritesGone, Revoked };
+mtype = { Opened, Beat, Joined, Released, SessionGone, KeyGone, WritesGone, Revoked, Ended };
 
 /* ======== State ======== */
 
@@ -207,12 +213,15 @@ inline commit_release(n) {
   fi
 }
 
-inline end_lease(S) {
+inline close(S, how) {
   s = S;
   lease[s] = 0; session[s] = 0; writes[s] = 0;
   cut(queue, s);
-  tell(Revoked, s, No)
+  tell(how, s, No)
 }
+
+inline end_lease(S)     { close(S, Revoked) }
+inline take_over(S)     { close(S, Ended) }
 
 inline end_session(S)   { session[S] = 0; tell(SessionGone, S, No) }
 inline delete_key(S)    { cut(queue, S); tell(KeyGone, S, No) }
@@ -268,7 +277,8 @@ inline apply(n) {
   :: change == KeyGone -> vanish(n, s, 0)
   :: change == WritesGone -> node[n].writes[s] = 0
   :: change == SessionGone -> node[n].session[s] = 0
-  :: change == Revoked -> vanish(n, s, 0); node[n].session[s] = 0; node[n].writes[s] = 0
+  :: change == Revoked || change == Ended ->
+     vanish(n, s, (change == Ended)); node[n].session[s] = 0; node[n].writes[s] = 0
   fi;
   if
   :: !node[n].session[s] && node[n].live && s == node[n].own -> fence(n)
@@ -341,10 +351,11 @@ inline address_set(n) {
 /* "Taking over from a dead owner". The comparison: no put of his session key is yet to come. */
 #define HIS(n)          HEAD(node[n].queue)
 #define SEEN_ALL(n, S)  (!COMING(n, Beat, S) && !COMING(n, Joined, S) && !COMING(n, Released, S))
+#define TRACES(n, S)    (node[n].writes[S] && writes[S] || !RULE(Traceless))
 #define TAKES_OVER(n)   (KNOWS(n) && HAS_KEY(n) && HIS(n) != node[n].own && (HIS(n) & 1) != n && \
-                         node[n].session[HIS(n)] && session[HIS(n)] && \
-                         node[n].writes[HIS(n)] && writes[HIS(n)] && \
-                         node[n].seen[HIS(n) >> 1] == T && SEEN_ALL(n, HIS(n)) && RULE(Takeover))
+                         node[n].session[HIS(n)] && session[HIS(n)] && TRACES(n, HIS(n)) && \
+                         (node[n].seen[HIS(n) >> 1] == T || !RULE(Silence)) && \
+                         (SEEN_ALL(n, HIS(n)) || !RULE(Comparison)) && RULE(Takeover))
 
 /* A session key is gone while keys of that lease remain: anyone's to revoke. */
 #define ORPHAN(n)       (node[n].queue != 0 && !node[n].session[HIS(n)] && lease[HIS(n)])
@@ -384,7 +395,7 @@ proctype daemon(byte n) {
     :: d_step { RUNS(n) && BEATS(n) -> heartbeat(n) }
     :: d_step { RUNS(n) && LINKS(n) && !HAS_KEY(n) && ROOM -> join(n) }
     :: d_step { RUNS(n) && RELEASES(n) && WAS_LOST(n) -> release(n) }
-    :: d_step { RUNS(n) && TAKES_OVER(n) && ROOM -> end_lease(HIS(n)) }
+    :: d_step { RUNS(n) && TAKES_OVER(n) && ROOM -> take_over(HIS(n)) }
     :: d_step { RUNS(n) && ORPHAN(n) && ROOM -> end_lease(HIS(n)) }
 #ifdef NOSPACE
     :: d_step { RUNS(n) && NO_WRITES(n) && ROOM -> delete_writes(node[n].own) }
@@ -428,6 +439,11 @@ inline compaction(n) {
 inline resign(n) { node[n].address = (RULE(Removal) -> 0 : node[n].address); release(n) }
 
 #define MAY         (faults > 0 && !calm)
+#ifdef NARROW       /* no session, lease or queue is touched: for a mutant that is deep */
+#define TOUCH       0
+#else
+#define TOUCH       MAY
+#endif
 #define ARRIVES(n)  (node[n].releasing != No && CHAIN(n) && !no_space)
 
 proctype host(byte n) {
@@ -436,8 +452,8 @@ proctype host(byte n) {
   :: d_step { node[n].releasing != No && !calm -> node[n].releasing = No }   /* lost */
   :: d_step { MAY && RUNS(n) && RELEASES(n) -> resign(n); faults-- }
   :: d_step { MAY && node[n].live && CHAIN(n) -> restart(n); faults-- }
-  :: d_step { MAY && node[n].live -> restart_anew(n); faults-- }
-  :: d_step { MAY && RUNS(n) -> compaction(n); faults-- }
+  :: d_step { TOUCH && node[n].live -> restart_anew(n); faults-- }
+  :: d_step { TOUCH && RUNS(n) -> compaction(n); faults-- }
   od
 }
 
@@ -449,9 +465,9 @@ proctype host(byte n) {
 proctype keys(byte S) {
   do
   :: d_step { EXPIRES(S) && ROOM -> end_lease(S) }
-  :: d_step { MAY && lease[S] && ROOM -> end_lease(S); faults-- }
-  :: d_step { MAY && session[S] && ROOM -> end_session(S); faults-- }
-  :: d_step { MAY && QUEUED(queue, S) && ROOM -> delete_key(S); faults-- }
+  :: d_step { TOUCH && lease[S] && ROOM -> end_lease(S); faults-- }
+  :: d_step { TOUCH && session[S] && ROOM -> end_session(S); faults-- }
+  :: d_step { TOUCH && QUEUED(queue, S) && ROOM -> delete_key(S); faults-- }
   :: d_step { MAY && writes[S] && ROOM -> delete_writes(S); faults-- }
   od
 }
