@@ -117,8 +117,13 @@ sim: $(B)/vipd-sim
 $(B)/vipd-sim: private LIBS :=
 $(B)/vipd-sim: private LDFLAGS += $(LDHARDEN)
 $(B)/vipd-sim: $(patsubst %.cpp,$(B)/obj/%.o,$(wildcard tests/sim/*.cpp src/core/*.cpp)); $(link)
-$(B)/obj/tests/sim/main.o: private CPPFLAGS += \
-  -DVIPD_COMMIT='"$(shell git describe --always --dirty 2>/dev/null)"'
+$(B)/obj/tests/sim/main.o: private CPPFLAGS += -DVIPD_COMMIT='"$(COMMIT)"'
+$(B)/obj/tests/sim/main.o: $(B)/commit
+COMMIT = $(shell git describe --always --dirty 2>/dev/null)
+# Written only when it is another one.
+$(B)/commit: FORCE
+	@mkdir -p $(B) && { echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@; }
+FORCE:
 
 # The protocol in Promela at a small bound; and both with one rule of it switched off at a time.
 model mutants:
