@@ -56,6 +56,7 @@ Settings Daemon::settings() const {
 etcd::Options Daemon::etcd_options() const {
   etcd::Options options;
   options.endpoints = config_.etcd.endpoints;
+  options.discover = config_.etcd.discover;
   options.tls = {.cacert = config_.etcd.cacert,
                  .cert = config_.etcd.cert,
                  .key = config_.etcd.key,

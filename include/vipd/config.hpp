@@ -33,6 +33,7 @@ struct AnnounceConfig {
 
 struct EtcdConfig {
   std::vector<std::string> endpoints;  // "https://HOST:PORT", "unix:/PATH", in order of preference
+  bool discover = false;               // further members, from etcd's own list
   std::string cacert;                  // paths; empty: none
   std::string cert;
   std::string key;

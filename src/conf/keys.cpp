@@ -9,6 +9,7 @@
 namespace vipd::conf {
 namespace {
 
+constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
 constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
 constexpr std::array<std::string_view, 3> kForms = {"request", "reply", "both"};
 constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};
@@ -42,6 +43,15 @@ const Key kKeys[] = {
          "Each address of a name is tried.\n"
          "A member that does not answer is passed over for the next until it has been well again\n"
          "for a while."},
+    {.name = "etcd.discover",
+     .type = Choice{kNoYes, [](const Config& c) { return size_t{c.etcd.discover}; },
+                    [](Config& c, size_t n) { c.etcd.discover = n == 1; }},
+     .fallback = "no",
+     .fallback_words = "",
+     .help =
+         "Whether further members are taken from the list that etcd keeps of them, after those of\n"
+         "etcd.endpoints.\n"
+         "Only those that are reached by http or https as one of these is."},
     {.name = "etcd.cacert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cacert; }},
      .fallback = "",

@@ -86,7 +86,7 @@ void Client::Impl::call(const char* path, const std::string& body, Group group, 
     T value{};
     Error error;
     const bool good = take(*finished, answer, read, value, error);
-    if (good) note_header(header_of(value));
+    if (good) note_header(finished->member, header_of(value));
     if (!good && repeat(finished, answer, error)) return;
     --in_flight;
     settle(*finished, good ? nullptr : &error);
@@ -121,13 +121,15 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   ask_version(call.member);
   if (error != nullptr) return;
   proven = std::max(proven, call.credentials);
+  discover(call.member);
   if (watch.stream && watch.credentials < call.credentials) {
     move_watch("the certificates have changed");
   }
 }
 
-void Client::Impl::note_header(const Header& header) {
+void Client::Impl::note_header(MemberId member, const Header& header) {
   if (header.cluster_id != 0) cluster_id = header.cluster_id;
+  if (endpoints.find(member) != nullptr) notes[member].etcd_id = header.member_id;
 }
 
 Client::Client(Loop& loop, Options options)

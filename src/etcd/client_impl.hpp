@@ -1,5 +1,6 @@
 // The client's parts. client.cpp asks and answers; client_members.cpp knows the members and finds
-// out whether they are well; client_auth.cpp has the token; client_watch.cpp keeps the one watch.
+// out whether they are well; client_discovery.cpp asks etcd for further ones; client_auth.cpp has
+// the token; client_watch.cpp keeps the one watch.
 #pragma once
 
 #include <map>
@@ -45,6 +46,7 @@ struct Client::Impl {
   struct Notes {  // what is known of a member besides its health
     std::string version;
     bool version_asked = false;
+    uint64_t etcd_id = 0;
   };
   struct Complaint {
     std::string text;
@@ -79,7 +81,7 @@ struct Client::Impl {
                           Error& error);
   [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error);
   void settle(const Call& call, const Error* error);
-  void note_header(const Header& header);
+  void note_header(MemberId member, const Header& header);
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
@@ -93,6 +95,7 @@ struct Client::Impl {
 
   // --- client_members.cpp
   void configure(Options o);
+  void set_up_connections();
   void refresh_members();
   [[nodiscard]] HttpRequest make_request(MemberId id, const char* path,
                                          const std::vector<std::string>& headers);
@@ -107,6 +110,12 @@ struct Client::Impl {
   [[nodiscard]] uint64_t credentials() const;
   // True when the answer shows that the files in use are no good, and others are in use now.
   [[nodiscard]] bool renewed_files(uint64_t used, const HttpAnswer& answer);
+
+  // --- client_discovery.cpp
+  void discover(MemberId member);
+  // Whether a configured member has answered that is this one.
+  [[nodiscard]] bool heard_from(uint64_t etcd_id) const;
+  void take_members(const std::vector<MemberInfo>& members);
 
   // --- client_watch.cpp
   void open_watch(std::string body, WatchHandlers handlers);
@@ -124,6 +133,8 @@ struct Client::Impl {
   std::unique_ptr<Resolver> resolver;  // only when some endpoint is a name
   std::unique_ptr<TlsFiles> files;     // only when some endpoint is https
   std::vector<Endpoint> configured;
+  std::vector<Endpoint> discovered;
+  MonoTime discover_at = MonoTime::long_ago();
   Endpoints endpoints;
   std::map<MemberId, Notes> notes;
   Auth auth{{}};

@@ -32,35 +32,46 @@ std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
 void Client::Impl::configure(Options o) {
   options = std::move(o);
   configured = parsed(options.endpoints);
-  std::vector<std::string> names;
-  bool secure = false;
-  for (const Endpoint& endpoint : configured) {
-    if (endpoint.named) names.push_back(endpoint.host);
-    secure = secure || endpoint.tls;
-  }
-  if (!secure) files.reset();
-  if (secure && (!files || files->settings() != options.tls)) {
-    files = std::make_unique<TlsFiles>(options.tls);
-    files->look(loop.now());
-  }
+  if (!options.discover) discovered.clear();
+  discover_at = MonoTime::long_ago();
   const AuthSettings who = {options.user, options.password_file};
   if (auth.settings() != who) auth = Auth(who);
-  if (names.empty()) resolver.reset();
-  if (!names.empty() && !resolver) {
-    resolver = std::make_unique<Resolver>(loop, [this] { refresh_members(); });
-  }
-  if (resolver) resolver->set_names(names);
-  refresh_members();
+  set_up_connections();
 
   stream_headers = {"Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"};
   unary_headers = stream_headers;
   unary_headers.push_back("Grpc-Timeout: " + std::to_string(options.request_timeout.ms()) + "m");
 }
 
+// What the endpoints need: the files of TLS, and the addresses of their names.
+void Client::Impl::set_up_connections() {
+  std::vector<std::string> names;
+  bool secure = false;
+  for (const auto* list : {&configured, &discovered}) {
+    for (const Endpoint& endpoint : *list) {
+      if (endpoint.named) names.push_back(endpoint.host);
+      secure = secure || endpoint.tls;
+    }
+  }
+  if (!secure) files.reset();
+  if (secure && (!files || files->settings() != options.tls)) {
+    files = std::make_unique<TlsFiles>(options.tls);
+    files->look(loop.now());
+  }
+  if (names.empty()) resolver.reset();
+  if (!names.empty() && !resolver) {
+    resolver = std::make_unique<Resolver>(loop, [this] { refresh_members(); });
+  }
+  if (resolver) resolver->set_names(names);
+  refresh_members();
+}
+
 // Each address of a name is a member of its own: so hedging and health know them apart.
 void Client::Impl::refresh_members() {
+  std::vector<Endpoint> all = configured;
+  all.insert(all.end(), discovered.begin(), discovered.end());
   std::vector<Endpoint> members;
-  for (const Endpoint& endpoint : configured) {
+  for (const Endpoint& endpoint : all) {
     const size_t before = members.size();
     if (endpoint.named) {
       for (const Address& address : resolver->addresses(endpoint.host)) {

@@ -60,7 +60,7 @@ WatchHandlers Client::Impl::wrap(WatchHandlers user) {
 
 void Client::Impl::watch_created(const Header& header) {
   loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
-  note_header(header);
+  note_header(watch.member, header);
 }
 
 void Client::Impl::watch_ended(Error& error) {
@@ -98,7 +98,8 @@ void Client::Impl::move_watch(const char* why) {
 void Client::Impl::end_watch_of_removed_endpoint() {
   if (!watch.stream) return;
   const auto same = [this](const Endpoint& e) { return e.url == watch.url; };
-  if (std::none_of(configured.begin(), configured.end(), same)) {
+  if (std::none_of(configured.begin(), configured.end(), same) &&
+      std::none_of(discovered.begin(), discovered.end(), same)) {
     move_watch("its endpoint is no longer configured");
   }
 }

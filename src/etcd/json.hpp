@@ -26,6 +26,12 @@ namespace vipd::etcd {
 [[nodiscard]] bool read_txn(std::string& body, TxnAnswer& out, Error& error);
 [[nodiscard]] bool read_range(std::string& body, RangeAnswer& out, Error& error);
 [[nodiscard]] bool read_version(std::string& body, std::string& out, Error& error);
+struct MemberInfo {  // etcdserverpb.Member
+  uint64_t id = 0;
+  std::vector<std::string> client_urls;
+};
+// Those that have started and may answer: a learner refuses most requests.
+[[nodiscard]] bool read_members(std::string& body, std::vector<MemberInfo>& out, Error& error);
 // A token of visible ASCII.
 [[nodiscard]] bool read_token(std::string& body, std::string& out, Error& error);
 // "exp" of a JWT's claims; false when there is none.

@@ -110,6 +110,17 @@ class Fields {
     return {value->GetString(), value->GetStringLength()};
   }
 
+  std::vector<std::string> texts(const Value& parent, const char* name) {
+    std::vector<std::string> out;
+    const Value* value = find(parent, name);
+    if (value == nullptr || !check(value->IsArray())) return out;
+    for (const Value& item : value->GetArray()) {
+      if (!check(item.IsString())) return out;
+      out.emplace_back(item.GetString(), item.GetStringLength());
+    }
+    return out;
+  }
+
   std::string bytes(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
     if (value == nullptr || !check(value->IsString())) return {};
@@ -300,6 +311,18 @@ bool read_version(std::string& body, std::string& out, Error& error) {
     const std::string text = fields.text(root, "etcdserver");
     out = printable(text.data(), text.size(), kVersionLimit);
     if (out.empty()) fields.fail();
+  });
+}
+
+bool read_members(std::string& body, std::vector<MemberInfo>& out, Error& error) {
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    static_cast<void>(header_of(fields, root));
+    fields.list(root, "members", [&](const Value& member) {
+      MemberInfo info;
+      info.id = fields.uint64(member, "ID");
+      info.client_urls = fields.texts(member, "clientURLs");
+      if (!fields.boolean(member, "isLearner")) out.push_back(std::move(info));
+    });
   });
 }
 

@@ -1,5 +1,5 @@
 // links: src/etcd/client.cpp src/etcd/client_watch.cpp src/etcd/client_members.cpp
-// links: src/etcd/client_auth.cpp src/etcd/auth.cpp
+// links: src/etcd/client_auth.cpp src/etcd/client_discovery.cpp src/etcd/auth.cpp
 // links: src/etcd/http.cpp src/etcd/http_tls.cpp src/etcd/endpoint.cpp src/etcd/endpoints.cpp
 // links: src/etcd/resolver.cpp src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp
 // links: src/etcd/base64.cpp src/etcd/failure.cpp src/etcd/tls_files.cpp src/sys/file.cpp
@@ -356,6 +356,40 @@ void removed_endpoints_are_left() {
   TEST_ASSERT_EQUAL_STRING(second.url(), client.endpoint());
 }
 
+std::string member_list(const std::vector<std::string>& members) {
+  std::string list;
+  for (const std::string& member : members) list += (list.empty() ? "" : ",") + member;
+  return reply("{" + kHeader + R"(,"members":[)" + list + "]}");
+}
+
+void further_members_are_found_where_that_is_wanted() {
+  Loop loop;
+  Member second(loop, good);
+  std::string list = member_list(
+      {R"({"ID":"22","clientURLs":["http://10.0.0.1:2379"]})",  // who answers: the same again
+       R"({"ID":"5","clientURLs":["https://127.0.0.1:1","nonsense","unix:/run/etcd"]})",
+       R"({"ID":"6","isLearner":true,"clientURLs":["http://127.0.0.1:1"]})", R"({"ID":"7"})",
+       R"({"ID":"8","clientURLs":[")" + second.url() + R"("]})"});
+  bool alive = true;
+  Member first(loop, [&](const std::string& path, const std::string& text) {
+    if (!alive) return std::string("close");
+    return path == "/v3/cluster/member/list" ? list : good(path, text);
+  });
+  Options o = options({first.url()});
+  Client plain(loop, o);
+  TEST_ASSERT_TRUE(granted(loop, plain).good && granted(loop, plain).good);
+  TEST_ASSERT_EQUAL_INT(0, first.count("/v3/cluster/member/list"));
+  o.discover = true;
+  Client client(loop, o);
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+  run_for(loop, 50);
+  TEST_ASSERT_EQUAL_INT(1, first.count("/v3/cluster/member/list"));
+  alive = false;
+  TEST_ASSERT_FALSE(granted(loop, client).good);
+  TEST_ASSERT_TRUE(granted(loop, client).good);
+  TEST_ASSERT_EQUAL_STRING(second.url(), client.endpoint());
+}
+
 void nothing_wakes_an_idle_client() {
   Loop loop;
   Member member(loop, good);
@@ -398,6 +432,7 @@ int main() {
   RUN_TEST(a_watch_can_be_taken_elsewhere);
   RUN_TEST(a_watch_may_be_opened_anew_from_its_own_handlers);
   RUN_TEST(removed_endpoints_are_left);
+  RUN_TEST(further_members_are_found_where_that_is_wanted);
   RUN_TEST(nothing_wakes_an_idle_client);
   return UNITY_END();
 }
