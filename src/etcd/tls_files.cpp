@@ -32,8 +32,8 @@ TlsFiles::TlsFiles(TlsSettings settings)
 
 TlsFiles::Signature TlsFiles::signature() const {
   Signature out{};
-  const std::string* const paths[] = {&settings_.cacert, &settings_.cert, &settings_.key};
-  for (size_t i = 0; i < out.size(); ++i) {
+  const std::array paths = {&settings_.cacert, &settings_.cert, &settings_.key};
+  for (size_t i = 0; i < paths.size(); ++i) {
     struct stat info {};
     if (paths[i]->empty()) continue;
     if (stat(paths[i]->c_str(), &info) < 0) {

@@ -41,6 +41,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   read(bytes, read_header, &good);
   read(bytes, read_txn, &good);
   read(bytes, read_range, &good);
+  read(bytes, read_members, &good);
+  const std::string token = read(bytes, read_token, &good);
+  fuzz::require(!good || (!token.empty() && token.size() <= 8192 && is_printable(token)));
+  fuzz::require(!good || token.find(' ') == std::string::npos);
+  const int64_t expiry = read(bytes, read_expiry, &good);
+  fuzz::require(!good || expiry > 0);
   const std::string version = read(bytes, read_version, &good);
   fuzz::require(!good || (!version.empty() && version.size() <= 40 && is_printable(version)));
   return 0;

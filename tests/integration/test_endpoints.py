@@ -1,5 +1,6 @@
 """The ways to reach a member, and which one is taken."""
 
+import os
 import time
 
 from case import case
@@ -25,7 +26,8 @@ def test_endpoints(t):
     lab.wait_queue(3)
     t.equal(endpoint(second), f"unix:{second.folder}/localhost:1", "endpoint of the second")
     t.equal(endpoint(third), "http://[::1]:2379", "endpoint of the third")
-    lines = [line for line in first.vipd.text().splitlines() if " warn " in line and "nowhere.invalid" in line]
+    lines = [line for line in first.vipd.text().splitlines()
+             if " warn " in line and "nowhere.invalid" in line]
     t.equal(len(lines), 1, "lines about a name that does not resolve")
 
     moment = time.monotonic()
@@ -33,6 +35,7 @@ def test_endpoints(t):
     wait_for(lambda: endpoint(first) in ("http://10.77.0.2:2379", "http://10.77.0.3:2379"), 5,
              "another member to be taken", step=0.1)
     time.sleep(3)
+    os.unlink(f"{first.folder}/localhost:1")  # 3.4 does not clear away its own
     first.start_etcd()
     lab.wait_etcd()
     back = time.monotonic()
