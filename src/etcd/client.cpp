@@ -161,7 +161,15 @@ void Client::revoke(int64_t lease, Done<Header> done) {
 }
 
 void Client::txn(const Txn& txn, Group group, Done<TxnAnswer> done) {
-  impl_->call<TxnAnswer>("/v3/kv/txn", write_txn(txn), group, read_txn, std::move(done));
+  // Without its range, the answer of the else branch would say that our key is gone.
+  const auto read = [yes = txn.success.size(), no = txn.failure.size()](
+                        std::string& body, TxnAnswer& out, Error& error) {
+    if (!read_txn(body, out, error)) return false;
+    if (out.responses == (out.succeeded ? yes : no)) return true;
+    error = {Error::kBadAnswer, "the answer is not that of the request", ""};
+    return false;
+  };
+  impl_->call<TxnAnswer>("/v3/kv/txn", write_txn(txn), group, read, std::move(done));
 }
 
 void Client::range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done) {

@@ -74,7 +74,8 @@ struct Error {
 // clang-format off
 struct Granted { Header header; int64_t lease = 0; int64_t ttl_s = 0; };
 struct KeptAlive { Header header; int64_t ttl_s = 0; };  // ttl 0: the lease is gone
-struct TxnAnswer { Header header; bool succeeded = false; std::vector<KeyValue> kvs; };  // kvs of all ranges of the branch taken
+// responses: how many operations were answered; kvs: of all ranges among them
+struct TxnAnswer { Header header; bool succeeded = false; size_t responses = 0; std::vector<KeyValue> kvs; };
 struct RangeAnswer { Header header; std::vector<KeyValue> kvs; };
 // clang-format on
 

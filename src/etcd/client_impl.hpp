@@ -63,7 +63,7 @@ struct Client::Impl {
     Loop::Timer not_created = Loop::Timer::None;
   };
   template <typename T>
-  using Read = bool (*)(std::string&, T&, Error&);
+  using Read = std::function<bool(std::string&, T&, Error&)>;
 
   Impl(Loop& l, Options o) : loop(l), http(l) { configure(std::move(o)); }
   ~Impl();

@@ -204,7 +204,7 @@ void Client::Impl::probe(MemberId member) {
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
     RangeAnswer range;
     Error error;
-    const bool good = take(*done, answer, read_range, range, error);
+    const bool good = take<RangeAnswer>(*done, answer, read_range, range, error);
     if (!good && repeat(done, answer, error)) return;
     probed(*done, good ? nullptr : &error);
   };

@@ -72,11 +72,16 @@ bool parse(char* text, size_t length, rapidjson::Document& out) {
   return out.IsObject();
 }
 
-// Reads fields of JSON objects; remembers whether one was of a wrong type or out of range.
+// Reads fields of JSON objects; remembers the first that was missing, of a wrong type or out of
+// range.
 class Fields {
  public:
-  [[nodiscard]] bool good() const { return good_; }
-  void fail() { good_ = false; }
+  [[nodiscard]] bool good() const { return wrong_ == nullptr; }
+  [[nodiscard]] const char* wrong() const { return wrong_; }
+  bool check(bool condition, const char* name) {
+    if (!condition && wrong_ == nullptr) wrong_ = name;
+    return condition;
+  }
 
   const Value* find(const Value& object, const char* name) const {
     const auto it = object.FindMember(name);
@@ -86,27 +91,27 @@ class Fields {
 
   const Value* object(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
-    return value == nullptr || check(value->IsObject()) ? value : nullptr;
+    return value == nullptr || check(value->IsObject(), name) ? value : nullptr;
   }
 
   template <typename Each>
   void list(const Value& parent, const char* name, Each each) {
     const Value* value = find(parent, name);
-    if (value == nullptr || !check(value->IsArray())) return;
+    if (value == nullptr || !check(value->IsArray(), name)) return;
     for (const Value& item : value->GetArray()) {
-      if (!check(item.IsObject())) return;
+      if (!check(item.IsObject(), name)) return;
       each(item);
     }
   }
 
   bool boolean(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
-    return value != nullptr && check(value->IsBool()) && value->GetBool();
+    return value != nullptr && check(value->IsBool(), name) && value->GetBool();
   }
 
   std::string text(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
-    if (value == nullptr || !check(value->IsString())) return {};
+    if (value == nullptr || !check(value->IsString(), name)) return {};
     return {value->GetString(), value->GetStringLength()};
   }
 
@@ -123,54 +128,60 @@ class Fields {
 
   std::string bytes(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
-    if (value == nullptr || !check(value->IsString())) return {};
+    if (value == nullptr || !check(value->IsString(), name)) return {};
     auto decoded = base64_decode({value->GetString(), value->GetStringLength()});
-    return check(decoded.has_value()) ? std::move(*decoded) : std::string();
+    return check(decoded.has_value(), name) ? std::move(*decoded) : std::string();
   }
 
   int64_t int64(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
     if (value == nullptr) return 0;
     if (value->IsInt64()) return value->GetInt64();
-    return from_text<int64_t>(*value);
+    return from_text<int64_t>(*value, name);
   }
 
   uint64_t uint64(const Value& parent, const char* name) {
     const Value* value = find(parent, name);
     if (value == nullptr) return 0;
     if (value->IsUint64()) return value->GetUint64();
-    return from_text<uint64_t>(*value);
+    return from_text<uint64_t>(*value, name);
   }
 
  private:
-  bool check(bool condition) {
-    if (!condition) good_ = false;
-    return condition;
-  }
-
   template <typename Int>
-  Int from_text(const Value& value) {
-    if (!check(value.IsString())) return 0;
+  Int from_text(const Value& value, const char* name) {
+    if (!check(value.IsString(), name)) return 0;
     const char* end = value.GetString() + value.GetStringLength();
     Int number = 0;
     const auto [stop, problem] = std::from_chars(value.GetString(), end, number);
-    return check(problem == std::errc() && stop == end) ? number : 0;
+    return check(problem == std::errc() && stop == end, name) ? number : 0;
   }
 
-  bool good_ = true;
+  const char* wrong_ = nullptr;
 };
 
-Header header_of(Fields& fields, const Value& parent) {
+// Whoever takes a revision may add one to it.
+bool is_revision(int64_t number) {
+  return number >= 1 && number < INT64_MAX;
+}
+
+// Every answer of etcd has one that names its cluster: without it, it is somebody else's JSON.
+Header any_header_of(Fields& fields, const Value& parent) {
   Header header;
   const Value* value = fields.object(parent, "header");
-  if (value == nullptr) {
-    fields.fail();  // every answer of etcd has one: this is somebody else's JSON
-    return header;
-  }
+  if (!fields.check(value != nullptr, "header")) return header;
   header.cluster_id = fields.uint64(*value, "cluster_id");
   header.member_id = fields.uint64(*value, "member_id");
   header.revision = fields.int64(*value, "revision");
   header.raft_term = fields.uint64(*value, "raft_term");
+  fields.check(header.cluster_id != 0, "cluster_id");
+  return header;
+}
+
+// An empty etcd has revision 1 already; only a watch that is cancelled says none.
+Header header_of(Fields& fields, const Value& parent) {
+  const Header header = any_header_of(fields, parent);
+  fields.check(is_revision(header.revision), "revision");
   return header;
 }
 
@@ -181,11 +192,25 @@ KeyValue key_value_of(Fields& fields, const Value& value) {
   kv.create_revision = fields.int64(value, "create_revision");
   kv.mod_revision = fields.int64(value, "mod_revision");
   kv.lease = fields.int64(value, "lease");
+  fields.check(!kv.key.empty(), "key");
+  fields.check(is_revision(kv.mod_revision), "mod_revision");
   return kv;
 }
 
+// A key that is there was created, and not after it was last written.
+KeyValue present_key_value_of(Fields& fields, const Value& value) {
+  KeyValue kv = key_value_of(fields, value);
+  const bool created = kv.create_revision >= 1 && kv.create_revision <= kv.mod_revision;
+  fields.check(created, "create_revision");
+  return kv;
+}
+
+// All of them: we never set a limit, and what is missing would be taken for gone.
 void append_kvs(Fields& fields, const Value& range, std::vector<KeyValue>& kvs) {
-  fields.list(range, "kvs", [&](const Value& kv) { kvs.push_back(key_value_of(fields, kv)); });
+  const size_t before = kvs.size();
+  fields.list(range, "kvs",
+              [&](const Value& kv) { kvs.push_back(present_key_value_of(fields, kv)); });
+  fields.check(fields.uint64(range, "count") == kvs.size() - before, "count");
 }
 
 // The four shapes: the fields beside each other, or in an object named "error", whose code was
@@ -234,7 +259,9 @@ bool read_object(char* text, size_t length, Error& error, Read read) {
   }
   Fields fields;
   read(fields, root);
-  if (!fields.good()) bad_answer(error, "unexpected answer: " + start);
+  if (!fields.good()) {
+    bad_answer(error, "missing or wrong \"" + std::string(fields.wrong()) + "\" in " + start);
+  }
   return fields.good();
 }
 
@@ -243,8 +270,7 @@ template <typename Read>
 bool read_result(char* text, size_t length, Error& error, Read read) {
   return read_object(text, length, error, [&](Fields& fields, const Value& root) {
     const Value* result = fields.object(root, "result");
-    if (result == nullptr) return fields.fail();
-    read(fields, *result);
+    if (fields.check(result != nullptr, "result")) read(fields, *result);
   });
 }
 
@@ -252,13 +278,10 @@ WatchEvent event_of(Fields& fields, const Value& value) {
   WatchEvent event;
   const std::string type = fields.text(value, "type");
   event.deleted = type == "DELETE";
-  if (!event.deleted && !type.empty() && type != "PUT") fields.fail();
+  fields.check(event.deleted || type.empty() || type == "PUT", "type");
   const Value* kv = fields.object(value, "kv");
-  if (kv == nullptr) {
-    fields.fail();
-    return event;
-  }
-  event.kv = key_value_of(fields, *kv);
+  if (!fields.check(kv != nullptr, "kv")) return event;
+  event.kv = event.deleted ? key_value_of(fields, *kv) : present_key_value_of(fields, *kv);
   return event;
 }
 
@@ -269,7 +292,8 @@ bool read_granted(std::string& body, Granted& out, Error& error) {
     out.header = header_of(fields, root);
     out.lease = fields.int64(root, "ID");
     out.ttl_s = fields.int64(root, "TTL");
-    if (out.lease <= 0 || out.ttl_s <= 0) fields.fail();
+    fields.check(out.lease > 0, "ID");
+    fields.check(out.ttl_s > 0, "TTL");
   });
 }
 
@@ -292,16 +316,21 @@ bool read_txn(std::string& body, TxnAnswer& out, Error& error) {
     out.header = header_of(fields, root);
     out.succeeded = fields.boolean(root, "succeeded");
     fields.list(root, "responses", [&](const Value& response) {
+      ++out.responses;
       const Value* range = fields.object(response, "response_range");
       if (range != nullptr) append_kvs(fields, *range, out.kvs);
     });
   });
 }
 
+// Nothing in the range is nothing but a header, and so are the answers to other calls.
 bool read_range(std::string& body, RangeAnswer& out, Error& error) {
   return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
     out.header = header_of(fields, root);
     append_kvs(fields, root, out.kvs);
+    for (const char* foreign : {"succeeded", "responses", "ID", "TTL", "deleted", "alarms"}) {
+      fields.check(fields.find(root, foreign) == nullptr, foreign);
+    }
   });
 }
 
@@ -310,7 +339,7 @@ bool read_version(std::string& body, std::string& out, Error& error) {
   return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
     const std::string text = fields.text(root, "etcdserver");
     out = printable(text.data(), text.size(), kVersionLimit);
-    if (out.empty()) fields.fail();
+    fields.check(!out.empty(), "etcdserver");
   });
 }
 
@@ -333,25 +362,26 @@ bool read_token(std::string& body, std::string& out, Error& error) {
     // It becomes a line of the request's head.
     const bool visible =
         std::all_of(out.begin(), out.end(), [](char c) { return c > ' ' && c <= '~'; });
-    if (out.empty() || out.size() > kTokenLimit || !visible) fields.fail();
+    fields.check(!out.empty() && out.size() <= kTokenLimit && visible, "token");
   });
 }
 
 bool read_expiry(std::string& claims, int64_t& out, Error& error) {
   return read_object(claims.data(), claims.size(), error, [&](Fields& fields, const Value& root) {
     out = fields.int64(root, "exp");
-    if (out <= 0) fields.fail();
+    fields.check(out > 0, "exp");
   });
 }
 
 bool read_watch_line(char* line, size_t length, WatchMessage& out, Error& error) {
   return read_result(line, length, error, [&](Fields& fields, const Value& result) {
-    out.header = header_of(fields, result);
+    out.header = any_header_of(fields, result);
     out.created = fields.boolean(result, "created");
     out.canceled = fields.boolean(result, "canceled");
     const std::string reason = fields.text(result, "cancel_reason");
     out.cancel_reason = printable(reason.data(), reason.size(), kErrorTextLimit);
     out.compact_revision = fields.int64(result, "compact_revision");
+    fields.check(out.canceled || is_revision(out.header.revision), "revision");
     fields.list(result, "events",
                 [&](const Value& event) { out.events.push_back(event_of(fields, event)); });
   });

@@ -63,7 +63,24 @@ void WatchStream::take(const WatchMessage& message) {
     if (!open_ || message.events.empty()) return;
   }
   if (!created_) return end(bad_stream("events of a watch that was not created"));
+  if (!goes_on(message.events)) return;
   handlers_.events(message.header, message.events);
+}
+
+// Each message goes on where the one before ended, by whole revisions.
+bool WatchStream::goes_on(const std::vector<WatchEvent>& events) {
+  int64_t last = shown_;
+  for (const WatchEvent& event : events) {
+    const int64_t revision = event.kv.mod_revision;
+    if (revision < last || revision == shown_) {
+      end(bad_stream("the watch shows revision " + std::to_string(revision) + " after " +
+                     std::to_string(last)));
+      return false;
+    }
+    last = revision;
+  }
+  shown_ = last;
+  return true;
 }
 
 void WatchStream::finish(const Error& error) {

@@ -34,12 +34,14 @@ class WatchStream {
  private:
   void take_line(char* line, size_t length);
   void take(const WatchMessage& message);
+  bool goes_on(const std::vector<WatchEvent>& events);
   void end(const Error& error, int64_t compact_revision = 0);
 
   WatchHandlers handlers_;
   std::string pending_;  // from the last line break on
   size_t searched_ = 0;  // of pending_: no line break in there
   Header header_;
+  int64_t shown_ = 0;  // the last revision that was shown
   bool open_ = true;
   bool created_ = false;
 };

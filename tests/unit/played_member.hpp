@@ -33,8 +33,11 @@ inline const std::string kHeader =
 inline const std::string kGranted = "{" + kHeader + R"(,"ID":"7","TTL":"10"})";
 inline const std::string kTxnDone = "{" + kHeader + R"(,"succeeded":true})";
 inline const std::string kCreated = R"({"result":{)" + kHeader + R"(,"created":true}})" + "\n";
-inline const std::string kPut = R"({"result":{)" + kHeader +
-                                R"(,"events":[{"kv":{"key":"Yw==","mod_revision":"34"}}]}})" + "\n";
+inline std::string put_at(const char* revision) {
+  return R"({"result":{)" + kHeader + R"(,"events":[{"kv":{"key":"Yw==","create_revision":"34",)" +
+         R"("mod_revision":")" + revision + R"("}}]}})" + "\n";
+}
+inline const std::string kPut = put_at("34");
 
 inline std::string reply(const std::string& body, const std::string& status = "200 OK") {
   return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +

@@ -16,17 +16,18 @@ void setUp() {
 
 namespace {
 
-const std::string kCreated = R"({"result":{"header":{"revision":"1"},"created":true}})"
-                             "\n";
+const std::string kCreated =
+    R"({"result":{"header":{"cluster_id":"9","revision":"1"},"created":true}})"
+    "\n";
 const std::string kPut =
-    R"({"result":{"header":{"revision":"4"},"events":[{"kv":{"key":"Yw==","create_revision":"4",)"
+    R"({"result":{"header":{"cluster_id":"9","revision":"4"},"events":[{"kv":{"key":"Yw==","create_revision":"4",)"
     R"("mod_revision":"4","version":"1","value":"YQ==","lease":"7"}}]}})"
     "\n";
 const std::string kDelete =
-    R"({"result": {"header": {"revision": "5"}, "watch_id": "6", "events": [{"type": "DELETE", )"
+    R"({"result": {"header": {"cluster_id": "9", "revision": "5"}, "watch_id": "6", "events": [{"type": "DELETE", )"
     R"("kv": {"key": "Yg==", "mod_revision": "5"}}]}})"
     "\n";
-const std::string kProgress = R"({"result":{"header":{"revision":"9"}}})"
+const std::string kProgress = R"({"result":{"header":{"cluster_id":"9","revision":"9"}}})"
                               "\n";
 const std::string kWholeTrace = "created@1 put c=a@4 del b=@5 progress@9 ";
 
@@ -87,16 +88,18 @@ std::string fed(const std::string& bytes) {
 void cancellations_end_the_watch() {
   TEST_ASSERT_EQUAL_STRING(
       "created@1 ended 11 history before revision 4 has been compacted @4",
-      fed(kCreated + R"({"result":{"header":{},"canceled":true,"compact_revision":"4"}})"
-                     "\n"));
+      fed(kCreated +
+          R"({"result":{"header":{"cluster_id":"9"},"canceled":true,"compact_revision":"4"}})"
+          "\n"));
   TEST_ASSERT_EQUAL_STRING(
       "ended 1 watch cancelled by etcd: mvcc: watcher range is empty",
-      fed(R"({"result":{"header":{},"watch_id":"-1","created":true,"canceled":true,)"
+      fed(R"({"result":{"header":{"cluster_id":"9"},"watch_id":"-1","created":true,"canceled":true,)"
           R"("cancel_reason":"mvcc: watcher range is empty"}})"
           "\n"));
-  TEST_ASSERT_EQUAL_STRING("created@1 ended 1 watch cancelled by etcd",
-                           fed(kCreated + R"({"result":{"header":{},"canceled":true}})"
-                                          "\n"));
+  TEST_ASSERT_EQUAL_STRING(
+      "created@1 ended 1 watch cancelled by etcd",
+      fed(kCreated + R"({"result":{"header":{"cluster_id":"9"},"canceled":true}})"
+                     "\n"));
 }
 
 void error_lines_end_the_watch() {
@@ -114,6 +117,29 @@ void bad_bytes_end_the_watch() {
                            fed("404 page not found\n"));
   TEST_ASSERT_TRUE(fed(kCreated + "{}\n").starts_with("created@1 ended -2 "));
   TEST_ASSERT_EQUAL_STRING("ended -2 events of a watch that was not created", fed(kPut));
+}
+
+std::string put_at(int revision) {
+  const std::string r = std::to_string(revision);
+  return R"({"kv":{"key":"Yw==","create_revision":"1","mod_revision":")" + r +
+         R"(","value":"YQ=="}})";
+}
+
+std::string line_of(const std::string& events) {
+  return R"({"result":{"header":{"cluster_id":"9","revision":"9"},"events":[)" + events + "]}}\n";
+}
+
+// Several changes may share a revision, but only in one message.
+void revisions_go_on() {
+  const std::string two = line_of(put_at(4) + "," + put_at(4) + "," + put_at(6));
+  TEST_ASSERT_EQUAL_STRING("created@1 put c=a@4 put c=a@4 put c=a@6 put c=a@7 open",
+                           fed(kCreated + two + line_of(put_at(7))));
+  const std::string shown = "created@1 put c=a@4 put c=a@4 put c=a@6 ended -2 ";
+  TEST_ASSERT_EQUAL_STRING(shown + "the watch shows revision 6 after 6",
+                           fed(kCreated + two + line_of(put_at(6))));
+  TEST_ASSERT_EQUAL_STRING(shown + "the watch shows revision 4 after 6", fed(kCreated + two + two));
+  TEST_ASSERT_EQUAL_STRING("created@1 ended -2 the watch shows revision 4 after 5",
+                           fed(kCreated + line_of(put_at(5) + "," + put_at(4))));
 }
 
 void a_line_has_a_bound() {
@@ -188,6 +214,7 @@ int main() {
   RUN_TEST(cancellations_end_the_watch);
   RUN_TEST(error_lines_end_the_watch);
   RUN_TEST(bad_bytes_end_the_watch);
+  RUN_TEST(revisions_go_on);
   RUN_TEST(a_line_has_a_bound);
   RUN_TEST(the_end_of_the_connection_ends_the_watch_once);
   RUN_TEST(what_is_left_at_the_end_may_say_why);

@@ -1,0 +1,99 @@
+// links: src/etcd/json_read.cpp src/etcd/base64.cpp src/etcd/failure.cpp
+//
+// The refusals of real servers, recorded: bodies and statuses differ between versions, what is
+// understood must not.
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "etcd/failure.hpp"
+#include "etcd/json.hpp"
+#include "harness.hpp"
+
+using namespace vipd::etcd;
+
+namespace {
+
+struct Case {
+  std::string version;
+  HttpAnswer answer;
+  bool blames = false;
+  int code = 0;
+  std::string text;
+};
+
+std::vector<Case> recorded() {
+  const std::string source = __FILE__;
+  std::ifstream file(source.substr(0, source.rfind('/')) + "/data/etcd/errors.txt");
+  std::vector<Case> all;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("> ")) {
+      Case& c = all.emplace_back();
+      std::string blames;
+      std::istringstream words(line.substr(2));
+      words >> c.version >> c.answer.status >> blames >> c.code;
+      std::getline(words >> std::ws, c.text);
+      c.blames = blames == "yes";
+    } else if (line.starts_with("< ")) {
+      all.back().answer.body = line.substr(2);
+      all.back().answer.complete = true;
+    }
+  }
+  return all;
+}
+
+template <typename T>
+Error refused(const Case& c, bool (*read)(std::string&, T&, Error&)) {
+  HttpAnswer answer = c.answer;
+  T out{};
+  Error error = transport_error(answer, {});
+  if (read(answer.body, out, error)) return {0, "taken for an answer", ""};
+  complete_text(error, answer, "http://h:1");
+  return error;
+}
+
+void check(const Case& c, const Error& error) {
+  const std::string where = c.version + " " + c.answer.body;
+  TEST_ASSERT_MESSAGE(error.code == c.code, where + ": code " + std::to_string(error.code));
+  TEST_ASSERT_EQUAL_STRING(c.text, error.text);
+  TEST_ASSERT_EQUAL_STRING("http://h:1", error.endpoint);
+  TEST_ASSERT_MESSAGE(blames_member(error.code) == c.blames, where + ": whose fault?");
+}
+
+void every_recorded_refusal_is_understood() {
+  const std::vector<Case> all = recorded();
+  TEST_ASSERT_TRUE(all.size() > 30);
+  for (const Case& c : all) {
+    check(c, refused(c, read_granted));
+    check(c, refused(c, read_header));
+    check(c, refused(c, read_txn));
+    check(c, refused(c, read_range));
+    if (harness::run.failed) return;
+  }
+}
+
+// GET /version, the one answer that is no answer of gRPC.
+void every_version_says_which_it_is() {
+  const std::pair<const char*, const char*> answers[] = {
+      {R"({"etcdserver":"3.4.23","etcdcluster":"3.4.0"})", "3.4.23"},
+      {R"({"etcdserver":"3.5.16","etcdcluster":"3.5.0"})", "3.5.16"},
+      {R"({"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"})", "3.6.14"},
+      {R"({"etcdserver":"3.7.1","etcdcluster":"3.7.0","storage":"3.7.0"})", "3.7.1"},
+  };
+  for (const auto& [text, expected] : answers) {
+    std::string body = text;
+    std::string version;
+    Error error;
+    TEST_ASSERT_TRUE(read_version(body, version, error));
+    TEST_ASSERT_EQUAL_STRING(expected, version);
+  }
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(every_recorded_refusal_is_understood);
+  RUN_TEST(every_version_says_which_it_is);
+  return UNITY_END();
+}
