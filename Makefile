@@ -96,7 +96,7 @@ $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
 
 # ---- test --------------------------------------------------------------------------------------
 
-test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/witness $(B)/vipd-sim
+test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/san/vipd $(B)/witness $(B)/vipd-sim
 
 # A second make, because tools/setup may bring what this one did not find.
 check unit integration:

@@ -57,6 +57,11 @@ void write_log(log::Level level, const char* text) {
   }
 }
 
+void log_failure(const char* what, const etcd::Error& error) {
+  const std::string where = error.endpoint.empty() ? "" : error.endpoint + ": ";
+  log::debug("etcd: %s: %s%s", what, where.c_str(), error.text.c_str());
+}
+
 }  // namespace
 
 // What follows from a completion inside the kernel comes before what else was to be done.
@@ -72,7 +77,7 @@ void Daemon::perform_all() {
 }
 
 void Daemon::request_failed(RequestId request, const etcd::Error& error) {
-  log::debug("etcd: %s: %s", error.endpoint.c_str(), error.text.c_str());
+  log_failure("request failed", error);
   // gRPC's RESOURCE_EXHAUSTED is also "too many requests"; the text tells (etcd,
   // rpctypes/error.go).
   const bool no_space =
@@ -96,7 +101,7 @@ void Daemon::perform(const action::KeepLease& a) {
   etcd_->keep_alive(static_cast<int64_t>(a.lease),
                     [this, lease = a.lease](const etcd::KeptAlive* kept, const etcd::Error* error) {
                       // The next keepalive comes long before the lease ends.
-                      if (kept == nullptr) return log::debug("keepalive: %s", error->text.c_str());
+                      if (kept == nullptr) return log_failure("keepalive", *error);
                       feed(event::LeaseKept{.lease = lease, .alive = kept->ttl_s > 0});
                     });
 }
@@ -143,7 +148,7 @@ void Daemon::perform(const action::OpenWatch& a) {
     feed(event::WatchAdvanced{.header = header, .changes = store_.changes(events)});
   };
   handlers.ended = [this](const etcd::Error& error, int64_t compacted) {
-    log::debug("watch ended: %s: %s", error.endpoint.c_str(), error.text.c_str());
+    log_failure("watch ended", error);
     feed(event::WatchEnded{.compacted = compacted > 0, .reason = error.text});
   };
   etcd_->watch(store_.begin(), store_.end(), a.from, a.avoid_current, std::move(handlers));

@@ -81,6 +81,8 @@ std::string problem_text(Transfer& t, CURLcode code) {
       return "connection closed without an answer";
     case CURLE_PARTIAL_FILE:
       return "connection closed in the middle of the answer";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return "the answer is not HTTP";
     case CURLE_COULDNT_CONNECT:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:

@@ -49,6 +49,7 @@ class Host:
         self.socket = f"{self.folder}/vipd.sock"
         self.etcd = None
         self.vipd = None
+        self.program, self.env = f"{BUILD}/vipd", None
         self.powered = True
         self.gateway = gateway.Gateway(self.ns, self.address, lab.tls)
         os.makedirs(f"{self.folder}/state", exist_ok=True)
@@ -110,7 +111,7 @@ class Host:
 
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
-        self.vipd = self.spawn([f"{BUILD}/vipd", "-c", path], f"{self.name}.vipd.log")
+        self.vipd = self.spawn([self.program, "-c", path], f"{self.name}.vipd.log", env=self.env)
         return self.vipd
 
     def vipctl(self, *words, timeout=10):

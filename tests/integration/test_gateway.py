@@ -1,0 +1,120 @@
+"""A gateway that lies, drips, floods and hangs up before an etcd that is well. The daemon that
+talks to it runs under the sanitizers."""
+
+import os
+import signal
+import time
+
+import crooked
+from case import case
+from kernel import rss_mb
+from lab import BUILD, TIMEOUT
+from spaces import wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOOD = "http://127.0.0.1:2379"
+GROWTH_MB = 100  # what a daemon may grow by: one answer of 16 MiB, its parsed form, ASan's share
+CAUTIOUS = {"ASAN_OPTIONS": "quarantine_size_mb=4:detect_leaks=0:abort_on_error=1",
+            "UBSAN_OPTIONS": "abort_on_error=1"}
+
+# What the log says of each way of answering a call.
+SAYS = {
+    "half": "unexpected answer: {",
+    "types": 'missing or wrong "',
+    "numbers": 'missing or wrong "revision"',
+    "bare": "the answer is not that of the request",
+    "endless": "answer larger than",
+    "endless_head": "",  # the buffers' order decides whether it is too much, or too late
+    "drip": "no answer within",
+    "closed": "connection closed in the middle of the answer",
+    "reset": "connection reset by peer",
+    "redirect": "HTTP 307, empty answer",
+    "html": "HTTP 502, unexpected answer: <html>",
+    "twice": "",  # nothing is wrong with the first
+    "hang": "no answer within",
+    "garbage": "the answer is not HTTP",
+}
+# ... and of each way of passing a watch on.
+WATCH_SAYS = {
+    "repeat": "the watch shows revision",
+    "cut": "connection closed in the middle of the answer",
+    "silent": "a heartbeat is not shown in time; watching elsewhere",
+    "page": "unexpected answer: <html>gateway time-out</html>",
+    "long_line": "a line of the watch is longer than",
+}
+
+
+def url(way):
+    return f"http://127.0.0.1:{crooked.port_of(way)}"
+
+
+def up(t):
+    """n1 owns, under the sanitizers, with a gateway of all ways before its own member."""
+    lab = t.lab()
+    lab.start_etcd()
+    first, *others = lab.hosts
+    gateway = first.spawn(["python3", f"{HERE}/crooked.py", "2379", str(crooked.port_of("half"))],
+                          "crooked.log")
+    wait_for(lambda: "ready" in gateway.text(), 10, "the crooked gateway")
+    first.program, first.env = f"{BUILD}/san/vipd", {**os.environ, **CAUTIOUS}
+    first.start_vipd(etcd__endpoints=GOOD)
+    lab.wait_owner()
+    for host in others:
+        host.start_vipd()
+    lab.wait_queue(3)
+    return lab, first
+
+
+def talk_to(host, *urls):
+    """Other endpoints, from now on. Returns what the log says after that, as a function."""
+    known = len(host.vipd.text())
+    host.write_config(etcd__endpoints=", ".join(urls))
+    host.vipd.send(signal.SIGHUP)
+    wait_for(lambda: "configuration read again" in host.vipd.text()[known:], 5, "the new endpoints")
+    return lambda: host.vipd.text()[known:]
+
+
+def keeps(t, lab, host, says, seconds):
+    """With each way first and a good member behind it, the address stays and the log says why."""
+    before = rss_mb(host.vipd.pid)
+    moment = time.monotonic()
+    for number, (way, words) in enumerate(says.items()):
+        # Another good one each time, so that the watch has to go to the crooked one first.
+        good = lab.others(host)[number % 2]
+        log = talk_to(host, url(way), f"http://{good.address}:2379")
+        if words:
+            wait_for(lambda: words in log(), seconds, f"{way}: '{words}' in the log")
+        else:
+            time.sleep(1.5)
+        lab.witness.sync()
+        removed = lab.witness.find("del", since=moment)
+        t.check(not removed, f"{way}: the address went")
+        t.check(host.vipd.running(), f"{way}: vipd ended")
+    growth = rss_mb(host.vipd.pid) - before
+    t.figure(f"{len(says)} ways, {growth:.0f} MB more")
+    t.check(growth < GROWTH_MB, f"{growth:.0f} MB more memory")
+
+
+@case(seconds=45)
+def test_bad_answers(t):
+    """Every way of answering badly: beside a good member it costs nothing, alone it costs the
+    address, in time, and all is well again when the answers are."""
+    lab, host = up(t)
+    keeps(t, lab, host, SAYS, 4)
+    vip, moment = lab.addresses[0], time.monotonic()
+    log = talk_to(host, *(url(way) for way in SAYS if way != "twice"))
+    lab.witness.wait(lambda: lab.witness.find("del", since=moment, vip=vip), 10, "the address gone")
+    gone = lab.witness.find("del", since=moment, vip=vip)[0]["t"]
+    t.bound_ms("alone: gone after", (gone - moment) * 1e3, TIMEOUT * 1e3, (gone - 1, gone))
+    t.check("no etcd member answers (" in log(), "the log does not say that no member answers")
+    lab.wait_owner(besides=host)
+    log = talk_to(host, GOOD)
+    wait_for(lambda: "etcd answers again" in log(), 15, "'etcd answers again' in the log")
+    lab.wait_queue(3)
+
+
+@case(seconds=40)
+def test_bad_watch(t):
+    """Every way of spoiling a watch: it is replaced, and the address stays."""
+    lab, host = up(t)
+    keeps(t, lab, host, WATCH_SAYS, 6)
