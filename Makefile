@@ -52,7 +52,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check demo sim model mutants fuzz lint size install clean unit integration \
+.PHONY: all check check-etcd-versions demo sim model mutants fuzz lint size install clean unit integration \
         test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -103,6 +103,12 @@ check unit integration:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory test-programs
 	@tests/run $(if $(filter check,$@),,$@) $(TESTS)
+
+# The integration tests, or TESTS of them, with every etcd that Debian's suites offer.
+check-etcd-versions:
+	@tools/setup build run
+	@$(MAKE) --no-print-directory test-programs
+	@tests/integration/versions $(TESTS)
 
 demo:
 	@tools/setup build run

@@ -22,6 +22,9 @@ from watcher import Watcher
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+# Another etcd than the installed one; etcdctl is the one beside it.
+ETCD = os.environ.get("ETCD", "etcd")
+ETCDCTL = os.path.join(os.path.dirname(ETCD), "etcdctl")
 SUBNET = "10.77.0"
 CLIENT = f"{SUBNET}.100"
 SUBNET6 = "fd77::"
@@ -68,7 +71,7 @@ class Host:
         scheme = self.lab.scheme
         clients = [f"{scheme}://{self.address}:2379", f"{scheme}://127.0.0.1:2379"]
         # 3.4 makes of unix://NAME:PORT a socket of that name in the folder where it runs.
-        words = ["env", "-C", self.folder, "etcd", "--name", self.name, "--data-dir", "etcd"]
+        words = ["env", "-C", self.folder, ETCD, "--name", self.name, "--data-dir", "etcd"]
         words += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
         words += ["--listen-client-urls", ",".join(clients + self.lab.etcd_listen)]
         words += ["--advertise-client-urls", clients[0], "--initial-cluster", peers]
@@ -282,7 +285,7 @@ class Lab:
     def etcdctl(self, host, *words, check=True):
         env = dict(os.environ, ETCDCTL_API="3")
         done = subprocess.run(
-            ["nsenter", f"--net={spaces.NETNS}/{host.ns}", "--", "etcdctl", *words],
+            ["nsenter", f"--net={spaces.NETNS}/{host.ns}", "--", ETCDCTL, *words],
             capture_output=True, text=True, timeout=30, env=env, check=False)
         if check and done.returncode != 0:
             raise RuntimeError(f"etcdctl {' '.join(words)}: {done.stderr.strip()}")
