@@ -30,7 +30,9 @@ Daemon::Daemon(const DaemonOptions& options, Config config)
       config_(std::move(config)),
       store_(config_.etcd.prefix),
       instance_(random_text()),
-      started_(sys::wall_clock_text()) {}
+      started_(sys::wall_clock_text()) {
+  index_config();
+}
 
 Daemon::~Daemon() = default;
 
@@ -43,6 +45,8 @@ Settings Daemon::settings() const {
   settings.announce_count = config_.announce.count;
   settings.announce_interval = config_.announce.interval;
   settings.announce_refresh = config_.announce.refresh;
+  settings.conflict = config_.conflict;
+  settings.conflict_probe = config_.conflict_probe;
   settings.memory = memory_;
   for (const VipConfig& vip : config_.vips) {
     settings.vips.push_back({.name = vip.name,
@@ -70,10 +74,19 @@ etcd::Options Daemon::etcd_options() const {
 }
 
 const VipConfig* Daemon::vip_at(const Address& address) const {
+  const auto found = vip_index_.find(address);
+  return found == vip_index_.end() ? nullptr : &config_.vips[found->second];
+}
+
+void Daemon::index_config() {
+  vip_index_.clear();
+  std::set<std::string> names;
   for (const VipConfig& vip : config_.vips) {
-    if (vip.address == address) return &vip;
+    vip_index_.emplace(vip.address, vip_index_.size());
+    names.insert(vip.link);
   }
-  return nullptr;
+  link_names_.assign(names.begin(), names.end());
+  std::erase_if(link_states_, [&](const auto& item) { return !names.contains(item.first); });
 }
 
 const VipConfig* Daemon::vip_named(const std::string& name) const {
@@ -105,7 +118,7 @@ bool Daemon::start(std::string* reason) {
   actions_.assign(actions.begin(), actions.end());
   perform_all();
   for (const Address& address : inherited_) feed(event::AddressFound{address});
-  tell_links();
+  look_again();
   loop_.on_turn_start([this] {
     if (loop_.now() < armed_) return;
     disarm();
@@ -196,13 +209,15 @@ std::vector<std::string> Daemon::reload() {
     next.state_dir = config_.state_dir;
     next.log_target = config_.log_target;
     const Config before = std::exchange(config_, next);
+    index_config();
     if (!options_.verbose) log::set_level(config_.log_level);
     if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
     feed(event::Reconfigured{settings()});
     config_.node_name = before.node_name;
     config_.session_timeout = before.session_timeout;
     config_.session_heartbeat = before.session_heartbeat;
-    tell_links();
+    listen_for_claims();
+    look_again();
     log::info("configuration read again: %zu VIPs", config_.vips.size());
   }
   if (notify_ != nullptr) notify_->ready();

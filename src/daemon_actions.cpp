@@ -160,9 +160,12 @@ void Daemon::perform(const action::AddAddress& a) {
   const net::Link* link = vip == nullptr ? nullptr : link_named(vip->link);
   int error = ENODEV;
   if (link != nullptr) {
-    places_[a.address] = {.link_index = link->index, .prefix_length = vip->prefix_length};
+    Place& place = places_[a.address];
+    const bool moved = place.is_up && place.link_index != link->index;
+    if (moved) (void)netlink_->remove_address(place.link_index, a.address, place.prefix_length);
     error = netlink_->add_address(link->index, a.address, vip->prefix_length,
-                                  static_cast<uint32_t>(a.lifetime_s));
+                                  static_cast<uint32_t>(a.lifetime_s), vip->source);
+    place = {.link_index = link->index, .prefix_length = vip->prefix_length, .is_up = true};
   }
   loop_.refresh();
   feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
@@ -175,6 +178,7 @@ void Daemon::perform(const action::RemoveAddress& a) {
     error =
         netlink_->remove_address(place->second.link_index, a.address, place->second.prefix_length);
   }
+  if (error == 0 && place != places_.end()) place->second.is_up = false;
   loop_.refresh();
   feed(event::AddressRemoved{.address = a.address, .error = error});
 }
@@ -212,6 +216,8 @@ void Daemon::perform(const action::ReportState& a) {
 }
 
 void Daemon::perform(const action::Report& a) {
+  if (a.kind == ReportKind::ConflictSeen) records_[a.address].conflicts++;
+  if (a.kind == ReportKind::AddressRestored) records_[a.address].restored++;
   write_log(level_of(a.kind), a.text.c_str());
 }
 

@@ -1,11 +1,12 @@
 // The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs
-// what the core wants; daemon_kernel.cpp tells it what the kernel shows; daemon_control.cpp answers
-// people.
+// what the core wants; daemon_kernel.cpp looks at the kernel; daemon_links.cpp and
+// daemon_addresses.cpp tell the core what it shows; daemon_control.cpp answers people.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "daemon_memory.hpp"
 #include "daemon_store.hpp"
 #include "etcd/client.hpp"
+#include "net/address_book.hpp"
+#include "net/claims.hpp"
 #include "net/netlink.hpp"
 #include "net/packet.hpp"
 #include "sys/background.hpp"
@@ -45,11 +48,28 @@ class Daemon {
   struct Place {
     int link_index = 0;
     unsigned prefix_length = 32;
+    bool is_up = false;  // as far as we know
+  };
+  // A link that the configuration names, as the core was told of it. index 0: there is none.
+  struct LinkState {
+    int index = 0;
+    bool up = false;
+    MacAddress mac;
+    bool operator==(const LinkState&) const = default;
+  };
+  struct Ear {
+    std::vector<Address> addresses;
+    std::unique_ptr<net::ClaimListener> listener;
   };
   // What the core does not need to know of a VIP.
   struct Record {
     uint64_t transitions = 0;
     std::string since;
+    uint64_t conflicts = 0;
+    uint64_t restored = 0;
+    MonoTime claimed_at = MonoTime::long_ago();
+    std::string obstacle;  // on this host
+    std::string oddity;
   };
 
   // --- daemon.cpp
@@ -63,6 +83,7 @@ class Daemon {
   [[nodiscard]] etcd::Options etcd_options() const;
   [[nodiscard]] const VipConfig* vip_at(const Address& address) const;
   [[nodiscard]] const VipConfig* vip_named(const std::string& name) const;
+  void index_config();
 
   // --- daemon_actions.cpp
   void perform_all();
@@ -86,13 +107,28 @@ class Daemon {
   [[nodiscard]] bool open_kernel(std::string* reason);
   // False when the kernel would not say; first: nothing may be there that we did not put there.
   [[nodiscard]] bool look_at_kernel(bool first);
-  void meet_leftover(const net::AddressInfo& info);
+  void look_again();
+  void look_within(Duration wait);
+
+  // --- daemon_links.cpp
   void link_changed(const net::Link& link);
   void link_removed(int index);
-  void address_removed(const net::AddressInfo& info);
-  void look_again();
   void tell_links();
+  void say_missing(const std::string& name);
   [[nodiscard]] const net::Link* link_named(const std::string& text) const;
+  void listen_for_claims();
+  void claimed(int link_index, const Address& address, const MacAddress& mac);
+
+  // --- daemon_addresses.cpp
+  void meet_leftovers(const net::AddressBook& book);
+  void remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what);
+  void address_added(const net::AddressInfo& info);
+  void address_removed(const net::AddressInfo& info);
+  [[nodiscard]] bool is_in_place(const net::AddressInfo& info) const;
+  void lose(const Address& address, bool expired, uint32_t by_port);
+  void find_lost(const net::AddressBook& book);
+  void find_strays(const net::AddressBook& book);
+  void judge_addresses(const net::AddressBook& book);
 
   // --- daemon_control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
@@ -121,7 +157,14 @@ class Daemon {
   Loop::Timer timer_ = Loop::Timer::None;
   MonoTime armed_ = MonoTime::never();
   std::map<int, net::Link> links_;
+  std::map<std::string, LinkState> link_states_;  // by what the configuration calls them
+  std::vector<std::string> link_names_;           // each once
+  std::map<Address, size_t> vip_index_;
+  std::map<int, Ear> ears_;  // by link
   std::map<Address, Place> places_;
+  std::set<Address> expired_;  // by a notice that may be out of date
+  Loop::Timer look_timer_ = Loop::Timer::None;
+  MonoTime look_at_ = MonoTime::never();
   std::map<Address, Record> records_;
   Memory memory_;                   // of a former process, at the start
   std::vector<Address> inherited_;  // that it left on a link

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "vipd/event.hpp"
 #include "vipd/log.hpp"
 #include "vipd/types.hpp"
 
@@ -15,6 +16,8 @@ struct VipConfig {
   Address address;
   unsigned prefix_length = 32;
   std::string link;
+  bool source = false;  // may be chosen for outgoing connections
+  bool kill_connections = true;
 
   bool operator==(const VipConfig&) const = default;
 };
@@ -52,6 +55,8 @@ struct Config {
   Duration session_heartbeat;
   std::vector<VipConfig> vips;  // in the order of the files
   AnnounceConfig announce;
+  ConflictPolicy conflict = ConflictPolicy::Defend;
+  bool conflict_probe = true;
   std::string control_socket;
   std::string state_dir;
   log::Level log_level = log::Level::Info;

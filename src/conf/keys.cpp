@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
 constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
+constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
+constexpr std::array<std::string_view, 3> kPolicies = {"defend", "release", "ignore"};
 constexpr std::array<std::string_view, 3> kForms = {"request", "reply", "both"};
 constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};
 
@@ -133,6 +135,31 @@ const Key kKeys[] = {
          "mac:aa:bb:cc:dd:ee:ff.\n"
          "It may appear later than the daemon.\n"
          "Required for each VIP."},
+    {.name = "vip.NAME.source",
+     .type = VipText{"yes|no",
+                     [](std::string_view text, VipConfig* vip, std::string* reason) {
+                       return parse_yes_no(text, &vip->source, reason);
+                     },
+                     [](const VipConfig& vip) { return std::string(kNoYes[vip.source]); }},
+     .fallback = "no",
+     .fallback_words = "",
+     .help = "Whether the host may choose the address as source of outgoing connections.\n"
+             "Without it the address is deprecated (RFC 4862); connections to the address itself\n"
+             "and answers are not affected.\n"
+             "IPv4 has no such choice: there the first address of the link's subnet is taken, and\n"
+             "a route with src makes it another."},
+    {.name = "vip.NAME.kill_connections",
+     .type =
+         VipText{"yes|no",
+                 [](std::string_view text, VipConfig* vip, std::string* reason) {
+                   return parse_yes_no(text, &vip->kill_connections, reason);
+                 },
+                 [](const VipConfig& vip) { return std::string(kNoYes[vip.kill_connections]); }},
+     .fallback = "yes",
+     .fallback_words = "",
+     .help = "Whether TCP connections to the address are reset before it goes, so that clients\n"
+             "connect to the next owner at once.\n"
+             "Listening sockets stay."},
     {.name = "announce.form",
      .type = Choice{kForms, [](const Config& c) { return static_cast<size_t>(c.announce.form); },
                     [](Config& c, size_t n) { c.announce.form = static_cast<AnnounceForm>(n); }},
@@ -158,6 +185,25 @@ const Key kKeys[] = {
      .fallback = "60s",
      .fallback_words = "",
      .help = "How often the owner repeats the announcement after that."},
+    {.name = "conflict",
+     .type = Choice{kPolicies, [](const Config& c) { return static_cast<size_t>(c.conflict); },
+                    [](Config& c, size_t n) { c.conflict = static_cast<ConflictPolicy>(n); }},
+     .fallback = "defend",
+     .fallback_words = "",
+     .help =
+         "What to do when a host outside the election claims a VIP that is ours, once etcd has\n"
+         "confirmed that it is: announce it again, at most once in 10 s (RFC 5227); let it go\n"
+         "and stay out of the election while that host answers; or nothing.\n"
+         "It is logged and counted in any case."},
+    {.name = "conflict.probe",
+     .type = Choice{kNoYes, [](const Config& c) { return size_t{c.conflict_probe}; },
+                    [](Config& c, size_t n) { c.conflict_probe = n != 0; }},
+     .fallback = "yes",
+     .fallback_words = "",
+     .help =
+         "Whether to ask the network for a VIP before it is taken where nobody knows who had it\n"
+         "last, and after the machine stood still.\n"
+         "While a host outside the election answers, the VIP is in fault."},
     {.name = "control.socket",
      .type = Text{"PATH", parse_socket_path,
                   [](Config& c) -> std::string& { return c.control_socket; }},

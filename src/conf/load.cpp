@@ -76,7 +76,7 @@ bool exists(const char* path, struct stat* info) {
 void Loader::set_defaults() {
   std::string reason;
   for (const Key& key : keys()) {
-    if (key.fallback.empty()) continue;
+    if (key.fallback.empty() || key.is_for_vip()) continue;  // VipConfig has those of VIPs
     const bool is_valid = parse_value(key, key.fallback, &config_, nullptr, &reason);
     assert(is_valid);
     static_cast<void>(is_valid);
@@ -240,7 +240,7 @@ void Loader::check_vips() {
 void Loader::check_vip_keys(const Vip& vip) {
   for (const Key& key : keys()) {
     const std::string name = key_text(key, vip.config.name);
-    if (!key.is_for_vip() || given_.contains(name)) continue;
+    if (!key.is_for_vip() || !key.fallback.empty() || given_.contains(name)) continue;
     errors_.add(vip.first, "VIP '" + vip.config.name + "' has no " +
                                name.substr(name.rfind('.') + 1) + "; write " + name + " = " +
                                std::string(argument_words(key)));

@@ -197,6 +197,12 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
   return true;
 }
 
+bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
+  if (text != "yes" && text != "no") return fail(reason, text, "is neither yes nor no");
+  *out = text == "yes";
+  return true;
+}
+
 // As the kernel's dev_valid_name() has it: no '/', no ':', no white space.
 bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason) {
   if (text.starts_with("mac:")) return parse_mac_link(text, &vip->link, reason);

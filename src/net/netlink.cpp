@@ -91,9 +91,10 @@ void put_address(nlmsghdr* header, int link_index, const Address& address, unsig
   mnl_attr_put(header, IFA_ADDRESS, address.size(), address.data());
 }
 
-void put_lifetime(nlmsghdr* header, const Address& address, uint32_t valid_s) {
+void put_lifetime(nlmsghdr* header, const Address& address, uint32_t valid_s, bool is_preferred) {
   ifa_cacheinfo lifetimes{};
-  lifetimes.ifa_prefered = 0;  // deprecated: never chosen as the source of outgoing connections
+  // 0: deprecated, never chosen as the source of outgoing connections
+  lifetimes.ifa_prefered = is_preferred ? valid_s : 0;
   lifetimes.ifa_valid = valid_s;
   mnl_attr_put(header, IFA_CACHEINFO, sizeof lifetimes, &lifetimes);
   // Duplicate address detection would keep an IPv6 address unusable for a second or two.
@@ -265,13 +266,13 @@ bool Netlink::dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses
 }
 
 int Netlink::add_address(int link_index, const Address& address, unsigned prefix_length,
-                         uint32_t valid_s) {
+                         uint32_t valid_s, bool is_preferred) {
   assert(valid_s >= 1 && valid_s <= 14);
   Buffer buffer;
   nlmsghdr* header =
       start_request(&buffer, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, ++impl_->seq);
   put_address(header, link_index, address, prefix_length);
-  put_lifetime(header, address, valid_s);
+  put_lifetime(header, address, valid_s, is_preferred);
   return impl_->execute(header);
 }
 

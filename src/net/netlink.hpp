@@ -27,6 +27,8 @@ struct Link {
   MacAddress mac;
   bool up = false;       // IFF_UP
   bool carrier = false;  // IFF_LOWER_UP
+  int master = 0;        // the bond or bridge that it is a port of
+  int lower = 0;         // the link that it is made on (VLAN, macvlan)
 };
 
 struct AddressInfo {
@@ -35,6 +37,8 @@ struct AddressInfo {
   unsigned prefix_length = 0;
   uint8_t proto = 0;  // IFA_PROTO, 0 when the kernel has none
   bool permanent = false;
+  bool deprecated = false;
+  uint32_t by_port = 0;  // nlmsg_pid: of whoever asked for the change; 0: the kernel, or IPv6
   bool expired = false;  // in a removal: the kernel's lifetime ran out (pid 0, ifa_valid 0)
   // Caused by a request of this process (nlmsg_pid). IPv4 only: the kernel's IPv6 notifications
   // name nobody (net/ipv6/addrconf.c, inet6_ifa_notify), so there it is always false.
@@ -65,11 +69,12 @@ class Netlink {
   // change in between: ask again later.
   [[nodiscard]] bool dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
 
-  // Adds the address or renews its lifetime (NLM_F_CREATE | NLM_F_REPLACE), preferred lifetime 0,
-  // NOPREFIXROUTE, IFA_PROTO ours; IPv6 with NODAD. valid_s: 1 to 14 whole seconds (the kernel's
-  // timers are too coarse above). Returns 0 or the errno of the acknowledgement.
+  // Adds the address or renews its lifetime (NLM_F_CREATE | NLM_F_REPLACE), deprecated unless it is
+  // to be preferred as source, NOPREFIXROUTE, IFA_PROTO ours; IPv6 with NODAD. valid_s: 1 to 14
+  // whole seconds (the kernel's timers are too coarse above). Returns 0 or the errno of the
+  // acknowledgement.
   [[nodiscard]] int add_address(int link_index, const Address& address, unsigned prefix_length,
-                                uint32_t valid_s);
+                                uint32_t valid_s, bool is_preferred = false);
   // Returns 0 or an errno; an address that is not there (EADDRNOTAVAIL, ENODEV) counts as removed:
   // 0.
   [[nodiscard]] int remove_address(int link_index, const Address& address, unsigned prefix_length);

@@ -96,6 +96,8 @@ bool parse_link(const nlmsghdr& header, Link* link) {
     const uint16_t type = mnl_attr_get_type(attr);
     if (type == IFLA_IFNAME) link->name = text_payload(attr);
     if (type == IFLA_PROP_LIST) read_altnames(attr, link);
+    if (type == IFLA_MASTER) link->master = fixed_payload<int>(attr).value_or(0);
+    if (type == IFLA_LINK) link->lower = fixed_payload<int>(attr).value_or(0);
     if (type == IFLA_ADDRESS && is_ethernet) link->mac = mac_payload(attr);
     // A wireless driver's event: nothing of the link but name and flags (net/wireless/wext-core.c).
     if (type == IFLA_WIRELESS) is_partial = true;
@@ -138,6 +140,8 @@ bool parse_address(const nlmsghdr& header, uint32_t own_port, AddressInfo* addre
   address->link_index = static_cast<int>(info->ifa_index);
   address->prefix_length = info->ifa_prefixlen;
   address->proto = attributes.proto;
+  address->deprecated = (attributes.flags & IFA_F_DEPRECATED) != 0;
+  address->by_port = header.nlmsg_pid;
   address->permanent = (attributes.flags & IFA_F_PERMANENT) != 0;
   // Somebody's deletion carries the port id of who asked; link-down carries 0 and the rest of the
   // lifetime (notes on the kernel, measured).

@@ -255,9 +255,13 @@ Config any_config() {
         vipd::Address::v4(static_cast<uint32_t>((10 + i) << 24 | 1 << 16 | any(1, 0xfffe)));
     vip.prefix_length = static_cast<unsigned>(any(8, 15));
     vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
+    vip.source = any(0, 1) != 0;
+    vip.kill_connections = any(0, 1) != 0;
     config.vips.push_back(vip);
   }
   config.announce.form = static_cast<vipd::AnnounceForm>(any(0, 2));
+  config.conflict = static_cast<vipd::ConflictPolicy>(any(0, 2));
+  config.conflict_probe = any(0, 1) != 0;
   config.announce.count = any(1, 100);
   config.announce.interval = Duration::milliseconds(any(10, 60000));
   config.announce.refresh = Duration::seconds(any(0, 3600));

@@ -1,0 +1,42 @@
+// What the host's addresses mean for an address that is to be shared: who put it there, what stands
+// in its way, what looks odd. Pure: judges one dump, remembers nothing else.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "net/netlink.hpp"
+
+namespace vipd::net {
+
+class AddressBook {
+ public:
+  // REQUIRES: both outlive the book.
+  AddressBook(const std::map<int, Link>& links, const std::vector<AddressInfo>& addresses);
+
+  // Put there by vipd: by its mark, or by its kind of lifetime where the kernel keeps no marks.
+  [[nodiscard]] bool is_ours(const AddressInfo& info) const;
+  [[nodiscard]] bool has(const Address& address, int link_index, unsigned prefix_length) const;
+  [[nodiscard]] const std::vector<const AddressInfo*>& all(const Address& address) const;
+
+  // Why an address may not be added to a link, in words; empty: nothing stands in the way. is_up:
+  // it is there by us already. link_index 0: the link is not there.
+  [[nodiscard]] std::string obstacle(const Address& vip, unsigned prefix_length, int link_index,
+                                     bool is_up) const;
+  // What its neighbours may make of it, in words; empty: nothing special.
+  [[nodiscard]] std::string oddity(const Address& vip, int link_index) const;
+
+ private:
+  using Infos = std::vector<const AddressInfo*>;
+
+  [[nodiscard]] std::string link_name(int index) const;
+
+  const std::map<int, Link>& links_;
+  std::map<Address, Infos> by_address_;
+  std::map<int, Infos> subnets_;  // of others, by link
+  bool marks_are_kept_ = false;
+  Infos none_;
+};
+
+}  // namespace vipd::net
