@@ -1,8 +1,10 @@
 // What the core wants, done. Every request to etcd ends in exactly one event.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "daemon_impl.hpp"
+#include "net/connections.hpp"
 #include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"
 
@@ -11,6 +13,9 @@ namespace vipd {
 namespace {
 
 constexpr int kResourceExhausted = 8;  // gRPC
+
+// A turn should not take longer: heartbeats wait meanwhile.
+constexpr Duration kMostForResets = Duration::milliseconds(80);
 
 log::Level level_of(ReportKind kind) {
   switch (kind) {
@@ -171,8 +176,37 @@ void Daemon::perform(const action::AddAddress& a) {
   feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
 }
 
+// Before the address goes, or the resets never leave; and well before somebody else may have it.
+// What is about to be removed along with it is looked for in the same go.
+void Daemon::reset_connections(const Address& first) {
+  if (reset_.erase(first) != 0) return;
+  std::vector<Address> locals;
+  const auto consider = [&](const Address& address) {
+    const VipConfig* vip = vip_at(address);
+    const auto place = places_.find(address);
+    const bool is_up = place != places_.end() && place->second.is_up;
+    if (vip != nullptr && vip->kill_connections && is_up) locals.push_back(address);
+  };
+  consider(first);
+  for (const Action& next : actions_) {
+    if (const auto* remove = std::get_if<action::RemoveAddress>(&next)) consider(remove->address);
+  }
+  const Duration left = core_->fencing_deadline() - loop_.refresh();
+  const Duration budget = std::min(kMostForResets, left / 3);
+  if (locals.empty() || budget <= Duration()) return;
+  const net::Killed killed = net::kill_connections(loop_, locals, budget);
+  if (killed.error != 0) log::debug("resetting connections: %s", strerror(killed.error));
+  if (killed.connections != 0) {
+    log::info("%zu connections to %zu addresses reset%s", killed.connections, locals.size(),
+              killed.is_complete ? "" : ", and no time for more");
+  }
+  reset_.insert(locals.begin(), locals.end());
+  reset_.erase(first);
+}
+
 void Daemon::perform(const action::RemoveAddress& a) {
   int error = 0;
+  reset_connections(a.address);
   const auto place = places_.find(a.address);
   if (place != places_.end()) {
     error =

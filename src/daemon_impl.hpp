@@ -101,6 +101,7 @@ class Daemon {
   void perform(const action::Report& a);
   void perform(const action::Remember& a);
   void perform(const action::Finish& a);
+  void reset_connections(const Address& first);
   void request_failed(RequestId request, const etcd::Error& error);
 
   // --- daemon_kernel.cpp
@@ -162,6 +163,7 @@ class Daemon {
   std::map<Address, size_t> vip_index_;
   std::map<int, Ear> ears_;  // by link
   std::map<Address, Place> places_;
+  std::set<Address> reset_;    // their connections; they are about to be removed
   std::set<Address> expired_;  // by a notice that may be out of date
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
