@@ -38,6 +38,33 @@ def add_address(host, vip, length, proto=IFA_PROTO_OURS):
         raise OSError(-error, os.strerror(-error))
 
 
+def _checksum(words):
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def claim(host, vip):
+    """The host says that it has the address, by whatever its family says it."""
+    mac = bytes.fromhex(host.mac.replace(":", ""))
+    if ":" in vip:
+        target, all_nodes = socket.inet_pton(socket.AF_INET6, vip), b"\xff\2" + b"\0" * 13 + b"\1"
+        body = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + target + b"\2\1" + mac
+        pseudo = target + all_nodes + struct.pack("!II", len(body), 58)
+        body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+        head = b"\x33\x33\0\0\0\1" + mac + struct.pack("!H", ETH_P_IPV6)
+        head += struct.pack("!IHBB", 0x60000000, len(body), 58, 255) + target + all_nodes
+    else:
+        party = mac + socket.inet_aton(vip)
+        head = b"\xff" * 6 + mac + struct.pack("!H", ETH_P_ARP)
+        body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + party + party
+    with inside(host.ns):
+        out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    with out:
+        out.bind((LINK, 0))
+        out.send(head + body)
+
+
 class ArpListener:
     """Hears every ARP packet that reaches the client's link."""
 

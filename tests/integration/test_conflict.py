@@ -1,0 +1,76 @@
+"""Hosts outside the election that have a VIP, or say so."""
+
+import time
+
+from case import case
+from kernel import ArpListener, NeighbourListener, claim
+from lab import LINK, SUBNET6
+from spaces import ip, wait_for
+
+VIP, VIP6 = "10.77.0.101", f"{SUBNET6}501"
+
+
+def fault_names(host, vip, mac):
+    status = host.vip_status(vip) or {}
+    return status.get("state") == "fault" and mac in status["reason"]
+
+
+@case(seconds=30)
+def test_foreign_host_is_left_alone_then_defended_against(t):
+    """A host without vipd has both addresses: fault with its MAC. It lets go: owner. It claims
+    them again: defended once, after etcd was asked."""
+    lab = t.lab(vips=[VIP, VIP6], hosts=2)
+    t.overlap_expected = True  # made by hand
+    lab.start_etcd()
+    n1, n2 = lab.hosts
+    stranger = [f"{VIP}/32", f"{VIP6}/128"]
+    ip("addr", "add", stranger[0], "dev", LINK, ns=n2.ns)
+    ip("addr", "add", stranger[1], "dev", LINK, "nodad", ns=n2.ns)
+    n1.start_vipd()
+    for vip in (VIP, VIP6):
+        wait_for(lambda: fault_names(n1, vip, n2.mac), 12, f"{vip} in fault, naming {n2.mac}")
+    time.sleep(1)
+    t.equal(lab.witness.find("add", host="n1"), [], "taken from a stranger")
+    for address in stranger:
+        ip("addr", "del", address, "dev", LINK, ns=n2.ns)
+    moment = time.monotonic()
+    for vip in (VIP, VIP6):
+        lab.wait_owner(vip, 12)
+    t.figure(f"owner {time.monotonic() - moment:.1f} s after the stranger let go")
+    time.sleep(5.5)  # the first announcements are over
+    for vip, listener in ((VIP, ArpListener), (VIP6, NeighbourListener)):
+        ear = listener(lab.lan)
+        moment = time.monotonic()
+        claim(n2, vip)
+        claim(n2, vip)
+        heard = [h for h in ear.announcements(vip, 2) if h[2] == n1.mac]
+        t.check(heard, f"{vip} was not defended")
+        t.bound_ms(f"{vip} defended after", (heard[0][0] - moment) * 1e3, 200,
+                   (moment, heard[0][0]))
+        kinds = [kind for _, kind, _ in heard]
+        t.check(len(kinds) == len(set(kinds)), f"{vip} was defended more than once: {kinds}")
+        ear.close()
+    t.equal(n1.vipd.text().count("which is ours; asking etcd"), 2, "claims in the log")
+    t.check(f"the host with {n2.mac} claims {VIP6}" in n1.vipd.text(), "the MAC is not in the log")
+
+
+@case(seconds=25)
+def test_probe_costs_a_take_over_nothing(t):
+    """Neither the first owner nor a hand-over waits for a probe, and nobody else answers one."""
+    lab = t.lab(hosts=3)
+    lab.start_etcd()
+    moment = time.monotonic()
+    lab.start_vipd()
+    owner = lab.wait_owner()
+    t.figure(f"first owner after {time.monotonic() - moment:.2f} s")
+    t.check(time.monotonic() - moment < 5.6, "the first owner waited for its probes")
+    lab.wait_queue(3)
+    time.sleep(1.5)
+    moment = time.monotonic()
+    owner.vipctl("resign")
+    lab.wait_owner(besides=owner)
+    time.sleep(0.3)
+    gap, start, end = lab.witness.longest_gap(VIP, moment - 0.1)
+    t.bound_ms("hand-over: gap", gap, 100, (start, end))
+    for host in lab.hosts:
+        t.check("claims" not in host.vipd.text(), f"{host} took a neighbour for a stranger")
