@@ -69,7 +69,7 @@ void Client::Impl::launch(const CallPtr& call) {
   request.body = call->body;
   request.answer_limit = call->limit;
   request.timeout = std::max(call->until - loop.now(), Duration::milliseconds(1));
-  call->credentials = credentials();
+  call->credentials = request.tls ? request.tls->generation : 0;
   call->token = auth.number();
   http.request(std::move(request), [call](HttpAnswer& answer) { call->finish(answer, call); });
 }
@@ -122,7 +122,7 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   if (error != nullptr) return;
   proven = std::max(proven, call.credentials);
   discover(call.member);
-  if (watch.stream && watch.credentials < call.credentials) {
+  if (watch.stream && watch.credentials != 0 && watch.credentials < call.credentials) {
     move_watch("the certificates have changed");
   }
 }

@@ -55,7 +55,7 @@ void Client::Impl::set_up_connections() {
   }
   if (!secure) files.reset();
   if (secure && (!files || files->settings() != options.tls)) {
-    files = std::make_unique<TlsFiles>(options.tls);
+    files = std::make_unique<TlsFiles>(options.tls, std::max(proven, credentials()));
     files->look(loop.now());
   }
   if (names.empty()) resolver.reset();

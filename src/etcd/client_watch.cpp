@@ -24,7 +24,7 @@ void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
   HttpRequest request = make_request(watch.member, "/v3/watch", with_token(stream_headers));
   request.body = std::move(body);
   watch.url = endpoints.find(watch.member)->endpoint.url;
-  watch.credentials = credentials();
+  watch.credentials = request.tls ? request.tls->generation : 0;
   watch.token = auth.number();
   watch.http = http.stream(
       std::move(request), [stream](std::string_view bytes) { stream->feed(bytes); },

@@ -27,8 +27,10 @@ bool read_one(const std::string& path, std::string* out) {
 
 }  // namespace
 
-TlsFiles::TlsFiles(TlsSettings settings)
-    : settings_(std::move(settings)), current_(std::make_shared<Credentials>()) {}
+TlsFiles::TlsFiles(TlsSettings settings, uint64_t before)
+    : settings_(std::move(settings)),
+      last_generation_(before),
+      current_(std::make_shared<Credentials>()) {}
 
 TlsFiles::Signature TlsFiles::signature() const {
   Signature out{};
@@ -62,7 +64,7 @@ bool TlsFiles::read() {
   const bool good = read_one(settings_.cacert, &fresh->cacert) &&
                     read_one(settings_.cert, &fresh->cert) && read_one(settings_.key, &fresh->key);
   if (!good) return false;
-  fresh->generation = current_->generation + 1;
+  fresh->generation = ++last_generation_;
   if (current_->generation > 0) {
     worked_ = current_;
     log::info("etcd: the certificates were read again");
@@ -74,7 +76,7 @@ bool TlsFiles::read() {
 bool TlsFiles::fall_back(uint64_t generation) {
   if (generation != current_->generation || worked_ == nullptr) return false;
   auto old = std::make_shared<Credentials>(*std::exchange(worked_, nullptr));
-  old->generation = generation + 1;
+  old->generation = ++last_generation_;
   current_ = std::move(old);
   return true;
 }

@@ -31,7 +31,8 @@ struct Credentials {
 
 class TlsFiles {
  public:
-  explicit TlsFiles(TlsSettings settings);
+  // Generations are counted from the one after `before`.
+  explicit TlsFiles(TlsSettings settings, uint64_t before = 0);
 
   // Looks at the files, at most once a second. True when others are in use from now on.
   bool look(MonoTime now);
@@ -50,6 +51,7 @@ class TlsFiles {
   bool read();
 
   TlsSettings settings_;
+  uint64_t last_generation_;
   std::shared_ptr<const Credentials> current_;
   std::shared_ptr<const Credentials> worked_;  // before those, until they were found to be good
   Signature taken_{};                          // what was read, or found unreadable

@@ -18,7 +18,8 @@ class Authority:
 
     def issue(self, name, sans=("IP:127.0.0.1",), cn=None, days=9):
         """(certificate, key), good for both ends; days=-1: it has expired."""
-        cert, key, request = (f"{self.folder}/{self.name}-{name}.{e}" for e in ("pem", "key", "csr"))
+        base = f"{self.folder}/{self.name}-{name}"
+        cert, key, request = f"{base}.pem", f"{base}.key", f"{base}.csr"
         run("openssl", "req", "-new", *KEY, "-keyout", key, "-out", request,
             "-subj", f"/CN={cn}" if cn else "/", "-addext", f"subjectAltName={','.join(sans)}",
             "-addext", "extendedKeyUsage=serverAuth,clientAuth")

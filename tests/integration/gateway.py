@@ -56,7 +56,8 @@ class Gateway:
     def log_in(self, user, password):
         """Later calls are this user's."""
         self.token = None
-        self.token = self.call("/v3/auth/authenticate", {"name": user, "password": password})["token"]
+        body = {"name": user, "password": password}
+        self.token = self.call("/v3/auth/authenticate", body)["token"]
 
     def status(self):
         return self.call("/v3/maintenance/status", {}, 0.5)

@@ -3,11 +3,14 @@
 import os
 import shutil
 import time
+from signal import SIGHUP
 
+import kernel
 from case import case
 from certs import Authority
 from spaces import wait_for
 
+MOVED = "the certificates have changed"
 CONFIGURED = "etcd.cacert", "etcd.cert", "etcd.key"
 
 
@@ -83,12 +86,17 @@ def test_tls_certificates_replaced(t):
     replace(mine, (None, None, other[1]))
     says(host, f"etcd.key {mine[2]} cannot be used with etcd.cert {mine[1]}; what was read before")
     replace(mine, (None, other[0], None))
-    says(host, "the certificates have changed")  # the watch follows
+    says(host, MOVED)  # the watch follows
+    host.write_config(etcd__cert=other[0], etcd__key=other[1])
+    host.vipd.send(SIGHUP)
+    wait_for(lambda: host.vipd.text().count(MOVED) == 2, 6, "the watch to follow other files")
     time.sleep(5)
     lab.witness.sync()
     t.check(not lab.witness.find("del", since=moment), "the address went")
     gap, *window = lab.witness.longest_gap(vip, since=moment)
     t.bound_ms("gap", gap, 100, window)
+    t.figure(f"{kernel.rss_mb(host.vipd.pid):.1f} MB")
     # The proof that what is new is used: a stranger's is refused.
-    replace(mine, (None, *Authority(ca.folder, "stranger").issue("client")))
-    says(host, f"does it accept etcd.cert {mine[1]}?", 10)
+    stranger = Authority(ca.folder, "stranger").issue("client")
+    replace(other, stranger)
+    says(host, f"does it accept etcd.cert {other[0]}?", 10)

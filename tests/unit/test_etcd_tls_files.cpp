@@ -111,6 +111,15 @@ void what_cannot_be_used_gives_way_to_what_worked() {
   TEST_ASSERT_EQUAL_STRING(pem("key1"), t.files.current()->key);
 }
 
+void generations_go_on_from_those_of_other_files() {
+  Three t;
+  TEST_ASSERT_EQUAL_INT(1, t.files.current()->generation);
+  TlsFiles next(t.settings, 7);
+  TEST_ASSERT_EQUAL_INT(0, next.current()->generation);  // nothing was read so far
+  TEST_ASSERT_TRUE(next.look(at(0)));
+  TEST_ASSERT_EQUAL_INT(8, next.current()->generation);
+}
+
 void without_files_there_is_nothing_to_read() {
   TlsFiles files({});
   TEST_ASSERT_FALSE(files.look(at(0)) || files.look(at(2)));
@@ -126,6 +135,7 @@ int main() {
   RUN_TEST(files_that_still_change_are_left_alone);
   RUN_TEST(what_is_missing_or_no_pem_changes_nothing_and_is_said_once);
   RUN_TEST(what_cannot_be_used_gives_way_to_what_worked);
+  RUN_TEST(generations_go_on_from_those_of_other_files);
   RUN_TEST(without_files_there_is_nothing_to_read);
   return UNITY_END();
 }
