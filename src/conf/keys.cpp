@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
 constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
-constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
 constexpr std::array<std::string_view, 3> kPolicies = {"defend", "release", "ignore"};
 constexpr std::array<std::string_view, 3> kForms = {"request", "reply", "both"};
 constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};

@@ -24,7 +24,7 @@ void Client::Impl::discover(MemberId member) {
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
     std::vector<MemberInfo> members;
     Error error;
-    const bool good = take(*done, answer, read_members, members, error);
+    const bool good = take<std::vector<MemberInfo>>(*done, answer, read_members, members, error);
     if (!good && repeat(done, answer, error)) return;
     if (good) return take_members(members);
     log::warn("etcd: %s: no list of members: %s", error.endpoint.c_str(), error.text.c_str());

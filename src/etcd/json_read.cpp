@@ -118,9 +118,9 @@ class Fields {
   std::vector<std::string> texts(const Value& parent, const char* name) {
     std::vector<std::string> out;
     const Value* value = find(parent, name);
-    if (value == nullptr || !check(value->IsArray())) return out;
+    if (value == nullptr || !check(value->IsArray(), name)) return out;
     for (const Value& item : value->GetArray()) {
-      if (!check(item.IsString())) return out;
+      if (!check(item.IsString(), name)) return out;
       out.emplace_back(item.GetString(), item.GetStringLength());
     }
     return out;
