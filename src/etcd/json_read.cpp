@@ -178,7 +178,7 @@ Header any_header_of(Fields& fields, const Value& parent) {
   return header;
 }
 
-// An empty etcd has revision 1 already; only a watch that is cancelled says none.
+// An empty etcd has revision 1 already; only a cancelled watch and the list of members say none.
 Header header_of(Fields& fields, const Value& parent) {
   const Header header = any_header_of(fields, parent);
   fields.check(is_revision(header.revision), "revision");
@@ -345,7 +345,7 @@ bool read_version(std::string& body, std::string& out, Error& error) {
 
 bool read_members(std::string& body, std::vector<MemberInfo>& out, Error& error) {
   return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
-    static_cast<void>(header_of(fields, root));
+    static_cast<void>(any_header_of(fields, root));  // it names no revision
     fields.list(root, "members", [&](const Value& member) {
       MemberInfo info;
       info.id = fields.uint64(member, "ID");
