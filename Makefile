@@ -52,8 +52,8 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-etcd-versions demo sim model mutants fuzz lint size install clean unit integration \
-        test-programs format tidy lint-files
+.PHONY: all check check-etcd-versions demo sim model mutants scenarios fuzz lint size install \
+        clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
 # ---- compile and link --------------------------------------------------------------------------
@@ -130,6 +130,10 @@ COMMIT = $(shell git describe --always --dirty 2>/dev/null)
 $(B)/commit: FORCE
 	@mkdir -p $(B) && { echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@; }
 FORCE:
+
+# Rewrites what follows in tests/scenarios/*.txt from what the core does now, for review.
+scenarios: $(B)/san/tests/unit/test_scenarios
+	@VIPD_REWRITE=1 $<
 
 # The protocol in Promela at a small bound; and both with one rule of it switched off at a time.
 model mutants:

@@ -1,0 +1,623 @@
+// links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp src/core/election.cpp
+// links: src/core/takeover.cpp src/core/status.cpp src/core/announce.cpp src/core/conflict.cpp
+// links: src/core/links.cpp src/core/no_space.cpp src/core/order.cpp src/core/chain.cpp
+// links: src/core/view.cpp src/core/replay.cpp src/core/types.cpp
+// links: tests/sim/store.cpp tests/sim/story.cpp tests/sim/tally.cpp
+//
+// The core's behaviour as text: tests/scenarios/*.txt say what happens and what follows. The world
+// around the cores is as plain as can be: a request takes 1 ms each way, a watch shows a commit
+// after 1 ms, the kernel obeys at once and is punctual. `make scenarios` rewrites what follows.
+#include <dirent.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "sim/store.hpp"
+#include "sim/story.hpp"
+#include "sim/tally.hpp"
+#include "vipd/core.hpp"
+
+using namespace vipd;
+
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kS = 1'000 * kMs;
+constexpr int64_t kWay = 1 * kMs;
+constexpr int64_t kRequestTimeout = 833 * kMs;
+constexpr int64_t kWatchTimeout = 3 * kS;
+const Address kVip = *Address::parse("10.0.0.9");
+
+struct Node {
+  std::string name;
+  std::unique_ptr<Core> core;
+  Memory memory{};
+  int starts = 0;
+  bool configured = true;
+  int priority = 100;
+  bool preempt = false;
+  // what is done to it
+  bool frozen = false;
+  bool cut = false;
+  bool deaf = false;      // its requests arrive, their answers do not
+  int64_t watch_lag = 0;  // of what its watch shows
+  int64_t held_up = 0;    // the next call that adds the address
+  bool refuses = false;   // its kernel
+  bool link_up = true;
+  // kernel
+  int64_t expires = 0;  // 0: the address is absent
+  bool announced = false;
+  // its turn
+  bool busy = false;
+  std::deque<Action> todo{};
+  std::deque<Event> inbox{};
+  uint64_t wake = 0;
+  uint64_t watch = 0;
+  Revision watch_next = 0;
+};
+
+class Scenario {
+ public:
+  std::string run(const std::vector<std::string>& directives) {
+    for (const std::string& line : directives) schedule(line);
+    while (!queue_.empty() && queue_.begin()->first <= until_) {
+      now_ = queue_.begin()->first;
+      const auto what = std::move(queue_.begin()->second);
+      queue_.erase(queue_.begin());
+      what();
+      look_for_two_owners();
+    }
+    return trace_;
+  }
+  [[nodiscard]] bool two_owners() const { return two_owners_; }
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+
+ private:
+  // --- the file
+
+  // "at 3.2s kill n1", "until 20s", "from 9s"
+  void schedule(const std::string& line) {
+    std::vector<std::string> words;
+    for (const std::string& word : fixture::lines(fixture::replaced(line, " ", "\n"))) {
+      if (!word.empty()) words.push_back(word);
+    }
+    if (words.empty() || words[0][0] == '#') return;
+    const auto at = static_cast<int64_t>(
+                        strtod(words.size() > 1 ? words[1].c_str() : "", nullptr) * 1000 + 0.5) *
+                    kMs;
+    if (words[0] == "until") {
+      until_ = at;
+    } else if (words[0] == "from") {
+      from_ = at;
+    } else if (words[0] == "at" && words.size() > 2) {
+      words.erase(words.begin(), words.begin() + 2);
+      post(at, [this, words] { happen(words); });
+    } else {
+      fault_ = "what is this? " + line;
+    }
+  }
+
+  void happen(const std::vector<std::string>& words) {
+    std::string text = "----";
+    for (const std::string& word : words) text += " " + word;
+    say(text);
+    Node* node = words.size() > 1 ? find(words[1]) : nullptr;
+    const std::string value = words.size() > 2 ? words[2] : "";
+    if (!(node == nullptr ? to_etcd(words)
+                          : to_process(node, words[0], value) || to_host(node, words[0], value) ||
+                                to_keys(node, words[0]))) {
+      fault_ = "nothing is called" + text;
+    }
+  }
+
+  Node* find(const std::string& name) {
+    if (name.size() != 2 || name[0] != 'n') return nullptr;
+    for (const auto& node : nodes_) {
+      if (node->name == name) return node.get();
+    }
+    nodes_.push_back(std::make_unique<Node>());
+    nodes_.back()->name = name;
+    return nodes_.back().get();
+  }
+
+  bool to_process(Node* node, const std::string& verb, const std::string& value) {
+    if (verb == "priority" || verb == "preempt") {
+      node->priority = atoi(value.c_str());
+      node->preempt = verb == "preempt";
+    } else if (verb == "start") {
+      start(node);
+    } else if (verb == "kill") {
+      end(node);
+    } else if (verb == "freeze") {
+      node->frozen = true;
+    } else if (verb == "thaw") {
+      node->frozen = false;
+      wake(node);
+    } else if (verb == "stop") {
+      tell(node, event::StopAsked{});
+    } else if (verb == "pause") {
+      tell(node, event::PauseAsked{});
+    } else if (verb == "resume") {
+      tell(node, event::ResumeAsked{});
+    } else if (verb == "resign") {
+      tell(node, event::ResignAsked{{kVip}});
+    } else if (verb == "transfer") {
+      tell(node, event::TransferAsked{kVip, find(value)->core->session()});
+    } else if (verb == "unconfigure" || verb == "configure") {
+      node->configured = verb == "configure";
+      tell(node, event::Reconfigured{settings(*node)});
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool to_host(Node* node, const std::string& verb, const std::string& value) {
+    if (verb == "crash") {
+      node->expires = 0;
+      node->memory = {};
+      end(node);
+    } else if (verb == "cut") {
+      node->cut = true;
+      end_watch(node, now_ + kWatchTimeout);
+    } else if (verb == "mend") {
+      node->cut = node->deaf = false;
+      pump(node);
+    } else if (verb == "deafen") {
+      node->deaf = true;
+    } else if (verb == "lag") {
+      node->watch_lag = static_cast<int64_t>(strtod(value.c_str(), nullptr) * 1000) * kMs;
+    } else if (verb == "hold-up") {
+      node->held_up = static_cast<int64_t>(strtod(value.c_str(), nullptr) * 1000) * kMs;
+    } else if (verb == "refuse") {
+      node->refuses = true;
+    } else if (verb == "link") {
+      node->link_up = value == "up";
+      node->announced = false;  // another one is worth a line
+      tell(node, event::LinkChanged{"eth0", true, node->link_up});
+    } else if (verb == "flush") {
+      node->expires = 0;
+      tell(node, event::AddressLost{kVip, false});
+    } else if (verb == "claim") {
+      tell(node, event::ForeignClaim{kVip, {{2, 0, 0, 0, 0, 9}}});
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool to_keys(Node* node, const std::string& verb) {
+    const LeaseId lease = node->core == nullptr ? node->memory.lease : node->core->session();
+    if (verb == "delete-session") {
+      store_.erase({{KeyKind::Session, lease, {}}});
+    } else if (verb == "delete-key") {
+      store_.erase({{KeyKind::Candidate, lease, kVip}});
+    } else if (verb == "delete-writes") {
+      store_.erase({{KeyKind::Writes, lease, {}}});
+    } else if (verb == "revoke") {
+      (void)store_.revoke(lease);
+    } else {
+      return false;
+    }
+    committed();
+    return true;
+  }
+
+  bool to_etcd(const std::vector<std::string>& words) {
+    const std::string& verb = words[0];
+    if (verb == "no-quorum") {
+      etcd_down_ = true;
+    } else if (verb == "quorum") {
+      etcd_down_ = false;
+      committed();
+    } else if (verb == "no-space") {
+      no_space_ = true;
+    } else if (verb == "space") {
+      no_space_ = false;
+    } else if (verb == "backup") {
+      backup_ = store_;
+    } else if (verb == "restore") {
+      store_ = backup_;
+      for (const auto& node : nodes_) end_watch(node.get(), now_);
+    } else if (verb == "delete-everything") {
+      std::vector<Key> all;
+      for (const auto& stored : store_.keys) all.push_back(stored.entry.key);
+      store_.erase(all);
+      committed();
+    } else if (verb == "elect" || verb == "leave") {  // somebody's `etcdctl elect`
+      constexpr auto kForeign = static_cast<LeaseId>(0xf00);
+      if (verb == "elect") store_.grant(kForeign, 3600 * kS, now_);
+      if (verb == "elect") store_.put({KeyKind::Candidate, kForeign, kVip}, {}, kForeign);
+      if (verb == "leave") (void)store_.revoke(kForeign);
+      committed();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  // --- a process
+
+  [[nodiscard]] Settings settings(const Node& node) const {
+    Settings settings;
+    settings.node = node.name;
+    settings.instance = node.name + "." + std::to_string(node.starts);
+    settings.timeout = Duration::seconds(5);
+    settings.heartbeat = Duration::milliseconds(625);
+    settings.announce_refresh = Duration();
+    settings.memory = node.memory;
+    if (!node.configured) return settings;
+    settings.vips.push_back({.name = "v1",
+                             .address = kVip,
+                             .link = "eth0",
+                             .priority = node.priority,
+                             .preempt = node.preempt,
+                             .preempt_delay = Duration::seconds(3)});
+    return settings;
+  }
+
+  void start(Node* node) {
+    node->starts++;
+    if (node->expires != 0 && node->memory.lease == LeaseId::None) node->expires = 0;
+    Actions out;
+    node->core = std::make_unique<Core>(settings(*node), input(), &out);
+    perform(node, std::move(out));
+    if (node->expires != 0) tell(node, event::AddressFound{kVip});
+    tell(node, event::LinkChanged{"eth0", true, node->link_up});
+  }
+
+  void end(Node* node) {
+    node->core.reset();
+    node->todo.clear();
+    node->inbox.clear();
+    node->frozen = node->busy = false;
+    node->watch = 0;
+  }
+
+  Input input() { return {.now = MonoTime::from_ns(1000 * kS + now_), .random = ++random_}; }
+
+  void tell(Node* node, const Event& event) {
+    if (node->core == nullptr) return;
+    if (node->frozen || node->busy) return node->inbox.push_back(event);
+    step(node, event);
+    arm(node);
+  }
+
+  void step(Node* node, const Event& event) {
+    Actions out;
+    node->core->step(input(), event, &out);
+    bool named = false;
+    for (const Action& action : out) {
+      const std::string text = words_for(*node, action);
+      if (text.empty()) continue;
+      if (!named) say(node->name + "  " + shorten(words_for(event)));
+      named = true;
+      say(node->name + "    -> " + text);
+    }
+    perform(node, std::move(out));
+  }
+
+  void perform(Node* node, Actions out) {
+    node->todo.insert(node->todo.begin(), std::make_move_iterator(out.begin()),
+                      std::make_move_iterator(out.end()));
+    while (!node->todo.empty() && !node->busy && node->core != nullptr) {
+      const Action action = std::move(node->todo.front());
+      node->todo.pop_front();
+      std::visit([this, node](const auto& a) { act(node, a); }, action);
+    }
+  }
+
+  void arm(Node* node) {
+    if (node->core == nullptr || node->core->next_deadline().is_never()) return;
+    const uint64_t wake = ++node->wake;
+    const int64_t at = node->core->next_deadline().ns() - 1000 * kS;
+    post(at, [this, node, wake] {
+      if (node->wake == wake && !node->frozen && !node->busy) tell(node, event::Ticked{});
+    });
+  }
+
+  // It goes on: the deadline first, then what came meanwhile.
+  void wake(Node* node) {
+    tell(node, event::Ticked{});
+    while (node->core != nullptr && !node->busy && !node->inbox.empty()) {
+      const Event event = node->inbox.front();
+      node->inbox.pop_front();
+      tell(node, event);
+    }
+  }
+
+  // --- what it wants: the kernel
+
+  void act(Node* node, const action::AddAddress& a) {
+    if (node->held_up == 0) return add(node, a.lifetime_s);
+    node->busy = true;
+    const int64_t span = std::exchange(node->held_up, 0);
+    post(now_ + span, [this, node, a] {
+      if (!node->busy) return;
+      node->busy = false;
+      add(node, a.lifetime_s);
+      wake(node);
+    });
+  }
+
+  void add(Node* node, int lifetime) {
+    if (node->refuses) return step(node, event::AddressAdded{kVip, lifetime, 1});
+    if (node->expires == 0) say(node->name + "  kernel: 10.0.0.9 is on the link");
+    node->expires = now_ + lifetime * kS;
+    post(node->expires, [this, node] {
+      if (node->expires == 0 || node->expires > now_) return;
+      node->expires = 0;
+      say(node->name + "  kernel: 10.0.0.9 has expired");
+      tell(node, event::AddressLost{kVip, true});
+    });
+    step(node, event::AddressAdded{kVip, lifetime, 0});
+  }
+
+  void act(Node* node, const action::RemoveAddress&) {
+    if (node->expires != 0) say(node->name + "  kernel: 10.0.0.9 is gone");
+    node->expires = 0;
+    node->announced = false;
+    step(node, event::AddressRemoved{kVip, 0});
+  }
+
+  void act(Node* node, const action::SendAnnouncement&) { node->announced = true; }
+  void act(Node* node, const action::Remember& a) { node->memory = a.memory; }
+  void act(Node* node, const action::Finish&) { end(node); }
+  template <typename T>
+  void act(Node*, const T&) {}
+
+  // --- and etcd
+
+  using Execute = std::function<Event()>;
+
+  // `execute` at etcd, its event back at the process; or no answer.
+  void ask(Node* node, RequestId request, const Execute& execute) {
+    const int starts = node->starts;
+    const auto answer = [this, node, starts](int64_t at, const Event& event) {
+      post(at, [this, node, starts, event] {
+        if (node->starts == starts) tell(node, event);
+      });
+    };
+    const event::RequestFailed none{.request = request, .reason = "timed out"};
+    if (node->cut || etcd_down_) return answer(now_ + kRequestTimeout, none);
+    post(now_ + kWay, [this, node, execute, answer, none] {
+      const Event event = execute();
+      committed();
+      if (node->deaf) return answer(now_ + kRequestTimeout, none);
+      answer(now_ + kWay, event);
+    });
+  }
+
+  void act(Node* node, const action::SendTxn& a) {
+    ask(node, a.request, [this, a]() -> Event {
+      const bool puts = std::any_of(a.txn.success.begin(), a.txn.success.end(),
+                                    [](const Op& op) { return op.kind == Op::Kind::Put; });
+      bool succeeded = false;
+      std::vector<Entry> entries;
+      if ((no_space_ && puts) || !store_.txn(a.txn, &succeeded, &entries)) {
+        return event::RequestFailed{a.request, "refused", no_space_ && puts};
+      }
+      return event::TxnAnswered{a.request, store_.header(), succeeded, entries};
+    });
+  }
+
+  void act(Node* node, const action::ReadPrefix& a) {
+    ask(node, a.request, [this, a]() -> Event {
+      return event::PrefixRead{a.request, store_.header(), store_.everything()};
+    });
+  }
+
+  void act(Node* node, const action::GrantLease& a) {
+    ask(node, a.request, [this, node, a]() -> Event {
+      const auto lease = static_cast<LeaseId>(
+          strtoll((node->name.substr(1) + std::to_string(node->starts) + "0").c_str(), nullptr,
+                  16) +
+          ++grants_);
+      store_.grant(lease, a.ttl.ns(), now_);
+      post(now_ + a.ttl.ns(), [this, lease] { sweep(lease); });
+      return event::LeaseGranted{a.request, store_.header(), lease};
+    });
+  }
+
+  void sweep(LeaseId id) {
+    const sim::Store::Lease* lease = store_.lease(id);
+    if (lease == nullptr) return;
+    if (lease->expires > now_) return post(lease->expires, [this, id] { sweep(id); });
+    say("etcd: lease " + lease_hex(id) + " expires");
+    (void)store_.revoke(id);
+    committed();
+  }
+
+  void act(Node* node, const action::KeepLease& a) {
+    ask(node, 0, [this, a]() -> Event {
+      sim::Store::Lease* lease = store_.lease(a.lease);
+      if (lease != nullptr) lease->expires = now_ + lease->ttl;
+      return event::LeaseKept{a.lease, lease != nullptr};
+    });
+  }
+
+  void act(Node* node, const action::RevokeLease& a) {
+    ask(node, a.request, [this, a]() -> Event {
+      (void)store_.revoke(a.lease);
+      return event::LeaseRevoked{a.request};
+    });
+  }
+
+  void act(Node* node, const action::OpenWatch& a) {
+    const uint64_t id = node->watch = ++watches_;
+    node->watch_next = a.from;
+    if (node->cut || etcd_down_) return end_watch(node, now_ + kRequestTimeout);
+    post(now_ + kWay, [this, node, id] {
+      if (node->watch != id) return;
+      tell(node, event::WatchCreated{store_.header()});
+      pump(node);
+    });
+  }
+
+  void end_watch(Node* node, int64_t at) {
+    const uint64_t id = node->watch;
+    post(at, [this, node, id] {
+      if (node->watch != id || node->core == nullptr) return;
+      node->watch = 0;
+      tell(node, event::WatchEnded{false, "ended"});
+    });
+  }
+
+  void committed() {
+    for (const auto& node : nodes_) pump(node.get());
+  }
+
+  void pump(Node* node) {
+    if (node->watch == 0 || node->cut || etcd_down_) return;
+    event::WatchAdvanced advanced;
+    for (const sim::Store::Commit& commit : store_.history) {
+      if (commit.revision < node->watch_next) continue;
+      advanced.changes.insert(advanced.changes.end(), commit.changes.begin(), commit.changes.end());
+    }
+    if (advanced.changes.empty()) return;
+    node->watch_next = store_.revision + 1;
+    advanced.header = store_.header();
+    const uint64_t id = node->watch;
+    post(now_ + kWay + node->watch_lag, [this, node, id, advanced] {
+      if (node->watch == id) tell(node, advanced);
+    });
+  }
+
+  // --- the trace
+
+  void post(int64_t at, std::function<void()> what) {
+    queue_.emplace(std::max(at, now_), std::move(what));
+  }
+
+  void say(const std::string& text) {
+    char stamp[32];
+    snprintf(stamp, sizeof stamp, "%9.3f  ", static_cast<double>(now_) / 1e9);
+    if (now_ >= from_) trace_ += stamp + text + "\n";
+  }
+
+  [[nodiscard]] static std::string words_for(const Event& event) {
+    const auto* transfer = std::get_if<event::TransferAsked>(&event);
+    return transfer == nullptr ? sim::describe(event)
+                               : "TransferAsked to " + lease_hex(transfer->to);
+  }
+
+  // Of what goes on all the time (heartbeats, renewals, watches) nothing is said.
+  [[nodiscard]] std::string words_for(const Node& node, const Action& action) const {
+    if (std::get_if<action::AddAddress>(&action) != nullptr && node.expires != 0) return "";
+    if (std::get_if<action::SendAnnouncement>(&action) != nullptr && node.announced) return "";
+    if (const auto* txn = std::get_if<action::SendTxn>(&action)) return words_for(node, txn->txn);
+    if (std::get_if<action::ReadPrefix>(&action) != nullptr ||
+        std::get_if<action::OpenWatch>(&action) != nullptr ||
+        std::get_if<action::GrantLease>(&action) != nullptr ||
+        std::get_if<action::KeepLease>(&action) != nullptr ||
+        std::get_if<action::Remember>(&action) != nullptr) {
+      return "";
+    }
+    return shorten(sim::describe(action));
+  }
+
+  [[nodiscard]] std::string words_for(const Node& node, const Txn& txn) const {
+    std::string text;
+    for (const Op& op : txn.success) {
+      const std::string whose = lease_hex(op.key.lease);
+      if (op.key.kind == KeyKind::Candidate) {
+        text += (op.kind == Op::Kind::Put ? ", queue up as " : ", leave the queue as ") + whose;
+      } else if (op.kind == Op::Kind::Put && op.key.lease != node.core->session()) {
+        text += ", end session " + whose;
+      } else if (op.key.kind == KeyKind::Writes && op.kind == Op::Kind::Put) {
+        if (!no_space_) text += ", put writes/" + whose;
+      } else if (op.kind == Op::Kind::Delete) {
+        text += ", delete writes/" + whose;
+      }
+    }
+    return text.empty() ? "" : "SendTxn: " + text.substr(2);
+  }
+
+  // Without numbers of requests and nonces.
+  [[nodiscard]] static std::string shorten(const std::string& text) {
+    std::string out;
+    for (size_t i = 0; i < text.size();) {
+      if (text.compare(i, 2, " #") == 0) {
+        for (i += 2; i < text.size() && isdigit(static_cast<unsigned char>(text[i])) != 0;) i++;
+      } else if (text[i] == '=' && text.compare(i, 2, "=(") != 0) {
+        i += 5;
+      } else if (text[i] == '@') {
+        const size_t end = text.find(' ', i);
+        out += text.substr(i, end - i);
+        i = end == std::string::npos ? text.size() : end + 5;
+      } else {
+        out += text[i++];
+      }
+    }
+    return out.size() > 150 ? out.substr(0, 147) + "..." : out;
+  }
+
+  void look_for_two_owners() {
+    const auto owners = std::count_if(nodes_.begin(), nodes_.end(),
+                                      [](const auto& node) { return node->expires != 0; });
+    if (owners > 1 && !two_owners_) say("!!!! two owners");
+    two_owners_ = two_owners_ || owners > 1;
+  }
+
+  int64_t now_ = 0;
+  int64_t from_ = 0;
+  int64_t until_ = 20 * kS;
+  std::multimap<int64_t, std::function<void()>> queue_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  sim::Store store_;
+  sim::Store backup_;
+  bool etcd_down_ = false;
+  bool no_space_ = false;
+  int64_t grants_ = 0;
+  uint64_t watches_ = 0;
+  uint64_t random_ = 0;
+  std::string trace_;
+  std::string fault_;
+  bool two_owners_ = false;
+};
+
+std::string scenario;  // the path of the one that runs
+
+void happens_as_written() {
+  const std::string text = fixture::read(scenario);
+  const std::string mark = "\n====\n";
+  const size_t middle = std::min(text.find(mark), text.size());
+  const std::string story = text.substr(0, middle);
+  Scenario world;
+  const std::string trace = world.run(fixture::lines(story));
+  TEST_ASSERT_EQUAL_STRING("", world.fault().c_str());
+  TEST_ASSERT_FALSE(world.two_owners());
+  const std::vector<std::string> is = fixture::lines(story + mark + trace);
+  const std::vector<std::string> was =
+      fixture::lines(fixture::golden(scenario, fixture::joined(is)));
+  for (size_t i = 0; i < std::max(is.size(), was.size()); i++) {
+    TEST_ASSERT_EQUAL_STRING(i < was.size() ? was[i].c_str() : "(the end)",
+                             i < is.size() ? is[i].c_str() : "(the end)");
+  }
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  std::vector<std::string> names;
+  DIR* const folder = opendir("tests/scenarios");
+  while (const dirent* entry = folder == nullptr ? nullptr : readdir(folder)) {
+    const std::string name = entry->d_name;
+    if (name.ends_with(".txt")) names.push_back(name.substr(0, name.size() - 4));
+  }
+  if (folder != nullptr) closedir(folder);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    scenario = "tests/scenarios/" + name + ".txt";
+    harness::run_test(happens_as_written, name.c_str(), __LINE__);
+  }
+  return UNITY_END();
+}
