@@ -1,0 +1,409 @@
+// links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp src/core/election.cpp
+// links: src/core/takeover.cpp src/core/status.cpp src/core/announce.cpp src/core/conflict.cpp
+// links: src/core/links.cpp src/core/no_space.cpp src/core/order.cpp src/core/chain.cpp
+// links: src/core/view.cpp src/core/replay.cpp src/core/types.cpp
+// links: tests/sim/store.cpp tests/sim/story.cpp tests/sim/tally.cpp
+//
+// Every state is told every kind of event, sense or nonsense: nothing asserts, and no address is
+// asked for without authority, whatever comes.
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "harness.hpp"
+#include "sim/store.hpp"
+#include "sim/story.hpp"
+#include "vipd/core.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("10.0.0.9");
+const Address kUnknown = *Address::parse("10.0.0.77");
+const auto kOwn = static_cast<LeaseId>(0x77);
+const auto kOther = static_cast<LeaseId>(0x55);
+constexpr uint64_t kCluster = 1;
+
+// A core in a world that answers at once, until it is told otherwise.
+class Rig {
+ public:
+  explicit Rig(Memory memory = {}) {
+    settings_.node = "n1";
+    settings_.instance = "i";
+    settings_.timeout = Duration::seconds(5);
+    settings_.heartbeat = Duration::milliseconds(625);
+    settings_.memory = std::move(memory);
+    settings_.vips.push_back({.name = "v1", .address = kVip, .link = "eth0"});
+    Actions actions;
+    core_ = std::make_unique<Core>(settings_, Input{.now = now(), .random = 1}, &actions);
+    settle(actions);
+  }
+
+  void tell(const Event& event) {
+    Actions actions;
+    core_->step({.now = now(), .random = ++random_}, event, &actions);
+    settle(actions);
+    judge(event, actions);
+  }
+
+  // The next thing that happens by itself.
+  void go_on() {
+    if (!answers_.empty()) {
+      const Event event = std::move(answers_.front());
+      answers_.pop_front();
+      return tell(event);
+    }
+    const MonoTime next = core_->next_deadline();
+    now_ns_ = std::max(now_ns_ + 1'000'000, next.is_never() ? 0 : next.ns());
+    tell(event::Ticked{});
+  }
+
+  // False: not within a minute.
+  bool reach(const std::function<bool(const Rig&)>& there) {
+    for (const int64_t end = now_ns_ + 60'000'000'000; !there(*this) && now_ns_ < end;) go_on();
+    return there(*this);
+  }
+
+  void other_is_there() {
+    store_.grant(kOther, 1, 0);
+    const Value session{.valid = true,
+                        .node = "n2",
+                        .instance = "j",
+                        .timeout = Duration::seconds(5),
+                        .nonce = ++random_};
+    store_.put({KeyKind::Session, kOther, {}}, session, kOther);
+    store_.put({KeyKind::Writes, kOther, {}}, {}, kOther);
+    store_.put({KeyKind::Candidate, kOther, kVip}, {.valid = true, .node = "n2"}, kOther);
+  }
+
+  void take_no_writes() { full_ = true; }
+
+  template <typename T>
+  [[nodiscard]] bool asked_for() const {
+    return std::any_of(last_.begin(), last_.end(),
+                       [](const Action& a) { return std::get_if<T>(&a) != nullptr; });
+  }
+  [[nodiscard]] VipState state() const { return core_->vips(now()).at(0).state; }
+  [[nodiscard]] NodeState node_state() const { return core_->node_state(); }
+  [[nodiscard]] MonoTime now() const { return MonoTime::from_ns(now_ns_); }
+  [[nodiscard]] RequestId last_request() const { return request_; }
+  [[nodiscard]] Header header() const { return store_.header(); }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+  [[nodiscard]] const Memory& memory() const { return memory_; }
+
+ private:
+  void settle(const Actions& actions) {
+    last_ = actions;
+    for (const Action& action : actions) {
+      std::visit([this](const auto& a) { answer(a); }, action);
+    }
+  }
+
+  void judge(const Event& event, const Actions& actions) {
+    const MonoTime deadline = core_->fencing_deadline();
+    const auto wrong = [&](const char* what) {
+      if (fault_.empty()) fault_ = std::string(what) + " after " + sim::describe(event);
+    };
+    int adds = 0;
+    for (const Action& action : actions) {
+      if (const auto* add = std::get_if<action::AddAddress>(&action)) {
+        const Duration longest = Duration::seconds(add->lifetime_s) + Duration::milliseconds(1250);
+        if (++adds > 1) wrong("two addresses at once");
+        if (add->lifetime_s < 1 || now() + longest > deadline) wrong("an address too long");
+        if (add->address != kVip) wrong("a foreign address");
+      }
+      if (std::get_if<action::SendAnnouncement>(&action) != nullptr && now() >= deadline) {
+        wrong("an announcement without authority");
+      }
+    }
+    for (const VipView& vip : core_->vips(now())) {
+      if (vip.state == VipState::Owner && vip.address_present && now() >= deadline && !removing()) {
+        wrong("an owner without authority");
+      }
+    }
+  }
+
+  [[nodiscard]] bool removing() const {
+    return asked_for<action::RemoveAddress>() ||
+           std::any_of(answers_.begin(), answers_.end(), [](const Event& e) {
+             return std::get_if<event::AddressRemoved>(&e) != nullptr;
+           });
+  }
+
+  void answer(const action::AddAddress& a) {
+    answers_.push_front(event::AddressAdded{a.address, a.lifetime_s, 0});
+  }
+  void answer(const action::RemoveAddress& a) {
+    answers_.push_front(event::AddressRemoved{a.address, 0});
+  }
+  void answer(const action::GrantLease& a) {
+    request_ = a.request;
+    store_.grant(kOwn, 1, 0);
+    answers_.emplace_back(event::LeaseGranted{a.request, store_.header(), kOwn});
+  }
+  void answer(const action::ReadPrefix& a) {
+    request_ = a.request;
+    answers_.emplace_back(event::PrefixRead{a.request, store_.header(), store_.everything()});
+  }
+  void answer(const action::RevokeLease& a) {
+    request_ = a.request;
+    (void)store_.revoke(a.lease);
+    answers_.emplace_back(event::LeaseRevoked{a.request});
+    show();
+  }
+  void answer(const action::SendTxn& a) {
+    request_ = a.request;
+    bool succeeded = false;
+    std::vector<Entry> entries;
+    const bool puts = std::any_of(a.txn.success.begin(), a.txn.success.end(),
+                                  [](const Op& op) { return op.kind == Op::Kind::Put; });
+    if (full_ && puts) {
+      answers_.emplace_back(event::RequestFailed{a.request, "full", true});
+    } else if (store_.txn(a.txn, &succeeded, &entries)) {
+      answers_.emplace_back(event::TxnAnswered{a.request, store_.header(), succeeded, entries});
+    } else {
+      answers_.emplace_back(event::RequestFailed{a.request, "refused"});
+    }
+    show();
+  }
+  void answer(const action::OpenWatch& a) {
+    shown_ = a.from;
+    answers_.emplace_back(event::WatchCreated{store_.header()});
+    show();
+  }
+  void answer(const action::Remember& a) { memory_ = a.memory; }
+  template <typename T>
+  void answer(const T&) {}
+
+  void show() {
+    event::WatchAdvanced advanced{.header = store_.header(), .changes = {}};
+    for (const sim::Store::Commit& commit : store_.history) {
+      if (commit.revision < shown_) continue;
+      advanced.changes.insert(advanced.changes.end(), commit.changes.begin(), commit.changes.end());
+    }
+    if (shown_ == 0 || advanced.changes.empty()) return;
+    shown_ = store_.revision + 1;
+    answers_.emplace_back(std::move(advanced));
+  }
+
+  int64_t now_ns_ = 1'000'000'000;
+  uint64_t random_ = 1;
+  Settings settings_;
+  sim::Store store_;
+  std::unique_ptr<Core> core_;
+  std::deque<Event> answers_;
+  Actions last_;
+  Memory memory_;
+  bool full_ = false;  // etcd
+  Revision shown_ = 0;
+  RequestId request_ = 0;
+  std::string fault_;
+};
+
+struct State {
+  const char* name;
+  std::function<std::unique_ptr<Rig>()> make;  // nullptr when it cannot be reached
+};
+
+using There = std::function<bool(const Rig&)>;
+
+std::unique_ptr<Rig> rig_at(const There& there, bool other = false, bool link = true) {
+  auto rig = std::make_unique<Rig>();
+  if (other) rig->other_is_there();
+  if (link) rig->tell(event::LinkChanged{"eth0", true, true});
+  return rig->reach(there) ? std::move(rig) : nullptr;
+}
+
+bool is_owner(const Rig& rig) {
+  return rig.state() == VipState::Owner;
+}
+
+// An owner that was then told something, and where that led.
+std::unique_ptr<Rig> after(const Event& event, const There& there) {
+  std::unique_ptr<Rig> rig = rig_at(is_owner);
+  if (rig == nullptr) return nullptr;
+  rig->tell(event);
+  return rig->reach(there) ? std::move(rig) : nullptr;
+}
+
+template <typename T>
+bool asks(const Rig& rig) {
+  return rig.asked_for<T>();
+}
+
+std::unique_ptr<Rig> inherited() {
+  const std::unique_ptr<Rig> former = rig_at(is_owner);
+  if (former == nullptr) return nullptr;
+  auto rig = std::make_unique<Rig>(former->memory());
+  rig->tell(event::AddressFound{kVip});
+  return rig;
+}
+
+std::unique_ptr<Rig> no_space() {
+  std::unique_ptr<Rig> rig = rig_at(is_owner);
+  if (rig == nullptr) return nullptr;
+  rig->take_no_writes();
+  return rig->reach(asks<action::ReadPrefix>) ? std::move(rig) : nullptr;
+}
+
+std::vector<State> states() {
+  const auto in = [](VipState state) {
+    return [state](const Rig& rig) { return rig.state() == state; };
+  };
+  const There live = [](const Rig& rig) { return rig.node_state() == NodeState::Running; };
+  const There now = [](const Rig&) { return true; };
+  return {
+      {"reading", [=] { return rig_at(now, false, false); }},
+      {"granting", [=] { return rig_at(asks<action::GrantLease>); }},
+      {"opening", [=] { return rig_at(asks<action::SendTxn>); }},
+      {"live", [=] { return rig_at(live); }},
+      {"waiting", [=] { return rig_at(in(VipState::Waiting)); }},
+      {"fault",
+       [=] {
+         return after(event::LinkChanged{"eth0", false, false}, in(VipState::Fault));
+       }},
+      {"behind_another", [=] { return rig_at(live, true); }},
+      {"adding", [=] { return rig_at(asks<action::AddAddress>); }},
+      {"owner", [=] { return rig_at(is_owner); }},
+      {"removing", [=] { return after(event::PauseAsked{}, asks<action::RemoveAddress>); }},
+      {"paused", [=] { return after(event::PauseAsked{}, in(VipState::Paused)); }},
+      {"releasing", [=] { return after(event::ResignAsked{{kVip}}, asks<action::SendTxn>); }},
+      {"stopping", [=] { return after(event::StopAsked{}, now); }},
+      {"finished", [=] { return after(event::StopAsked{}, asks<action::Finish>); }},
+      {"no_space", no_space},
+      {"fenced",
+       [=] {
+         return after(event::LeaseKept{kOwn, false}, asks<action::GrantLease>);
+       }},
+      {"inherited", inherited},
+  };
+}
+
+Change put(const Key& key, Revision revision, const Value& value = {}) {
+  return {.entry = {.key = key, .value = value, .created = revision, .modified = revision}};
+}
+
+Change deleted(const Key& key, Revision revision) {
+  return {.deleted = true, .entry = {.key = key, .modified = revision}};
+}
+
+// What etcd may say, of requests that were made (the last one) and of others.
+void add_etcd_events(const Rig& rig, std::vector<Event>* all) {
+  const Header header = rig.header();
+  const Revision next = header.revision + 1;
+  const Header later{kCluster, next};
+  const Key session{KeyKind::Session, kOwn, {}};
+  const Value scribble{.valid = true, .node = "x", .timeout = Duration::seconds(5), .nonce = 9};
+  const Entry stranger = put(session, next, scribble).entry;
+  for (const RequestId request : {RequestId{0}, RequestId{1}, rig.last_request(), ~RequestId{0}}) {
+    for (const Header& h : {header, later, Header{kCluster, 0}, Header{2, next}, Header{}}) {
+      all->emplace_back(event::LeaseGranted{request, h, kOther});
+      all->emplace_back(event::TxnAnswered{request, h, true, {}});
+      all->emplace_back(event::TxnAnswered{request, h, false, {}});
+      all->emplace_back(event::TxnAnswered{request, h, false, {stranger}});
+      all->emplace_back(event::PrefixRead{request, h, {}});
+      all->emplace_back(event::PrefixRead{request, h, {stranger}});
+    }
+    all->emplace_back(event::LeaseRevoked{request});
+    all->emplace_back(event::RequestFailed{request, "failed"});
+    all->emplace_back(event::RequestFailed{request, "full", true});
+  }
+  for (const LeaseId lease : {LeaseId::None, kOwn, kOther, static_cast<LeaseId>(-5)}) {
+    all->emplace_back(event::LeaseKept{lease, true});
+    all->emplace_back(event::LeaseKept{lease, false});
+    for (const Revision r : {Revision{0}, Revision{1}, next, next + 1000}) {
+      for (const KeyKind kind : {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate}) {
+        const Key key{kind, lease, kVip};
+        all->emplace_back(event::WatchAdvanced{later, {put(key, r)}});
+        all->emplace_back(event::WatchAdvanced{later, {put(key, r, scribble)}});
+        all->emplace_back(event::WatchAdvanced{later, {deleted(key, r)}});
+        all->emplace_back(event::WatchAdvanced{later, {deleted(key, r), put(key, r)}});
+      }
+      all->emplace_back(
+          event::WatchAdvanced{later, {put({KeyKind::Candidate, lease, kUnknown}, r)}});
+    }
+  }
+  for (const Header& h : {header, later, Header{kCluster, 0}, Header{2, next}, Header{}}) {
+    all->emplace_back(event::WatchCreated{h});
+    all->emplace_back(event::WatchAdvanced{h, {}});
+  }
+  all->emplace_back(event::WatchEnded{false, "ended"});
+  all->emplace_back(event::WatchEnded{true, "compacted"});
+}
+
+void add_host_events(const Rig& rig, std::vector<Event>* all) {
+  all->emplace_back(event::Ticked{});
+  for (const char* link : {"eth0", "eth7", ""}) {
+    for (const bool up : {false, true}) {
+      all->emplace_back(event::LinkChanged{link, false, up});
+      all->emplace_back(event::LinkChanged{link, true, up});
+    }
+  }
+  for (const Address& address : {kVip, kUnknown, Address()}) {
+    all->emplace_back(event::AddressFound{address});
+    for (const int error : {0, 1, -1}) {
+      all->emplace_back(event::AddressRemoved{address, error});
+      for (const int lifetime : {-1, 0, 1, 14, 1'000'000}) {
+        all->emplace_back(event::AddressAdded{address, lifetime, error});
+      }
+    }
+    all->emplace_back(event::AddressLost{address, true});
+    all->emplace_back(event::AddressLost{address, false});
+    all->emplace_back(event::AddressBlocked{address, "in the way"});
+    all->emplace_back(event::AddressBlocked{address, ""});
+    all->emplace_back(event::ForeignClaim{address, {}});
+    all->emplace_back(event::ResignAsked{{address, address}});
+    for (const LeaseId to : {LeaseId::None, kOwn, kOther}) {
+      all->emplace_back(event::TransferAsked{address, to});
+    }
+  }
+  all->emplace_back(event::ResignAsked{});
+  all->emplace_back(event::PauseAsked{});
+  all->emplace_back(event::ResumeAsked{});
+  all->emplace_back(event::StopAsked{});
+  Settings other = rig.settings();
+  all->emplace_back(event::Reconfigured{other});
+  other.vips[0].link = "eth1";
+  other.timeout = Duration::seconds(8);
+  all->emplace_back(event::Reconfigured{other});
+  other.vips.clear();
+  all->emplace_back(event::Reconfigured{other});
+}
+
+std::vector<Event> every_event(const Rig& rig) {
+  std::vector<Event> all;
+  add_etcd_events(rig, &all);
+  add_host_events(rig, &all);
+  return all;
+}
+
+State walked;  // the one that is told everything
+
+void survives_every_event() {
+  const std::unique_ptr<Rig> first = walked.make();
+  TEST_ASSERT_MESSAGE(first != nullptr, "not reached");
+  std::set<size_t> kinds;
+  for (const Event& event : every_event(*first)) {
+    kinds.insert(event.index());
+    const std::unique_ptr<Rig> rig = walked.make();
+    rig->tell(event);
+    for (int steps = 0; steps < 60; steps++) rig->go_on();
+    TEST_ASSERT_MESSAGE(rig->fault().empty(), rig->fault());
+  }
+  TEST_ASSERT_EQUAL_INT(std::variant_size_v<Event>, kinds.size());
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  for (const State& state : states()) {
+    walked = state;
+    harness::run_test(survives_every_event, state.name, __LINE__);
+  }
+  return UNITY_END();
+}
