@@ -61,9 +61,10 @@ class Rig {
     tell(event::Ticked{});
   }
 
-  // False: not within a minute.
+  // False: not in many steps, or a minute.
   bool reach(const std::function<bool(const Rig&)>& there) {
-    for (const int64_t end = now_ns_ + 60'000'000'000; !there(*this) && now_ns_ < end;) go_on();
+    const int64_t end = now_ns_ + 60'000'000'000;
+    for (int steps = 0; steps < 2000 && now_ns_ < end && !there(*this); steps++) go_on();
     return there(*this);
   }
 

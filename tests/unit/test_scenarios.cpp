@@ -31,6 +31,7 @@ namespace {
 constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kS = 1'000 * kMs;
 constexpr int64_t kWay = 1 * kMs;
+constexpr int kMostSteps = 200;  // within one instant
 constexpr int64_t kRequestTimeout = 833 * kMs;
 constexpr int64_t kWatchTimeout = 3 * kS;
 const Address kVip = *Address::parse("10.0.0.9");
@@ -67,7 +68,7 @@ class Scenario {
  public:
   std::string run(const std::vector<std::string>& directives) {
     for (const std::string& line : directives) schedule(line);
-    while (!queue_.empty() && queue_.begin()->first <= until_) {
+    while (fault_.empty() && !queue_.empty() && queue_.begin()->first <= until_) {
       now_ = queue_.begin()->first;
       const auto what = std::move(queue_.begin()->second);
       queue_.erase(queue_.begin());
@@ -291,6 +292,12 @@ class Scenario {
   }
 
   void step(Node* node, const Event& event) {
+    steps_ = stepped_at_ == now_ ? steps_ + 1 : 0;
+    stepped_at_ = now_;
+    if (steps_ > kMostSteps) {
+      fault_ = "the core turns on the spot";
+      return;
+    }
     Actions out;
     node->core->step(input(), event, &out);
     bool named = false;
@@ -576,6 +583,8 @@ class Scenario {
   bool etcd_down_ = false;
   bool no_space_ = false;
   int64_t grants_ = 0;
+  int64_t stepped_at_ = 0;
+  int steps_ = 0;  // within this instant
   uint64_t watches_ = 0;
   uint64_t random_ = 0;
   std::string trace_;
