@@ -115,7 +115,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   const Duration slept = input.suspended - std::exchange(suspended_, input.suspended);
   // Held up for longer than any turn takes, asleep or not: the network may have gone on without us.
   stalled_ = slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
-  if (finished_ || (slept == Duration() && !stalled_ && renewed_as_wanted(event))) return;
+  if (finished_ || (slept == Duration() && !stalled_ && went_as_wanted(event))) return;
   next_ = MonoTime::never();
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.

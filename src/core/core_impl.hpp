@@ -215,8 +215,6 @@ struct Core::Impl {
   void add(Vip* vip, int lifetime);
   [[nodiscard]] bool kernel_busy() const;
   [[nodiscard]] bool removing() const;
-  [[nodiscard]] bool renewed_as_wanted(const Event& event);
-  void renew_next();
   void remove(Vip* vip);
   void take_everything_down();
   void set_state(Vip* vip, VipState to, const std::string& reason);
@@ -241,6 +239,25 @@ struct Core::Impl {
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
+  // --- bulk.cpp
+  [[nodiscard]] bool may_add();
+  void begin_burst();
+  [[nodiscard]] bool went_as_wanted(const Event& event);
+  [[nodiscard]] bool added_as_wanted(const event::AddressAdded& e);
+  void renew_next();
+  void install_next();
+  // The next one after the last that was found this way: what is done to all of them, one by one,
+  // finds each at once.
+  template <typename Condition>
+  Vip* next_vip(Condition condition) {
+    for (size_t i = 0; i < vips_.size(); i++) {
+      const size_t place = (last_found_ + i) % vips_.size();
+      if (!condition(vips_[place])) continue;
+      last_found_ = place;
+      return &vips_[place];
+    }
+    return nullptr;
+  }
   // --- announce.cpp
   void drive_announcements();
   void announce_again(Vip* vip);
@@ -355,6 +372,8 @@ struct Core::Impl {
   std::map<std::string, LinkView> links_;
   MonoTime renew_at_ = MonoTime::never();
   bool adding_ = false;
+  MonoTime burst_ends_ = MonoTime::long_ago();
+  size_t last_found_ = 0;
   MonoTime announce_from_ = MonoTime::long_ago();  // the next burst of announcements
 
   std::map<LeaseId, Takeover> takeovers_;

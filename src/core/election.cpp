@@ -21,10 +21,7 @@ constexpr Duration kRefusedLast = Duration::seconds(60);
 }  // namespace
 
 Vip* Core::Impl::find(const Address& address) {
-  for (Vip& vip : vips_) {
-    if (vip.settings.address == address) return &vip;
-  }
-  return nullptr;
+  return next_vip([&address](const Vip& vip) { return vip.settings.address == address; });
 }
 
 const LinkView& Core::Impl::link_of(const Vip& vip) const {
@@ -186,7 +183,7 @@ void Core::Impl::drive_inherited(Vip* vip) {
   if (!ours) return remove(vip);
   const bool authority =
       chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven() && covered(*vip);
-  if (!kernel_busy() && authority) install(vip);
+  if (authority && may_add()) install(vip);
 }
 
 // [safety] Lifetimes stood still meanwhile and end that much later than was asked for: those that
@@ -226,7 +223,7 @@ void Core::Impl::drive_installs() {
     if (vip.address != Vip::AddressState::Absent) continue;
     const Obstacle why = obstacle(vip, now_);
     if (why == Obstacle::None) {
-      if (!kernel_busy()) install(&vip);
+      if (may_add()) install(&vip);
     } else {
       due(obstacle_ends(vip, why));
     }
@@ -250,6 +247,7 @@ void Core::Impl::install(Vip* vip) {
 void Core::Impl::add(Vip* vip, int lifetime) {
   assert(lifetime >= 1 && !adding_);
   adding_ = true;
+  begin_burst();
   emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
 }
 
@@ -348,53 +346,6 @@ void Core::Impl::on(const event::AddressLost& e) {
 
 void Core::Impl::on(const event::AddressBlocked& e) {
   if (Vip* vip = find(e.address)) vip->blocked = e.reason;
-}
-
-void Core::Impl::drive_renewals() {
-  if (due(renew_at_)) {
-    renew_at_ = MonoTime::never();
-    for (Vip& vip : vips_) vip.renewal_due = vip.address == Vip::AddressState::Present;
-  }
-  renew_next();
-}
-
-// Lifetimes are worked out one by one, since each call may be held up.
-void Core::Impl::renew_next() {
-  if (kernel_busy()) return;
-  const auto next = std::find_if(vips_.begin(), vips_.end(), [](const Vip& v) {
-    return v.renewal_due && v.address == Vip::AddressState::Present;
-  });
-  if (next == vips_.end()) return;
-  const Duration remaining = chain_.deadline() - now_;
-  const int lifetime = timing::lifetime_s(remaining);
-  if (lifetime == 0) {  // what is there runs out in time
-    for (Vip& vip : vips_) vip.renewal_due = false;
-    return;
-  }
-  add(&*next, lifetime);
-  const MonoTime again = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
-  if (again <= now_) return;
-  renew_at_ = std::min(renew_at_, again);
-  due(renew_at_);
-}
-
-// By far the most frequent event of an owner of many VIPs: a renewal that went well changes
-// nothing, and only asks for the next one.
-bool Core::Impl::renewed_as_wanted(const Event& event) {
-  const auto* added = std::get_if<event::AddressAdded>(&event);
-  if (added == nullptr || added->error != 0) return false;
-  Vip* vip = find(added->address);
-  const Duration longest = Duration::seconds(added->lifetime_s) + timing::kKernelLateness;
-  if (vip == nullptr || vip->address != Vip::AddressState::Present ||
-      now_ + longest > chain_.deadline() || now_ >= chain_.deadline() - timing::kTakeDownMargin) {
-    return false;
-  }
-  adding_ = false;
-  vip->renewal_due = false;
-  vip->ends_by = now_ + longest;
-  renew_next();
-  // Installations wait for their turn behind renewals.
-  return adding_;
 }
 
 }  // namespace vipd
