@@ -58,14 +58,17 @@ void Core::Impl::install_next() {
   }
 }
 
-// By far the most frequent events of an owner of many VIPs: what went well changes nothing for the
+// By far the most frequent events where there are many VIPs: what went well changes nothing for the
 // others, and only asks for the next one. False when a whole step is needed.
 bool Core::Impl::went_as_wanted(const Event& event) {
   if (const auto* added = std::get_if<event::AddressAdded>(&event)) return added_as_wanted(*added);
+  // An owner of many VIPs tells its neighbours of each, several times.
+  if (const auto* claim = std::get_if<event::ForeignClaim>(&event)) return !concerns_us(*claim);
   const auto* removed = std::get_if<event::AddressRemoved>(&event);
   if (removed == nullptr || removed->error != 0) return false;
   Vip* vip = find(removed->address);
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return false;
+  if (vip->is_removing()) removals_--;
   vip->address = Vip::AddressState::Absent;
   return removing();  // the last of them tells etcd
 }

@@ -100,14 +100,19 @@ void Core::Impl::drive_probes(Vip* vip) {
 
 // --- claims
 
+// Otherwise it may be the owner's, who tells its neighbours.
+bool Core::Impl::concerns_us(const event::ForeignClaim& e) {
+  const Vip* vip = find(e.address);
+  if (vip == nullptr) return false;
+  const bool asked = vip->conflict.probing && (vip->conflict.foreign || headed_since(*vip) != 0);
+  return asked || vip->address == Vip::AddressState::Present;
+}
+
 void Core::Impl::on(const event::ForeignClaim& e) {
+  if (!concerns_us(e)) return;
   Vip* vip = find(e.address);
-  if (vip == nullptr) return;
   Conflict& conflict = vip->conflict;
   const bool ours = vip->address == Vip::AddressState::Present;
-  // Otherwise it may be the owner's, who tells its neighbours.
-  const bool asked = conflict.probing && (conflict.foreign || headed_since(*vip) != 0);
-  if (!ours && !asked) return;
   conflict.mac = e.mac;
   const std::string who =
       vip->settings.name + ": the host with " + e.mac.text() + " claims " + e.address.text();

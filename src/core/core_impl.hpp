@@ -79,6 +79,11 @@ struct Vip {
   MonoTime announce_at = MonoTime::never();
 
   VipState state = VipState::Standby;
+
+  // Its removal has been asked for, and the answer is awaited.
+  [[nodiscard]] bool is_removing() const {
+    return address == AddressState::Removing && remove_again_at.is_never();
+  }
 };
 
 // A link as the configuration names it.
@@ -267,6 +272,7 @@ struct Core::Impl {
   void begin_probing(Vip* vip);
   void drive_probes(Vip* vip);
   void answer_claim(Vip* vip);
+  [[nodiscard]] bool concerns_us(const event::ForeignClaim& e);
   void conflict_over(Vip* vip, const std::string& why);
   void resume_after_stall();
   [[nodiscard]] bool must_probe(const Vip& vip, Revision headed, MonoTime now) const;
@@ -372,6 +378,7 @@ struct Core::Impl {
   std::map<std::string, LinkView> links_;
   MonoTime renew_at_ = MonoTime::never();
   bool adding_ = false;
+  size_t removals_ = 0;  // whose completion is awaited
   MonoTime burst_ends_ = MonoTime::long_ago();
   size_t last_found_ = 0;
   MonoTime announce_from_ = MonoTime::long_ago();  // the next burst of announcements

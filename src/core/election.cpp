@@ -133,9 +133,7 @@ bool Core::Impl::kernel_busy() const {
 }
 
 bool Core::Impl::removing() const {
-  return std::any_of(vips_.begin(), vips_.end(), [](const Vip& v) {
-    return v.address == Vip::AddressState::Removing && v.remove_again_at.is_never();
-  });
+  return removals_ > 0;
 }
 
 // [safety] The process may have been held up between the clock and the call. The address goes
@@ -252,6 +250,7 @@ void Core::Impl::add(Vip* vip, int lifetime) {
 }
 
 void Core::Impl::remove(Vip* vip) {
+  if (!vip->is_removing()) removals_++;
   vip->address = Vip::AddressState::Removing;
   vip->waited_out = 0;  // whoever lets go may be followed by somebody, whatever becomes of etcd
   vip->remove_again_at = MonoTime::never();
@@ -318,6 +317,7 @@ void Core::Impl::address_is_up(Vip* vip) {
 void Core::Impl::on(const event::AddressRemoved& e) {
   Vip* vip = find(e.address);
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return;
+  if (vip->is_removing()) removals_--;
   if (e.error != 0) {
     report(ReportKind::AddressFailed, vip->settings.name + ": the kernel would not remove " +
                                           e.address.text() + ": " + strerror(e.error));
