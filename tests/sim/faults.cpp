@@ -440,7 +440,7 @@ void World::heal_host(int n) {
 void World::heal_everything() {
   held_up_ = stalled_ = refused_ = duplicate_ = lan_loss_ = 0;
   lan_delay_ = starved_ = 0;
-  no_space_ = no_space_ && random_.one_in(4);  // it may last for hours
+  if (no_space_ && !random_.one_in(4)) space_is_back();  // it may last for hours
   if (cluster_down_) restore();
   for (int m = 0; m < members_count_; m++) {
     Member& member = members_[static_cast<size_t>(m)];

@@ -183,6 +183,7 @@ class World {
   void check_quiet();
   void check_storm(int node);
   [[nodiscard]] bool eligible(const Node& node, int vip) const;
+  [[nodiscard]] bool queued(const Node& node, int vip) const;
   [[nodiscard]] int only_owner(int vip) const;
 
   // parameters
