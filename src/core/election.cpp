@@ -47,7 +47,9 @@ bool Core::Impl::has_key(const Vip& vip) const {
 // well.
 bool Core::Impl::to_leave(const Vip& vip) const {
   if (vip.address != Vip::AddressState::Absent || removing() || !has_key(vip)) return false;
-  return !wanted(vip) || key_created(vip) <= vip.retired;
+  // While etcd takes no writes nothing will ever tell what became of a release that was tried.
+  const Revision gone = no_space_ ? std::max(vip.retired, vip.retiring) : vip.retired;
+  return !wanted(vip) || key_created(vip) <= gone;
 }
 
 Revision Core::Impl::key_created(const Vip& vip) const {
