@@ -70,10 +70,17 @@ bool World::eligible(const Node& node, int vip) const {
   return runs(node) && !node.person_paused && node.configured[v] && node.link_up[node.vip_link[v]];
 }
 
-// Without space nobody can join, but those who are in the queue can take over.
+// Without space nobody can join, but those who are in the queue can take over; unless the last
+// session put was compacted, by which a new watch is held: there will be no other
+// (ARCHITECTURE.md).
 bool World::queued(const Node& node, int vip) const {
   const vipd::LeaseId lease = node.core->session();
-  return store_.find({vipd::KeyKind::Session, lease, {}}) != nullptr &&
+  const bool holdable =
+      std::any_of(store_.keys.begin(), store_.keys.end(), [this](const Store::Stored& stored) {
+        return stored.entry.key.kind == vipd::KeyKind::Session &&
+               stored.entry.modified > store_.compacted;
+      });
+  return holdable && store_.find({vipd::KeyKind::Session, lease, {}}) != nullptr &&
          store_.find({vipd::KeyKind::Candidate, lease, vips_[static_cast<size_t>(vip)]}) != nullptr;
 }
 

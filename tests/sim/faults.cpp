@@ -181,7 +181,7 @@ bool World::strike_etcd(Fault fault) {
     lose_leader(random_.spread(100 * kMs, 3 * kS));
     return true;
   } else if (fault == Fault::NoSpace) {
-    no_space_ = true;
+    no_space_ = no_space_once_ = true;
     span = random_.spread(kS, 7200 * kS);
   } else if (fault == Fault::Compaction) {
     store_.compact(store_.revision - random_.below(60));

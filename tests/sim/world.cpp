@@ -141,7 +141,7 @@ void World::calm_begins() {
   for (const Node& node : nodes_) {
     if (node.busy) bound = std::max(bound, 5 * timeout_ + 8 * kS);
   }
-  refused_once_ = false;
+  refused_once_ = no_space_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
 }
 
@@ -234,10 +234,11 @@ int64_t World::liveness_bound() const {
   int64_t bound = (2 + (dead + 1) / 2) * timeout_ + 6 * kS;
   for (const Store::Stored& stored : store_.keys) {
     const vipd::Key& key = stored.entry.key;
-    if (key.kind != vipd::KeyKind::Candidate) continue;
+    if (key.kind == vipd::KeyKind::Writes) continue;  // a session may yet join
     const bool session = store_.find({vipd::KeyKind::Session, key.lease, {}}) != nullptr;
     const bool writes = store_.find({vipd::KeyKind::Writes, key.lease, {}}) != nullptr;
-    if (session && writes) continue;
+    // A dead process may have asked for the deletion of its `writes` while there was no space.
+    if (session && writes && !no_space_once_) continue;
     for (const Store::Lease& lease : store_.leases) {
       if (lease.id == key.lease) {
         bound = std::max(bound, lease.expires - now_ + lease.ttl + timeout_ * 2 + 6 * kS);

@@ -233,7 +233,8 @@ class World {
   uint32_t stalled_ = 0;       // per million actions
   uint32_t refused_ = 0;       // per million netlink calls
   bool refused_once_ = false;  // in this round
-  int64_t starved_ = 0;        // how late a process wakes at most
+  bool no_space_once_ = false;
+  int64_t starved_ = 0;  // how late a process wakes at most
   vipd::Revision noted_ = 1;
   uint32_t restores_ = 0;
 
