@@ -124,6 +124,7 @@ void World::check_liveness() {
   changes_at_check_ = owner_changes_;
   for (size_t n = 0; n < kMaxNodes; n++) requests_at_check_[n] = nodes_[n].requests;
   checked_at_ = now_;
+  if (broken(Broken::Quiet)) (void)strike_keys(Fault::PrefixDeleted);
   post(now_ + (random_.one_in(4) ? 45 * kS : 8 * kS), Ev::QuietEnds, 0);
 }
 
@@ -177,7 +178,9 @@ void World::check_cache() {
     for (int b = 0; b < kBystanders; b++) {
       const int believed = bystanders_[static_cast<size_t>(b)].owner[static_cast<size_t>(v)];
       if (believed != owner) {
-        fail("cache", "a neighbour sends v%d to n%d, but n%d has it", v + 1, believed + 1,
+        const std::string where =
+            believed == kNobody ? "nobody" : "n" + std::to_string(believed + 1);
+        fail("cache", "a neighbour sends v%d to %s, but n%d has it", v + 1, where.c_str(),
              owner + 1);
       }
       tally_.count(Rule::CacheRight);

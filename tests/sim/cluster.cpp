@@ -365,6 +365,7 @@ void World::pump(int n) {
   const Member& member = members_[watch.member];
   if (watch.id == 0 || !watch.open || watch.sent >= member.applied) return;
   if (!member.up || member.hung || (node.cut[watch.member] & kCutAnswers) != 0) return;
+  if (broken(Broken::Liveness)) return;
   watch.last_at = std::max(watch.last_at, now_ + way(node));
   watch.sent = member.applied;
   post(watch.last_at, Ev::WatchDelivers, n, 0, static_cast<int>(restores_ & 0xff), watch.id,

@@ -155,6 +155,7 @@ void World::add_address(int n, int vip, int lifetime) {
   const int64_t ends = shown(node) + lifetime * kS;
   address.expires = true_time_of(node, ends + late);
   address.longest = ends + kLateness;
+  if (broken(Broken::Fencing)) address.longest += 2 * kS;
   address.set_at = now_;
   address.session = node.core->session();
   address.stuck = false;
@@ -174,7 +175,7 @@ void World::add_address(int n, int vip, int lifetime) {
 
 void World::remove_address(int n, int vip, Rule how) {
   KernelAddress& address = nodes_[static_cast<size_t>(n)].addresses[static_cast<size_t>(vip)];
-  if (!address.present) return;
+  if (!address.present || broken(Broken::Ownership)) return;
   check_gone(n, vip);
   address.present = false;
   address.unchecked = false;

@@ -34,6 +34,7 @@ void World::announce(int n, int vip) {
 }
 
 void World::frame(const Item& item) {
+  if (broken(Broken::Cache)) return;
   Bystander& bystander = bystanders_[item.b];
   bystander.owner[item.a] = item.node;
   bystander.misses[item.a] = 0;
@@ -59,7 +60,7 @@ void World::probe(const Item& item) {
                        nodes_[owner].paused == HostPause::None &&
                        nodes_[owner].link_up[nodes_[owner].addresses[item.a].link];
   misses = answers ? 0 : static_cast<uint8_t>(misses + 1);
-  if (answers || (owner != kNobody && misses < kMissesToAsk)) return;
+  if (answers || (owner != kNobody && misses < kMissesToAsk) || broken(Broken::Cache)) return;
   owner = static_cast<uint8_t>(answerer(item.a));
   misses = 0;
 }

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <string>
 #include <vector>
@@ -48,6 +49,7 @@ struct Progress {
 
 uint64_t without = 0;
 std::string only;
+sim::Broken broken = sim::Broken::Nothing;
 
 // For the handler of a failed assertion.
 sim::World* world_now = nullptr;
@@ -75,6 +77,7 @@ bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
   sim::Options options;
   options.without = without;
   options.only = only;
+  options.broken = broken;
   options.seed = seed.seed;
   options.duration = static_cast<int64_t>(seed.hours * 3600) * kS;
   options.story = print || tail;
@@ -101,8 +104,21 @@ int usage() {
   fprintf(stderr,
           "usage: vipd-sim [--runs N] [--seed S] [--hours H] [--story] [--keep-going]\n"
           "                [--replay FILE] [--quick] [--without FAULT]...\n"
-          "                [--only CHECKER]\n");
+          "                [--only CHECKER] [--break CHECKER]\n");
   return 2;
+}
+
+// Something is done wrong that the checker of that name must see, and that one judges.
+bool break_for(const char* checker) {
+  static const char* const kNames[] = {"",      "ownership", "fencing", "liveness",
+                                       "cache", "quiet",     "livelock"};
+  for (uint8_t i = 1; i < std::size(kNames); i++) {
+    if (strcmp(checker, kNames[i]) != 0) continue;
+    broken = static_cast<sim::Broken>(i);
+    only = checker;
+    return true;
+  }
+  return false;
 }
 
 bool name_fault(const char* name) {
@@ -140,6 +156,9 @@ bool parse(int count, char** words, Arguments* out) {
       out->replay = value, i++;
     } else if (word == "--only") {
       only = value, i++;
+    } else if (word == "--break") {
+      if (!break_for(value)) return false;
+      i++;
     } else {
       return false;
     }

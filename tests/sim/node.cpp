@@ -183,6 +183,9 @@ void World::wake(const Item& item) {
   if (shown(node) < node.armed.ns()) return arm(item.node);
   node.armed = MonoTime::never();
   feed(item.node, vipd::event::Ticked{});
+  for (uint64_t i = 0; broken(Broken::Livelock) && i < 2 * kStepsInMs && runs(node); i++) {
+    feed(item.node, vipd::event::Ticked{});
+  }
 }
 
 void World::arm(int n) {

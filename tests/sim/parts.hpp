@@ -241,13 +241,17 @@ struct Bystander {
   std::array<uint8_t, kMaxVips> misses{};
 };
 
+// What is broken on purpose, so that the checker of that name must see it (tests/sim/selftest).
+enum class Broken : uint8_t { Nothing, Ownership, Fencing, Liveness, Cache, Quiet, Livelock };
+
 struct Options {
   uint64_t seed = 1;
   int64_t duration = 0;
   bool story = false;    // keep it as text
   bool print = false;    // and print it as it happens
   uint64_t without = 0;  // a bit for each fault that never strikes
-  std::string only{};    // the checker that judges, besides livelock; empty: all
+  Broken broken = Broken::Nothing;
+  std::string only{};  // the checker that judges, besides livelock; empty: all
 };
 
 struct Failure {

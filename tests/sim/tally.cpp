@@ -16,6 +16,16 @@ void print_counts(FILE* out, const char* title, const Array& counts, Name name) 
   if (counts.size() % 3 != 0) fprintf(out, "\n");
 }
 
+// A kind that no run exercised is a finding; a short batch says nothing of that.
+constexpr int64_t kEnough = 100 * 3600 * INT64_C(1'000'000'000);
+
+template <typename Array, typename Name>
+void print_never(FILE* out, const char* title, const Array& counts, Name name) {
+  for (size_t i = 0; i < counts.size(); i++) {
+    if (counts[i] == 0) fprintf(out, "NEVER: %s %s\n", title, name(i));
+  }
+}
+
 template <typename Array>
 void add_up(Array* sum, const Array& other) {
   for (size_t i = 0; i < sum->size(); i++) (*sum)[i] += other[i];
@@ -65,10 +75,12 @@ void Tally::add(const Tally& other) {
 }
 
 void Tally::print(FILE* out) const {
-  print_counts(out, "faults", faults, [](size_t i) { return name_of(static_cast<Fault>(i)); });
-  print_counts(out, "rules", rules, [](size_t i) { return name_of(static_cast<Rule>(i)); });
-  print_counts(out, "reports", reports,
-               [](size_t i) { return name_of(static_cast<vipd::ReportKind>(i)); });
+  const auto fault = [](size_t i) { return name_of(static_cast<Fault>(i)); };
+  const auto rule = [](size_t i) { return name_of(static_cast<Rule>(i)); };
+  const auto report = [](size_t i) { return name_of(static_cast<vipd::ReportKind>(i)); };
+  print_counts(out, "faults", faults, fault);
+  print_counts(out, "rules", rules, rule);
+  print_counts(out, "reports", reports, report);
   fprintf(out, "transitions\n");
   for (size_t from = 0; from < kStates; from++) {
     for (size_t to = 0; to < kStates; to++) {
@@ -84,6 +96,10 @@ void Tally::print(FILE* out) const {
     fprintf(out, "longest overlap excused by %s %.3f s\n", words_of(static_cast<Excuse>(i)),
             static_cast<double>(worst_overlap[i]) / 1e9);
   }
+  if (simulated < kEnough) return;
+  print_never(out, "fault", faults, fault);
+  print_never(out, "rule", rules, rule);
+  print_never(out, "report", reports, report);
 }
 
 }  // namespace sim

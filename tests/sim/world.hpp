@@ -37,6 +37,7 @@ class World {
   void heal_everything();
   void round_begins();
   [[nodiscard]] int64_t liveness_bound() const;
+  [[nodiscard]] bool broken(Broken what) const { return options_.broken == what; }
   void say(int node, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
   // --- cluster.cpp
