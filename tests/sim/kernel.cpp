@@ -14,8 +14,9 @@ constexpr int64_t kEarliness = 20 * kMs;
 // A call that took longer than this cannot hold what the protocol's margin assumes.
 constexpr int64_t kHeldUp = 40 * kMs;
 
+// In two parts, since the product of all is more than 64 bits have room for.
 int64_t drifted(int64_t span, int64_t ppb) {
-  return span + static_cast<int64_t>(static_cast<__int128>(span) * ppb / 1'000'000'000);
+  return span + span / kS * ppb + span % kS * ppb / kS;
 }
 
 }  // namespace

@@ -381,6 +381,7 @@ void World::note_echoes(int n, const vipd::event::WatchAdvanced& event) {
   for (const vipd::Change& change : event.changes) {
     if (change.deleted || change.entry.key.kind != vipd::KeyKind::Session) continue;
     for (auto beat = node.sent.rbegin(); beat != node.sent.rend(); ++beat) {
+      if (beat->sent + 4 * beat->timeout < shown(node)) break;  // it gives no authority any more
       if (beat->nonce != change.entry.value.nonce || beat->lease != change.entry.key.lease)
         continue;
       node.deadline = std::max(node.deadline, beat->sent + beat->timeout);
