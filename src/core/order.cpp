@@ -54,6 +54,7 @@ void Core::Impl::drive_order() {
 
 // Not the owner yet: the queue should be in the order of priorities when it is needed.
 void Core::Impl::consider_making_way(Vip* vip) {
+  if (vip->key_changed > view_.applied()) return;  // the view still shows a place that was left
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int own = queue.position(chain_.lease());
   if (own != vip->place) vip->reorder_at = now_ + kReorderPause;

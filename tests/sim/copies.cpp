@@ -119,6 +119,7 @@ void World::clone_process(int from, int to) {
   copy.link_up = original.link_up;
   copy.vip_link = original.vip_link;
   copy.configured = original.configured;
+  copy.priority = original.priority;
   copy.timeout = original.timeout;
   copy.heartbeat = original.heartbeat;
   copy.its_timeout = original.its_timeout;

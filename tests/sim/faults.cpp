@@ -298,12 +298,25 @@ bool World::strike_people(Fault fault) {
     }
     if (asked.vips.empty()) return false;
     tell(n, {.event = asked});
+  } else if (fault == Fault::Transfer) {
+    return transfer();
   } else if (fault == Fault::Reconfigure) {
+    if (random_.one_in(3)) draw_priorities(&node);
     reconfigure(n, false);
     if (random_.one_in(2)) heal_after(fault, random_.spread(kMs, 20 * kS), n);
   } else {
     return false;
   }
+  return true;
+}
+
+// To anybody in the queue, or to one who has just left it.
+bool World::transfer() {
+  const auto vip = static_cast<size_t>(random_.below(vips_count_));
+  const int owner = only_owner(static_cast<int>(vip));
+  const Node& to = nodes_[static_cast<size_t>(any_node())];
+  if (owner < 0 || to.core == nullptr) return false;
+  tell(owner, {.event = vipd::event::TransferAsked{.vip = vips_[vip], .to = to.core->session()}});
   return true;
 }
 

@@ -32,9 +32,13 @@ vipd::Settings World::settings(const Node& node) const {
   for (int v = 0; v < vips_count_; v++) {
     const auto i = static_cast<size_t>(v);
     if (!node.configured[i]) continue;
-    settings.vips.push_back({.name = "v" + std::to_string(v + 1),
-                             .address = vips_[i],
-                             .link = link_name(node.vip_link[i])});
+    vipd::VipSettings vip{.name = "v" + std::to_string(v + 1),
+                          .address = vips_[i],
+                          .link = link_name(node.vip_link[i])};
+    vip.priority = node.priority[i] < 0 ? std::nullopt : std::optional(node.priority[i]);
+    vip.preempt = preempt_;
+    vip.preempt_delay = vipd::Duration::nanoseconds(preempt_delay_);
+    settings.vips.push_back(std::move(vip));
   }
   return settings;
 }

@@ -186,6 +186,7 @@ struct Node {
   std::array<bool, kLinks> link_up{true, true};
   std::array<uint8_t, kMaxVips> vip_link{};
   std::array<bool, kMaxVips> configured{};
+  std::array<int, kMaxVips> priority{};
   int64_t timeout = 0;  // as configured
   int64_t heartbeat = 0;
   // process

@@ -20,7 +20,7 @@ namespace sim {
   X(LeaseRevokedEarly) X(NoSpace) X(Compaction) X(Restore) X(CutBoth) X(CutAnswers) \
   X(CutAll) X(SlowNetwork) X(LossyNetwork) X(WatchCut) X(SessionKeyDeleted) \
   X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
-  X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Reconfigure) \
+  X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
   X(StateCopied) X(MachineCloned) X(MachineRolledBack)
 

@@ -33,6 +33,9 @@ void World::draw_parameters() {
   vips_count_ = kVipChoices[random_.below(6)];
   members_count_ = kMemberChoices[random_.below(5)];
   mixed_ = random_.one_in(6);
+  ordered_ = random_.one_in(3);
+  preempt_ = ordered_ && random_.one_in(2);
+  preempt_delay_ = random_.spread(50 * kMs, 8 * kS);
   refresh_ = random_.one_in(4) ? 0 : random_.between(5, 61) * kS;
   base_way_ = random_.spread(50 * kUs, 5 * kMs);
   disk_ = random_.spread(100 * kUs, 8 * kMs);
@@ -55,8 +58,17 @@ void World::draw_parameters() {
     node.clock.ppb = static_cast<int32_t>(random_.between(-499'000, 499'000));
     node.member = static_cast<uint8_t>(random_.below(members_count_));
     node.configured.fill(true);
+    draw_priorities(&node);
   }
   for (Bystander& bystander : bystanders_) bystander.owner.fill(kNobody);
+}
+
+// -1: by rendezvous hashing.
+void World::draw_priorities(Node* node) {
+  static constexpr int kPriorities[] = {100, 100, 50, 150, 255, 0, -1};
+  for (int& priority : node->priority) {
+    priority = ordered_ ? kPriorities[random_.below(7)] : 100;
+  }
 }
 
 void World::draw_timeout(Node* node) {
@@ -141,6 +153,8 @@ void World::calm_begins() {
   for (const Node& node : nodes_) {
     if (node.busy) bound = std::max(bound, 5 * timeout_ + 8 * kS);
   }
+  // Each makes way for a better one a second after the other, and the owner after its delay.
+  if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   refused_once_ = no_space_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
 }

@@ -31,6 +31,7 @@ class World {
   // --- world.cpp
   void draw_parameters();
   void draw_timeout(Node* node);
+  void draw_priorities(Node* node);
   void post(int64_t at, Ev kind, int node, int a = 0, int b = 0, uint32_t x = 0, int64_t y = 0);
   void dispatch(const Item& item);
   void calm_begins();
@@ -156,6 +157,7 @@ class World {
   void restore();
   void cut(int node, int member, uint8_t how);
   void heal_host(int node);
+  [[nodiscard]] bool transfer();
   void reconfigure(int node, bool whole);
   void heal_after(Fault fault, int64_t span, int target = 0, uint32_t what = 0);
   [[nodiscard]] const Store::Stored* any_key(vipd::KeyKind kind);
@@ -196,6 +198,9 @@ class World {
   int64_t timeout_ = 5 * kS;  // the longest of all nodes
   bool mixed_ = false;        // nodes have timeouts of their own
   bool records_ = false;      // what processes are told
+  bool ordered_ = false;      // nodes have priorities of their own
+  bool preempt_ = false;
+  int64_t preempt_delay_ = 0;
   uint32_t last_instance_ = 0;
   int64_t refresh_ = 60 * kS;
   int64_t base_way_ = 0;
