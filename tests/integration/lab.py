@@ -34,7 +34,9 @@ TIMEOUT = 5.0  # session.timeout, s
 
 
 def vip_addresses(count):
-    return [f"{SUBNET}.{101 + n}" for n in range(count)]
+    """10.77.0.101 and on; from the 101st on beyond the hosts' own subnet."""
+    return [f"{SUBNET}.{101 + n}" if n < 100 else f"10.78.{n // 250}.{1 + n % 250}"
+            for n in range(count)]
 
 
 class Host:
@@ -51,6 +53,7 @@ class Host:
         self.folder = f"{lab.folder}/{self.name}"
         self.socket = f"{self.folder}/vipd.sock"
         self.etcd = None
+        self.etcd_options = []  # besides those of the laboratory
         self.vipd = None
         self.program, self.env = f"{BUILD}/vipd", None
         self.powered = True
@@ -76,6 +79,7 @@ class Host:
         words += ["--listen-client-urls", ",".join(clients + self.lab.etcd_listen)]
         words += ["--advertise-client-urls", clients[0], "--initial-cluster", peers]
         words += ["--logger", "zap", "--log-outputs", "stderr", *self.lab.etcd_options]
+        words += self.etcd_options
         self.etcd = self.spawn(words, f"{self.name}.etcd.log")
 
     def has_leader(self):

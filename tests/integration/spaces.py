@@ -148,8 +148,19 @@ def remove_namespace(ns):
     ip("netns", "del", ns, check=False)
 
 
+def release_disks(folder):
+    """Thaws and unmounts what is mounted below: who waits for a frozen disk cannot be killed."""
+    with open("/proc/mounts") as mounts:
+        paths = [line.split()[1] for line in mounts]
+    for path in paths:
+        if path.startswith(folder + "/"):
+            run("fsfreeze", "--unfreeze", path, check=False)
+            run("umount", "--lazy", path, check=False)
+
+
 def remove(label):
-    """Everything of one laboratory: processes, namespaces, folder."""
+    """Everything of one laboratory: disks, processes, namespaces, folder."""
+    release_disks(f"{SCRATCH}/{label}")
     for ns in namespaces():
         if ns.startswith(label + "-"):
             remove_namespace(ns)
