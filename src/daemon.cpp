@@ -125,6 +125,8 @@ bool Daemon::start(std::string* reason) {
     feed(event::Ticked{});
   });
   loop_.on_turn_end([this] { arm(); });
+  history_timer_ =
+      loop_.add_timer(loop_.now() + etcd::History::kInterval, [this] { look_at_history(); });
   arm();
   return true;
 }

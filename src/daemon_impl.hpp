@@ -15,6 +15,7 @@
 #include "daemon_memory.hpp"
 #include "daemon_store.hpp"
 #include "etcd/client.hpp"
+#include "etcd/history.hpp"
 #include "net/address_book.hpp"
 #include "net/claims.hpp"
 #include "net/netlink.hpp"
@@ -131,6 +132,9 @@ class Daemon {
   void find_strays(const net::AddressBook& book);
   void judge_addresses(const net::AddressBook& book);
 
+  // --- daemon_history.cpp: once in an hour
+  void look_at_history();
+
   // --- daemon_control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
   [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
@@ -149,6 +153,8 @@ class Daemon {
   std::unique_ptr<net::Netlink> netlink_;
   std::unique_ptr<net::PacketSocket> packet_;
   std::unique_ptr<etcd::Client> etcd_;
+  etcd::History history_;
+  Loop::Timer history_timer_ = Loop::Timer::None;
   std::unique_ptr<ctl::Server> server_;
   std::unique_ptr<Core> core_;
   std::deque<Action> actions_;  // still to be performed, in order

@@ -178,6 +178,11 @@ void Client::range(const std::string& key, const std::string& range_end, Done<Ra
                            std::move(done), kRangeLimit);
 }
 
+void Client::range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done) {
+  impl_->call<RangeAnswer>("/v3/kv/range", write_range(key, "", revision), 0, read_range,
+                           std::move(done));
+}
+
 bool Client::connected() const {
   const Duration age = impl_->loop.now() - impl_->answered_at;
   if (age <= impl_->options.request_timeout * kConnectedFor) return true;

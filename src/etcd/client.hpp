@@ -130,6 +130,8 @@ class Client {
   void revoke(int64_t lease, Done<Header> done);  // "lease not found" (code 5) counts as done
   void txn(const Txn& txn, Group group, Done<TxnAnswer> done);
   void range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done);
+  // One key as it was at a revision; 0: as it is. Code 11 for a revision that was compacted away.
+  void range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done);
 
   // Opens the watch on [key, range_end) from a revision on; there is at most one: a watch that was
   // open is dropped without a call of its `ended`. avoid_current: rather not the member that serves

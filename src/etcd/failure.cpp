@@ -6,6 +6,7 @@ namespace vipd::etcd {
 namespace {
 
 constexpr int kPermissionDenied = 7;  // gRPC
+constexpr int kDataLoss = 15;
 constexpr int kUnauthenticated = 16;
 
 bool has(const Error& error, std::string_view part) {
@@ -106,6 +107,8 @@ void explain(Error& error, const Options& options) {
   } else if (who.empty() && has(error, "user name is empty")) {
     error.code = kUnauthenticated;
     error.text = "etcd's authentication is on: set etcd.user and etcd.password_file";
+  } else if (error.code == kDataLoss && has(error, "corrupt")) {
+    error.text += " (alarm CORRUPT: its members' data differ; see etcdctl alarm list)";
   } else if (error.code == 14 && has(error, "bad certificate")) {
     error.text +=
         " (etcd's gateway shows the server's certificate to its own server: it needs the extended "

@@ -14,7 +14,8 @@ namespace vipd::etcd {
 [[nodiscard]] std::string write_grant(int64_t ttl_s);
 [[nodiscard]] std::string write_lease(int64_t lease);  // keepalive and revoke
 [[nodiscard]] std::string write_txn(const Txn& txn);
-[[nodiscard]] std::string write_range(const std::string& key, const std::string& range_end);
+[[nodiscard]] std::string write_range(const std::string& key, const std::string& range_end,
+                                      int64_t revision = 0);
 [[nodiscard]] std::string write_watch(const std::string& key, const std::string& range_end,
                                       int64_t start_revision);
 [[nodiscard]] std::string write_authenticate(const std::string& user, const std::string& password);

@@ -115,10 +115,11 @@ std::string write_authenticate(const std::string& user, const std::string& passw
   return body.finish();
 }
 
-std::string write_range(const std::string& key, const std::string& range_end) {
+std::string write_range(const std::string& key, const std::string& range_end, int64_t revision) {
   Body body;
   body.bytes("key", key);
   body.bytes("range_end", range_end);
+  if (revision != 0) body.number("revision", revision);
   return body.finish();
 }
 

@@ -72,6 +72,13 @@ void every_recorded_refusal_is_understood() {
   }
 }
 
+void alarms_are_named() {
+  Error error{15, "etcdserver: corrupt cluster", ""};
+  explain(error, Options());
+  TEST_ASSERT_TRUE(error.text.starts_with("etcdserver: corrupt cluster (alarm CORRUPT: "));
+  TEST_ASSERT_TRUE(blames_member(error.code));
+}
+
 // GET /version, the one answer that is no answer of gRPC.
 void every_version_says_which_it_is() {
   const std::pair<const char*, const char*> answers[] = {
@@ -94,6 +101,7 @@ void every_version_says_which_it_is() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(every_recorded_refusal_is_understood);
+  RUN_TEST(alarms_are_named);
   RUN_TEST(every_version_says_which_it_is);
   return UNITY_END();
 }

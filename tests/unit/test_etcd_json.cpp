@@ -185,6 +185,7 @@ void requests_read_like_the_recorded_ones() {
   txn.failure.push_back({Op::Kind::Range, "/vip/777", "", "", 0});
   TEST_ASSERT_EQUAL_STRING(recording("3.4")[15].request, write_txn(txn));
   TEST_ASSERT_EQUAL_STRING(recording("3.4")[20].request, write_range("/vip/", "/vip0"));
+  TEST_ASSERT_EQUAL_STRING(recording("3.4")[27].request, write_range("c", "", 2));
   TEST_ASSERT_EQUAL_STRING(recording("3.4")[31].request, write_watch("/vip/", "/vip0", 1));
   TEST_ASSERT_EQUAL_STRING(R"({"TTL":"10"})", write_grant(10));
   TEST_ASSERT_EQUAL_STRING(R"({"ID":"9223372036854775807"})", write_lease(INT64_MAX));

@@ -1,0 +1,20 @@
+#include "etcd/history.hpp"
+
+namespace vipd::etcd {
+
+std::string History::answered(MonoTime now, Revision current) {
+  if (kept_ == 0 || current < kept_) {
+    kept_ = current;
+    since_ = now;
+    warn_at_ = now + kTooLong;
+    return "";
+  }
+  const Revision revisions = current - kept_;
+  if (now < warn_at_ || revisions < kFew) return "";
+  warn_at_ = now + kTooLong;
+  return "etcd has kept all of its last " + std::to_string(revisions) + " revisions for " +
+         std::to_string((now - since_) / Duration::seconds(3600)) +
+         " h: nobody compacts it, and its database grows; --auto-compaction-retention=1h does";
+}
+
+}  // namespace vipd::etcd

@@ -1,0 +1,32 @@
+// Whether anybody compacts etcd. It keeps every heartbeat as a revision until somebody does, and
+// one that nobody compacts fills its quota in weeks. Pure: told what a read at a revision of an
+// hour ago gave, says what to read next and when to warn.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "vipd/types.hpp"
+
+namespace vipd::etcd {
+
+class History {
+ public:
+  static constexpr Duration kInterval = Duration::seconds(3600);  // between two reads
+  static constexpr Duration kTooLong = Duration::seconds(24 * 3600);
+  static constexpr Revision kFew = 10'000;  // a cluster that hardly writes needs no compaction
+
+  // The revision to read at; 0: the current one.
+  [[nodiscard]] Revision asks() const { return kept_; }
+  // The read succeeded. Not empty: what to tell people, once in kTooLong.
+  [[nodiscard]] std::string answered(MonoTime now, Revision current);
+  // The revision was compacted away: all is well.
+  void compacted() { kept_ = 0; }
+
+ private:
+  Revision kept_ = 0;  // it was the current one at `since_`, and is readable still
+  MonoTime since_;
+  MonoTime warn_at_;
+};
+
+}  // namespace vipd::etcd

@@ -1,0 +1,68 @@
+// links: src/etcd/history.cpp
+#include "etcd/history.hpp"
+
+#include "harness.hpp"
+
+using namespace vipd;
+using namespace vipd::etcd;
+
+namespace {
+
+MonoTime hours(int64_t n) {
+  return MonoTime::from_ns(0) + History::kInterval * n;
+}
+
+void a_compacted_history_is_well() {
+  History history;
+  for (int64_t hour = 0; hour < 100; hour += 2) {
+    TEST_ASSERT_EQUAL_INT(0, history.asks());
+    TEST_ASSERT_EQUAL_STRING("", history.answered(hours(hour), 10'000 * (hour + 1)));
+    TEST_ASSERT_EQUAL_INT(10'000 * (hour + 1), history.asks());
+    history.compacted();
+  }
+}
+
+void a_history_that_only_grows_is_told_once_a_day() {
+  History history;
+  int warnings = 0;
+  std::string last;
+  for (int64_t hour = 0; hour < 24 * 3; ++hour) {
+    const std::string said = history.answered(hours(hour), 1000 + hour * 7200);
+    TEST_ASSERT_EQUAL_INT(1000, history.asks());
+    if (said.empty()) continue;
+    ++warnings;
+    TEST_ASSERT_EQUAL_INT(0, hour % 24);
+    last = said;
+  }
+  TEST_ASSERT_EQUAL_INT(2, warnings);
+  TEST_ASSERT_TRUE(last.starts_with("etcd has kept all of its last 345600 revisions for 48 h: "));
+  history.compacted();
+  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(99), 700'000));
+}
+
+void few_revisions_need_no_compaction() {
+  History history;
+  for (int64_t hour = 0; hour < 100; ++hour) {
+    TEST_ASSERT_EQUAL_STRING("", history.answered(hours(hour), 1 + hour * 100));
+  }
+}
+
+// A cluster that was restored from a backup begins anew.
+void a_history_that_went_back_begins_anew() {
+  History history;
+  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(0), 1'000'000));
+  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(30), 500));
+  TEST_ASSERT_EQUAL_INT(500, history.asks());
+  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(53), 200'000));
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(a_compacted_history_is_well);
+  RUN_TEST(a_history_that_only_grows_is_told_once_a_day);
+  RUN_TEST(few_revisions_need_no_compaction);
+  RUN_TEST(a_history_that_went_back_begins_anew);
+  return UNITY_END();
+}
