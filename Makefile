@@ -1,5 +1,6 @@
 # make           build/vipd and build/vipctl          make check   every test, ends with the totals
 # make demo      the main job, to watch               make lint    format, clang-tidy, man pages
+# make static    build/static/vipd: no shared library, TLS=none without TLS, HOST=aarch64-linux-gnu
 # make install   honours DESTDIR and the four below   V=1 shows the commands
 
 VERSION    := 0.1.0
@@ -94,6 +95,54 @@ $(UNITS) $(FUZZ:%=$(B)/san/%) $(FUZZ:%=$(B)/fuzz/%): ; $(link)
 # The integration tests' own instrument.
 $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
 
+# ---- static ------------------------------------------------------------------------------------
+
+# One file that needs nothing but a kernel: musl, and libraries that tools/static-deps builds.
+NATIVE    := $(shell gcc -dumpmachine)
+HOST      ?= $(NATIVE)
+TLS       ?= mbedtls
+STATIC    := $(B)/static$(if $(filter $(NATIVE),$(HOST)),,-$(HOST))$(if $(filter none,$(TLS)),-none)
+DEPS      := $(B)/static-deps/$(HOST)
+CCACHED   := $(filter ccache,$(CXX))
+CROSS     := $(if $(filter $(NATIVE),$(HOST)),,$(HOST)-)
+TLS_LIBS  := $(if $(filter none,$(TLS)),,-lmbedtls -lmbedx509 -lmbedcrypto)
+SMALL     := -Os -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+             -fno-unwind-tables -flto=auto -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. \
+             -Wall -Wextra -Werror
+SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
+STATIC_PP := -Iinclude -Isrc -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
+             -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
+
+.PHONY: static check-static
+static: $(STATIC)/vipd $(STATIC)/vipctl
+
+$(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h
+	@tools/static-deps $(HOST) $(TLS) $(SOURCES_IN)
+
+$(STATIC)/%.cpp.o: %.cpp Makefile $(DEPS)/done/curl-$(TLS) tools/static/musl.h
+	@mkdir -p $(@D)
+	$(call say,CXX  $@)
+	$(Q)$(CCACHED) $(DEPS)/bin/c++ $(STATIC_PP) $(SMALLXX) -MMD -MP -c -o $@ $<
+$(STATIC)/%.c.o: %.c Makefile $(DEPS)/done/curl-$(TLS)
+	@mkdir -p $(@D)
+	$(call say,CC   $@)
+	$(Q)$(CCACHED) $(DEPS)/bin/cc $(SMALL) -c -o $@ $<
+
+STATIC_OBJECTS := $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES)) tools/static/runtime.cpp \
+                    tools/static/shims.c)
+$(STATIC)/vipd: $(STATIC_OBJECTS)
+	$(call say,LINK $@)
+	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@.unstripped $^ -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
+	  -lcares -lmnl -Wl,--gc-sections -Wl,-Map,$@.map
+	$(Q)$(CROSS)strip -o $@ $@.unstripped
+$(STATIC)/vipctl: ; $(Q)mkdir -p $(@D) && ln -sfn vipd $@
+
+# The main job, with the static daemon.
+check-static: static all $(B)/witness
+	@tools/setup run
+	VIPD=$(STATIC)/vipd tests/integration/run $(or $(TESTS),static_in_an_empty_root \
+	  static_dead_name_server static_needs_no_library graceful_sigterm daemon_restarted host_dies)
+
 # ---- test --------------------------------------------------------------------------------------
 
 test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/san/vipd $(B)/witness $(B)/vipd-sim
@@ -184,4 +233,4 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B)/obj $(B)/san $(B)/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/san $(B)/fuzz $(STATIC) -name '*.d' 2>/dev/null)

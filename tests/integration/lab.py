@@ -25,6 +25,8 @@ BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 # Another etcd than the installed one; etcdctl is the one beside it.
 ETCD = os.environ.get("ETCD", "etcd")
 ETCDCTL = os.path.join(os.path.dirname(ETCD), "etcdctl")
+VIPD = os.path.abspath(os.environ.get("VIPD", os.path.join(BUILD, "vipd")))
+VIPCTL = os.path.join(os.path.dirname(VIPD), "vipctl")
 SUBNET = "10.77.0"
 CLIENT = f"{SUBNET}.100"
 SUBNET6 = "fd77::"
@@ -122,7 +124,7 @@ class Host:
         return self.vipd
 
     def vipctl(self, *words, timeout=10):
-        return run(f"{BUILD}/vipctl", "-s", self.socket, *words, check=False, timeout=timeout)
+        return run(VIPCTL, "-s", self.socket, *words, check=False, timeout=timeout)
 
     def status(self):
         """What `vipctl status --json` says, or None."""

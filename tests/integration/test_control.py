@@ -7,7 +7,7 @@ import time
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 from case import case
-from lab import BUILD, LINK, TIMEOUT
+from lab import LINK, TIMEOUT, VIPCTL, VIPD
 from spaces import run, wait_for
 
 LEAST = """etcd.endpoints = http://127.0.0.1:2379
@@ -27,7 +27,7 @@ def up(t, hosts=3, vips=1, **options):
 
 
 def vipd(*words, timeout=10):
-    return run(f"{BUILD}/vipd", *words, check=False, timeout=timeout)
+    return run(VIPD, *words, check=False, timeout=timeout)
 
 
 def write(t, name, text):
@@ -92,7 +92,7 @@ def test_second_daemon_refused(t):
     lab = up(t, hosts=1)
     host = lab.hosts[0]
     config = host.write_config(control__socket=f"{host.folder}/second.sock")
-    second = host.spawn([f"{BUILD}/vipd", "-c", config], "second.log")
+    second = host.spawn([VIPD, "-c", config], "second.log")
     t.equal(second.child.wait(5), 1, "exit status of the second daemon")
     t.check(host.vipd.running(), "the first daemon ended")
     t.check(f"{host.folder}/state" in second.text(), f"it says {second.text()!r}")
@@ -183,7 +183,7 @@ def test_vipctl_exit_statuses(t):
     nobody = os.path.join(t.logs, "nobody.sock")
     for words, status in ((["status"], 3), (["resign"], 3), (["bogus"], 2), ([], 2),
                           (["status", "--bogus"], 2), (["pause", "word"], 2)):
-        done = run(f"{BUILD}/vipctl", "-s", nobody, *words, check=False)
+        done = run(VIPCTL, "-s", nobody, *words, check=False)
         t.equal(done.returncode, status, f"exit status of vipctl {' '.join(words)}")
         t.check(done.stderr.strip(), f"vipctl {' '.join(words)} says nothing")
 
@@ -230,7 +230,7 @@ def test_pause_and_resume(t):
 def test_vipctl_watch(t):
     lab = up(t, hosts=1)
     host = lab.hosts[0]
-    watch = subprocess.Popen([f"{BUILD}/vipctl", "-s", host.socket, "status", "--json", "--watch"],
+    watch = subprocess.Popen([VIPCTL, "-s", host.socket, "status", "--json", "--watch"],
                              stdout=subprocess.PIPE, text=True)
     try:
         time.sleep(0.5)
