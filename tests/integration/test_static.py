@@ -1,10 +1,12 @@
-"""The static daemon on its own: nothing around it but a kernel. Only with VIPD=build/static/vipd."""
+"""The static daemon on its own: nothing around it but a kernel. Only with VIPD=PROGRAM set."""
 
 import os
 import shutil
+import time
 
+import kernel
 from case import case
-from lab import TIMEOUT, VIPD
+from lab import LINK, TIMEOUT, VIPD
 from spaces import run, wait_for
 
 
@@ -60,3 +62,73 @@ def test_static_needs_no_library(t):
     said = run("objdump", "-p", VIPD).stdout
     t.check("NEEDED" not in said and "INTERP" not in said, "it asks for a shared library")
     t.check("relro" in said.lower(), "no RELRO")
+
+
+# ---- what it costs, beside others: tools/size prints it ------------------------------------------
+
+NEIGHBOUR_VIP = "10.77.0.150"
+KEEPALIVED = f"""vrrp_instance a {{
+  state MASTER
+  interface {LINK}
+  virtual_router_id 51
+  priority 100
+  virtual_ipaddress {{ {NEIGHBOUR_VIP}/32 }}
+}}
+"""
+
+
+def resident_kb(process):
+    """Of the process and of its children, as keepalived has one."""
+    pid = str(process.pid)
+    children = run("pgrep", "-P", pid, check=False).stdout.split()
+    return sum(int(kernel.process_status(one)["VmRSS"].split()[0]) for one in [pid, *children])
+
+
+def start_keepalived(host, program):
+    path = f"{host.folder}/keepalived.conf"
+    with open(path, "w") as file:
+        file.write(KEEPALIVED)
+    pids = [f"--{name}={host.folder}/{name}" for name in ("pid", "vrrp_pid")]
+    return host.spawn([program, "--dont-fork", "--vrrp", f"--use-file={path}", *pids], "other.log")
+
+
+def start_vip_manager(host, program):
+    """It speaks etcd's second version, which Debian's etcd has when it is told so."""
+    url = "http://127.0.0.1:5379"
+    host.spawn(["etcd", "--enable-v2", "--data-dir", f"{host.folder}/etcd2",
+                "--listen-client-urls", url, "--advertise-client-urls", url,
+                "--listen-peer-urls", "http://127.0.0.1:5380"], "etcd2.log")
+    put = ["nsenter", f"--net=/run/netns/{host.ns}", "curl", "-sf", "-XPUT", "-d", f"value={host}",
+           f"{url}/v2/keys/leader"]
+    wait_for(lambda: run(*put, check=False).returncode == 0, 20, "etcd to take a key")
+    return host.spawn([program, "--ip", NEIGHBOUR_VIP, "--netmask", "32", "--interface", LINK,
+                       "--trigger-key", "/leader", "--trigger-value", host.name,
+                       "--dcs-endpoints", url], "other.log")
+
+
+def other_cost(t, start, program):
+    lab = t.lab(hosts=1, vips=0, extra_vips=[NEIGHBOUR_VIP])
+    process = start(lab.hosts[0], program)
+    lab.wait_owner(NEIGHBOUR_VIP, 20)
+    time.sleep(3)
+    t.figure(f"rss {resident_kb(process)} kB, file {os.path.getsize(program)} bytes")
+
+
+@case(seconds=30)
+def test_static_cost(t):
+    lab = t.lab(hosts=2)
+    lab.start_etcd()
+    lab.start_vipd()
+    owner = lab.wait_owner()
+    time.sleep(8)  # the announcements are over
+    t.figure(f"rss {resident_kb(owner.vipd)} kB, file {os.path.getsize(VIPD)} bytes")
+
+
+@case(seconds=20)
+def test_static_cost_keepalived(t):
+    other_cost(t, start_keepalived, f"{os.environ['OTHERS']}/usr/sbin/keepalived")
+
+
+@case(seconds=20)
+def test_static_cost_vip_manager(t):
+    other_cost(t, start_vip_manager, f"{os.environ['OTHERS']}/usr/bin/vip-manager")

@@ -10,8 +10,10 @@
 #include <memory>
 #include <new>
 
-#define VIPD_GIVES_UP(NAME, ...) \
-  [[noreturn]] void NAME(__VA_ARGS__) { give_up(#NAME); }
+#define VIPD_GIVES_UP(NAME, ...)        \
+  [[noreturn]] void NAME(__VA_ARGS__) { \
+    give_up(#NAME);                     \
+  }
 
 namespace {
 
@@ -50,7 +52,9 @@ VIPD_GIVES_UP(terminate)
 }
 
 // The tag of make_shared, which a compiler with RTTI would compare by type.
-bool _Sp_make_shared_tag::_S_eq(const type_info&) noexcept { return false; }
+bool _Sp_make_shared_tag::_S_eq(const type_info&) noexcept {
+  return false;
+}
 
 }  // namespace std
 
@@ -67,10 +71,24 @@ void __atomic_add(volatile _Atomic_word* word, int value) noexcept {
 
 extern "C" VIPD_GIVES_UP(__cxa_pure_virtual);
 
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return malloc(size); }
-void operator delete(void* memory) noexcept { free(memory); }
-void operator delete[](void* memory) noexcept { free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { free(memory); }
+void* operator new(std::size_t size) {
+  return allocate(size);
+}
+void* operator new[](std::size_t size) {
+  return allocate(size);
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return malloc(size);
+}
+void operator delete(void* memory) noexcept {
+  free(memory);
+}
+void operator delete[](void* memory) noexcept {
+  free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  free(memory);
+}
