@@ -113,7 +113,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: static check-static compare
+.PHONY: static check-static check-init compare
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h
@@ -142,6 +142,14 @@ check-static: static all $(B)/witness
 	@tools/setup run
 	VIPD=$(STATIC)/vipd tests/integration/run $(or $(TESTS),static_in_an_empty_root \
 	  static_dead_name_server static_needs_no_library graceful_sigterm daemon_restarted host_dies)
+
+# Under each init system of contrib/init, unpacked from Debian's packages; procd is not in Debian.
+check-init: all $(B)/witness
+	@tools/setup run
+	@tools/unpack busybox-static runit openrc librc1 libeinfo1 s6 libs6-2.11 libskarnet2.13 \
+	  execline libexecline2.9
+	OTHERS=$(B)/others tests/integration/run $(or $(TESTS),$(addprefix init_,sysv openrc runit s6 \
+	  systemd))
 
 # ---- test --------------------------------------------------------------------------------------
 

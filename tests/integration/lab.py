@@ -57,7 +57,7 @@ class Host:
         self.etcd = None
         self.etcd_options = []  # besides those of the laboratory
         self.vipd = None
-        self.program, self.env = f"{BUILD}/vipd", None
+        self.program, self.env = VIPD, None
         self.powered = True
         self.gateway = gateway.Gateway(self.ns, self.address, lab.tls)
         os.makedirs(f"{self.folder}/state", exist_ok=True)
