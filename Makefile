@@ -1,13 +1,14 @@
 # make           build/vipd and build/vipctl          make check   every test, ends with the totals
 # make demo      the main job, to watch               make lint    format, clang-tidy, man pages
 # make static    build/static/vipd: no shared library, TLS=none without TLS, HOST=aarch64-linux-gnu
-# make install   honours DESTDIR and the four below   V=1 shows the commands
+# make install   honours DESTDIR and the five below   V=1 shows the commands
 
 VERSION    := 0.1.0
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 RUNDIR     ?= /run
 MANDIR     ?= $(PREFIX)/share/man
+STRIP      ?= -s
 B          := build
 
 # All processors, unless -j says otherwise.
@@ -110,14 +111,14 @@ SMALL     := -Os -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unw
              -fno-unwind-tables -flto=auto -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. \
              -Wall -Wextra -Werror
 SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
-STATIC_PP := -Iinclude -Isrc -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
+STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: static check-static check-init compare
+.PHONY: static check-static check-init check-reproducible check-cross static-units compare dist deb
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h
-	@tools/static-deps $(HOST) $(TLS) $(SOURCES_IN)
+	@tools/static-deps $(HOST) $(TLS) $(TARBALLS)
 
 $(STATIC)/%.cpp.o: %.cpp Makefile $(DEPS)/done/curl-$(TLS) tools/static/musl.h
 	@mkdir -p $(@D)
@@ -128,13 +129,16 @@ $(STATIC)/%.c.o: %.c Makefile $(DEPS)/done/curl-$(TLS)
 	$(call say,CC   $@)
 	$(Q)$(CCACHED) $(DEPS)/bin/cc $(SMALL) -c -o $@ $<
 
-STATIC_OBJECTS := $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES)) tools/static/runtime.cpp \
-                    tools/static/shims.c)
-$(STATIC)/vipd: $(STATIC_OBJECTS)
+# What every static program is linked with, besides its own objects.
+RUNTIME := $(patsubst %,$(STATIC)/%.o,tools/static/runtime.cpp tools/static/shims.c)
+define link_static
 	$(call say,LINK $@)
-	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@.unstripped $^ -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
-	  -lcares -lmnl -Wl,--gc-sections -Wl,-Map,$@.map
-	$(Q)$(CROSS)strip -o $@ $@.unstripped
+	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@ $(filter %.o,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
+	  -lcares -lmnl -Wl,--gc-sections
+endef
+$(STATIC)/vipd.unstripped: $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES))) $(RUNTIME); $(link_static)
+$(STATIC)/vipd: $(STATIC)/vipd.unstripped
+	$(Q)$(CROSS)strip -o $@ $<
 $(STATIC)/vipctl: ; $(Q)mkdir -p $(@D) && ln -sfn vipd $@
 
 # The main job, with the static daemon.
@@ -150,6 +154,29 @@ check-init: all $(B)/witness
 	  execline libexecline2.9
 	OTHERS=$(B)/others tests/integration/run $(or $(TESTS),$(addprefix init_,sysv openrc runit s6 \
 	  systemd))
+
+# Sources and a list of what the static daemon links; the same commit gives the same bytes.
+dist:
+	@tools/dist $(VERSION)
+
+deb: dist
+	@tools/deb $(VERSION)
+
+# Twice from that tarball, in two folders and at two dates: some ten minutes.
+check-reproducible: dist static
+	@tools/reproduce $(VERSION) $(TLS)
+
+# For other processors, by Debian's cross compilers; run under qemu-user as far as that goes.
+STATIC_UNITS := $(UNITS:$(B)/san/%=$(STATIC)/%)
+define static_unit
+$(STATIC)/$(1:.cpp=): $(patsubst %,$(STATIC)/%.o,$(1) $(filter %.cpp,$(call links,$(1)))) $(RUNTIME)
+endef
+$(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call static_unit,$(t))))
+$(STATIC_UNITS): ; $(link_static)
+static-units: static $(STATIC_UNITS)
+check-cross:
+	@for host in $(or $(HOSTS),aarch64-linux-gnu arm-linux-gnueabihf); do \
+	  $(MAKE) --no-print-directory static-units HOST=$$host && tests/cross $$host || exit 1; done
 
 # ---- test --------------------------------------------------------------------------------------
 
@@ -233,7 +260,7 @@ size compare: all $(B)/witness
 # ---- install -----------------------------------------------------------------------------------
 
 install: all
-	install -D -s -m 755 $(B)/vipd $(DESTDIR)$(PREFIX)/sbin/vipd
+	install -D $(STRIP) -m 755 $(B)/vipd $(DESTDIR)$(PREFIX)/sbin/vipd
 	install -d $(DESTDIR)$(PREFIX)/bin
 	ln -sfn ../sbin/vipd $(DESTDIR)$(PREFIX)/bin/vipctl
 	for page in contrib/man/*.[58]; do \
