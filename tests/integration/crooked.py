@@ -2,7 +2,8 @@
 """A gateway that misbehaves on purpose: crooked.py UPSTREAM_PORT FIRST_PORT
 
 Stands on loopback before a real etcd and passes everything on, but for one thing that it does
-wrong: each port from FIRST_PORT on has its own way, in the order of WAYS.
+wrong: each port from FIRST_PORT on has its own way, in the order of WAYS. A way of answering calls
+leaves watches alone, but not on the ports from FIRST_PORT + 100 on.
 """
 
 import http.client
@@ -165,13 +166,14 @@ WATCHES = {"repeat": Repeat, "skip": Skip, "cut": Cut, "silent": Silent, "page":
 WAYS = [*CALLS, *WATCHES]
 
 
-def port_of(way, first=2400):
-    return first + WAYS.index(way)
+def port_of(way, watch_too=False, first=2400):
+    return first + WAYS.index(way) + (100 if watch_too else 0)
 
 
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):
-        self.way = WAYS[self.server.server_address[1] - self.server.first_port]
+        number = self.server.server_address[1] - self.server.first_port
+        self.way, self.watch_too = WAYS[number % 100], number >= 100
         try:
             while self.one():
                 pass
@@ -200,10 +202,10 @@ class Handler(socketserver.StreamRequestHandler):
         return CALLS[self.way](self.connection, text)
 
     def watch(self, answer):
-        if self.way in CALLS:
+        if self.way in CALLS and self.watch_too:
             return CALLS[self.way](self.connection, answer.readline())
         self.connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        change = WATCHES[self.way]()
+        change = WATCHES.get(self.way, Lines)()
         while (line := answer.readline()):
             for out in change(line):
                 if out is None:
@@ -222,8 +224,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main():
     upstream, first = int(sys.argv[1]), int(sys.argv[2])
-    for number, _ in enumerate(WAYS):
-        server = Server(("127.0.0.1", first + number), Handler)
+    for port in [port_of(way, too, first) for way in WAYS for too in (False, True)]:
+        server = Server(("127.0.0.1", port), Handler)
         server.upstream, server.first_port = upstream, first
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print("ready", flush=True)
