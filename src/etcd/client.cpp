@@ -85,9 +85,10 @@ void Client::Impl::call(const char* path, const std::string& body, Group group, 
   call->finish = [this, read, done = std::move(done)](HttpAnswer& answer, const CallPtr& finished) {
     T value{};
     Error error;
-    const bool good = take(*finished, answer, read, value, error);
-    if (good) note_header(finished->member, header_of(value));
+    const bool good = take(*finished, answer, read, value, error) &&
+                      note_header(finished->member, header_of(value), error);
     if (!good && repeat(finished, answer, error)) return;
+    if (!good) error.endpoint = finished->endpoint;
     --in_flight;
     settle(*finished, good ? nullptr : &error);
     done(good ? &value : nullptr, good ? nullptr : &error);
@@ -127,9 +128,21 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   }
 }
 
-void Client::Impl::note_header(MemberId member, const Header& header) {
-  if (header.cluster_id != 0) cluster_id = header.cluster_id;
+// A member of another cluster beside good ones is that member's fault. Where nobody has answered
+// for the cluster that we know lately, it is the cluster that changed: that is for others to judge.
+bool Client::Impl::note_header(MemberId member, const Header& header, Error& error) {
+  const bool alive = loop.now() - cluster_seen_at < options.request_timeout * 2;
+  if (header.cluster_id != cluster_id && alive) {
+    error = {Error::kBadAnswer,
+             "it belongs to cluster " + std::to_string(header.cluster_id) + ", others to " +
+                 std::to_string(cluster_id),
+             ""};
+    return false;
+  }
+  cluster_seen_at = loop.now();
+  cluster_id = header.cluster_id;
   if (endpoints.find(member) != nullptr) notes[member].etcd_id = header.member_id;
+  return true;
 }
 
 Client::Client(Loop& loop, Options options)

@@ -81,7 +81,7 @@ struct Client::Impl {
                           Error& error);
   [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error);
   void settle(const Call& call, const Error* error);
-  void note_header(MemberId member, const Header& header);
+  [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
@@ -120,7 +120,7 @@ struct Client::Impl {
   // --- client_watch.cpp
   void open_watch(std::string body, WatchHandlers handlers);
   WatchHandlers wrap(WatchHandlers user);
-  void watch_created(const Header& header);
+  [[nodiscard]] bool watch_created(const Header& header);
   void watch_ended(Error& error);
   void drop_watch();
   // Has it opened anew by whoever asked for it.
@@ -158,6 +158,7 @@ struct Client::Impl {
   MonoTime answered_at = MonoTime::long_ago();
   bool last_failed = false;
   uint64_t cluster_id = 0;
+  MonoTime cluster_seen_at = MonoTime::long_ago();
 };
 
 template <typename T>

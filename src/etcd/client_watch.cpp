@@ -46,8 +46,7 @@ void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
 WatchHandlers Client::Impl::wrap(WatchHandlers user) {
   WatchHandlers ours;
   ours.created = [this, created = std::move(user.created)](const Header& header) {
-    watch_created(header);
-    created(header);
+    if (watch_created(header)) created(header);
   };
   ours.events = std::move(user.events);
   ours.ended = [this, ended = std::move(user.ended)](const Error& error, int64_t compacted) {
@@ -58,9 +57,13 @@ WatchHandlers Client::Impl::wrap(WatchHandlers user) {
   return ours;
 }
 
-void Client::Impl::watch_created(const Header& header) {
+bool Client::Impl::watch_created(const Header& header) {
   loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
-  note_header(watch.member, header);
+  Error error;
+  if (note_header(watch.member, header, error)) return true;
+  const auto stream = watch.stream;
+  stream->finish(error);
+  return false;
 }
 
 void Client::Impl::watch_ended(Error& error) {

@@ -41,6 +41,7 @@ WATCH_SAYS = {
     "silent": "a heartbeat is not shown in time; watching elsewhere",
     "page": "unexpected answer: <html>gateway time-out</html>",
     "long_line": "a line of the watch is longer than",
+    "other_cluster": "it belongs to cluster 12345, others to",
 }
 
 
@@ -118,3 +119,35 @@ def test_bad_watch(t):
     """Every way of spoiling a watch: it is replaced, and the address stays."""
     lab, host = up(t)
     keeps(t, lab, host, WATCH_SAYS, 6)
+
+
+@case(seconds=45)
+def test_watch_leaves_out(t):
+    """A watch that leaves out every fourth message, and nothing else to ask: what goes missing of
+    our own is noticed, and no two ever own."""
+    lab, host = up(t)
+    log = talk_to(host, url("skip"))
+    wait_for(lambda: WATCH_SAYS["silent"] in log(), 15, "a missing echo in the log")
+    time.sleep(10)
+    t.check(host.vipd.running(), "vipd ended")
+    talk_to(host, GOOD)
+    lab.wait_owner()
+    lab.wait_queue(3)
+
+
+@case(seconds=40)
+def test_other_cluster_behind_an_endpoint(t):
+    """Calls go to one cluster, the watch shows another: no heartbeat counts, and the address goes in
+    time, quietly."""
+    lab, host = up(t)
+    vip, moment = lab.addresses[0], time.monotonic()
+    log = talk_to(host, url("other_cluster"))
+    lab.witness.wait(lambda: lab.witness.find("del", since=moment, vip=vip), 10, "the address gone")
+    gone = lab.witness.find("del", since=moment, vip=vip)[0]["t"]
+    t.bound_ms("gone after", (gone - moment) * 1e3, TIMEOUT * 1e3, (gone - 1, gone))
+    t.check(WATCH_SAYS["other_cluster"] in log(), "the log does not say so")
+    lines = len(log().splitlines())
+    t.check(lines < 150, f"{lines} lines in the log")
+    talk_to(host, GOOD)
+    lab.wait_owner()
+    lab.wait_queue(3)
