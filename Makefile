@@ -142,13 +142,14 @@ $(STATIC)/vipd: $(STATIC)/vipd.unstripped
 $(STATIC)/vipctl: ; $(Q)mkdir -p $(@D) && ln -sfn vipd $@
 
 # The main job, with the static daemon.
-check-static: static all $(B)/witness
+check-static: static all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	VIPD=$(STATIC)/vipd tests/integration/run $(or $(TESTS),static_in_an_empty_root \
-	  static_dead_name_server static_needs_no_library graceful_sigterm daemon_restarted host_dies)
+	  static_dead_name_server static_needs_no_library graceful_sigterm daemon_restarted host_dies \
+	  tls_certificates_replaced)
 
 # Under each init system of contrib/init, unpacked from Debian's packages; procd is not in Debian.
-check-init: all $(B)/witness
+check-init: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	@tools/unpack busybox-static runit openrc librc1 libeinfo1 s6 libs6-2.11 libskarnet2.13 \
 	  execline libexecline2.9
@@ -257,7 +258,7 @@ $(B)/tidy/%: %.cpp $(B)/obj/%.o .clang-tidy
 	@touch $@
 
 # The budget (tools/static/budget) is enforced; `make compare` measures keepalived and vip-manager, too.
-size compare: all $(B)/witness
+size compare: all $(B)/witness $(B)/san/vipd
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory static TLS=none
 	@tools/setup run
