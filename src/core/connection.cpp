@@ -189,10 +189,11 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   watch_elsewhere_ = false;
   if (e.changes.empty()) {
     if (replay_.complete()) view_.progress(e.header.revision);
+    revision_ = std::max(revision_, view_.applied());
     return;
   }
   if (replay_.begin() == 0) return adrift_advanced(e.changes);
-  if (!replay_.matches(e.changes)) {
+  if (!replay_.matches(e.changes, view_.applied())) {
     forget_cluster("etcd's history is another one: restored from a backup?");
     return;
   }

@@ -106,7 +106,8 @@ struct Takeover {
   size_t told = 0;            // of those, how many are gone
   MonoTime next_try = MonoTime::long_ago();
   int tries = 0;
-  int refusals = 0;
+  Revision judged = 0;  // where its session key stood at our last attempt
+  int refusals = 0;     // since then
   int revocations = 0;
   bool no_space = false;  // etcd takes no put: the session key is deleted instead
 };

@@ -55,13 +55,14 @@ void Replay::add(const std::vector<Change>& changes) {
   shown_ = log_.size();
 }
 
-bool Replay::matches(const std::vector<Change>& changes) {
+bool Replay::matches(const std::vector<Change>& changes, Revision applied) {
   return std::all_of(changes.begin(), changes.end(),
-                     [this](const Change& change) { return follows(change); });
+                     [&](const Change& change) { return follows(change, applied); });
 }
 
-bool Replay::follows(const Change& change) {
-  if (complete()) return true;
+bool Replay::follows(const Change& change, Revision applied) {
+  // Everything up to there has been shown already, if only by a progress notice.
+  if (complete()) return change.entry.modified > applied;
   if (proven_) return same(change, log_[shown_++]);
   const Revision revision = change.entry.modified;
   const Revision last = log_.empty() ? begin_ : log_.back().entry.modified;

@@ -27,11 +27,11 @@ class Replay {
   [[nodiscard]] bool proven() const { return proven_; }
   // The open watch has shown everything again.
   [[nodiscard]] bool complete() const { return proven_ && shown_ == log_.size(); }
-  // Whether what it shows goes on from, or through, what was applied.
-  [[nodiscard]] bool matches(const std::vector<Change>& changes);
+  // Whether what it shows goes on from, or through, what was applied up to that revision.
+  [[nodiscard]] bool matches(const std::vector<Change>& changes, Revision applied);
 
  private:
-  [[nodiscard]] bool follows(const Change& change);
+  [[nodiscard]] bool follows(const Change& change, Revision applied);
   [[nodiscard]] bool ends_in_snapshot() const;
 
   Revision begin_ = 0;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr LeaseId kA{0xa};
 constexpr LeaseId kB{0xb};
+constexpr Revision kRead = 10;
 
 Entry entry(KeyKind kind, LeaseId lease, Revision modified, uint64_t nonce = 0) {
   Entry entry;
@@ -39,7 +40,7 @@ Replay proven() {
   Replay replay = snapshot();
   const std::vector<Change> all = {put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7),
                                    put(KeyKind::Session, kB, 11, 77)};
-  (void)replay.matches(all);
+  (void)replay.matches(all, kRead);
   replay.add(all);
   return replay;
 }
@@ -60,9 +61,9 @@ static void a_snapshot_without_a_session_cannot_be_held() {
 static void what_leads_to_the_snapshot_proves_it_once_the_watch_goes_past_it() {
   Replay replay = snapshot();
   TEST_ASSERT_TRUE(
-      replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7)}));
+      replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7)}, kRead));
   TEST_ASSERT_FALSE(replay.proven());
-  TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kB, 11, 77)}));
+  TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kB, 11, 77)}, kRead));
   TEST_ASSERT_TRUE(replay.proven());
 }
 
@@ -70,40 +71,44 @@ static void a_key_that_is_gone_but_in_the_snapshot_is_another_history() {
   Replay replay = snapshot();
   TEST_ASSERT_FALSE(
       replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7),
-                      gone(KeyKind::Candidate, kB, 9), put(KeyKind::Session, kB, 11, 77)}));
+                      gone(KeyKind::Candidate, kB, 9), put(KeyKind::Session, kB, 11, 77)},
+                     kRead));
 }
 
 static void keys_that_came_and_went_before_the_snapshot_are_no_contradiction() {
   Replay replay = snapshot();
   TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7),
                                    put(KeyKind::Writes, kB, 8), gone(KeyKind::Writes, kB, 9),
-                                   put(KeyKind::Session, kB, 11, 77)}));
+                                   put(KeyKind::Session, kB, 11, 77)},
+                                  kRead));
 }
 
 static void a_key_that_the_snapshot_does_not_have_is_another_history() {
   Replay replay = snapshot();
   TEST_ASSERT_FALSE(
       replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7),
-                      put(KeyKind::Session, kB, 8, 88), put(KeyKind::Session, kB, 11, 77)}));
+                      put(KeyKind::Session, kB, 8, 88), put(KeyKind::Session, kB, 11, 77)},
+                     kRead));
 }
 
 static void a_key_that_the_watch_does_not_show_is_another_history() {
   Replay replay = snapshot();
   TEST_ASSERT_FALSE(
-      replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Session, kB, 11, 77)}));
+      replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Session, kB, 11, 77)}, kRead));
 }
 
 static void another_nonce_at_the_same_revision_is_another_history() {
   Replay replay = snapshot();
   TEST_ASSERT_FALSE(
       replay.matches({put(KeyKind::Session, kA, 6, 67), put(KeyKind::Candidate, kA, 7),
-                      put(KeyKind::Session, kB, 11, 77)}));
+                      put(KeyKind::Session, kB, 11, 77)},
+                     kRead));
 }
 
 static void revisions_that_go_back_are_another_history() {
   Replay replay = snapshot();
   TEST_ASSERT_FALSE(
-      replay.matches({put(KeyKind::Candidate, kA, 7), put(KeyKind::Session, kA, 6, 66)}));
+      replay.matches({put(KeyKind::Candidate, kA, 7), put(KeyKind::Session, kA, 6, 66)}, kRead));
 }
 
 static void a_watch_that_is_opened_anew_must_show_the_same_again() {
@@ -113,18 +118,25 @@ static void a_watch_that_is_opened_anew_must_show_the_same_again() {
   TEST_ASSERT_TRUE(replay.proven());
   TEST_ASSERT_FALSE(replay.complete());
   TEST_ASSERT_TRUE(
-      replay.matches({put(KeyKind::Session, kB, 11, 77), put(KeyKind::Candidate, kB, 12)}));
+      replay.matches({put(KeyKind::Session, kB, 11, 77), put(KeyKind::Candidate, kB, 12)}, kRead));
   TEST_ASSERT_TRUE(replay.complete());
   replay.restart();
-  TEST_ASSERT_FALSE(replay.matches({put(KeyKind::Candidate, kB, 12)}));
+  TEST_ASSERT_FALSE(replay.matches({put(KeyKind::Candidate, kB, 12)}, kRead));
+}
+
+static void what_was_passed_over_by_a_progress_notice_cannot_come_later() {
+  Replay replay = proven();
+  TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Candidate, kA, 16)}, 15));
+  TEST_ASSERT_FALSE(replay.matches({put(KeyKind::Candidate, kA, 15)}, 15));
 }
 
 static void a_watch_that_breaks_off_before_the_proof_begins_it_anew() {
   Replay replay = snapshot();
-  TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kA, 6, 66)}));
+  TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kA, 6, 66)}, kRead));
   replay.restart();
   TEST_ASSERT_TRUE(replay.matches({put(KeyKind::Session, kA, 6, 66), put(KeyKind::Candidate, kA, 7),
-                                   put(KeyKind::Session, kB, 11, 77)}));
+                                   put(KeyKind::Session, kB, 11, 77)},
+                                  kRead));
   TEST_ASSERT_TRUE(replay.proven());
 }
 
@@ -140,6 +152,7 @@ int main() {
   RUN_TEST(another_nonce_at_the_same_revision_is_another_history);
   RUN_TEST(revisions_that_go_back_are_another_history);
   RUN_TEST(a_watch_that_is_opened_anew_must_show_the_same_again);
+  RUN_TEST(what_was_passed_over_by_a_progress_notice_cannot_come_later);
   RUN_TEST(a_watch_that_breaks_off_before_the_proof_begins_it_anew);
   return UNITY_END();
 }
