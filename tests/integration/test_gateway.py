@@ -137,8 +137,8 @@ def test_watch_leaves_out(t):
 
 @case(seconds=40)
 def test_other_cluster_behind_an_endpoint(t):
-    """Calls go to one cluster, the watch shows another: no heartbeat counts, and the address goes in
-    time, quietly."""
+    """Calls go to one cluster, the watch shows another: no heartbeat counts, and the address goes
+    in time, quietly."""
     lab, host = up(t)
     vip, moment = lab.addresses[0], time.monotonic()
     log = talk_to(host, url("other_cluster"))
