@@ -20,7 +20,8 @@ TlsTrouble broken_after_handshake(CURL* easy) {
 
 void set_blob(CURL* easy, CURLoption option, const std::string& text) {
   if (text.empty()) return;
-  curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_NOCOPY};
+  // With its final zero: mbedTLS takes what ends without one for DER; others stop before it.
+  curl_blob blob{const_cast<char*>(text.c_str()), text.size() + 1, CURL_BLOB_NOCOPY};
   curl_easy_setopt(easy, option, &blob);
 }
 
