@@ -86,7 +86,7 @@ $(B)/vipctl: ; $(Q)mkdir -p $(B) && ln -sfn vipd $@
 links = $(shell sed -nE '1,12s,^// (links|libs):,,p' $(1))
 define test # FLAVOUR, SOURCE, MORE SOURCES
 $(B)/$(1)/$(2:.cpp=): private LIBS := $(filter -l%,$(call links,$(2)))
-$(B)/$(1)/$(2:.cpp=): $(patsubst %.cpp,$(B)/$(1)/%.o,$(2) $(3) $(filter %.cpp,$(call links,$(2))))
+$(B)/$(1)/$(2:.cpp=): $(patsubst %.cpp,$(B)/$(1)/%.o,$(2) $(3) $(wildcard $(filter %.cpp,$(call links,$(2)))))
 endef
 $(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call test,san,$(t))))
 $(foreach t,$(FUZZ),$(eval $(call test,san,$(t).cpp,tests/fuzz/replay.cpp)))
@@ -169,7 +169,7 @@ check-reproducible: dist static
 # For other processors, by Debian's cross compilers; run under qemu-user as far as that goes.
 STATIC_UNITS := $(UNITS:$(B)/san/%=$(STATIC)/%)
 define static_unit
-$(STATIC)/$(1:.cpp=): $(patsubst %,$(STATIC)/%.o,$(1) $(filter %.cpp,$(call links,$(1)))) $(RUNTIME)
+$(STATIC)/$(1:.cpp=): $(patsubst %,$(STATIC)/%.o,$(1) $(wildcard $(filter %.cpp,$(call links,$(1))))) $(RUNTIME)
 endef
 $(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call static_unit,$(t))))
 $(STATIC_UNITS): ; $(link_static)

@@ -82,7 +82,10 @@ void Core::Impl::consider_preemption(Vip* vip) {
   if (!vip->settings.preempt) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
   if (queue.candidates.size() < 2 || !outranks(queue.candidates[1], *vip)) return;
-  if (!due(queue.since[1] + vip->settings.preempt_delay) || !second_is_ready(queue)) return;
+  // It has to wait a timeout after its first snapshot itself.
+  const Duration delay =
+      std::max(vip->settings.preempt_delay, timing::with_drift(settings_.timeout));
+  if (!due(queue.since[1] + delay) || !second_is_ready(queue)) return;
   hand_over(vip, queue.candidates[1].node + " has a higher priority");
 }
 
@@ -90,6 +93,7 @@ void Core::Impl::hand_over(Vip* vip, const std::string& why) {
   report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
   vip->transfer_to = LeaseId::None;
   vip->resigning = true;
+  next_ = now_;  // the address goes first
 }
 
 // --- transfer

@@ -40,7 +40,14 @@ void Core::Impl::drive_session() {
       next_ = now_;
       return;
     case SessionState::Live:
-      break;
+      if (const MonoTime since = chain_.echo_missing_since();
+          since.is_never() || !due(since + settings_.timeout * 2)) {
+        break;
+      }
+      // What is written but never shown gives no authority, and keeps the others away.
+      fence("its heartbeats are not shown by any watch", true);
+      next_ = now_;
+      return;
   }
   if (!due(keep_at_)) return;
   keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 10;  // again, unless it is answered

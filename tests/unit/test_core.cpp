@@ -1,8 +1,4 @@
-// links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp
-// links: src/core/election.cpp src/core/takeover.cpp src/core/status.cpp
-// links: src/core/announce.cpp src/core/bulk.cpp src/core/conflict.cpp src/core/links.cpp
-// links: src/core/order.cpp src/core/no_space.cpp src/core/chain.cpp src/core/view.cpp
-// links: src/core/replay.cpp src/core/types.cpp
+// links: src/core/*.cpp
 //
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"

@@ -1,7 +1,4 @@
-// links: src/core/core.cpp src/core/connection.cpp src/core/session.cpp src/core/election.cpp
-// links: src/core/takeover.cpp src/core/status.cpp src/core/announce.cpp src/core/conflict.cpp
-// links: src/core/links.cpp src/core/no_space.cpp src/core/order.cpp src/core/chain.cpp
-// links: src/core/view.cpp src/core/replay.cpp src/core/types.cpp
+// links: src/core/*.cpp
 // links: tests/sim/store.cpp tests/sim/story.cpp tests/sim/tally.cpp
 //
 // Every state is told every kind of event, sense or nonsense: nothing asserts, and no address is
