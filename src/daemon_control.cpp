@@ -138,7 +138,7 @@ Status Daemon::status() const {
     vip.owner = view.owner;
     vip.since = started_;
     if (const auto record = records_.find(view.address); record != records_.end()) {
-      vip.since = record->second.since;
+      if (!record->second.since.empty()) vip.since = record->second.since;
       vip.transitions = record->second.transitions;
     }
     for (const CandidateView& candidate : view.queue) {

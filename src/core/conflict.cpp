@@ -19,8 +19,6 @@ constexpr Duration kProbeTime = kProbeInterval * kProbes;
 constexpr Duration kProbeAgain = Duration::seconds(5);
 // For how long silence holds. Above kProbeTime: a series ends before a former owner is waited out.
 constexpr Duration kSilenceHolds = Duration::seconds(10);
-// Whoever was head for so long, with nothing to wait for, has had the address.
-constexpr Duration kSettled = Duration::seconds(1);
 
 }  // namespace
 
@@ -43,7 +41,7 @@ void Core::Impl::note_owner(Vip* vip) {
     vip->conflict.owner_known = false;  // a foreign candidate
   } else if (head != nullptr && head->lease != chain_.lease()) {
     const MonoTime since = std::max(queue.not_before, queue.since[0]);
-    if (now_ - since < kSettled) return;
+    if (now_ < since) return;
     vip->conflict.owner_known = true;
     // Then it is that one who answers our probes, and its affair who else does.
     if (vip->conflict.foreign) conflict_over(vip, head->node + " has it");
