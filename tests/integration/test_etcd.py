@@ -9,6 +9,7 @@ import time
 import gateway
 from case import case
 from lab import TIMEOUT
+from spaces import ip, wait_for
 
 STAYS_MS = 100  # client gap while the owner stays
 BACK_MS = (3 + TIMEOUT) * 1e3
@@ -80,6 +81,27 @@ def test_own_member_killed(t):
 @case(seconds=60)
 def test_own_member_stopped(t):
     own_member(t, hang=True)
+
+
+@case(seconds=60)
+def test_own_member_cut_off_from_its_leader(t):
+    """It lives and answers, but has no leader: no echo comes from it, and no heartbeat passes."""
+    lab = up(t)
+    owner = lab.wait_owner()
+    leader = lab.others(owner)[0]
+    lab.move_leader(leader)
+    time.sleep(1)
+    moment = time.monotonic()
+    route = ["blackhole", f"{leader.address}/32"]
+    ip("route", "add", *route, ns=owner.ns)
+    wait_for(lambda: not owner.has_leader(), 10, "the owner's member to miss its leader")
+    time.sleep(8)
+    stays(t, lab, owner, moment, "cut off")
+    # Its election, once it is heard again, may cost more than an owner's authority.
+    ip("route", "del", *route, ns=owner.ns)
+    lab.wait_etcd()
+    time.sleep(3)
+    lab.wait_owner()
 
 
 def quorum_lost(t, lab, lose, give_back, what):
