@@ -1,0 +1,137 @@
+#include "run/message.hpp"
+
+#include <cstring>
+
+namespace vipd::run {
+namespace {
+
+constexpr size_t kMostWords = 64;
+
+void put(std::string* bytes, uint64_t number) {
+  char raw[sizeof number];
+  memcpy(raw, &number, sizeof number);  // both ends are of one machine
+  bytes->append(raw, sizeof raw);
+}
+
+void put(std::string* bytes, std::string_view text) {
+  put(bytes, text.size());
+  bytes->append(text);
+}
+
+void put(std::string* bytes, const std::vector<std::string>& texts) {
+  put(bytes, texts.size());
+  for (const std::string& text : texts) put(bytes, text);
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  uint64_t number() {
+    uint64_t value = 0;
+    if (rest_.size() < sizeof value) return fail();
+    memcpy(&value, rest_.data(), sizeof value);
+    rest_.remove_prefix(sizeof value);
+    return value;
+  }
+  std::string text() {
+    const uint64_t size = number();
+    if (size > rest_.size()) fail();
+    const std::string value(rest_.substr(0, is_good_ ? size : 0));
+    rest_.remove_prefix(value.size());
+    return value;
+  }
+  std::vector<std::string> texts() {
+    std::vector<std::string> values;
+    const uint64_t count = number();
+    if (count > kMostWords) fail();
+    for (uint64_t i = 0; is_good_ && i < count; ++i) values.push_back(text());
+    return values;
+  }
+  [[nodiscard]] bool is_done() const { return is_good_ && rest_.empty(); }
+
+ private:
+  uint64_t fail() {
+    is_good_ = false;
+    rest_ = {};
+    return 0;
+  }
+  std::string_view rest_;
+  bool is_good_ = true;
+};
+
+std::string bounded(std::string bytes) {
+  return bytes.size() <= kMostBytes ? bytes : std::string();
+}
+
+}  // namespace
+
+std::string Ended::text() const {
+  switch (how) {
+    case End::Exited:
+      return number == 0 ? "" : "exit status " + std::to_string(number);
+    case End::Killed:
+      return "killed by signal " + std::to_string(number);
+    case End::TimedOut:
+      return "killed because it took too long";
+    case End::NotStarted:
+      return std::string("not started: ") + strerror(number);
+  }
+  return "";
+}
+
+std::string encode(const Order& order) {
+  std::string bytes;
+  put(&bytes, order.id);
+  put(&bytes, uint64_t{order.job.has_value()});
+  if (!order.job) return bytes;
+  if (order.job->words.size() > kMostWords || order.job->environment.size() > kMostWords) return "";
+  put(&bytes, order.job->words);
+  put(&bytes, order.job->environment);
+  put(&bytes, static_cast<uint64_t>(order.job->timeout.ms()));
+  return bounded(std::move(bytes));
+}
+
+std::string encode(const Ended& ended) {
+  std::string bytes;
+  put(&bytes, ended.id);
+  put(&bytes, static_cast<uint64_t>(ended.how));
+  put(&bytes, static_cast<uint64_t>(ended.number));
+  put(&bytes, uint64_t{ended.is_cut});
+  put(&bytes, ended.output);
+  return bounded(std::move(bytes));
+}
+
+std::optional<Order> read_order(std::string_view bytes) {
+  constexpr uint64_t kLongest_ms = 3'600'000;
+  Reader reader(bytes);
+  Order order;
+  order.id = reader.number();
+  if (reader.number() != 0) {
+    Job job;
+    job.words = reader.texts();
+    job.environment = reader.texts();
+    const uint64_t timeout_ms = reader.number();
+    if (job.words.empty() || !job.words[0].starts_with('/')) return std::nullopt;
+    if (timeout_ms > kLongest_ms) return std::nullopt;
+    job.timeout = Duration::milliseconds(static_cast<int64_t>(timeout_ms));
+    order.job = std::move(job);
+  }
+  if (!reader.is_done()) return std::nullopt;
+  return order;
+}
+
+std::optional<Ended> read_ended(std::string_view bytes) {
+  Reader reader(bytes);
+  Ended ended;
+  ended.id = reader.number();
+  const uint64_t how = reader.number();
+  ended.number = static_cast<int>(reader.number());
+  ended.is_cut = reader.number() != 0;
+  ended.output = reader.text();
+  if (!reader.is_done() || how > static_cast<uint64_t>(End::NotStarted)) return std::nullopt;
+  ended.how = static_cast<End>(how);
+  return ended;
+}
+
+}  // namespace vipd::run

@@ -1,0 +1,52 @@
+// What the daemon and the helper process that runs programs say to each other, as bytes: one
+// message a packet. Pure. The helper trusts nobody: whatever the bytes are, reading ends well.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vipd/types.hpp"
+
+namespace vipd::run {
+
+constexpr size_t kMostBytes = 32 * 1024;   // of a message
+constexpr size_t kMostOutput = 4 * 1024;   // that is kept of a program's output
+constexpr size_t kMostPrograms = 256 + 8;  // at once: every check, and notifications
+
+struct Job {
+  std::vector<std::string> words;        // the program's full path, and its arguments
+  std::vector<std::string> environment;  // "NAME=VALUE", besides PATH
+  Duration timeout;                      // its process group is killed then
+};
+
+// Without a job: end the program of that id.
+struct Order {
+  uint64_t id = 0;
+  std::optional<Job> job;
+};
+
+enum class End { Exited, Killed, TimedOut, NotStarted };
+
+struct Ended {
+  uint64_t id = 0;
+  End how = End::NotStarted;
+  int number = 0;        // the exit status, the signal, or the errno
+  std::string output{};  // of both standard outputs, from its beginning
+  bool is_cut = false;
+
+  [[nodiscard]] bool is_good() const { return how == End::Exited && number == 0; }
+  // "exit status 1", "killed by signal 9", ...; "" when it is good.
+  [[nodiscard]] std::string text() const;
+};
+
+// Empty when it would be too large.
+[[nodiscard]] std::string encode(const Order& order);
+[[nodiscard]] std::string encode(const Ended& ended);
+[[nodiscard]] std::optional<Order> read_order(std::string_view bytes);
+[[nodiscard]] std::optional<Ended> read_ended(std::string_view bytes);
+
+}  // namespace vipd::run

@@ -1,0 +1,111 @@
+#include "run/runner.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "run/helper.hpp"
+#include "sys/errno_text.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd::run {
+
+// Forked twice, so that it is nobody's child: its death leaves no zombie, whatever this process
+// has become by then.
+std::unique_ptr<Runner> Runner::start(Loop& loop, std::string* reason) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+    *reason = sys::errno_text("socketpair");
+    return nullptr;
+  }
+  sys::Fd ours(ends[0]);
+  sys::Fd its(ends[1]);
+  signal(SIGCHLD, SIG_DFL);  // who started us may have ignored it, and nothing could be waited for
+  const pid_t between = fork();
+  if (between == 0) {
+    const pid_t helper = fork();
+    if (helper == 0) be_helper(its.release());
+    _exit(helper < 0 ? errno : 0);
+  }
+  int status = 0;
+  if (between > 0 && waitpid(between, &status, 0) == between && status == 0) {
+    return std::unique_ptr<Runner>(new Runner(loop, std::move(ours)));
+  }
+  *reason = sys::errno_text("fork", between > 0 ? WEXITSTATUS(status) : errno);
+  return nullptr;
+}
+
+Runner::Runner(Loop& loop, sys::Fd socket) : loop_(loop), socket_(std::move(socket)) {
+  watch_ = loop_.add_fd(socket_.get(), EPOLLIN, [this](uint32_t) { on_readable(); });
+}
+
+Runner::~Runner() {
+  if (is_alive()) loop_.remove_fd(watch_);
+  for (const auto& [id, timer] : refused_) loop_.cancel_timer(timer);
+}
+
+Runner::Id Runner::run(const Job& job, DoneHandler done) {
+  const Id id{next_id_++};
+  const std::string bytes = encode(Order{static_cast<uint64_t>(id), job});
+  running_.emplace(static_cast<uint64_t>(id), std::move(done));
+  if (!is_alive()) {
+    refuse(id, ECHILD);
+  } else if (bytes.empty()) {
+    refuse(id, E2BIG);
+  } else if (running_.size() > kMostPrograms) {
+    refuse(id, EAGAIN);
+  } else if (send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
+    refuse(id, errno);
+  }
+  return id;
+}
+
+void Runner::refuse(Id id, int error) {
+  const auto number = static_cast<uint64_t>(id);
+  refused_[number] = loop_.add_timer(loop_.now(), [this, number, error] {
+    refused_.erase(number);
+    finish({.id = number, .how = End::NotStarted, .number = error});
+  });
+}
+
+void Runner::cancel(Id id) {
+  if (running_.erase(static_cast<uint64_t>(id)) == 0 || !is_alive()) return;
+  // Should this be lost, the program's own timeout ends it.
+  const std::string bytes = encode(Order{static_cast<uint64_t>(id), std::nullopt});
+  (void)send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+void Runner::on_readable() {
+  char buffer[kMostBytes];
+  while (is_alive()) {
+    const ssize_t size = recv(socket_.get(), buffer, sizeof buffer, 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN) return;
+    if (size <= 0) return helper_is_gone();
+    const auto ended = read_ended({buffer, static_cast<size_t>(size)});
+    if (ended) finish(*ended);
+  }
+}
+
+void Runner::helper_is_gone() {
+  log::error("the helper process that runs programs has ended: none is run until a restart");
+  loop_.remove_fd(watch_);
+  watch_ = Loop::FdWatch::None;
+  socket_.reset();
+  for (const auto& [id, timer] : refused_) loop_.cancel_timer(timer);
+  refused_.clear();
+  for (const auto& [id, done] : running_) refuse(Id{id}, ECHILD);
+}
+
+// The handler may start another, or cancel.
+void Runner::finish(const Ended& ended) {
+  const auto node = running_.extract(ended.id);
+  if (!node.empty()) node.mapped()(ended);
+}
+
+}  // namespace vipd::run

@@ -1,0 +1,53 @@
+// Runs programs without ever forking or executing in this process: a helper, forked once at the
+// start, does it (src/run/helper.hpp). Never waits: everything goes through a socket on the loop.
+// When the helper dies nothing runs any more and everybody is told; it is not started again, since
+// by then this process may no longer be allowed to fork.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "run/message.hpp"
+#include "sys/fd.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::run {
+
+class Runner {
+ public:
+  enum class Id : uint64_t { None = 0 };
+  using DoneHandler = std::function<void(const Ended& ended)>;
+
+  // Forks: what is open, locked or allowed at this moment does not matter, the helper keeps nothing
+  // of it but the user and the privileges. nullptr and a reason when the kernel refuses.
+  static std::unique_ptr<Runner> start(Loop& loop, std::string* reason);
+  // Ends the helper, and with it whatever still runs; nobody is told.
+  ~Runner();
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // `done` is called once, never from inside this call.
+  Id run(const Job& job, DoneHandler done);
+  // Ends the program; its `done` is not called. Harmless for one that is over.
+  void cancel(Id id);
+  [[nodiscard]] bool is_alive() const { return watch_ != Loop::FdWatch::None; }
+
+ private:
+  Runner(Loop& loop, sys::Fd socket);
+  void on_readable();
+  void helper_is_gone();
+  void refuse(Id id, int error);
+  void finish(const Ended& ended);
+
+  Loop& loop_;
+  sys::Fd socket_;
+  Loop::FdWatch watch_ = Loop::FdWatch::None;
+  uint64_t next_id_ = 1;
+  std::map<uint64_t, DoneHandler> running_;
+  std::map<uint64_t, Loop::Timer> refused_;
+};
+
+}  // namespace vipd::run
