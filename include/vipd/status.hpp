@@ -16,6 +16,14 @@ struct QueueStatus {
   std::string session;  // lease in lower-case hex
 };
 
+struct CheckStatus {
+  std::string name;
+  std::string state;  // up, down, or unknown before the first result
+  std::string since;
+  std::string reason;       // why it is not up
+  bool overridden = false;  // by vipctl check
+};
+
 struct VipStatus {
   std::string name;
   std::string address;
@@ -26,6 +34,7 @@ struct VipStatus {
   std::string since;  // RFC 3339, UTC, milliseconds
   uint64_t transitions = 0;
   std::vector<QueueStatus> queue;
+  std::vector<CheckStatus> checks;  // those that it needs
 };
 
 struct Status {
@@ -40,6 +49,7 @@ struct Status {
   std::string etcd_version;
   std::string etcd_cluster_id;
   std::vector<VipStatus> vips;
+  std::vector<CheckStatus> checks;  // all that are configured
 };
 
 }  // namespace vipd

@@ -37,6 +37,20 @@ QueueStatus read_candidate(const Value& json) {
   return candidate;
 }
 
+std::vector<CheckStatus> read_checks(const Value& object) {
+  std::vector<CheckStatus> checks;
+  const Value* const list = member(object, "checks");
+  if (list == nullptr || !list->IsArray()) return checks;
+  for (const Value& json : list->GetArray()) {
+    checks.push_back({.name = text(json, "name"),
+                      .state = text(json, "state"),
+                      .since = text(json, "since"),
+                      .reason = text(json, "reason"),
+                      .overridden = flag(json, "overridden")});
+  }
+  return checks;
+}
+
 VipStatus read_vip(const Value& json) {
   VipStatus vip;
   vip.name = text(json, "name");
@@ -46,6 +60,7 @@ VipStatus read_vip(const Value& json) {
   vip.reason = text(json, "reason");
   vip.owner = text(json, "owner");
   vip.since = text(json, "since");
+  vip.checks = read_checks(json);
   vip.transitions = static_cast<uint64_t>(number(json, "transitions"));
   const Value* const queue = member(json, "queue");
   if (queue == nullptr || !queue->IsArray()) return vip;
@@ -80,6 +95,7 @@ std::optional<Status> read_status(std::string_view json) {
     status.etcd_version = text(*etcd, "version");
     status.etcd_cluster_id = text(*etcd, "cluster_id");
   }
+  status.checks = read_checks(document);
   for (const Value& vip : vips->GetArray()) status.vips.push_back(read_vip(vip));
   return status;
 }

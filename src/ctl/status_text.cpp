@@ -54,6 +54,22 @@ void put_queue(Json& json, const std::vector<QueueStatus>& queue) {
   json.EndArray();
 }
 
+void put_checks(Json& json, const std::vector<CheckStatus>& checks) {
+  json.Key("checks");
+  json.StartArray();
+  for (const CheckStatus& check : checks) {
+    json.StartObject();
+    put(json, "name", check.name);
+    put(json, "state", check.state);
+    put(json, "since", check.since);
+    put(json, "reason", check.reason);
+    json.Key("overridden");
+    json.Bool(check.overridden);
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
 void put_vip(Json& json, const VipStatus& vip) {
   json.StartObject();
   put(json, "name", vip.name);
@@ -66,15 +82,17 @@ void put_vip(Json& json, const VipStatus& vip) {
   json.Key("transitions");
   json.Uint64(vip.transitions);
   put_queue(json, vip.queue);
-  json.Key("checks");
-  json.StartArray();
-  json.EndArray();
+  put_checks(json, vip.checks);
   json.EndObject();
 }
 
 std::string etcd_of(const Status& status) {
   if (status.etcd_endpoint.empty()) return "etcd not reached";
   return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected");
+}
+
+std::string text_of(const CheckStatus& check) {
+  return check.name + " " + check.state + (check.overridden ? " (set by vipctl)" : "");
 }
 
 std::string line_of(const VipStatus& vip) {
@@ -84,6 +102,7 @@ std::string line_of(const VipStatus& vip) {
   for (const QueueStatus& candidate : vip.queue) line += " " + candidate.node;
   if (vip.queue.empty()) line += " empty";
   if (!vip.reason.empty()) line += " (" + vip.reason + ")";
+  for (const CheckStatus& check : vip.checks) line += ", check " + text_of(check);
   return line;
 }
 
@@ -102,6 +121,7 @@ std::string status_json(const Status& status) {
   json.StartArray();
   for (const VipStatus& vip : status.vips) put_vip(json, vip);
   json.EndArray();
+  put_checks(json, status.checks);
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
 }

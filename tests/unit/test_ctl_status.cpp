@@ -16,7 +16,7 @@ namespace {
 
 const std::string kData = "tests/unit/data/ctl/";
 
-// The one of the users' contract, less the checks that this version does not have.
+// The one of the users' contract.
 Status example() {
   Status status;
   status.version = "1.0.0";
@@ -38,7 +38,9 @@ Status example() {
   vip.since = "2026-01-31T12:00:00.123Z";
   vip.transitions = 1;
   vip.queue = {{"n1", 100, "694d8f3a1c2b4e01"}, {"n2", 100, "694d8f3a1c2b4e07"}};
+  vip.checks = {{"apiserver", "up", "2026-01-31T11:59:58.001Z", "", false}};
   status.vips.push_back(vip);
+  status.checks = vip.checks;
   return status;
 }
 
@@ -54,6 +56,8 @@ Status troubled() {
   vip.link = "bond0.100";
   vip.state = "fault";
   vip.reason = "link bond0.100 is not there";
+  vip.checks = {{"a", "down", "2026-01-31T11:59:58.001Z", "connection \"refused\"", false},
+                {"b", "unknown", "2026-01-31T11:59:58.001Z", "", true}};
   vip.since = "2026-01-31T12:00:00.123Z";
   status.vips.push_back(vip);
   vip = example().vips[0];
@@ -70,8 +74,12 @@ void json_is_that_of_the_contract() {
 }
 
 void log_lines_are_one_for_the_node_and_one_for_each_vip() {
-  const std::string actual =
-      fixture::joined(status_lines(example())) + fixture::joined(status_lines(Status{}));
+  Status faulty = troubled();
+  faulty.vips.pop_back();
+  std::string actual;
+  for (const Status& status : {example(), faulty, Status{}}) {
+    actual += fixture::joined(status_lines(status));
+  }
   TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "status.lines", actual), actual);
 }
 
@@ -93,7 +101,7 @@ void table_has_colours_only_when_asked() {
 }
 
 void json_reads_back_to_the_same() {
-  for (const Status& status : {example(), Status{}}) {
+  for (const Status& status : {example(), troubled(), Status{}}) {
     const std::optional<Status> read = read_status(status_json(status));
     TEST_ASSERT_TRUE(read.has_value());
     TEST_ASSERT_EQUAL_STRING(status_json(status), status_json(*read));
