@@ -15,11 +15,13 @@
 #include <string>
 #include <vector>
 
-#include "etcd/tls_files.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
+#include "web/tls_files.hpp"
 
 namespace vipd::etcd {
+
+using web::TlsSettings;
 
 struct Header {  // ResponseHeader
   uint64_t cluster_id = 0;

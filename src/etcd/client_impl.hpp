@@ -12,13 +12,18 @@
 #include "etcd/client.hpp"
 #include "etcd/endpoints.hpp"
 #include "etcd/failure.hpp"
-#include "etcd/http.hpp"
 #include "etcd/json.hpp"
-#include "etcd/resolver.hpp"
-#include "etcd/tls_files.hpp"
 #include "etcd/watch.hpp"
+#include "web/http.hpp"
+#include "web/resolver.hpp"
+#include "web/tls_files.hpp"
 
 namespace vipd::etcd {
+
+using web::Http;
+using web::HttpRequest;
+using web::Resolver;
+using web::TlsFiles;
 
 // No caller's group: keeps watches away from members that served them badly.
 constexpr Client::Group kWatchGroup = UINT64_MAX;

@@ -55,12 +55,12 @@ void Client::Impl::set_up_connections() {
   }
   if (!secure) files.reset();
   if (secure && (!files || files->settings() != options.tls)) {
-    files = std::make_unique<TlsFiles>(options.tls, std::max(proven, credentials()));
+    files = std::make_unique<TlsFiles>("etcd", options.tls, std::max(proven, credentials()));
     files->look(loop.now());
   }
   if (names.empty()) resolver.reset();
   if (!names.empty() && !resolver) {
-    resolver = std::make_unique<Resolver>(loop, [this] { refresh_members(); });
+    resolver = std::make_unique<Resolver>("etcd", loop, [this] { refresh_members(); });
   }
   if (resolver) resolver->set_names(names);
   refresh_members();

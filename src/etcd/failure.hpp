@@ -4,9 +4,12 @@
 #include <string>
 
 #include "etcd/client.hpp"
-#include "etcd/http.hpp"
+#include "web/http.hpp"
 
 namespace vipd::etcd {
+
+using web::HttpAnswer;
+using web::TlsTrouble;
 
 // Whether an error says that the member (or what is behind the address) is of no use at present,
 // rather than that it has judged the request.

@@ -1,8 +1,8 @@
-#include "etcd/http_tls.hpp"
+#include "web/http_tls.hpp"
 
 #include <cstring>
 
-namespace vipd::etcd {
+namespace vipd::web {
 namespace {
 
 // With TLS 1.3 a server looks at our certificate after the handshake is over for us: its alert, or
@@ -62,4 +62,4 @@ TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
   }
 }
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

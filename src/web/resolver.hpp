@@ -10,13 +10,13 @@
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 
 class Resolver {
  public:
-  // `changed` is called whenever some name has other addresses than before, also from inside
-  // set_names().
-  Resolver(Loop& loop, std::function<void()> changed);
+  // `whose`: for the log. `changed` is called whenever some name has other addresses than before,
+  // also from inside set_names().
+  Resolver(std::string whose, Loop& loop, std::function<void()> changed);
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -34,4 +34,4 @@ class Resolver {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

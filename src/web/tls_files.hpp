@@ -10,7 +10,7 @@
 
 #include "vipd/types.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 
 struct TlsSettings {
   std::string cacert;  // paths; empty: none
@@ -31,8 +31,8 @@ struct Credentials {
 
 class TlsFiles {
  public:
-  // Generations are counted from the one after `before`.
-  explicit TlsFiles(TlsSettings settings, uint64_t before = 0);
+  // `whose`: for the log. Generations are counted from the one after `before`.
+  TlsFiles(std::string whose, TlsSettings settings, uint64_t before = 0);
 
   // Looks at the files, at most once a second. True when others are in use from now on.
   bool look(MonoTime now);
@@ -49,7 +49,9 @@ class TlsFiles {
 
   [[nodiscard]] Signature signature() const;
   bool read();
+  bool read_one(const std::string& path, std::string* out) const;
 
+  std::string whose_;
   TlsSettings settings_;
   uint64_t last_generation_;
   std::shared_ptr<const Credentials> current_;
@@ -59,4 +61,4 @@ class TlsFiles {
   MonoTime looked_at_ = MonoTime::long_ago();
 };
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

@@ -1,6 +1,6 @@
-#include "etcd/http.hpp"
+#include "web/http.hpp"
 
-#include "etcd/http_tls.hpp"
+#include "web/http_tls.hpp"
 
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace vipd::etcd {
+namespace vipd::web {
 namespace {
 
 constexpr long kConnections = 16;  // idle ones beyond this are closed, oldest first
@@ -367,4 +367,4 @@ void Http::cancel(Id id) {
   impl_->recycle(std::move(node.mapped()));
 }
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

@@ -1,5 +1,5 @@
-// links: src/etcd/tls_files.cpp src/sys/file.cpp src/core/types.cpp
-#include "etcd/tls_files.hpp"
+// links: src/web/tls_files.cpp src/sys/file.cpp src/core/types.cpp
+#include "web/tls_files.hpp"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 using vipd::Duration;
 using vipd::MonoTime;
-using namespace vipd::etcd;
+using namespace vipd::web;
 
 namespace {
 std::string warned;
@@ -38,7 +38,7 @@ struct Three {
   fixture::Folder folder;
   TlsSettings settings{folder.file("ca", pem("ca1")), folder.file("cert", pem("cert1")),
                        folder.file("key", pem("key1")), ""};
-  TlsFiles files{settings};
+  TlsFiles files{"etcd", settings};
   Three() {
     warned.clear();
     files.look(at(0));
@@ -114,14 +114,14 @@ void what_cannot_be_used_gives_way_to_what_worked() {
 void generations_go_on_from_those_of_other_files() {
   Three t;
   TEST_ASSERT_EQUAL_INT(1, t.files.current()->generation);
-  TlsFiles next(t.settings, 7);
+  TlsFiles next("etcd", t.settings, 7);
   TEST_ASSERT_EQUAL_INT(0, next.current()->generation);  // nothing was read so far
   TEST_ASSERT_TRUE(next.look(at(0)));
   TEST_ASSERT_EQUAL_INT(8, next.current()->generation);
 }
 
 void without_files_there_is_nothing_to_read() {
-  TlsFiles files({});
+  TlsFiles files("etcd", {});
   TEST_ASSERT_FALSE(files.look(at(0)) || files.look(at(2)));
   TEST_ASSERT_EQUAL_STRING("", files.current()->cacert);
 }

@@ -1,4 +1,4 @@
-#include "etcd/tls_files.hpp"
+#include "web/tls_files.hpp"
 
 #include <sys/stat.h>
 
@@ -8,27 +8,17 @@
 #include "sys/file.hpp"
 #include "vipd/log.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 namespace {
 
 constexpr Duration kBetweenLooks = Duration::seconds(1);
 constexpr size_t kFileLimit = 1U << 20;
 
-bool read_one(const std::string& path, std::string* out) {
-  if (path.empty()) return true;
-  std::string reason;
-  if (sys::read_bounded(path, kFileLimit, out, &reason)) {
-    if (out->find("-----BEGIN ") != std::string::npos) return true;
-    reason = path + ": nothing in it begins with -----BEGIN";
-  }
-  log::warn("etcd: %s; what was read before stays in use", reason.c_str());
-  return false;
-}
-
 }  // namespace
 
-TlsFiles::TlsFiles(TlsSettings settings, uint64_t before)
-    : settings_(std::move(settings)),
+TlsFiles::TlsFiles(std::string whose, TlsSettings settings, uint64_t before)
+    : whose_(std::move(whose)),
+      settings_(std::move(settings)),
       last_generation_(before),
       current_(std::make_shared<Credentials>()) {}
 
@@ -59,6 +49,17 @@ bool TlsFiles::look(MonoTime now) {
   return read();
 }
 
+bool TlsFiles::read_one(const std::string& path, std::string* out) const {
+  if (path.empty()) return true;
+  std::string reason;
+  if (sys::read_bounded(path, kFileLimit, out, &reason)) {
+    if (out->find("-----BEGIN ") != std::string::npos) return true;
+    reason = path + ": nothing in it begins with -----BEGIN";
+  }
+  log::warn("%s: %s; what was read before stays in use", whose_.c_str(), reason.c_str());
+  return false;
+}
+
 bool TlsFiles::read() {
   auto fresh = std::make_shared<Credentials>();
   const bool good = read_one(settings_.cacert, &fresh->cacert) &&
@@ -67,7 +68,7 @@ bool TlsFiles::read() {
   fresh->generation = ++last_generation_;
   if (current_->generation > 0) {
     worked_ = current_;
-    log::info("etcd: the certificates were read again");
+    log::info("%s: the certificates were read again", whose_.c_str());
   }
   current_ = std::move(fresh);
   return true;
@@ -81,4 +82,4 @@ bool TlsFiles::fall_back(uint64_t generation) {
   return true;
 }
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

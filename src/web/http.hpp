@@ -12,11 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "etcd/tls_files.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
+#include "web/tls_files.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 
 struct HttpRequest {
   std::string url;
@@ -74,4 +74,4 @@ class Http {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

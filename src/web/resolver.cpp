@@ -1,4 +1,4 @@
-#include "etcd/resolver.hpp"
+#include "web/resolver.hpp"
 
 #include <ares.h>
 #include <netinet/in.h>
@@ -12,7 +12,7 @@
 
 #include "vipd/log.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 namespace {
 
 constexpr Duration kRefresh = Duration::seconds(60);
@@ -66,7 +66,8 @@ struct Resolver::Impl {
     std::string name;
   };
 
-  Impl(Loop& l, std::function<void()> c) : loop(l), changed(std::move(c)) {}
+  Impl(std::string w, Loop& l, std::function<void()> c)
+      : whose(std::move(w)), loop(l), changed(std::move(c)) {}
   ~Impl();
 
   void look_up(const std::string& name);
@@ -80,6 +81,7 @@ struct Resolver::Impl {
   static void on_socket(void* user, ares_socket_t fd, int in, int out);
   static void on_result(void* user, int status, int timeouts, ares_addrinfo* result);
 
+  std::string whose;
   Loop& loop;
   std::function<void()> changed;
   ares_channel channel = nullptr;
@@ -178,7 +180,8 @@ void Resolver::Impl::resolved(const std::string& name, int status, const ares_ad
       status == ARES_SUCCESS && result != nullptr ? addresses_of(result) : std::vector<Address>();
   if (fresh.empty()) {
     std::string problem = status == ARES_SUCCESS ? "no address" : ares_strerror(status);
-    if (entry.retry == Duration()) log::warn("etcd: %s: %s", name.c_str(), problem.c_str());
+    if (entry.retry == Duration())
+      log::warn("%s: %s: %s", whose.c_str(), name.c_str(), problem.c_str());
     entry.problem = std::move(problem);
     entry.retry = std::clamp(entry.retry * 2, kFirstRetry, kLongestRetry);
     return again(name, entry, entry.retry);
@@ -198,8 +201,8 @@ void Resolver::Impl::again(const std::string& name, Name& entry, Duration after)
   });
 }
 
-Resolver::Resolver(Loop& loop, std::function<void()> changed)
-    : impl_(std::make_unique<Impl>(loop, std::move(changed))) {}
+Resolver::Resolver(std::string whose, Loop& loop, std::function<void()> changed)
+    : impl_(std::make_unique<Impl>(std::move(whose), loop, std::move(changed))) {}
 Resolver::~Resolver() = default;
 
 void Resolver::set_names(const std::vector<std::string>& names) {
@@ -231,4 +234,4 @@ std::string Resolver::problem(const std::string& name) const {
   return found == impl_->names.end() ? "unknown" : found->second.problem;
 }
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web

@@ -3,13 +3,13 @@
 
 #include <curl/curl.h>
 
-#include "etcd/http.hpp"
+#include "web/http.hpp"
 
-namespace vipd::etcd {
+namespace vipd::web {
 
 // The texts must outlive the transfer.
 void set_tls(CURL* easy, const Credentials& tls);
 // Of a transfer that ended with this code; `error` is libcurl's text for it.
 [[nodiscard]] TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error);
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web
