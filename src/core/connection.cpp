@@ -22,15 +22,17 @@ Duration longer(Duration backoff) {
 // --- what etcd says of itself
 
 void Core::Impl::connected() {
+  heard_at_ = now_;
   if (!unreachable_) return;
   unreachable_ = false;
   report(ReportKind::Connected, "etcd answers again");
 }
 
+// One request that went wrong is no news while others are answered.
 void Core::Impl::unreachable(const std::string& why) {
-  if (unreachable_) return;
+  if (unreachable_ || now_ < heard_at_ + settings_.timeout / 4) return;
   unreachable_ = true;
-  report(ReportKind::Unreachable, "no etcd member answers (" + why + "); trying on");
+  report(ReportKind::Unreachable, "no etcd member can be used (" + why + "); trying on");
 }
 
 // A cluster restored from a backup forgets what it promised: everything known is void then.
@@ -52,8 +54,8 @@ bool Core::Impl::same_history(const Header& header, RequestId request) {
 }
 
 void Core::Impl::forget_cluster(const std::string& why) {
-  report(ReportKind::ClusterChanged, why + "; starting over");
   take_everything_down();
+  report(ReportKind::ClusterChanged, why + "; starting over");
   chain_.close();
   session_state_ = SessionState::Absent;
   view_ = View();
@@ -101,6 +103,7 @@ void Core::Impl::on(const event::PrefixRead& e) {
   if (!same_history(e.header, e.request) || checking) return;
   if (cluster_id_ == 0) report(ReportKind::Connected, "etcd answers");
   unreachable_ = false;
+  heard_at_ = now_;
   cluster_id_ = e.header.cluster_id;
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);

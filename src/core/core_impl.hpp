@@ -345,6 +345,7 @@ struct Core::Impl {
       asked_at_;              // the highest revision known when a read or write was sent
   bool loaded_ = false;       // a snapshot has been applied
   bool unreachable_ = false;  // and said so
+  MonoTime heard_at_ = MonoTime::long_ago();  // what etcd last answered or showed of ours
   RequestId reading_ = 0;
   RequestId checking_ = 0;  // a read that only looks at the header
   MonoTime read_at_ = MonoTime::long_ago();

@@ -115,7 +115,7 @@ bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const E
 void Client::Impl::settle(const Call& call, const Error* error) {
   if (error != nullptr && needs_mending(*error)) complain(*error);
   last_failed = error != nullptr && blames_member(error->code);
-  if (last_failed) return note_failure(call.member, call.group, call.sent_at);
+  if (last_failed) return note_failure(call.member, call.group, call.sent_at, *error);
   answered_by = call.member;
   answered_at = loop.now();
   note_answer(call.member, call.group);

@@ -73,7 +73,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
 void Client::Impl::member_did_not_authenticate(MemberId member, MonoTime sent_at,
                                                const Error& error) {
   if (needs_mending(error)) complain(error);
-  note_failure(member, 0, sent_at);
+  note_failure(member, 0, sent_at, error);
   const auto elsewhere = std::partition(
       waiting.begin(), waiting.end(), [&](const CallPtr& call) { return call->member != member; });
   std::vector<CallPtr> failed(elsewhere, waiting.end());

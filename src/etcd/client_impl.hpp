@@ -105,7 +105,7 @@ struct Client::Impl {
   [[nodiscard]] HttpRequest make_request(MemberId id, const char* path,
                                          const std::vector<std::string>& headers);
   [[nodiscard]] Error no_member() const;
-  void note_failure(MemberId member, Group group, MonoTime sent_at);
+  void note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error);
   void note_answer(MemberId member, Group group);
   void complain(const Error& error);
   void ask_version(MemberId member);
@@ -172,6 +172,8 @@ bool Client::Impl::take(const Call& call, HttpAnswer& answer, Read<T> read, T& v
   error = call.given_up ? call.error : transport_error(answer, options.tls);
   if (answer.complete && read(answer.body, value, error)) return true;
   if (!call.given_up) complete_text(error, answer, call.endpoint);
+  const Endpoints::Member* member = endpoints.find(call.member);
+  if (member != nullptr && !member->has_answered) explain_silence(error, member->endpoint);
   explain(error, options);
   return false;
 }

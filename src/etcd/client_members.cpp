@@ -138,15 +138,24 @@ Error Client::Impl::no_member() const {
   return {Error::kTransport, resolver->problem(first.host), first.url};
 }
 
-void Client::Impl::note_failure(MemberId member, Group group, MonoTime sent_at) {
-  endpoints.failed(member, group, sent_at, loop.now());
+void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error) {
+  const bool was_well = endpoints.failed(id, group, sent_at, loop.now());
   arm_probe();
-  if (endpoints.find(member) == nullptr) return;
-  notes[member].version_asked = false;  // it may come back as another version
+  const Endpoints::Member* member = endpoints.find(id);
+  if (member == nullptr) return;
+  // Where there is no other, the core says so.
+  if (was_well && endpoints.members().size() > 1 && !needs_mending(error)) {
+    log::info("etcd: %s: %s; others are preferred", label(member->endpoint).c_str(),
+              error.text.c_str());
+  }
+  notes[id].version_asked = false;  // it may come back as another version
 }
 
 void Client::Impl::note_answer(MemberId member, Group group) {
-  endpoints.answered(member, group, loop.now());
+  const bool is_well_again = endpoints.answered(member, group, loop.now());
+  if (is_well_again && endpoints.members().size() > 1) {
+    log::info("etcd: %s is well again", label(endpoints.find(member)->endpoint).c_str());
+  }
   arm_probe();
   if (watch.stream && endpoints.preferred(member, watch.member)) {
     move_watch("a member that is preferred is well again");
@@ -214,7 +223,7 @@ void Client::Impl::probe(MemberId member) {
 void Client::Impl::probed(const Call& call, const Error* error) {
   if (error != nullptr && needs_mending(*error)) complain(*error);
   if (error == nullptr || !blames_member(error->code)) return note_answer(call.member, 0);
-  note_failure(call.member, 0, call.sent_at);
+  note_failure(call.member, 0, call.sent_at, *error);
 }
 
 }  // namespace vipd::etcd

@@ -82,7 +82,7 @@ void Client::Impl::watch_ended(Error& error) {
   if (!blames_member(error.code)) return;
   // One that served well until now fails afresh, whatever happened while it did.
   const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
-  note_failure(over.member, kWatchGroup, since);
+  note_failure(over.member, kWatchGroup, since, error);
 }
 
 void Client::Impl::drop_watch() {

@@ -75,30 +75,34 @@ void Endpoints::take_unanswered(MemberId id, Group group) {
   if (it != marks_.end()) marks_.erase(it);
 }
 
-void Endpoints::answered(MemberId id, Group group, MonoTime now) {
+bool Endpoints::answered(MemberId id, Group group, MonoTime now) {
   take_unanswered(id, group);
   std::erase_if(
       marks_, [&](const Mark& m) { return m.id == id && m.group == group && !m.until.is_never(); });
   Member* m = member(id);
-  if (m == nullptr || m->penalty == Duration()) return;
+  if (m != nullptr) m->has_answered = true;
+  if (m == nullptr || m->penalty == Duration()) return false;
   m->avoid_until = MonoTime::long_ago();
   m->answers_since = std::min(m->answers_since, now);
   m->probe_at = now + kBetweenProbes;
-  if (now < m->answers_since + kTrial) return;
+  if (now < m->answers_since + kTrial) return false;
   m->penalty = Duration();
   m->answers_since = m->probe_at = MonoTime::never();
+  return true;
 }
 
-void Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now) {
+bool Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now) {
   take_unanswered(id, group);
   if (group != 0) marks_.push_back({id, group, now + kGroupMark});
   Member* m = member(id);
   // Several requests that were under way together fail together: that is one failure.
-  if (m == nullptr || sent_at < m->failed_at) return;
+  if (m == nullptr || sent_at < m->failed_at) return false;
+  const bool was_well = is_well(*m);
   m->penalty = std::clamp(m->penalty * 2, kFirstPenalty, kLongestPenalty);
   m->avoid_until = m->probe_at = now + m->penalty;
   m->answers_since = MonoTime::never();
   m->failed_at = now;
+  return was_well;
 }
 
 void Endpoints::avoid(MemberId id, Group group, MonoTime until) {

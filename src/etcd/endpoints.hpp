@@ -30,6 +30,7 @@ class Endpoints {
     MonoTime answers_since = MonoTime::never();  // of one that failed
     MonoTime probe_at = MonoTime::never();
     Duration penalty;  // 0: well
+    bool has_answered = false;
 
     [[nodiscard]] bool usable() const { return !endpoint.named || !endpoint.address.empty(); }
   };
@@ -46,8 +47,10 @@ class Endpoints {
 
   // A request of `group` is on its way to `id`. Each is followed by one answered() or failed().
   void sent(MemberId id, Group group);
-  void answered(MemberId id, Group group, MonoTime now);
-  void failed(MemberId id, Group group, MonoTime sent_at, MonoTime now);
+  // True when the member is well again by this.
+  bool answered(MemberId id, Group group, MonoTime now);
+  // True when the member was well until now.
+  bool failed(MemberId id, Group group, MonoTime sent_at, MonoTime now);
 
   // Keeps the group away from a member for a while although that did not fail.
   void avoid(MemberId id, Group group, MonoTime until);

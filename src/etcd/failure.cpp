@@ -21,6 +21,7 @@ std::string plain(std::string text) {
   for (const std::string_view head : {"SSL certificate problem: ", "SSL: "}) {
     if (text.starts_with(head)) text.erase(0, head.size());
   }
+  while (text.ends_with(' ')) text.pop_back();
   return text;
 }
 
@@ -38,6 +39,12 @@ std::string refused_text(const std::string& reason, const TlsSettings& tls) {
   return "the server ended the connection after the TLS handshake" + how + ": " + ours;
 }
 
+// OpenSSL's words for a server that answers in plain HTTP, or hangs up on us (etcd's cmux).
+bool may_speak_no_tls(const std::string& reason) {
+  return reason.find("wrong version number") != std::string::npos ||
+         reason.find("SSL_ERROR_SYSCALL") != std::string::npos;
+}
+
 std::string because(const std::string& reason) {
   return reason.empty() ? "" : ": " + reason;
 }
@@ -47,7 +54,8 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
     case TlsTrouble::None:
       return reason;
     case TlsTrouble::Handshake:
-      return "TLS handshake failed: " + reason;
+      return "TLS handshake failed: " + reason +
+             (may_speak_no_tls(reason) ? " (does this port speak TLS? if not, write http://)" : "");
     case TlsTrouble::ServerRefused:
       return "the server's certificate is not valid here: " + reason + "; checked with " +
              authorities(tls);
@@ -92,6 +100,11 @@ bool needs_mending(const Error& error) {
 bool token_refused(const Error& error) {
   return error.code == kUnauthenticated || has(error, "invalid auth token") ||
          has(error, "revision of auth store is old") || has(error, "user name is empty");
+}
+
+void explain_silence(Error& error, const Endpoint& endpoint) {
+  if (endpoint.tls || endpoint.is_unix() || error.text != web::kHungUp) return;
+  error.text += " (does this port speak TLS? then write https://)";
 }
 
 void explain(Error& error, const Options& options) {

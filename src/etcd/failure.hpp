@@ -4,6 +4,7 @@
 #include <string>
 
 #include "etcd/client.hpp"
+#include "etcd/endpoint.hpp"
 #include "web/http.hpp"
 
 namespace vipd::etcd {
@@ -23,6 +24,9 @@ using web::TlsTrouble;
 
 // Whether the token was refused, or there was none.
 [[nodiscard]] bool token_refused(const Error& error);
+
+// Of a member that has never answered: adds what its silence may mean.
+void explain_silence(Error& error, const Endpoint& endpoint);
 
 // Adds what can be done, where that is known.
 void explain(Error& error, const Options& options);

@@ -78,7 +78,7 @@ std::string problem_text(Transfer& t, CURLcode code) {
     case CURLE_WRITE_ERROR:
       return "answer larger than " + std::to_string(t.request.answer_limit) + " bytes";
     case CURLE_GOT_NOTHING:
-      return "connection closed without an answer";
+      return kHungUp;
     case CURLE_PARTIAL_FILE:
       return "connection closed in the middle of the answer";
     case CURLE_UNSUPPORTED_PROTOCOL:

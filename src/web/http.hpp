@@ -41,6 +41,8 @@ enum class TlsTrouble {
   Authorities,
 };
 
+inline constexpr char kHungUp[] = "connection closed without an answer";
+
 struct HttpAnswer {
   bool complete = false;  // a whole answer, whatever its status
   bool too_large = false;

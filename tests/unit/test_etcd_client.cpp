@@ -217,7 +217,9 @@ void a_connection_that_dies_is_an_error() {
   Client client(loop, options({member.url()}));
   const Result result = granted(loop, client);
   TEST_ASSERT_EQUAL_INT(Error::kTransport, result.error.code);
-  TEST_ASSERT_EQUAL_STRING("connection closed without an answer", result.error.text);
+  TEST_ASSERT_EQUAL_STRING(
+      "connection closed without an answer (does this port speak TLS? then write https://)",
+      result.error.text);
 }
 
 void a_lease_that_is_gone_counts_as_revoked() {
