@@ -18,8 +18,29 @@ struct VipConfig {
   std::string link;
   bool source = false;  // may be chosen for outgoing connections
   bool kill_connections = true;
+  std::vector<std::string> checks;  // names; every one must be up
+  std::string notify;               // path of a program; empty: none
 
   bool operator==(const VipConfig&) const = default;
+};
+
+enum class CheckKind { None, Http, Tcp, Exec, File, Arp };
+
+struct CheckConfig {
+  std::string name;
+  CheckKind kind = CheckKind::None;
+  // A URL, "HOST:PORT", a program with its arguments (one blank between them), a path, an address.
+  std::string target;
+  Duration interval = Duration::seconds(1);
+  Duration timeout = Duration::seconds(1);
+  int rise = 2;
+  int fall = 3;
+  std::string cacert;  // paths; empty: none
+  std::string cert;
+  std::string key;
+  bool insecure = false;
+
+  bool operator==(const CheckConfig&) const = default;
 };
 
 // IPv4: some devices take only requests, some only replies.
@@ -53,7 +74,8 @@ struct Config {
   EtcdConfig etcd;
   Duration session_timeout;
   Duration session_heartbeat;
-  std::vector<VipConfig> vips;  // in the order of the files
+  std::vector<VipConfig> vips;      // in the order of the files
+  std::vector<CheckConfig> checks;  // in the order of the files
   AnnounceConfig announce;
   ConflictPolicy conflict = ConflictPolicy::Defend;
   bool conflict_probe = true;

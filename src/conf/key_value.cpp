@@ -36,8 +36,7 @@ std::string_view trimmed(std::string_view text) {
 
 struct Parser {
   std::string_view text;
-  Config* config;
-  VipConfig* vip;
+  const Target& target;
   std::string* reason;
 
   [[nodiscard]] bool fail(const std::string& words) const {
@@ -53,7 +52,7 @@ struct Parser {
     if (!is_number || number < type.min || number > type.max) {
       return fail("is no number in the range " + bounds(type));
     }
-    type.at(*config) = number;
+    type.at(*target.config) = number;
     return true;
   }
 
@@ -64,14 +63,14 @@ struct Parser {
     if (!is_never && (*duration < type.min || *duration > type.max)) {
       return fail("is out of range; write " + bounds(type));
     }
-    type.at(*config) = *duration;
+    type.at(*target.config) = *duration;
     return true;
   }
 
   bool operator()(const Choice& type) const {
     for (size_t i = 0; i < type.names.size(); ++i) {
       if (text != type.names[i]) continue;
-      type.set(*config, i);
+      type.set(*target.config, i);
       return true;
     }
     return fail("is none of the possible values; write " + joined(type));
@@ -80,7 +79,7 @@ struct Parser {
   bool operator()(const Text& type) const {
     std::string value;
     if (!type.parse(text, &value, reason)) return false;
-    type.at(*config) = value;
+    type.at(*target.config) = value;
     return true;
   }
 
@@ -93,7 +92,7 @@ struct Parser {
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);
     }
-    type.at(*config) = values;
+    type.at(*target.config) = values;
     return true;
   }
 
@@ -109,12 +108,13 @@ struct Parser {
     return true;
   }
 
-  bool operator()(const VipText& type) const { return type.parse(text, vip, reason); }
+  bool operator()(const VipText& type) const { return type.parse(text, target.vip, reason); }
+  bool operator()(const CheckText& type) const { return type.parse(text, target.check, reason); }
 };
 
 struct Printer {
   Config config;  // a copy: the accessors of the table give what can be written to
-  const VipConfig* vip;
+  const Source& source;
 
   std::string operator()(const Count& type) { return std::to_string(type.at(config)); }
   std::string operator()(const Span& type) { return duration_text(type.at(config)); }
@@ -125,7 +125,8 @@ struct Printer {
     for (const std::string& item : type.at(config)) text += (text.empty() ? "" : ", ") + item;
     return text;
   }
-  std::string operator()(const VipText& type) { return type.print(*vip); }
+  std::string operator()(const VipText& type) { return type.print(*source.vip); }
+  std::string operator()(const CheckText& type) { return type.print(*source.check); }
 };
 
 struct Ranges {
@@ -135,6 +136,7 @@ struct Ranges {
   std::string operator()(const Text&) const { return ""; }
   std::string operator()(const TextList&) const { return ""; }
   std::string operator()(const VipText&) const { return ""; }
+  std::string operator()(const CheckText&) const { return ""; }
 };
 
 struct Arguments {
@@ -144,17 +146,17 @@ struct Arguments {
   std::string_view operator()(const Text& type) const { return type.argument; }
   std::string_view operator()(const TextList& type) const { return type.argument; }
   std::string_view operator()(const VipText& type) const { return type.argument; }
+  std::string_view operator()(const CheckText& type) const { return type.argument; }
 };
 
 }  // namespace
 
-bool parse_value(const Key& key, std::string_view text, Config* config, VipConfig* vip,
-                 std::string* reason) {
-  return std::visit(Parser{text, config, vip, reason}, key.type);
+bool parse_value(const Key& key, std::string_view text, const Target& target, std::string* reason) {
+  return std::visit(Parser{text, target, reason}, key.type);
 }
 
-std::string print_value(const Key& key, const Config& config, const VipConfig* vip) {
-  return std::visit(Printer{config, vip}, key.type);
+std::string print_value(const Key& key, const Source& source) {
+  return std::visit(Printer{*source.config, source}, key.type);
 }
 
 std::string range_words(const Key& key) {

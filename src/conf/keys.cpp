@@ -229,8 +229,7 @@ const Key kKeys[] = {
      .help = "Where the log goes: the standard error output, syslog, or the kernel's log."},
 };
 
-constexpr std::string_view kVipHead = "vip.";
-constexpr std::string_view kVipPattern = "vip.NAME.";
+constexpr std::string_view kName = "NAME";
 
 }  // namespace
 
@@ -238,25 +237,33 @@ std::span<const Key> keys() {
   return kKeys;
 }
 
-const Key* find_key(std::string_view written, std::string_view* vip_name) {
-  *vip_name = {};
+Scope Key::scope() const {
+  if (std::holds_alternative<VipText>(type)) return Scope::Vip;
+  return std::holds_alternative<CheckText>(type) ? Scope::Check : Scope::Daemon;
+}
+
+const Key* find_key(std::string_view written, std::string_view* name) {
+  *name = {};
   for (const Key& key : kKeys) {
-    if (!key.is_for_vip()) {
+    if (key.scope() == Scope::Daemon) {
       if (written == key.name) return &key;
       continue;
     }
-    const std::string_view tail = key.name.substr(kVipPattern.size() - 1);  // ".address"
-    if (!written.starts_with(kVipHead) || !written.ends_with(tail)) continue;
-    if (written.size() < kVipHead.size() + tail.size()) continue;  // "vip.address"
-    *vip_name = written.substr(kVipHead.size(), written.size() - kVipHead.size() - tail.size());
+    const size_t at = key.name.find(kName);
+    const std::string_view head = key.name.substr(0, at);              // "vip."
+    const std::string_view tail = key.name.substr(at + kName.size());  // ".address"
+    if (!written.starts_with(head) || !written.ends_with(tail)) continue;
+    if (written.size() < head.size() + tail.size()) continue;  // "vip.address"
+    *name = written.substr(head.size(), written.size() - head.size() - tail.size());
     return &key;
   }
   return nullptr;
 }
 
-std::string key_text(const Key& key, std::string_view vip_name) {
-  if (!key.is_for_vip()) return std::string(key.name);
-  return std::string(kVipHead).append(vip_name).append(key.name.substr(kVipPattern.size() - 1));
+std::string key_text(const Key& key, std::string_view name) {
+  std::string text(key.name);
+  if (key.scope() != Scope::Daemon) text.replace(text.find(kName), kName.size(), name);
+  return text;
 }
 
 }  // namespace vipd::conf

@@ -45,28 +45,49 @@ struct VipText {
   std::string (*print)(const VipConfig&);
 };
 
+struct CheckText {
+  std::string_view argument;
+  bool (*parse)(std::string_view text, CheckConfig* check, std::string* reason);
+  std::string (*print)(const CheckConfig&);
+};
+
+// Whose key it is.
+enum class Scope { Daemon, Vip, Check };
+
+// What a key's value is stored in; vip and check where the key is for one.
+struct Target {
+  Config* config = nullptr;
+  VipConfig* vip = nullptr;
+  CheckConfig* check = nullptr;
+};
+struct Source {
+  const Config* config = nullptr;
+  const VipConfig* vip = nullptr;
+  const CheckConfig* check = nullptr;
+};
+
 struct Key {
-  std::string_view name;  // with NAME in the place of a VIP's name
-  std::variant<Count, Span, Choice, Text, TextList, VipText> type;
+  std::string_view name;  // with NAME in the place of a VIP's or a check's name
+  std::variant<Count, Span, Choice, Text, TextList, VipText, CheckText> type;
   std::string_view fallback;        // as one would write it; empty: none, or worked out by load()
   std::string_view fallback_words;  // for the page, where the default is worked out
   std::string_view help;            // whole sentences, one a line
 
-  [[nodiscard]] bool is_for_vip() const { return std::holds_alternative<VipText>(type); }
+  [[nodiscard]] Scope scope() const;
 };
 
 [[nodiscard]] std::span<const Key> keys();
 
-// The entry for a key as written in a file; vip_name is set when the key has one (whatever bytes it
-// may have). nullptr: no such key.
-[[nodiscard]] const Key* find_key(std::string_view written, std::string_view* vip_name);
-// The pattern with the VIP's name in it.
-[[nodiscard]] std::string key_text(const Key& key, std::string_view vip_name);
+// The entry for a key as written in a file; name is set when the key has one (whatever bytes it may
+// have). nullptr: no such key.
+[[nodiscard]] const Key* find_key(std::string_view written, std::string_view* name);
+// The pattern with the name of the VIP or check in it.
+[[nodiscard]] std::string key_text(const Key& key, std::string_view name);
 
-// Stores the value. REQUIRES: vip != nullptr when the key is for a VIP.
-[[nodiscard]] bool parse_value(const Key& key, std::string_view text, Config* config,
-                               VipConfig* vip, std::string* reason);
-[[nodiscard]] std::string print_value(const Key& key, const Config& config, const VipConfig* vip);
+// Stores the value. REQUIRES: what the key is for is in target, or source.
+[[nodiscard]] bool parse_value(const Key& key, std::string_view text, const Target& target,
+                               std::string* reason);
+[[nodiscard]] std::string print_value(const Key& key, const Source& source);
 // "Range: ..." for the page; empty when there is nothing to say.
 [[nodiscard]] std::string range_words(const Key& key);
 [[nodiscard]] std::string_view argument_words(const Key& key);

@@ -18,6 +18,7 @@ namespace vipd::conf {
 namespace {
 
 constexpr size_t kMostVips = 4096;
+constexpr size_t kMostChecks = 256;
 constexpr Duration kMostHeartbeat = Duration::seconds(1);
 constexpr int64_t kHeartbeatsPerTimeout = 8;
 constexpr int64_t kLeastHeartbeatsPerTimeout = 4;
@@ -33,10 +34,21 @@ class Loader {
     Place place;
     bool is_valid;
   };
-  struct Vip {
-    VipConfig config;
+  template <typename T>
+  struct Named {
+    T config;
     Place first;
   };
+  template <typename T>
+  struct Group {
+    std::string what;  // in messages
+    std::string head;  // of its keys
+    size_t most;
+    std::vector<Named<T>> list;
+    std::map<std::string, size_t, std::less<>> index;
+  };
+  using Vip = Named<VipConfig>;
+  using Check = Named<CheckConfig>;
 
   void set_defaults();
   void read_default_paths();
@@ -47,8 +59,9 @@ class Loader {
   void apply_file(const std::vector<Setting>& settings);
   void apply(const Setting& setting);
   void report_unknown(const Setting& setting);
-  Vip* find_or_add_vip(std::string_view name, const Setting& setting);
-  void store(const Key& key, const Setting& setting, VipConfig* vip);
+  template <typename T>
+  T* find_or_add(Group<T>* group, std::string_view name, const Setting& setting);
+  void store(const Key& key, const Setting& setting, const Target& target);
 
   void check_etcd();
   void check_file(const std::string& key, const std::string& path,
@@ -61,8 +74,8 @@ class Loader {
   const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
 
   Config config_;
-  std::vector<Vip> vips_;
-  std::map<std::string, size_t, std::less<>> vip_index_;
+  Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
+  Group<CheckConfig> checks_{"check", "check.", kMostChecks, {}, {}};
   std::map<std::string, Given, std::less<>> given_;  // the last one of each key
   Place last_read_;                                  // for faults that have no line
   bool may_lack_vips_ = false;                       // those that are missing have been reported
@@ -76,8 +89,9 @@ bool exists(const char* path, struct stat* info) {
 void Loader::set_defaults() {
   std::string reason;
   for (const Key& key : keys()) {
-    if (key.fallback.empty() || key.is_for_vip()) continue;  // VipConfig has those of VIPs
-    const bool is_valid = parse_value(key, key.fallback, &config_, nullptr, &reason);
+    // VipConfig and CheckConfig have their own.
+    if (key.fallback.empty() || key.scope() != Scope::Daemon) continue;
+    const bool is_valid = parse_value(key, key.fallback, {.config = &config_}, &reason);
     assert(is_valid);
     static_cast<void>(is_valid);
   }
@@ -137,13 +151,17 @@ void Loader::apply_file(const std::vector<Setting>& settings) {
 }
 
 void Loader::apply(const Setting& setting) {
-  std::string_view vip_name;
-  const Key* const key = find_key(setting.key, &vip_name);
+  std::string_view name;
+  const Key* const key = find_key(setting.key, &name);
   if (setting.key.starts_with("vip.")) may_lack_vips_ = true;
   if (key == nullptr) return report_unknown(setting);
-  if (!key->is_for_vip()) return store(*key, setting, nullptr);
-  Vip* const vip = find_or_add_vip(vip_name, setting);
-  if (vip != nullptr) store(*key, setting, &vip->config);
+  Target target{.config = &config_};
+  const Scope scope = key->scope();
+  if (scope == Scope::Vip) target.vip = find_or_add(&vips_, name, setting);
+  if (scope == Scope::Check) target.check = find_or_add(&checks_, name, setting);
+  if (scope == Scope::Vip && target.vip == nullptr) return;
+  if (scope == Scope::Check && target.check == nullptr) return;
+  store(*key, setting, target);
 }
 
 void Loader::report_unknown(const Setting& setting) {
@@ -161,29 +179,31 @@ void Loader::report_unknown(const Setting& setting) {
                                  nearest(setting.key.substr(0, kEnough), known) + "'");
 }
 
-Loader::Vip* Loader::find_or_add_vip(std::string_view name, const Setting& setting) {
+// nullptr, and a fault, when there can be no such one.
+template <typename T>
+T* Loader::find_or_add(Group<T>* group, std::string_view name, const Setting& setting) {
   if (!is_vip_name(name)) {
-    errors_.add(setting.place, quoted(name) +
-                                   " cannot name a VIP; write 1 to 63 letters, digits, "
-                                   "'-' and '_' between vip. and the last dot");
+    errors_.add(setting.place, quoted(name) + " cannot name a " + group->what +
+                                   "; write 1 to 63 letters, digits, '-' and '_' between " +
+                                   group->head + " and the last dot");
     return nullptr;
   }
-  const auto [found, is_new] = vip_index_.emplace(name, vips_.size());
-  if (!is_new) return &vips_[found->second];
-  if (vips_.size() == kMostVips) {
-    vip_index_.erase(found);
-    errors_.add(setting.place, "there are more than 4096 VIPs");
+  const auto [found, is_new] = group->index.emplace(name, group->list.size());
+  if (!is_new) return &group->list[found->second].config;
+  if (group->list.size() == group->most) {
+    group->index.erase(found);
+    errors_.add(setting.place,
+                "there are more than " + std::to_string(group->most) + " " + group->what + "s");
     return nullptr;
   }
-  vips_.push_back(Vip{VipConfig{}, setting.place});
-  vips_.back().config.name = name;
-  return &vips_.back();
+  group->list.push_back(Named<T>{T{}, setting.place});
+  group->list.back().config.name = name;
+  return &group->list.back().config;
 }
 
-void Loader::store(const Key& key, const Setting& setting, VipConfig* vip) {
+void Loader::store(const Key& key, const Setting& setting, const Target& target) {
   std::string reason = "has no value; write one, or remove the line";
-  const bool is_valid =
-      !setting.value.empty() && parse_value(key, setting.value, &config_, vip, &reason);
+  const bool is_valid = !setting.value.empty() && parse_value(key, setting.value, target, &reason);
   given_[setting.key] = Given{setting.place, is_valid};
   if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
 }
@@ -230,17 +250,19 @@ void Loader::check_heartbeat() {
 }
 
 void Loader::check_vips() {
-  for (const Vip& vip : vips_) check_vip_keys(vip);
+  for (const Vip& vip : vips_.list) check_vip_keys(vip);
   check_addresses();
-  if (!vips_.empty() || may_lack_vips_) return;
+  if (!vips_.list.empty() || may_lack_vips_) return;
   errors_.add(last_read_,
               "no VIP is configured; write at least vip.NAME.address and vip.NAME.link");
 }
 
 void Loader::check_vip_keys(const Vip& vip) {
   for (const Key& key : keys()) {
+    const bool is_optional = !key.fallback.empty() || !key.fallback_words.empty();
+    if (key.scope() != Scope::Vip || is_optional) continue;
     const std::string name = key_text(key, vip.config.name);
-    if (!key.is_for_vip() || !key.fallback.empty() || given_.contains(name)) continue;
+    if (given_.contains(name)) continue;
     errors_.add(vip.first, "VIP '" + vip.config.name + "' has no " +
                                name.substr(name.rfind('.') + 1) + "; write " + name + " = " +
                                std::string(argument_words(key)));
@@ -250,7 +272,7 @@ void Loader::check_vip_keys(const Vip& vip) {
 // ARCHITECTURE.md: the election is that of the address, whatever it is called.
 void Loader::check_addresses() {
   std::map<Address, const Vip*> owners;
-  for (const Vip& vip : vips_) {
+  for (const Vip& vip : vips_.list) {
     if (vip.config.address.size() == 0) continue;  // missing or faulty: said already
     const auto [first, is_new] = owners.emplace(vip.config.address, &vip);
     if (is_new) continue;
@@ -270,7 +292,7 @@ Result Loader::run(const Sources& sources) {
   check_etcd();
   check_heartbeat();
   check_vips();
-  for (Vip& vip : vips_) config_.vips.push_back(std::move(vip.config));
+  for (Vip& vip : vips_.list) config_.vips.push_back(std::move(vip.config));
   return Result{std::move(config_), errors_.texts()};
 }
 

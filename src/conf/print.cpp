@@ -5,26 +5,30 @@
 namespace vipd::conf {
 namespace {
 
-std::string setting(const Key& key, const Config& config, const VipConfig* vip) {
-  const std::string value = print_value(key, config, vip);
-  if (value.empty()) return "";  // none, and no default
-  return key_text(key, vip == nullptr ? "" : vip->name) + " = " + value + "\n";
+std::string settings(Scope scope, const std::string& name, const Source& source) {
+  std::string text;
+  for (const Key& key : keys()) {
+    if (key.scope() != scope) continue;
+    const std::string value = print_value(key, source);
+    if (!value.empty())
+      text += key_text(key, name) + " = " + value + "\n";  // else none, no default
+  }
+  return text;
 }
 
 }  // namespace
 
 std::string print(const Config& config) {
-  // Printing copies what it is given; without the VIPs that is little.
+  // Printing copies what it is given; without the VIPs and checks that is little.
   Config plain = config;
   plain.vips.clear();
-  std::string text;
-  for (const Key& key : keys()) {
-    if (!key.is_for_vip()) text += setting(key, plain, nullptr);
-  }
+  plain.checks.clear();
+  std::string text = settings(Scope::Daemon, "", {.config = &plain});
   for (const VipConfig& vip : config.vips) {
-    for (const Key& key : keys()) {
-      if (key.is_for_vip()) text += setting(key, plain, &vip);
-    }
+    text += settings(Scope::Vip, vip.name, {.config = &plain, .vip = &vip});
+  }
+  for (const CheckConfig& check : config.checks) {
+    text += settings(Scope::Check, check.name, {.config = &plain, .check = &check});
   }
   return text;
 }
