@@ -114,7 +114,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: static check-static check-init check-reproducible check-cross static-units compare dist deb
+.PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h
@@ -193,6 +193,15 @@ check-etcd-versions:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory test-programs
 	@tests/integration/versions $(TESTS)
+
+# Three whole machines in QEMU, on Debian's kernel, which is unpacked and not installed: some ten
+# minutes each. TESTS names cases; ACCEL=tcg or kvm.
+check-vm check-appliance:
+	@tools/setup build run vm
+	@$(MAKE) --no-print-directory static $(B)/witness
+	@INTO=$(B)/kernel tools/unpack "$$(apt-cache depends linux-image-cloud-amd64 | \
+	  sed -n '0,/.*Depends: */s///p')"
+	@tests/vm/run $(@:check-%=%) $(TESTS)
 
 # What 1, 100 and 1,000 VIPs on three hosts cost etcd in an hour.
 bench-etcd:

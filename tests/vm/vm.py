@@ -1,0 +1,175 @@
+"""What namespaces on one kernel cannot show: whole machines that lose power, are paused by their
+hypervisor or sleep, with a VIP on every kind of link, and a LAN that loses and delays."""
+
+import time
+
+import image
+from spaces import wait_for
+from vmcase import ASKED_MS, NEXT_OWNER_NO_LEADER_MS, TIMEOUT_MS
+from vmlab import API, VLAN, VmLab
+
+ON_VLAN, ON_MACVLAN, ON_BOND, ON_BRIDGE = (f"10.{n}.0.101" for n in (87, 88, 89, 90))
+LINKS = {API: ("eth0", None), ON_VLAN: ("eth0.7", VLAN), ON_MACVLAN: ("mac0", None),
+         ON_BOND: ("bond0", None), ON_BRIDGE: ("br0", None)}
+SETTLED_S = 2.0
+AWAY_S = 9.0  # longer than the timeout and the wait for it
+
+
+def machines(logs):
+    return VmLab(logs, LINKS, nics=4, boot="links=all", modules=image.LINKS, tools=["ip", "tc"])
+
+
+def owner_of_all(t):
+    """The machine that has API, when it has every other address as well."""
+    owner = t.vms.wait_owner()
+    for address, (link, _) in LINKS.items():
+        if t.vms.owner(address) is not owner:
+            t.note(f"{address} is on {t.vms.owner(address)}, not {owner}: handed over")
+            t.vms.owner(address).run(f"vipctl transfer {address} {owner.name}")
+            wait_for(lambda a=address: t.vms.owner(a) is owner, 10, f"{address} to move")
+    time.sleep(SETTLED_S)
+    return owner
+
+
+def all_taken_over(t, what, owner, moment):
+    """Every address answered by another machine, in time."""
+    took = []
+    for address, (link, _) in LINKS.items():
+        t.vms.wait_owner(address, 20, besides=owner)
+        first = t.vms.asker.first(address, moment, besides=owner.name)
+        t.bound_ms(f"{what}: {link} after", (first.t - moment) * 1e3, NEXT_OWNER_NO_LEADER_MS,
+                   (moment, first.t))
+        took.append((first.t - moment) * 1e3)
+    t.row(f"{what}: next owner, of the last of five addresses", max(took))
+
+
+def answered_wrongly(t, old, since):
+    """For how long after the moment the machine that came back answered beside its successor."""
+    longest = 0.0
+    for address, (link, _) in LINKS.items():
+        last = t.vms.asker.last_of(address, old.name)
+        length = max(0.0, last - since) * 1e3
+        t.figure(f"{link}: {length:.0f} ms")
+        longest = max(longest, length)
+    return longest
+
+
+def test_power_loss(t):
+    owner = owner_of_all(t)
+    all_taken_over(t, "power loss", owner, owner.kill())
+
+
+def test_paused(t):
+    """By the hypervisor: all clocks of the machine stand still, so it cannot know."""
+    owner = owner_of_all(t)
+    moment = owner.pause()
+    all_taken_over(t, "paused machine", owner, moment)
+    time.sleep(max(0.0, moment + AWAY_S - time.monotonic()))
+    resumed = owner.resume()
+    t.overlaps_until = resumed + 3  # judged below
+    time.sleep(4)
+    longest = answered_wrongly(t, owner, resumed)
+    t.row("paused machine goes on: answers beside its successor for", longest)
+    t.check(t.vms.owner() is not owner, "the address went back")
+    t.bound_ms("answered beside its successor for", longest, TIMEOUT_MS, (resumed, resumed + 1))
+
+
+def test_suspended(t):
+    """To memory (S3): the machine knows how long it slept, and that its authority is gone."""
+    owner = owner_of_all(t)
+    moment = owner.suspend()
+    all_taken_over(t, "suspended machine", owner, moment)
+    time.sleep(max(0.0, moment + AWAY_S - time.monotonic()))
+    woken = owner.wake()
+    t.overlaps_until = woken + 10
+    owner.wait_shell()
+    time.sleep(3)
+    longest = max(0.0, *(last_answered(t, owner, address) for address in LINKS))
+    t.figure(f"{longest:.0f} ms from its first answer to its last")
+    t.row("suspended machine wakes: answers beside its successor for", longest)
+    t.check(t.vms.owner() is not owner, "the address went back")
+    t.note(owner.run("tail -n 30 /run/messages"))
+    owner.kill()  # emulated firmware cannot switch off any more
+
+
+def last_answered(t, owner, address):
+    """From the first to the last answer of a machine that woke."""
+    times = [a.t for a in t.vms.asker.answers[address]
+             if a.machine == owner.name and a.t > t.overlaps_until - 10]
+    return (times[-1] - times[0]) * 1e3 if times else 0.0
+
+
+def test_bond_failover(t):
+    """The active card of the owner loses its link; the other one takes over, and the clients and
+    the switch are told."""
+    owner = owner_of_all(t)
+    active = owner.run("cat /sys/class/net/bond0/bonding/active_slave")
+    since = time.monotonic()
+    for number, nic in enumerate([int(active[-1]), 3 - int(active[-1])]):
+        moment = owner.set_link(nic, False)
+        wait_for(lambda n=nic: owner.run("cat /sys/class/net/bond0/bonding/active_slave")
+                 != f"eth{n}", 5, "the bond to fail over")
+        time.sleep(2)
+        silence = t.gap(f"failover {number + 1}: silence", moment, 700, ON_BOND)
+        t.row("bond loses its active card: silence", silence)
+        claims = [c for c in t.vms.asker.claims[ON_BOND] if c.t > moment]
+        t.check(claims, "not announced again")
+        t.figure(f"announced after {(claims[0].t - moment) * 1e3:.0f} ms")
+        owner.set_link(nic, True)
+        time.sleep(1)
+    other = t.vms.asker.first(ON_BOND, since, besides=owner.name)
+    t.check(other is None, f"{other and other.machine} took it")
+
+
+def test_link_down(t):
+    """The cable of one card: its addresses go elsewhere cleanly, since etcd is reached by another."""
+    owner = owner_of_all(t)
+    moment = owner.set_link(3, False)
+    _, took = t.next_owner("br0: next owner after", owner, moment, TIMEOUT_MS, ON_BRIDGE)
+    t.row("one card loses its link: next owner of its address", took)
+    t.stays(owner, 2, "of the others")
+    owner.set_link(3, True)
+
+
+def disturb(vms, words):
+    for one in vms.machines:
+        for link in range(4):
+            one.run(f"tc qdisc replace dev eth{link} root {words}")
+
+
+def calm(vms):
+    for one in vms.machines:
+        for link in range(4):
+            one.run(f"tc qdisc del dev eth{link} root", check=False)
+
+
+def disturbed(t, what, words, seconds=25):
+    owner_of_all(t)
+    since = time.monotonic()
+    disturb(t.vms, words)
+    time.sleep(seconds)
+    calm(t.vms)
+    ended = time.monotonic()
+    wait_for(t.vms.is_settled, 40, "everything in order again", step=0.5)
+    for address, (link, _) in LINKS.items():
+        owners = []
+        for answer in t.vms.asker.answers[address]:
+            if since < answer.t < ended and answer.machine not in owners[-1:]:
+                owners.append(answer.machine)
+        silence = (t.vms.asker.silences(address, since, ended) or [(0.0, 0, 0)])[0][0]
+        t.figure(f"{link}: {len(owners) - 1} moves, longest silence {silence:.0f} ms")
+    t.row(f"{what}, calm again: all in order", (time.monotonic() - ended) * 1e3)
+
+
+def test_loss(t):
+    """Every fifth frame is lost on its way out of each machine."""
+    disturbed(t, "20 % loss", "netem loss 20%")
+
+
+def test_delay(t):
+    """200 ms out of each machine, 400 ms to and fro; etcd's own timeouts suffer first."""
+    disturbed(t, "200 ms delay", "netem delay 200ms 50ms")
+
+
+def test_loss_and_delay(t):
+    disturbed(t, "10 % loss and 100 ms delay", "netem loss 10% delay 100ms 30ms")

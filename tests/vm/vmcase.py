@@ -1,0 +1,73 @@
+"""What the cases are written with: that of the integration tests, judged by what the LAN sees."""
+
+import time
+
+from case import Case, Failure  # noqa: F401
+from vmlab import API
+
+TIMEOUT_MS = 5000.0
+# A take-over after a crash: as in the namespaces (test_host). Emulated processors are some ten
+# times slower than real ones, etcd's write and vipd's turn on them have this more.
+SOFTWARE_MS = 500.0
+NEXT_OWNER_MS = TIMEOUT_MS + 300 + SOFTWARE_MS
+NEXT_OWNER_NO_LEADER_MS = TIMEOUT_MS + 800 + SOFTWARE_MS
+ASKED_MS = 100.0  # five questions: a silence that is shorter is none
+
+
+class VmCase(Case):
+    def __init__(self, name, vms):
+        super().__init__(name, vms.logs)
+        self._lab = vms
+        self.since = time.monotonic()
+        self.overlaps_until = 0.0  # two may answer up to then
+
+    @property
+    def vms(self):
+        return self._lab
+
+    def begin(self):
+        self.since = time.monotonic()
+
+    def row(self, what, value_ms):
+        self.vms.rows.append((what, value_ms))
+
+    def judge(self):
+        self.check(self.vms.witness.running(), "the witness ended early")
+        doubles = self.doubles()
+        self.check(not doubles, f"two owners: {'; '.join(doubles[:5])} ({len(doubles)} times)")
+
+    def doubles(self):
+        since = max(self.since, self.overlaps_until)
+        return [f"{address} on {a} and {b} at {t:.3f}" for address in self.vms.vips
+                for t, a, b in self.vms.asker.doubles(address, since)]
+
+    def suspicions(self):
+        doubles = self.doubles()
+        return f"; two owners: {'; '.join(doubles[:5])}" if doubles else ""
+
+    # ---- measured ----------------------------------------------------------------------------
+
+    def next_owner(self, what, old, moment, limit, address=API, timeout=20):
+        """From the moment until anybody else answers for the address."""
+        asker = self.vms.asker
+        self.vms.wait_owner(address, timeout, besides=old)
+        first = asker.first(address, moment, besides=old.name)
+        took = (first.t - moment) * 1e3
+        self.bound_ms(what, took, limit, (moment, first.t))
+        return next(m for m in self.vms.machines if m.name == first.machine), took
+
+    def gap(self, what, since, limit, address=API):
+        """The longest silence since the moment."""
+        found = self.vms.asker.silences(address, since) or [(0.0, since, since)]
+        length, start, end = found[0]
+        self.bound_ms(what, length, limit, (start, end))
+        return length
+
+    def stays(self, owner, seconds, what, address=API, since=None):
+        """The owner answers all the time, and nobody else does."""
+        since = since or time.monotonic()
+        time.sleep(max(0.0, since + seconds - time.monotonic()))
+        self.equal(self.vms.owner(address), owner, f"owner {what}")
+        other = self.vms.asker.first(address, since, besides=owner.name)
+        self.check(other is None, f"{what}: {other and other.machine} answered")
+        return self.gap(f"longest silence {what}", since, ASKED_MS, address)
