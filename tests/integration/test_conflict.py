@@ -74,3 +74,30 @@ def test_probe_costs_a_take_over_nothing(t):
     t.bound_ms("hand-over: gap", gap, 100, (start, end))
     for host in lab.hosts:
         t.check("claims" not in host.vipd.text(), f"{host} took a neighbour for a stranger")
+
+
+@case(seconds=40)
+def test_claim_is_yielded_to_or_ignored(t):
+    """conflict = release: the owner lets go, and another takes over, which it queues up behind.
+    conflict = ignore: a line in the log, and nothing else."""
+    lab = t.lab(hosts=3)
+    lab.start_etcd()
+    n1, n2, stranger = lab.hosts
+    n1.start_vipd(conflict="release")
+    lab.wait_owner()
+    n2.start_vipd(conflict="ignore")
+    lab.wait_queue(2)
+    time.sleep(5.5)  # the first announcements are over
+    claim(stranger, VIP)
+    lab.wait_owner(besides=n1)
+    why = f"owner -> fault: the host with {stranger.mac} has the address"
+    wait_for(lambda: why in n1.vipd.text(), 5, f"'{why}' in the log")
+    wait_for(lambda: "is free again: n2 has it" in n1.vipd.text(), 5, "n1 to queue up again")
+    lab.wait_queue(2)
+    time.sleep(5.5)
+    ear, moment = ArpListener(lab.lan), time.monotonic()
+    claim(stranger, VIP)
+    wait_for(lambda: stranger.mac in n2.vipd.text(), 5, "the claim in the log")
+    t.equal([h for h in ear.announcements(VIP, 2) if h[2] == n2.mac], [], "answers to the claim")
+    ear.close()
+    t.equal(lab.witness.find("del", host="n2", since=moment), [], "the address went")
