@@ -50,12 +50,13 @@ bool is_port(std::string_view text) {
 }
 
 // Splits "HOST[:PORT]" or "[IPV6][:PORT]"; the brackets stay with the host.
-bool split_port(std::string_view text, std::string_view* host, std::string_view* port) {
+bool split_port(std::string_view text, std::string_view fallback, std::string_view* host,
+                std::string_view* port) {
   const size_t bracket = text.starts_with('[') ? text.find(']') : 0;
   if (bracket == std::string_view::npos) return false;
   const size_t colon = text.find(':', bracket);
   *host = text.substr(0, colon);
-  *port = colon == std::string_view::npos ? kDefaultPort : text.substr(colon + 1);
+  *port = colon == std::string_view::npos ? fallback : text.substr(colon + 1);
   return true;
 }
 
@@ -82,43 +83,51 @@ bool parse_unix(std::string_view text, std::string* out, std::string* reason) {
   return true;
 }
 
-bool parse_authority(std::string_view scheme, std::string_view text, std::string* out,
-                     std::string* reason) {
+bool parse_url_of_member(std::string_view scheme, std::string_view text, std::string* out,
+                         std::string* reason) {
   const std::string_view rest = text.substr(scheme.size());
   const std::string form = std::string(scheme) + "HOST:PORT";
-  if (rest.find('@') != std::string_view::npos) {
-    return fail(reason, text, "has a user name, which is not sent; write " + form);
-  }
-  if (rest.find('?') != std::string_view::npos) {
+  if (rest.find('@') == std::string_view::npos && rest.find('?') != std::string_view::npos) {
     return fail(reason, text, "has a query; write " + form);
   }
-  if (rest.find('/') != std::string_view::npos) {
+  if (rest.find('@') == std::string_view::npos && rest.find('/') != std::string_view::npos) {
     return fail(reason, text, "has a path; write " + form + ", without a / at the end");
   }
-  std::string_view host;
-  std::string_view port;
-  if (!split_port(rest, &host, &port)) {
-    return fail(reason, text, "has a [ without a ]; write http://[ADDRESS]:PORT");
-  }
-  if (port.find(':') != std::string_view::npos) {
-    return fail(reason, text, "has too many colons; write http://[ADDRESS]:PORT for IPv6");
-  }
-  const std::optional<std::string> canonical = canonical_host(host);
-  if (!canonical) {
-    return fail(reason, text,
-                "has no valid host; write a name, an IPv4 address, or an IPv6 address in brackets");
-  }
-  if (!is_port(port)) return fail(reason, text, "has no valid port; write 1 to 65535");
-  *out = std::string(scheme) + *canonical + ":" + std::string(port);
+  if (!parse_authority(text, rest, scheme, kDefaultPort, out, reason)) return false;
+  out->insert(0, scheme);
   return true;
 }
 
 }  // namespace
 
+bool parse_authority(std::string_view whole, std::string_view text, std::string_view scheme,
+                     std::string_view default_port, std::string* out, std::string* reason) {
+  const std::string head(scheme);
+  if (text.find('@') != std::string_view::npos) {
+    return fail(reason, whole, "has a user name, which is not sent; write " + head + "HOST:PORT");
+  }
+  std::string_view host;
+  std::string_view port;
+  if (!split_port(text, default_port, &host, &port)) {
+    return fail(reason, whole, "has a [ without a ]; write " + head + "[ADDRESS]:PORT");
+  }
+  if (port.find(':') != std::string_view::npos) {
+    return fail(reason, whole, "has too many colons; write " + head + "[ADDRESS]:PORT for IPv6");
+  }
+  const std::optional<std::string> canonical = canonical_host(host);
+  if (!canonical) {
+    return fail(reason, whole,
+                "has no valid host; write a name, an IPv4 address, or an IPv6 address in brackets");
+  }
+  if (!is_port(port)) return fail(reason, whole, "has no valid port; write 1 to 65535");
+  *out = *canonical + ":" + std::string(port);
+  return true;
+}
+
 bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
   if (text.starts_with(kUnix)) return parse_unix(text, out, reason);
   for (const std::string_view scheme : {kHttp, kHttps}) {
-    if (text.starts_with(scheme)) return parse_authority(scheme, text, out, reason);
+    if (text.starts_with(scheme)) return parse_url_of_member(scheme, text, out, reason);
   }
   return fail(reason, text,
               "does not start with http://, https:// or unix:/; write http://HOST:PORT");

@@ -11,6 +11,12 @@ namespace vipd::conf {
 // and a reason in words otherwise.
 [[nodiscard]] bool parse_endpoint(std::string_view text, std::string* out, std::string* reason);
 
+// "HOST[:PORT]" as "HOST:PORT", an IPv6 address in brackets. With an empty default_port it must
+// have one. `whole` and `scheme` are for the messages.
+[[nodiscard]] bool parse_authority(std::string_view whole, std::string_view text,
+                                   std::string_view scheme, std::string_view default_port,
+                                   std::string* out, std::string* reason);
+
 // A name, an IPv4 address, or an IPv6 address without brackets.
 [[nodiscard]] bool parse_host(std::string_view text, std::string* out, std::string* reason);
 

@@ -71,6 +71,10 @@ class Loader {
   void check_vips();
   void check_vip_keys(const Vip& vip);
   void check_addresses();
+  void check_checks();
+  void check_check(const Check& check);
+  void check_uses(Vip* vip);
+  void check_arp_links();
   const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
 
   Config config_;
@@ -284,6 +288,79 @@ void Loader::check_addresses() {
   }
 }
 
+void Loader::check_checks() {
+  for (const Check& check : checks_.list) check_check(check);
+  for (Vip& vip : vips_.list) check_uses(&vip);
+  check_arp_links();
+}
+
+void Loader::check_check(const Check& check) {
+  const std::string head = "check." + check.config.name + ".";
+  const CheckConfig& config = check.config;
+  int kinds = 0;
+  for (const char* kind : {"http", "tcp", "exec", "file", "arp"}) {
+    kinds += given_.contains(head + kind) ? 1 : 0;
+  }
+  if (kinds != 1) {
+    errors_.add(check.first, "check '" + config.name + "' has " +
+                                 (kinds == 0 ? "nothing to look at" : "more than one kind") +
+                                 "; write one of " + head + "http, .tcp, .exec, .file and .arp");
+  }
+  if (config.name == "none") {
+    errors_.add(check.first, "no check can be called none, which means that there is none");
+  }
+  const bool is_https = config.target.starts_with("https://");
+  for (const char* key : {"cacert", "cert", "key", "insecure"}) {
+    if (is_https || kinds != 1 || !given_.contains(head + key)) continue;
+    errors_.add(place_of(head + key), head + key + " is of use for https alone");
+  }
+  check_file(head + "cacert", config.cacert, certificate_fault);
+  check_file(head + "cert", config.cert, certificate_fault);
+  check_file(head + "key", config.key, private_key_fault);
+  check_pair(head + "cert", head + "key");
+  check_pair(head + "key", head + "cert");
+}
+
+// Fills in what VIPs need that do not say it.
+void Loader::check_uses(Vip* vip) {
+  std::vector<std::string> known;
+  for (const Check& check : checks_.list) known.push_back(check.config.name);
+  const std::string key = "vip." + vip->config.name + ".checks";
+  const auto given = given_.find(key);
+  if (given == given_.end()) {
+    vip->config.checks = known;
+    return;
+  }
+  if (!given->second.is_valid) return;
+  for (const std::string& name : vip->config.checks) {
+    if (checks_.index.contains(name)) continue;
+    const std::string fault = key + ": there is no check " + quoted(name);
+    errors_.add(place_of(key), known.empty()
+                                   ? fault + "; define it, or write none"
+                                   : fault + "; the nearest is '" + nearest(name, known) + "'");
+  }
+}
+
+// Who answers on one link says nothing of another.
+void Loader::check_arp_links() {
+  std::map<std::string, const VipConfig*> users;
+  for (const Vip& vip : vips_.list) {
+    for (const std::string& name : vip.config.checks) {
+      const auto found = checks_.index.find(name);
+      if (found == checks_.index.end()) continue;
+      const Check& check = checks_.list[found->second];
+      if (check.config.kind != CheckKind::Arp) continue;
+      const VipConfig* first = users.emplace(name, &vip.config).first->second;
+      if (first->link == vip.config.link) continue;
+      errors_.add(check.first, "check '" + name + "' asks on the link of its VIP, but '" +
+                                   first->name + "' (" + first->link + ") and '" + vip.config.name +
+                                   "' (" + vip.config.link +
+                                   ") both need it; define one for each link");
+      break;
+    }
+  }
+}
+
 Result Loader::run(const Sources& sources) {
   set_defaults();
   for (const std::string& path : sources.paths) read_path(path);
@@ -292,6 +369,8 @@ Result Loader::run(const Sources& sources) {
   check_etcd();
   check_heartbeat();
   check_vips();
+  check_checks();
+  for (Check& check : checks_.list) config_.checks.push_back(std::move(check.config));
   for (Vip& vip : vips_.list) config_.vips.push_back(std::move(vip.config));
   return Result{std::move(config_), errors_.texts()};
 }

@@ -1,7 +1,7 @@
 // links: src/conf/load.cpp src/conf/errors.cpp src/conf/reader.cpp src/conf/keys.cpp
-// links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/duration.cpp
-// links: src/conf/nearest.cpp src/conf/print.cpp src/conf/named_files.cpp src/sys/file.cpp
-// links: src/core/types.cpp
+// links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/check_values.cpp
+// links: src/conf/duration.cpp src/conf/nearest.cpp src/conf/print.cpp src/conf/named_files.cpp
+// links: src/sys/file.cpp src/core/types.cpp
 #include "conf/conf.hpp"
 
 #include <random>
@@ -236,6 +236,25 @@ std::string any_text(const std::string& bytes, int longest) {
 
 const std::string kLetters = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789";
 
+vipd::CheckConfig any_check(int number) {
+  const std::pair<vipd::CheckKind, std::string> kinds[] = {
+      {vipd::CheckKind::Http, "https://a.b:443/healthz?x=y"},
+      {vipd::CheckKind::Http, "http://[::1]:8080/"},
+      {vipd::CheckKind::Tcp, "[fe80::1]:22"},
+      {vipd::CheckKind::Exec, "/bin/x -a b"},
+      {vipd::CheckKind::File, "/tmp/my file"},
+  };
+  vipd::CheckConfig check;
+  check.name = any_text(kLetters + "_-", 40) + std::to_string(number);
+  std::tie(check.kind, check.target) = kinds[any(0, 4)];
+  check.interval = Duration::milliseconds(any(100, 100'000));
+  check.timeout = Duration::seconds(any(1, 3600));
+  check.rise = any(1, 100);
+  check.fall = any(1, 100);
+  check.insecure = check.target.starts_with("https") && any(0, 1) != 0;
+  return check;
+}
+
 Config any_config() {
   Config config;
   config.node_name = any_text(kLetters + "!$%&=,.;:@~'\"\\", 64);
@@ -257,7 +276,14 @@ Config any_config() {
     vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
     vip.source = any(0, 1) != 0;
     vip.kill_connections = any(0, 1) != 0;
+    if (any(0, 1) != 0) vip.notify = "/" + any_text(kLetters + " =.", 100) + "n";
     config.vips.push_back(vip);
+  }
+  for (int i = any(0, 5); i > 0; --i) {
+    config.checks.push_back(any_check(i));
+    for (vipd::VipConfig& vip : config.vips) {
+      if (any(0, 2) != 0) vip.checks.push_back(config.checks.back().name);
+    }
   }
   config.announce.form = static_cast<vipd::AnnounceForm>(any(0, 2));
   config.conflict = static_cast<vipd::ConflictPolicy>(any(0, 2));

@@ -1,0 +1,131 @@
+#include "conf/check_values.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "conf/duration.hpp"
+#include "conf/endpoint.hpp"
+
+namespace vipd::conf {
+namespace {
+
+constexpr Duration kShortest = Duration::milliseconds(100);
+constexpr Duration kLongest = Duration::seconds(3600);
+constexpr int kMostInARow = 100;
+constexpr size_t kMostWords = 32;
+
+bool fail(std::string* reason, std::string_view text, std::string_view words) {
+  *reason = quoted(text) + " " + std::string(words);
+  return false;
+}
+
+bool is_graphic(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+}  // namespace
+
+bool parse_url(std::string_view text, std::string* out, std::string* reason) {
+  for (const auto& [scheme, port] :
+       {std::pair<std::string_view, std::string_view>{"http://", "80"}, {"https://", "443"}}) {
+    if (!text.starts_with(scheme)) continue;
+    const std::string_view rest = text.substr(scheme.size());
+    const size_t end = std::min(rest.find_first_of("/?"), rest.size());
+    std::string place;
+    if (!parse_authority(text, rest.substr(0, end), scheme, port, &place, reason)) return false;
+    if (!is_graphic(text)) return fail(reason, text, "has blanks or other bytes that no URL has");
+    const std::string_view path = rest.substr(end);
+    *out = std::string(scheme) + place + (path.starts_with('/') ? "" : "/") + std::string(path);
+    return true;
+  }
+  return fail(reason, text, "is no URL to ask; write http://HOST:PORT/PATH, or https");
+}
+
+bool parse_host_port(std::string_view text, std::string* out, std::string* reason) {
+  return parse_authority(text, text, "", "", out, reason);
+}
+
+bool parse_program(std::string_view text, std::string* out, std::string* reason) {
+  std::string words;
+  size_t count = 0;
+  while (true) {
+    const size_t begin = text.find_first_not_of(" \t");
+    if (begin == std::string_view::npos) break;
+    const size_t end = std::min(text.find_first_of(" \t", begin), text.size());
+    words += (count++ == 0 ? "" : " ") + std::string(text.substr(begin, end - begin));
+    text.remove_prefix(end);
+  }
+  if (!words.starts_with('/')) {
+    return fail(reason, words, "is no full path of a program; start it with '/'");
+  }
+  if (count > kMostWords) return fail(reason, words, "has more than 32 words");
+  *out = words;
+  return true;
+}
+
+bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
+  const std::optional<Address> address = Address::parse(text);
+  if (!address) return fail(reason, text, "is no address; write 192.168.0.1 or fe80::1");
+  *out = address->text();
+  return true;
+}
+
+bool parse_count(std::string_view text, int* out, std::string* reason) {
+  int number = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
+  if (!is_number || number < 1 || number > kMostInARow) {
+    return fail(reason, text, "is no number in the range 1 to 100");
+  }
+  *out = number;
+  return true;
+}
+
+bool parse_span(std::string_view text, Duration* out, std::string* reason) {
+  const std::optional<Duration> duration = parse_duration(text);
+  if (!duration) {
+    return fail(reason, text, "is no duration; write a whole number and a unit: 250ms, 4s, 1m");
+  }
+  if (*duration < kShortest || *duration > kLongest) {
+    return fail(reason, text, "is out of range; write 100ms to 1h");
+  }
+  *out = *duration;
+  return true;
+}
+
+std::string span_text(Duration span) {
+  return duration_text(span);
+}
+
+bool parse_check_names(std::string_view text, std::vector<std::string>* out, std::string* reason) {
+  constexpr std::string_view kNone = "none";
+  out->clear();
+  if (text == kNone) return true;
+  const std::string_view all = text;
+  while (true) {
+    const size_t comma = text.find(',');
+    std::string_view name = text.substr(0, comma);
+    while (name.starts_with(' ') || name.starts_with('\t')) name.remove_prefix(1);
+    while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+    if (!is_vip_name(name)) {
+      return fail(reason, all, "is no list of checks; write names with one comma between them");
+    }
+    if (std::find(out->begin(), out->end(), name) != out->end()) {
+      return fail(reason, all, "has " + std::string(name) + " twice");
+    }
+    if (name == kNone) return fail(reason, all, "has none and others; write one of the two");
+    out->emplace_back(name);
+    if (comma == std::string_view::npos) return true;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::string check_names_text(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace vipd::conf
