@@ -1,4 +1,4 @@
-"""Asks the LAN by ARP who has an address, fifty times a second, and notes every answer.
+"""Asks the LAN by ARP who has an address, many times a second, and notes every answer.
 
 Each question comes from a hardware address of its own, so that an answer tells which question it
 is to: two machines that answer the same question had the address at once. Questions carry a sender
@@ -31,7 +31,7 @@ def machine_of(mac):
 
 
 class Asker:
-    def __init__(self, ns, link, interval=0.02):
+    def __init__(self, ns, link, interval):
         self.interval = interval
         self.answers = collections.defaultdict(list)  # address -> [Answer]
         self.claims = collections.defaultdict(list)  # address -> [Claim], sent without a question
@@ -130,6 +130,12 @@ class Asker:
         times = [a.t for a in list(self.answers[address]) if a.t <= until]
         pairs = [(b - a, a, b) for a, b in zip(times, times[1:]) if b > since]
         return sorted(((length * 1e3, a, b) for length, a, b in pairs), reverse=True)
+
+    def missed(self, address, own, since, until):
+        """How often a machine answered for its own address inside a silence of another address that
+        it should have: only then the address was gone, and not the machine out of breath."""
+        step = self.interval
+        return sum(since + step < a.asked < until - step for a in list(self.answers[own]))
 
     def doubles(self, address, since=0.0):
         """The moments of questions that two machines answered."""

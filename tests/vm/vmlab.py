@@ -28,13 +28,15 @@ def cell(values):
 class VmLab:
     """vips: address -> (link, VLAN of the asker's questions or None)."""
 
-    def __init__(self, logs, vips, nics=1, boot="", modules=(), tools=(), settings=()):
+    def __init__(self, logs, vips, nics=1, boot="", modules=(), tools=(), settings=(),
+                 interval=0.02):
         self.label = f"{spaces.PREFIX}{os.getpid()}"
         self.folder = f"{spaces.SCRATCH}/{self.label}"
         self.lan = f"{self.label}-lan"
         self.logs, self.vips, self.nics, self.boot = logs, vips, nics, boot
         self.modules, self.tools, self.settings = [*image.BASE, *modules], tools, settings
         self.machines, self.witness, self.asker = [], None, None
+        self.interval = interval  # s, between two questions for one address
         self.rows = []  # of the table at the end
         self.boots = []
 
@@ -84,9 +86,11 @@ class VmLab:
         for tap in [tap for one in self.machines for tap in one.taps]:
             lines += [f"tuntap add {tap} mode tap", f"link set {tap} master br0 up"]
         ip_batch(lines, ns=self.lan)
-        self.asker = Asker(self.lan, "br0")
+        self.asker = Asker(self.lan, "br0", self.interval)
         for address, (_, vlan) in self.vips.items():
             self.asker.watch(address, vlan)
+        for one in self.machines:
+            self.asker.watch(one.address)
         # The witness's client and its stall meters; the machines' kernels are out of its sight.
         self.witness = Watcher(f"{BUILD}/witness", self.lan, "br0",
                                [(m.name, self.lan, m.mac(0)) for m in self.machines], [API],
