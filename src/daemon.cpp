@@ -109,6 +109,7 @@ bool Daemon::start(std::string* reason) {
   server_ = ctl::Server::open(
       loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
   if (server_ == nullptr) return false;
+  if (!drop_privileges(reason)) return false;
   etcd_ = std::make_unique<etcd::Client>(loop_, etcd_options());
   hear_signals();
 
@@ -201,15 +202,17 @@ std::vector<std::string> Daemon::reload() {
   } else {
     Config& next = result.config;
     if (next.etcd.prefix != config_.etcd.prefix || next.control_socket != config_.control_socket ||
-        next.state_dir != config_.state_dir || next.log_target != config_.log_target) {
+        next.state_dir != config_.state_dir || next.log_target != config_.log_target ||
+        next.user != config_.user) {
       log::warn(
-          "etcd.prefix, control.socket, state.dir and log.target stay as they are until a "
+          "etcd.prefix, control.socket, state.dir, log.target and user stay as they are until a "
           "restart");
     }
     next.etcd.prefix = config_.etcd.prefix;
     next.control_socket = config_.control_socket;
     next.state_dir = config_.state_dir;
     next.log_target = config_.log_target;
+    next.user = config_.user;
     const Config before = std::exchange(config_, next);
     index_config();
     if (!options_.verbose) log::set_level(config_.log_level);

@@ -24,6 +24,7 @@
 #include "sys/notify.hpp"
 #include "sys/pidfile.hpp"
 #include "sys/state_dir.hpp"
+#include "sys/user.hpp"
 #include "vipd/core.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/status.hpp"
@@ -134,6 +135,10 @@ class Daemon {
 
   // --- daemon_history.cpp: once in an hour
   void look_at_history();
+
+  // --- daemon_privileges.cpp
+  [[nodiscard]] bool drop_privileges(std::string* reason);
+  void give_files_to(const sys::User& user);
 
   // --- daemon_control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);

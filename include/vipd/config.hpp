@@ -83,6 +83,7 @@ struct Config {
   std::string state_dir;
   log::Level log_level = log::Level::Info;
   log::Target log_target = log::Target::Stderr;
+  std::string user;  // empty: whoever started us
 
   bool operator==(const Config&) const = default;
 };

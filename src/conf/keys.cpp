@@ -330,6 +330,17 @@ const Key kKeys[] = {
      .fallback = "stderr",
      .fallback_words = "",
      .help = "Where the log goes: the standard error output, syslog, or the kernel's log."},
+    {.name = "user",
+     .type =
+         Text{"NAME|UID[:GID]", parse_account, [](Config& c) -> std::string& { return c.user; }},
+     .fallback = "",
+     .fallback_words = "whoever starts the daemon",
+     .help =
+         "Who the daemon is once it has started, with the groups that /etc/group gives a name.\n"
+         "Whoever it is, it keeps of the capabilities CAP_NET_ADMIN and CAP_NET_RAW alone: all\n"
+         "files that it is to read later must be readable for that user.\n"
+         "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
+         "vipd makes it or its name ends in /vipd."},
 };
 
 constexpr std::string_view kName = "NAME";

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <optional>
 
+#include "sys/user.hpp"
+
 namespace vipd::conf {
 namespace {
 
@@ -144,6 +146,12 @@ bool parse_user(std::string_view text, std::string* out, std::string* reason) {
   constexpr size_t kLongestUser = 255;
   if (text.size() <= kLongestUser) return accept(text, out);
   return fail(reason, text, "is longer than 255 characters");
+}
+
+bool parse_account(std::string_view text, std::string* out, std::string* reason) {
+  sys::User user;
+  if (sys::find_user(text, &user, reason)) return accept(text, out);
+  return fail(reason, text, "cannot be used: " + *reason);
 }
 
 bool parse_prefix(std::string_view text, std::string* out, std::string* reason) {

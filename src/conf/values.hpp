@@ -1,5 +1,5 @@
 // What is allowed as the value of a key. Each function gives the value in its canonical form, or
-// false and a reason in words: what is wrong, and what would be right. Pure.
+// false and a reason in words: what is wrong, and what would be right. Pure, but for parse_account().
 #pragma once
 
 #include <string>
@@ -16,6 +16,8 @@ namespace vipd::conf {
 
 [[nodiscard]] bool parse_node_name(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_user(std::string_view text, std::string* out, std::string* reason);
+// Must exist on this host.
+[[nodiscard]] bool parse_account(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_prefix(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);

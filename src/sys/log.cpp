@@ -89,8 +89,7 @@ bool write_syslog(const std::string& line) {
 }
 
 bool write_kmsg(const std::string& line) {
-  sys::Fd& sink = state().sink;
-  if (!sink.is_open()) sink.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+  const sys::Fd& sink = state().sink;
   return sink.is_open() && write(sink.get(), line.data(), line.size()) >= 0;
 }
 
@@ -161,6 +160,10 @@ void open(Target target, Level level) {
   state().target = target;
   state().level = level;
   state().sink.reset();
+  // Now: who we are later may not be allowed to.
+  if (target == Target::Kmsg) {
+    state().sink.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+  }
 }
 
 void set_level(Level level) {

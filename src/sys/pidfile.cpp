@@ -13,7 +13,9 @@ PidFile::PidFile(std::string path, Fd lock)
 
 PidFile::~PidFile() {
   // Removed while still locked: nobody else can have put a file of theirs there.
-  if (getpid() == owner_) unlink(path_.c_str());
+  if (getpid() != owner_) return;
+  // As another user than the folder's we cannot; then at least nobody's pid is in it.
+  if (unlink(path_.c_str()) < 0 && ftruncate(lock_.get(), 0) < 0) return;
 }
 
 std::unique_ptr<PidFile> PidFile::open(const std::string& path, std::string* reason) {

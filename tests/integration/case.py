@@ -10,7 +10,7 @@ import spaces
 from lab import Lab
 
 
-FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
 CRASHES = [-number for number in FATAL]
 
 

@@ -1,7 +1,7 @@
 // links: src/conf/load.cpp src/conf/errors.cpp src/conf/reader.cpp src/conf/keys.cpp
 // links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/check_values.cpp
 // links: src/conf/duration.cpp src/conf/nearest.cpp src/conf/print.cpp src/conf/named_files.cpp
-// links: src/sys/file.cpp src/core/types.cpp
+// links: src/sys/file.cpp src/sys/user.cpp src/core/types.cpp
 #include "conf/conf.hpp"
 
 #include <random>
@@ -295,6 +295,7 @@ Config any_config() {
   config.state_dir = "/" + any_text(kLetters + " =./", 300) + "d";
   config.log_level = static_cast<vipd::log::Level>(any(0, 3));
   config.log_target = static_cast<vipd::log::Target>(any(0, 2));
+  config.user = std::to_string(any(0, 9999)) + (any(0, 1) != 0 ? ":7" : "");
   return config;
 }
 

@@ -1,0 +1,97 @@
+"""The daemon with two capabilities, a filter on its system calls, and as another user."""
+
+import os
+import signal
+import time
+
+import kernel
+from case import case
+from certs import Authority
+from lab import TIMEOUT
+from spaces import ip_batch, wait_for
+
+UID, GID = 61234, 61235
+TWO = "0000000000003000"  # CAP_NET_ADMIN, CAP_NET_RAW
+REDUCED = {"CapEff": TWO, "CapPrm": TWO, "CapBnd": TWO, "CapInh": TWO, "CapAmb": TWO,
+           "NoNewPrivs": "1", "Seccomp": "2"}
+SANS = ["IP:127.0.0.1", "IP:10.77.0.1", "IP:10.77.0.2", "IP:10.77.0.3"]
+
+
+def check_reduced(t, host):
+    status = kernel.process_status(host.vipd.pid)
+    for name, value in REDUCED.items():
+        t.equal(status[name].split()[0], value, f"{name} of {host}")
+    user = host.name != "n3"
+    t.equal(status["Uid"].split(), [str(UID if user else 0)] * 4, f"uid of {host}")
+    t.equal(status["Gid"].split(), [str(GID if user else 0)] * 4, f"gid of {host}")
+
+
+def start(host, **changes):
+    if host.name != "n3":  # the third stays root
+        changes["user"] = f"{UID}:{GID}"
+    path = host.write_config(state__dir=f"{host.folder}/run/vipd",
+                             control__socket=f"{host.folder}/run/vipd/vipd.sock", **changes)
+    host.socket = f"{host.folder}/run/vipd/vipd.sock"
+    words = [host.program, "-c", path, "-p", f"{host.folder}/vipd.pid"]
+    host.vipd = host.spawn(words, f"{host.name}.vipd.log")
+
+
+def up(t):
+    """Certificates that only the user may read; root without CAP_DAC_OVERRIDE may not."""
+    ca = Authority(f"{t.logs}/certs")
+    server, client, mine = ca.issue("server", SANS), ca.issue("client"), ca.issue("mine")
+    for path in mine:
+        os.chmod(path, 0o600)
+        os.chown(path, UID, GID)
+    settings = {"etcd.cacert": ca.cert, "etcd.cert": mine[0], "etcd.key": mine[1]}
+    lab = t.lab(tls=ca.context(client), settings=settings,
+                etcd_options=["--client-cert-auth", "--trusted-ca-file", ca.cert,
+                              "--cert-file", server[0], "--key-file", server[1]])
+    lab.start_etcd()
+    for host in lab.hosts:
+        own = {"etcd__cert": client[0], "etcd__key": client[1]} if host.name == "n3" else {}
+        start(host, **own)
+    return lab
+
+
+def reload_with_another_link(t, lab, owner):
+    """New sockets are opened, files are read, all as that user."""
+    ip_batch(["link add eth1 type veth peer name eth2", "link set eth1 up", "link set eth2 up"],
+             ns=owner.ns)
+    with open(f"{owner.folder}/vipd.conf", "a") as file:
+        file.write("vip.more.address = 10.79.0.1\nvip.more.link = eth1\n")
+    owner.vipd.send(signal.SIGHUP)
+    wait_for(lambda: (owner.vip_status("10.79.0.1") or {}).get("state") == "owner", TIMEOUT + 4,
+             "the VIP that was configured by a reload")
+
+
+@case(seconds=45)
+def test_privileges_of_another_user(t):
+    """Two hosts as another user: own, reload, restart, etcd's restart and hand-over, by TLS."""
+    lab = up(t)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner(timeout=TIMEOUT + 6)
+    lab.wait_queue(3)
+    for host in lab.hosts:
+        check_reduced(t, host)
+        t.check("not permitted" not in host.vipd.text(), f"{host} was refused something")
+    if owner.name == "n3":
+        t.equal(owner.vipctl("resign").returncode, 0, "vipctl resign")
+        owner = lab.wait_owner(timeout=3, besides=owner)
+    moment = time.monotonic()
+    reload_with_another_link(t, lab, owner)
+    owner.etcd.kill()
+    owner.start_etcd()
+    lab.wait_quorum()
+    owner.vipd.kill()  # its folder and files are the user's by now
+    start(owner)
+    wait_for(owner.status, 3, "an answer on the control socket")
+    time.sleep(TIMEOUT)
+    check_reduced(t, owner)
+    lab.witness.sync()
+    t.check(not lab.witness.find("del", since=moment, vip=vip), "the address went")
+    t.equal(owner.vipd.end(), 0, "exit status")
+    lab.wait_owner(timeout=2, besides=owner)
+    t.equal(os.listdir(f"{owner.folder}/run/vipd"), ["lock"], "what is left in state.dir")
+    with open(f"{owner.folder}/vipd.pid") as file:
+        t.equal(file.read(), "", "a pid that may be another's tomorrow")
