@@ -117,7 +117,8 @@ STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICL
 .PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
-$(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h
+$(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
+                          tools/static/curl-key-fits.patch
 	@tools/static-deps $(HOST) $(TLS) $(TARBALLS)
 
 $(STATIC)/%.cpp.o: %.cpp Makefile $(DEPS)/done/curl-$(TLS) tools/static/musl.h
