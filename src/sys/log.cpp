@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "sys/fd.hpp"
+#include "sys/log_repeats.hpp"
 #include "sys/wall_clock.hpp"
 
 namespace vipd::log {
@@ -26,7 +27,8 @@ constexpr size_t kMaxText = 900;
 struct State {
   Target target = Target::Stderr;
   Level level = Level::Info;
-  sys::Fd sink;          // of syslog and kmsg
+  sys::Fd sink;  // of syslog and kmsg
+  Repeats repeats;
   uint64_t dropped = 0;  // lines that could not be written since the last that could
 };
 
@@ -145,12 +147,20 @@ bool report_dropped() {
   return true;
 }
 
+void write_or_drop(Level level, const std::string& text) {
+  const bool caught_up = state().dropped == 0 || report_dropped();
+  if (!caught_up || !write_line(level, text)) ++state().dropped;
+}
+
+int64_t now_ms() {
+  return static_cast<int64_t>(sys::systemd_clock_us() / 1000);
+}
+
 void emit(Level level, const char* format, va_list arguments) {
   if (level > state().level) return;
   const int saved_errno = errno;
   const std::string text = format_text(format, arguments);
-  const bool caught_up = state().dropped == 0 || report_dropped();
-  if (!caught_up || !write_line(level, text)) ++state().dropped;
+  if (state().repeats.admit(now_ms(), level, text, write_or_drop)) write_or_drop(level, text);
   errno = saved_errno;
 }
 
@@ -164,6 +174,14 @@ void open(Target target, Level level) {
   if (target == Target::Kmsg) {
     state().sink.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   }
+}
+
+void tell_repeats() {
+  state().repeats.tell(now_ms(), false, write_or_drop);
+}
+
+void forget_repeats() {
+  state().repeats.tell(now_ms(), true, write_or_drop);
 }
 
 void set_level(Level level) {

@@ -1,5 +1,5 @@
 // links: src/ctl/server.cpp src/ctl/connection.cpp src/ctl/http_parse.cpp src/ctl/json_text.cpp
-// links: src/loop/loop.cpp src/sys/file.cpp src/sys/log.cpp src/core/types.cpp
+// links: src/loop/loop.cpp src/sys/file.cpp src/sys/log.cpp src/sys/log_repeats.cpp src/core/types.cpp
 #include "ctl/server.hpp"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// links: src/sys/log.cpp
+// links: src/sys/log.cpp src/sys/log_repeats.cpp
 //
 // The log writes to descriptor 2: each test puts a pipe or a file of its own there.
 #include "vipd/log.hpp"
@@ -10,13 +10,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "harness.hpp"
 #include "sys/fd.hpp"
+#include "sys/log_repeats.hpp"
 #include "sys/wall_clock.hpp"
 
 using namespace vipd;
@@ -211,8 +214,68 @@ void test_syslog() {
   logger = bind_dev_log();  // restarted
   log::info("two");
   TEST_ASSERT_TRUE(received(logger).find("]: two") != std::string::npos);
-  for (int i = 0; i < 10'000; ++i) log::info("a logger that is stopped");
+  for (int i = 0; i < 10'000; ++i) log::info("a logger that is stopped %d", i);
   TEST_ASSERT_FALSE(received(logger).empty());
+}
+
+// --- messages that come again
+
+using Lines = std::vector<std::string>;
+
+log::Repeats::Write into(Lines* lines) {
+  return [lines](log::Level, const std::string& text) { lines->push_back(text); };
+}
+
+void test_repeated_messages_are_counted() {
+  log::Repeats repeats;
+  Lines lines;
+  int written_at_once = 0;
+  for (int i = 0; i < 15; ++i) {
+    written_at_once += repeats.admit(1000 * i, log::Level::Warn, "again", into(&lines));
+    written_at_once += repeats.admit(1000 * i, log::Level::Debug, "debug", into(&lines));
+    TEST_ASSERT_TRUE(repeats.admit(1000 * i, log::Level::Warn, std::to_string(i), into(&lines)));
+  }
+  TEST_ASSERT_EQUAL_INT(3 + 15, written_at_once);
+  TEST_ASSERT_EQUAL_INT(0, lines.size());
+  repeats.tell(59'999, false, into(&lines));
+  TEST_ASSERT_EQUAL_INT(0, lines.size());
+  repeats.tell(60'000, false, into(&lines));
+  TEST_ASSERT_EQUAL_INT(1, lines.size());
+  TEST_ASSERT_EQUAL_STRING("12 more times: again", lines[0]);
+  TEST_ASSERT_TRUE(repeats.admit(60'001, log::Level::Warn, "again", into(&lines)));
+}
+
+void test_the_same_text_at_another_level_is_another_message() {
+  log::Repeats repeats;
+  Lines lines;
+  for (int i = 0; i < 3; ++i) {
+    TEST_ASSERT_TRUE(repeats.admit(0, log::Level::Warn, "x", into(&lines)));
+    TEST_ASSERT_TRUE(repeats.admit(0, log::Level::Error, "x", into(&lines)));
+  }
+  TEST_ASSERT_FALSE(repeats.admit(0, log::Level::Error, "x", into(&lines)));
+}
+
+void test_counts_are_told_when_room_is_needed_or_at_the_end() {
+  log::Repeats repeats;
+  Lines lines;
+  for (int i = 0; i < 5; ++i) (void)repeats.admit(0, log::Level::Info, "first", into(&lines));
+  for (int i = 0; i < 16; ++i) {
+    (void)repeats.admit(i, log::Level::Info, std::to_string(i), into(&lines));
+  }
+  TEST_ASSERT_EQUAL_INT(1, lines.size());
+  TEST_ASSERT_EQUAL_STRING("2 more times: first", lines[0]);
+  for (int i = 0; i < 4; ++i) (void)repeats.admit(20, log::Level::Info, "last", into(&lines));
+  repeats.tell(21, true, into(&lines));
+  TEST_ASSERT_EQUAL_STRING("1 more times: last", lines.back());
+  TEST_ASSERT_TRUE(repeats.admit(22, log::Level::Info, "last", into(&lines)));
+}
+
+void test_the_log_counts_what_is_repeated() {
+  for (int i = 0; i < 5; ++i) log::info("the same");
+  std::string all = written();
+  TEST_ASSERT_EQUAL_INT(3, std::count(all.begin(), all.end(), '\n'));
+  log::forget_repeats();
+  TEST_ASSERT_EQUAL_STRING("2 more times: the same\n", text_of(written()));
 }
 
 }  // namespace
@@ -231,5 +294,9 @@ int main() {
   RUN_TEST(test_rfc3339);
   RUN_TEST(test_kmsg);
   RUN_TEST(test_syslog);
+  RUN_TEST(test_repeated_messages_are_counted);
+  RUN_TEST(test_the_same_text_at_another_level_is_another_message);
+  RUN_TEST(test_counts_are_told_when_room_is_needed_or_at_the_end);
+  RUN_TEST(test_the_log_counts_what_is_repeated);
   return UNITY_END();
 }
