@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,12 @@
 
 namespace vipd::sys {
 namespace {
+
+constexpr char kSocket[] = "NOTIFY_SOCKET";
+constexpr char kWatchdog[] = "WATCHDOG_USEC";
+constexpr char kWatchdogPid[] = "WATCHDOG_PID";
+constexpr Duration kLeastWatchdog = Duration::milliseconds(10);
+constexpr Duration kMostWatchdog = Duration::seconds(3600);
 
 // False for what sd_notify(3) does not define: neither a path nor an abstract name, or too long.
 bool fill_address(const std::string& path, sockaddr_un* to, socklen_t* size) {
@@ -37,9 +44,35 @@ void write_ready(const Fd& fd) {
 
 Notify Notify::from_environment() {
   Notify notify;
-  if (const char* path = getenv("NOTIFY_SOCKET")) notify.socket_path_ = path;
-  unsetenv("NOTIFY_SOCKET");
+  if (const char* path = getenv(kSocket)) notify.socket_path_ = path;
+  if (const char* us = getenv(kWatchdog)) notify.watchdog_us_ = us;
+  if (const char* pid = getenv(kWatchdogPid)) notify.watchdog_pid_ = pid;
+  notify.clear_environment();
   return notify;
+}
+
+void Notify::restore_environment() const {
+  if (!socket_path_.empty()) setenv(kSocket, socket_path_.c_str(), 1);
+  if (!watchdog_us_.empty()) setenv(kWatchdog, watchdog_us_.c_str(), 1);
+  if (!watchdog_pid_.empty()) setenv(kWatchdogPid, watchdog_pid_.c_str(), 1);
+}
+
+void Notify::clear_environment() const {
+  for (const char* name : {kSocket, kWatchdog, kWatchdogPid}) unsetenv(name);
+}
+
+Duration Notify::watchdog_interval() const {
+  // sd_watchdog_enabled(3): meant for us only if the pid is ours, or none is given.
+  const bool is_ours = watchdog_pid_.empty() || watchdog_pid_ == std::to_string(getpid());
+  int64_t us = 0;
+  const char* const end = watchdog_us_.data() + watchdog_us_.size();
+  const auto parsed = std::from_chars(watchdog_us_.data(), end, us);
+  if (!is_ours || parsed.ec != std::errc() || parsed.ptr != end || us <= 0) return {};
+  return std::clamp(Duration::microseconds(us / 2), kLeastWatchdog, kMostWatchdog);
+}
+
+void Notify::watchdog() {
+  send("WATCHDOG=1");
 }
 
 void Notify::send(std::string_view text) const {

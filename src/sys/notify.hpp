@@ -6,13 +6,18 @@
 #include <string_view>
 
 #include "sys/fd.hpp"
+#include "vipd/types.hpp"
 
 namespace vipd::sys {
 
 class Notify {
  public:
-  // Takes NOTIFY_SOCKET out of the environment: programs that we start must not speak for us.
+  // Takes NOTIFY_SOCKET and WATCHDOG_* out of the environment: programs that we start must not
+  // speak for us.
   static Notify from_environment();
+  // As it was found: for a program that takes our place; and the other way round.
+  void restore_environment() const;
+  void clear_environment() const;
 
   // For --ready-fd: gets a newline and is closed at the first ready().
   void set_ready_fd(int fd) { ready_fd_.reset(fd); }
@@ -20,11 +25,16 @@ class Notify {
   void ready();      // also at the end of a reload
   void reloading();  // with the time that systemd wants to see
   void stopping();
+  // How often the supervisor wants to hear that we live: twice as often as it needs it; 0: never.
+  [[nodiscard]] Duration watchdog_interval() const;
+  void watchdog();
   void status(std::string_view one_line);  // `systemctl status` shows it
 
  private:
   void send(std::string_view text) const;
   std::string socket_path_;  // empty: nobody asked
+  std::string watchdog_us_;  // empty: nobody asked
+  std::string watchdog_pid_;
   Fd ready_fd_;
 };
 

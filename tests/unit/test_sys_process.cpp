@@ -1,4 +1,4 @@
-// links: src/sys/background.cpp src/sys/notify.cpp src/sys/random.cpp
+// links: src/sys/background.cpp src/sys/notify.cpp src/sys/random.cpp src/sys/program.cpp
 //
 // What touches the process as a whole: the background, supervisors, descriptors, random numbers.
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "sys/background.hpp"
 #include "sys/fd.hpp"
 #include "sys/notify.hpp"
+#include "sys/program.hpp"
 #include "sys/random.hpp"
 
 using namespace vipd::sys;
@@ -27,7 +28,7 @@ void setUp() {
 
 void tearDown() {
   alarm(0);
-  unsetenv("NOTIFY_SOCKET");
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) unsetenv(name);
 }
 
 namespace {
@@ -268,6 +269,115 @@ void test_ready_fd_gets_one_line_and_is_closed() {
   TEST_ASSERT_EQUAL_STRING("\n", pipe.all());
 }
 
+int64_t watchdog_ms(const char* us, const std::string& pid) {
+  setenv("WATCHDOG_USEC", us, 1);
+  unsetenv("WATCHDOG_PID");
+  if (!pid.empty()) setenv("WATCHDOG_PID", pid.c_str(), 1);
+  return Notify::from_environment().watchdog_interval().ms();
+}
+
+void test_watchdog_is_fed_at_half_the_interval() {
+  TEST_ASSERT_EQUAL_INT(0, Notify::from_environment().watchdog_interval().ms());
+  TEST_ASSERT_EQUAL_INT(5000, watchdog_ms("10000000", std::to_string(getpid())));
+  TEST_ASSERT_NULL(getenv("WATCHDOG_USEC"));
+  TEST_ASSERT_EQUAL_INT(5000, watchdog_ms("10000000", ""));
+  TEST_ASSERT_EQUAL_INT(0, watchdog_ms("10000000", "1"));  // meant for another process
+  TEST_ASSERT_EQUAL_INT(10, watchdog_ms("1", ""));
+  for (const char* text : {"", "0", "-5", "x", "10s", "99999999999999999999"}) {
+    TEST_ASSERT_EQUAL_INT(0, watchdog_ms(text, ""));
+  }
+  const std::string name = "@vipd-unit-" + std::to_string(getpid());
+  const Fd listener = listen_at(name);
+  setenv("NOTIFY_SOCKET", name.c_str(), 1);
+  Notify notify = Notify::from_environment();
+  notify.watchdog();
+  TEST_ASSERT_EQUAL_STRING("WATCHDOG=1", received(listener));
+}
+
+void test_environment_of_the_supervisor_can_be_restored() {
+  setenv("NOTIFY_SOCKET", "/some/where", 1);
+  setenv("WATCHDOG_USEC", "7", 1);
+  const Notify notify = Notify::from_environment();
+  notify.restore_environment();
+  TEST_ASSERT_EQUAL_STRING("/some/where", getenv("NOTIFY_SOCKET"));
+  TEST_ASSERT_EQUAL_STRING("7", getenv("WATCHDOG_USEC"));
+  TEST_ASSERT_NULL(getenv("WATCHDOG_PID"));
+  notify.clear_environment();
+  TEST_ASSERT_NULL(getenv("NOTIFY_SOCKET"));
+}
+
+// --- the program on disk
+
+std::string self() {
+  char path[4096];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  return {path, size > 0 ? static_cast<size_t>(size) : 0};
+}
+
+std::string path_of(std::string name) {
+  char* argv[] = {name.data(), nullptr};
+  return Program::started(argv).path();
+}
+
+void test_program_finds_itself() {
+  const std::string path = self();
+  const size_t slash = path.rfind('/');
+  TEST_ASSERT_EQUAL_STRING(path, path_of(path));
+  const std::string before = getenv("PATH");
+  setenv("PATH", ("/nonexistent:" + path.substr(0, slash) + ":/bin").c_str(), 1);
+  TEST_ASSERT_EQUAL_STRING(path, path_of(path.substr(slash + 1)));
+  setenv("PATH", before.c_str(), 1);
+  // What the caller made up is not believed.
+  for (const char* name : {"vipd: node 1", "", "sh", "/bin/sh", "./nothing"}) {
+    TEST_ASSERT_EQUAL_STRING(path, path_of(name));
+  }
+}
+
+void test_program_is_sound_only_if_it_can_run_here() {
+  char folder[] = "/tmp/vipd-unit-XXXXXX";
+  TEST_ASSERT_NOT_NULL(mkdtemp(folder));
+  const std::string path = std::string(folder) + "/program";
+  TEST_ASSERT_EQUAL_INT(
+      0, link(self().c_str(), path.c_str()) == 0 || symlink(self().c_str(), path.c_str()) == 0 ? 0
+                                                                                               : 1);
+  std::string name = path;
+  char* argv[] = {name.data(), nullptr};
+  const Program program = Program::started(argv);
+  std::string reason;
+  TEST_ASSERT_EQUAL_STRING(path, program.path());
+  TEST_ASSERT_TRUE(program.is_sound(&reason));
+  unlink(path.c_str());
+  TEST_ASSERT_FALSE(program.is_sound(&reason));
+  TEST_ASSERT_TRUE(reason.find("No such file") != std::string::npos);
+  const Fd script(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  const std::string text = "#!/bin/sh\n" + std::string(100, '#') + "\n";
+  TEST_ASSERT_EQUAL_INT(text.size(), write(script.get(), text.data(), text.size()));
+  TEST_ASSERT_FALSE(program.is_sound(&reason));
+  TEST_ASSERT_TRUE(reason.ends_with("not a program for this machine"));
+  fchmod(script.get(), 0644);
+  TEST_ASSERT_FALSE(program.is_sound(&reason));
+  unlink(path.c_str());
+  mkdir(path.c_str(), 0755);
+  TEST_ASSERT_FALSE(program.is_sound(&reason));
+  rmdir(path.c_str());
+  rmdir(folder);
+}
+
+void test_program_that_replaces_is_told_so() {
+  std::string name = self();
+  char* argv[] = {name.data(), nullptr};
+  setenv("VIPD_REPLACES", std::to_string(getpid()).c_str(), 1);
+  setenv("VIPD_PAUSED", "1", 1);
+  const Program one = Program::started(argv);
+  TEST_ASSERT_TRUE(one.is_replacement() && one.was_paused());
+  TEST_ASSERT_NULL(getenv("VIPD_REPLACES"));
+  TEST_ASSERT_FALSE(Program::started(argv).is_replacement());
+  setenv("VIPD_REPLACES", "1", 1);  // of somebody else, inherited
+  setenv("VIPD_PAUSED", "1", 1);
+  const Program other = Program::started(argv);
+  TEST_ASSERT_FALSE(other.is_replacement() || other.was_paused());
+}
+
 // --- random numbers
 
 void test_random_numbers_differ_in_every_bit() {
@@ -299,6 +409,11 @@ int main() {
   RUN_TEST(test_notify_does_not_wait_for_a_supervisor_that_does_not_read);
   RUN_TEST(test_notify_ignores_what_is_no_address);
   RUN_TEST(test_ready_fd_gets_one_line_and_is_closed);
+  RUN_TEST(test_watchdog_is_fed_at_half_the_interval);
+  RUN_TEST(test_environment_of_the_supervisor_can_be_restored);
+  RUN_TEST(test_program_finds_itself);
+  RUN_TEST(test_program_is_sound_only_if_it_can_run_here);
+  RUN_TEST(test_program_that_replaces_is_told_so);
   RUN_TEST(test_random_numbers_differ_in_every_bit);
   return UNITY_END();
 }

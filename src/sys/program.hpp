@@ -1,0 +1,39 @@
+// The program that runs, as it was started, to be found again on disk and run in our place
+// (SIGUSR2). The process stays the same: its id, its arguments, its environment, its folder.
+#pragma once
+
+#include <array>
+#include <string>
+
+namespace vipd::sys {
+
+class Program {
+ public:
+  // To be called first of all, with what main() was given.
+  static Program started(char** argv);
+
+  // We were run in the place of a former program: by its replace().
+  [[nodiscard]] bool is_replacement() const { return is_replacement_; }
+  // What was said at that time.
+  [[nodiscard]] bool was_paused() const { return was_paused_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  // An executable file for the same machine. Not a proof, but what an interrupted copy lacks.
+  [[nodiscard]] bool is_sound(std::string* reason) const;
+  // Returns only when it failed, and then nothing has changed. No other descriptor than the three
+  // standard ones lives on: with them go locks and connections.
+  void replace(bool is_paused, std::string* reason) const;
+
+ private:
+  // e_ident up to the byte order, and e_machine (elf(5)).
+  using Kind = std::array<unsigned char, 8>;
+  static bool read_kind(const std::string& path, Kind* kind);
+
+  char** argv_ = nullptr;
+  std::string path_;  // empty: not found
+  Kind kind_{};
+  bool is_replacement_ = false;
+  bool was_paused_ = false;
+};
+
+}  // namespace vipd::sys
