@@ -9,6 +9,7 @@
 #include "core/timing.hpp"
 #include "ctl/status_text.hpp"
 #include "daemon_impl.hpp"
+#include "sys/log_repeats.hpp"
 #include "sys/random.hpp"
 #include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"
@@ -48,11 +49,15 @@ Settings Daemon::settings() const {
   settings.conflict = config_.conflict;
   settings.conflict_probe = config_.conflict_probe;
   settings.memory = memory_;
+  settings.paused = pause_persists_ || options_.program.was_paused();
   for (const VipConfig& vip : config_.vips) {
     settings.vips.push_back({.name = vip.name,
                              .address = vip.address,
                              .link = vip.link,
-                             .prefix_length = vip.prefix_length});
+                             .prefix_length = vip.prefix_length,
+                             .priority = vip.priority,
+                             .preempt = vip.preempt,
+                             .preempt_delay = vip.preempt_delay});
   }
   return settings;
 }
@@ -105,6 +110,9 @@ bool Daemon::start(std::string* reason) {
   state_dir_ = sys::StateDir::open(config_.state_dir, reason);
   if (state_dir_ == nullptr) return false;
   memory_ = read_memory(state_dir_->file(kMemoryFile), config_.etcd.prefix);
+  remembered_ = memory_;
+  pause_persists_ = read_pause();
+  if (pause_persists_) log::warn("paused, as vipctl pause --persist said; vipctl resume ends it");
   if (!open_kernel(reason)) return false;
   server_ = ctl::Server::open(
       loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
@@ -125,7 +133,11 @@ bool Daemon::start(std::string* reason) {
     disarm();
     feed(event::Ticked{});
   });
-  loop_.on_turn_end([this] { arm(); });
+  loop_.on_turn_end([this] {
+    arm();
+    replace_when_quiet();
+    log::tell_repeats();
+  });
   history_timer_ =
       loop_.add_timer(loop_.now() + etcd::History::kInterval, [this] { look_at_history(); });
   arm();
@@ -134,12 +146,24 @@ bool Daemon::start(std::string* reason) {
 
 void Daemon::ready(sys::Background* background, sys::Notify* notify) {
   notify_ = notify;
-  // In the background nobody reads stderr.
-  if (options_.daemonize && config_.log_target == log::Target::Stderr) {
-    log::open(log::Target::Syslog, log::level());
-  }
+  open_log(log::level());
   background->ready();
   notify->ready();
+  feed_watchdog();
+}
+
+void Daemon::open_log(log::Level level) const {
+  // In the background nobody reads stderr.
+  const bool unread = options_.daemonize && config_.log_target == log::Target::Stderr;
+  log::open(unread ? log::Target::Syslog : config_.log_target, level);
+}
+
+// From the loop: what stands still is not fed.
+void Daemon::feed_watchdog() {
+  const Duration interval = notify_->watchdog_interval();
+  if (interval == Duration()) return;
+  notify_->watchdog();
+  (void)loop_.add_timer(loop_.now() + interval, [this] { feed_watchdog(); });
 }
 
 int Daemon::run() {
@@ -147,6 +171,7 @@ int Daemon::run() {
             config_.vips.size(), in_seconds(config_.session_timeout).c_str(),
             config_.etcd.endpoints.front().c_str());
   const int status = loop_.run();
+  log::forget_repeats();
   log::info("stopped");
   return status;
 }
@@ -187,7 +212,9 @@ void Daemon::hear_signals() {
   loop_.on_signal(SIGTERM, stop);
   loop_.on_signal(SIGINT, stop);
   loop_.on_signal(SIGHUP, [this] { (void)reload(); });
+  loop_.on_signal(SIGUSR2, [this] { replace_asked(); });
   loop_.on_signal(SIGUSR1, [this] {
+    log::forget_repeats();  // a person wants to see them all
     for (const std::string& line : ctl::status_lines(status())) log::info("%s", line.c_str());
   });
 }
@@ -202,20 +229,18 @@ std::vector<std::string> Daemon::reload() {
   } else {
     Config& next = result.config;
     if (next.etcd.prefix != config_.etcd.prefix || next.control_socket != config_.control_socket ||
-        next.state_dir != config_.state_dir || next.log_target != config_.log_target ||
-        next.user != config_.user) {
-      log::warn(
-          "etcd.prefix, control.socket, state.dir, log.target and user stay as they are until a "
-          "restart");
+        next.state_dir != config_.state_dir || next.user != config_.user) {
+      log::warn("etcd.prefix, control.socket, state.dir and user stay as they are until a restart");
     }
     next.etcd.prefix = config_.etcd.prefix;
     next.control_socket = config_.control_socket;
     next.state_dir = config_.state_dir;
-    next.log_target = config_.log_target;
     next.user = config_.user;
     const Config before = std::exchange(config_, next);
     index_config();
-    if (!options_.verbose) log::set_level(config_.log_level);
+    if (config_.log_target != before.log_target) open_log(log::level());
+    const bool other_level = config_.log_level != before.log_level && !options_.verbose;
+    if (other_level) log::set_level(config_.log_level);
     if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
     feed(event::Reconfigured{settings()});
     config_.node_name = before.node_name;
@@ -238,11 +263,15 @@ int run_daemon(const DaemonOptions& options) {
   sys::Background background;
   sys::Notify notify = sys::Notify::from_environment();
   if (options.ready_fd >= 0) notify.set_ready_fd(options.ready_fd);
-  if (options.daemonize && !background.start(&reason)) {
+  // A replacement is in the background already, where nobody reads stderr.
+  const bool is_replacement = options.program.is_replacement();
+  if (options.daemonize && !is_replacement && !background.start(&reason)) {
     fprintf(stderr, "vipd: %s\n", reason.c_str());
     return 1;
   }
-  log::open(loaded.config.log_target,
+  const bool unread =
+      options.daemonize && is_replacement && loaded.config.log_target == log::Target::Stderr;
+  log::open(unread ? log::Target::Syslog : loaded.config.log_target,
             options.verbose ? log::Level::Debug : loaded.config.log_level);
   Daemon daemon(options, loaded.config);
   if (!daemon.start(&reason)) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "conf/conf.hpp"
+#include "sys/program.hpp"
 
 namespace vipd {
 
@@ -13,6 +14,7 @@ struct DaemonOptions {
   bool daemonize = false;  // go to the background once ready
   std::string pidfile;     // empty: none
   int ready_fd = -1;       // s6's readiness notification; -1: none
+  sys::Program program;    // what runs, and how it was started
 };
 
 // Runs until TERM or INT, or until it cannot go on. Returns the exit status of vipd(8):

@@ -120,8 +120,11 @@ void Daemon::perform(const action::RevokeLease& a) {
 }
 
 void Daemon::perform(const action::SendTxn& a) {
+  txns_under_way_++;
+  deadline_at_txn_ = core_->fencing_deadline();
   etcd_->txn(store_.request(a.txn), a.group,
              [this, request = a.request](const etcd::TxnAnswer* answer, const etcd::Error* error) {
+               txns_under_way_--;
                if (answer == nullptr) return request_failed(request, *error);
                feed(event::TxnAnswered{.request = request,
                                        .header = Store::header(answer->header),
@@ -252,12 +255,14 @@ void Daemon::perform(const action::ReportState& a) {
 void Daemon::perform(const action::Report& a) {
   if (a.kind == ReportKind::ConflictSeen) records_[a.address].conflicts++;
   if (a.kind == ReportKind::AddressRestored) records_[a.address].restored++;
+  if (a.kind == ReportKind::TransferGivenUp) records_[a.address].transfer_failed = a.text;
   write_log(level_of(a.kind), a.text.c_str());
 }
 
 // A state directory that cannot be written costs a gap at the next restart, and nothing now.
 void Daemon::perform(const action::Remember& a) {
   std::string reason;
+  remembered_ = a.memory;
   const std::string path = state_dir_->file(kMemoryFile);
   if (!write_memory(path, config_.etcd.prefix, a.memory, &reason)) {
     log::warn("%s: the session could not be remembered for a restart", reason.c_str());

@@ -3,6 +3,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 
@@ -47,7 +49,9 @@ ctl::Response Daemon::handle(const ctl::Request& request) {
   }
   if (!request.path.starts_with(kCommands)) return refused(404, "no such resource");
   const std::string name = request.path.substr(kCommands.size());
-  if (name != "resign" && name != "pause" && name != "resume" && name != "reload") {
+  constexpr std::array<std::string_view, 6> kNames = {"resign", "transfer", "pause",
+                                                      "resume", "reload",   "log-level"};
+  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
     return refused(404, "no such resource");
   }
   if (request.method != "POST") return refused(405, "use POST");
@@ -57,18 +61,13 @@ ctl::Response Daemon::handle(const ctl::Request& request) {
 ctl::Response Daemon::command(const std::string& name, const std::string& body) {
   if (core_->node_state() == NodeState::Releasing) return refused(409, "the daemon is stopping");
   if (name == "resign") return resign(body);
-  if (name == "reload") {
-    std::string all;
-    for (const std::string& error : reload()) all += (all.empty() ? "" : "\n") + error;
-    return all.empty() ? done() : refused(422, all);
-  }
-  log::info("%s asked by vipctl", name.c_str());
-  if (name == "pause") {
-    feed(event::PauseAsked{});
-  } else {
-    feed(event::ResumeAsked{});
-  }
-  return done();
+  if (name == "transfer") return transfer(body);
+  if (name == "pause") return pause(body);
+  if (name == "resume") return resume();
+  if (name == "log-level") return set_log_level(body);
+  std::string all;
+  for (const std::string& error : reload()) all += (all.empty() ? "" : "\n") + error;
+  return all.empty() ? done() : refused(422, all);
 }
 
 // Without names: all of them.
@@ -115,6 +114,7 @@ Status Daemon::status() const {
   status.version = VIPD_VERSION;
   status.node = config_.node_name;
   status.state = name_of(core_->node_state());
+  status.pause_persists = pause_persists_;
   if (core_->session() != LeaseId::None) status.session_id = lease_hex(core_->session());
   status.timeout_ms = core_->timeout().ms();
   status.authority_ms = std::max<int64_t>(0, (core_->fencing_deadline() - loop_.now()).ms());
@@ -136,9 +136,11 @@ Status Daemon::status() const {
     vip.state = name_of(view.state);
     vip.reason = view.reason;
     vip.owner = view.owner;
+    if (view.transfer_to != LeaseId::None) vip.transfer_to = lease_hex(view.transfer_to);
     vip.since = started_;
     if (const auto record = records_.find(view.address); record != records_.end()) {
       if (!record->second.since.empty()) vip.since = record->second.since;
+      vip.transfer_failed = record->second.transfer_failed;
       vip.transitions = record->second.transitions;
     }
     for (const CandidateView& candidate : view.queue) {

@@ -1,6 +1,7 @@
 // The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs
 // what the core wants; daemon_kernel.cpp looks at the kernel; daemon_links.cpp and
-// daemon_addresses.cpp tell the core what it shows; daemon_control.cpp answers people.
+// daemon_addresses.cpp tell the core what it shows; daemon_control.cpp answers people, and
+// daemon_people.cpp does what they ask for; daemon_replace.cpp makes room for another program.
 #pragma once
 
 #include <deque>
@@ -26,6 +27,7 @@
 #include "sys/state_dir.hpp"
 #include "sys/user.hpp"
 #include "vipd/core.hpp"
+#include "vipd/log.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/status.hpp"
 
@@ -72,6 +74,7 @@ class Daemon {
     MonoTime claimed_at = MonoTime::long_ago();
     std::string obstacle;  // on this host
     std::string oddity;
+    std::string transfer_failed;  // why the last one was given up
   };
 
   // --- daemon.cpp
@@ -80,6 +83,8 @@ class Daemon {
   void arm();
   void disarm();
   void hear_signals();
+  void open_log(log::Level level) const;
+  void feed_watchdog();
   [[nodiscard]] std::vector<std::string> reload();
   [[nodiscard]] Settings settings() const;
   [[nodiscard]] etcd::Options etcd_options() const;
@@ -140,12 +145,29 @@ class Daemon {
   [[nodiscard]] bool drop_privileges(std::string* reason);
   void give_files_to(const sys::User& user);
 
+  // --- daemon_replace.cpp
+  void replace_asked();
+  [[nodiscard]] bool may_be_replaced(std::string* reason) const;
+  [[nodiscard]] bool owns_anything() const;
+  [[nodiscard]] bool is_quiet() const;
+  void replace_when_quiet();
+  void replace();
+
   // --- daemon_control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
   [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
   [[nodiscard]] ctl::Response resign(const std::string& body);
   void publish_change(const std::string& name, const action::ReportState& change);
   [[nodiscard]] Status status() const;
+
+  // --- daemon_people.cpp
+  [[nodiscard]] bool read_pause() const;
+  [[nodiscard]] ctl::Response pause(const std::string& body);
+  [[nodiscard]] ctl::Response resume();
+  [[nodiscard]] ctl::Response transfer(const std::string& body);
+  [[nodiscard]] ctl::Response transfer(const VipConfig& vip, const VipView& view,
+                                       const std::string& node);
+  [[nodiscard]] ctl::Response set_log_level(const std::string& body);
 
   DaemonOptions options_;
   Config config_;
@@ -181,6 +203,12 @@ class Daemon {
   std::map<Address, Record> records_;
   Memory memory_;                   // of a former process, at the start
   std::vector<Address> inherited_;  // that it left on a link
+  bool pause_persists_ = false;
+  // For a replacement: when to give it up, and what a next program is to know.
+  MonoTime replace_by_ = MonoTime::never();
+  Memory remembered_;
+  size_t txns_under_way_ = 0;
+  MonoTime deadline_at_txn_ = MonoTime::long_ago();  // when the last of them was sent
 };
 
 }  // namespace vipd

@@ -103,7 +103,8 @@ bool take_option(int option, Options* options) {
       daemon.verbose = true;
       return true;
     case kReadyFd:
-      return parse_ready_fd(optarg, &daemon.ready_fd);
+      // A replacement's supervisor has been told, and the descriptor is gone.
+      return daemon.program.is_replacement() || parse_ready_fd(optarg, &daemon.ready_fd);
     case 'V':
       options->task = Task::Version;
       return true;
@@ -143,6 +144,7 @@ int check_configuration(const Options& options) {
 
 int vipd_main(int argc, char** argv) {
   Options options;
+  options.daemon.program = sys::Program::started(argv);
   if (!parse_options(argc, argv, &options)) {
     fprintf(stderr, "See vipd --help.\n");
     return kUsage;

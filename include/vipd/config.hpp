@@ -2,6 +2,7 @@
 // makes it, src/daemon.cpp hands the parts on.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct VipConfig {
   Address address;
   unsigned prefix_length = 32;
   std::string link;
+  std::optional<int> priority = 100;  // none: auto
+  bool preempt = false;
+  Duration preempt_delay = Duration::seconds(30);
   bool source = false;  // may be chosen for outgoing connections
   bool kill_connections = true;
   std::vector<std::string> checks;  // names; every one must be up

@@ -28,6 +28,7 @@ struct CandidateView {
   std::string node;
   int priority = 0;
   LeaseId lease = LeaseId::None;
+  bool has_session = false;  // of ours, and its key is there
 };
 
 struct VipView {
@@ -37,6 +38,7 @@ struct VipView {
   std::string owner;  // the node that this node believes to own it, or ""
   bool address_present = false;
   std::vector<CandidateView> queue;
+  LeaseId transfer_to = LeaseId::None;  // a hand-over that a person asked for is under way
 };
 
 class Core {

@@ -56,6 +56,7 @@ struct Settings {
   bool conflict_probe = false;    // ask for a foreign host where nobody knows the last owner
   std::vector<VipSettings> vips;  // REQUIRES: no address twice
   Memory memory;                  // of a former process, or empty
+  bool paused = false;            // stay out from the first; PauseAsked says it later
 };
 
 namespace event {

@@ -31,6 +31,8 @@ struct VipStatus {
   std::string state;
   std::string reason;
   std::string owner;
+  std::string transfer_to;      // a hand-over is under way: to that session
+  std::string transfer_failed;  // why the last one was given up
   std::string since;  // RFC 3339, UTC, milliseconds
   uint64_t transitions = 0;
   std::vector<QueueStatus> queue;
@@ -41,6 +43,7 @@ struct Status {
   std::string version;
   std::string node;
   std::string state;
+  bool pause_persists = false;  // paused until resumed, whatever is restarted
   std::string session_id;
   int64_t timeout_ms = 0;
   int64_t authority_ms = 0;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "conf/check_values.hpp"
+#include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
 #include "conf/values.hpp"
 #include "vipd/paths.hpp"
@@ -135,6 +136,38 @@ const Key kKeys[] = {
          "mac:aa:bb:cc:dd:ee:ff.\n"
          "It may appear later than the daemon.\n"
          "Required for each VIP."},
+    {.name = "vip.NAME.priority",
+     .type = VipText{"NUMBER|auto", parse_priority,
+                     [](const VipConfig& vip) {
+                       return vip.priority ? std::to_string(*vip.priority) : std::string("auto");
+                     }},
+     .fallback = "100",
+     .fallback_words = "",
+     .help =
+         "This node's place in the queue, 0 to 255: a standby makes way for one of higher\n"
+         "priority.\n"
+         "An owner does not, unless vip.NAME.preempt is set.\n"
+         "With auto the number is worked out from the node's name and the address, so that many\n"
+         "VIPs spread evenly over the nodes and few move when a node comes or goes; all nodes\n"
+         "should have it then, each a name of its own, and preempt for VIPs to return to a node\n"
+         "that is back."},
+    {.name = "vip.NAME.preempt",
+     .type = VipText{"yes|no",
+                     [](std::string_view text, VipConfig* vip, std::string* reason) {
+                       return parse_yes_no(text, &vip->preempt, reason);
+                     },
+                     [](const VipConfig& vip) { return std::string(kNoYes[vip.preempt]); }},
+     .fallback = "no",
+     .fallback_words = "",
+     .help = "Whether this node, as the owner, hands the VIP over to a standby of higher priority.\n"
+             "That is a clean hand-over like any other."},
+    {.name = "vip.NAME.preempt_delay",
+     .type = VipText{"DURATION", parse_preempt_delay,
+                     [](const VipConfig& vip) { return duration_text(vip.preempt_delay); }},
+     .fallback = "30s",
+     .fallback_words = "",
+     .help = "How long that standby must have been ready before, 0s to 1h.\n"
+             "Never less than session.timeout, which a node that has just started waits itself."},
     {.name = "vip.NAME.source",
      .type = VipText{"yes|no",
                      [](std::string_view text, VipConfig* vip, std::string* reason) {

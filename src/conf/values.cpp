@@ -8,6 +8,7 @@
 #include <charconv>
 #include <optional>
 
+#include "conf/duration.hpp"
 #include "sys/user.hpp"
 
 namespace vipd::conf {
@@ -208,6 +209,31 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
 bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
   if (text != "yes" && text != "no") return fail(reason, text, "is neither yes nor no");
   *out = text == "yes";
+  return true;
+}
+
+bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason) {
+  constexpr int kHighest = 255;
+  if (text == "auto") {
+    vip->priority.reset();
+    return true;
+  }
+  int number = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0 || number > kHighest) {
+    return fail(reason, text, "is no priority; write a number from 0 to 255, or auto");
+  }
+  vip->priority = number;
+  return true;
+}
+
+bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* reason) {
+  constexpr Duration kLongest = Duration::seconds(3600);
+  const std::optional<Duration> delay = parse_duration(text);
+  if (!delay) return fail(reason, text, "is no duration; write a number and a unit, such as 30s");
+  if (*delay > kLongest) return fail(reason, text, "is out of range; write 0s to 1h");
+  vip->preempt_delay = *delay;
   return true;
 }
 

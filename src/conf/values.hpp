@@ -23,6 +23,8 @@ namespace vipd::conf {
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] bool parse_yes_no(std::string_view text, bool* out, std::string* reason);
+[[nodiscard]] bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason);
+[[nodiscard]] bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason);
 
 // The host name, with what parse_node_name() would refuse replaced.

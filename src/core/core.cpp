@@ -88,19 +88,25 @@ std::vector<VipView> Core::vips(MonoTime now) const {
     view.owner = impl_->owner_of(vip, now);
     view.address_present = vip.address != Vip::AddressState::Absent;
     for (const View::Candidate& c : impl_->view_.queue(view.address).candidates) {
-      view.queue.push_back({.node = c.node, .priority = c.priority, .lease = c.lease});
+      const View::Session* session = impl_->view_.session(c.lease);
+      view.queue.push_back({.node = c.node,
+                            .priority = c.priority,
+                            .lease = c.lease,
+                            .has_session = c.ours && session != nullptr && session->present});
     }
+    view.transfer_to = vip.transfer_to;
     views.push_back(std::move(view));
   }
   return views;
 }
 
-Core::Impl::Impl(Settings settings) : settings_(std::move(settings)), memory_(settings_.memory) {
+Core::Impl::Impl(Settings settings)
+    : settings_(std::move(settings)), paused_(settings_.paused), memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
     vips_.push_back({});
-    vips_.back().settings = vip;
+    configure(&vips_.back(), vip);
     links_.try_emplace(vip.link);
   }
 }
@@ -227,14 +233,14 @@ void Core::Impl::on(const event::Reconfigured& e) {
     if (vip == nullptr) {
       vips_.push_back({});
       vip = &vips_.back();
-      vip->settings = wanted;
+      configure(vip, wanted);
     }
     vip->dropped = false;
     const bool moved =
         vip->settings.link != wanted.link || vip->settings.prefix_length != wanted.prefix_length;
     // The adapter removes an address from where it was added.
     if (moved && vip->address != Vip::AddressState::Absent) remove(vip);
-    vip->settings = wanted;
+    configure(vip, wanted);
   }
 }
 

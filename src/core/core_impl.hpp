@@ -37,6 +37,7 @@ struct Vip {
   enum class AddressState { Absent, Inherited, Adding, Present, Removing };
 
   VipSettings settings;
+  int priority = 0;  // ours, as a number
   AddressState address = AddressState::Absent;
 
   // Our candidate key. Until the watch has applied `key_changed`, what the answer said holds.
@@ -290,7 +291,8 @@ struct Core::Impl {
   void clear_the_way(const Vip& vip, const View::Queue& queue, size_t place);
   void hand_over(Vip* vip, const std::string& why);
   void on(const event::TransferAsked& e);
-  [[nodiscard]] int priority_of(const Vip& vip) const;
+  // Takes the settings over, at the start and when they change.
+  void configure(Vip* vip, const VipSettings& settings);
   [[nodiscard]] bool priority_is_stale(const Vip& vip) const;
   [[nodiscard]] bool outranks(const View::Candidate& candidate, const Vip& vip) const;
   [[nodiscard]] bool second_is_ready(const View::Queue& queue) const;

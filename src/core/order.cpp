@@ -27,15 +27,15 @@ uint64_t weight(const std::string& text) {
 
 // Highest random weight: each node's weight for a VIP depends on those two alone, so that VIPs
 // spread evenly, and only those of a node that goes find another.
-int Core::Impl::priority_of(const Vip& vip) const {
-  if (vip.settings.priority) return *vip.settings.priority;
-  return static_cast<int>(weight(settings_.node + "/" + vip.settings.address.text()) %
-                          (kMaxPriority + 1));
+void Core::Impl::configure(Vip* vip, const VipSettings& settings) {
+  vip->settings = settings;
+  vip->priority = settings.priority.value_or(static_cast<int>(
+      weight(settings_.node + "/" + settings.address.text()) % (kMaxPriority + 1)));
 }
 
 bool Core::Impl::priority_is_stale(const Vip& vip) const {
   const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
-  return own != nullptr && vip.key_changed <= view_.applied() && own->priority != priority_of(vip);
+  return own != nullptr && vip.key_changed <= view_.applied() && own->priority != vip.priority;
 }
 
 void Core::Impl::drive_order() {
@@ -67,7 +67,7 @@ void Core::Impl::consider_making_way(Vip* vip) {
 
 bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) const {
   const View::Session* session = view_.session(candidate.lease);
-  return candidate.ours && candidate.priority > priority_of(vip) && session != nullptr &&
+  return candidate.ours && candidate.priority > vip.priority && session != nullptr &&
          session->present;
 }
 
@@ -117,7 +117,9 @@ void Core::Impl::consider_transfer(Vip* vip) {
   } else if (place < 1 || due(vip->transfer_by)) {
     vip->transfer_to = LeaseId::None;
     report(ReportKind::TransferGivenUp,
-           vip->settings.name + ": not handed over: the node that was asked for is not ready");
+           vip->settings.name + ": not handed over: the node that was asked for " +
+               (place < 1 ? "left the queue" : "is not ready"),
+           vip->settings.address);
   } else if (place > 1 && due(vip->transfer_at)) {
     vip->transfer_at = now_ + timing::request_timeout(settings_.timeout);
     due(vip->transfer_at);

@@ -219,7 +219,7 @@ Link Core::Impl::wanted_link() {
     if (link.size() == kMaxLinkSize) break;
     const bool joins = vip.address == Vip::AddressState::Absent && !has_key(vip);
     if (wanted(vip) && (joins || priority_is_stale(vip))) {
-      link.join.push_back({.vip = vip.settings.address, .priority = priority_of(vip)});
+      link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
     }
     if (to_leave(vip) && !no_space_) link.leave.push_back(vip.settings.address);
   }

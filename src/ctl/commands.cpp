@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <optional>
+#include <utility>
 
 #include "ctl/http_client.hpp"
 #include "ctl/status_read.hpp"
@@ -24,7 +26,7 @@ namespace {
 
 constexpr int kRefreshMs = 1000;
 constexpr int kPollMs = 50;
-constexpr int kMostPolls = 100;  // 5 s
+constexpr int64_t kPatienceMs = 5000;
 constexpr int kLastGoodStatus = 299;
 
 int complain(int status, const std::string& words) {
@@ -65,6 +67,18 @@ int fetch(HttpClient& client, std::string* body, Status* status) {
 bool is_colourful() {
   const char* const no_color = getenv("NO_COLOR");  // no-color.org: set and not empty
   return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+std::string json_of(std::initializer_list<std::pair<const char*, std::string>> members) {
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  for (const auto& [key, text] : members) {
+    json.Key(key);
+    json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  }
+  json.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
 }
 
 std::string vips_json(const std::vector<std::string>& vips) {
@@ -108,20 +122,26 @@ std::string still_owned(const Status& before, const Status& now,
 }
 
 // Scripts may rely on what a command says: it ends when what was asked for has happened.
-using Pending = std::function<std::string(const Status& now)>;  // in words; empty: all done
+struct Progress {
+  std::string missing;   // in words; empty: all done
+  std::string failed{};  // it will never be done
+};
+using Look = std::function<Progress(const Status& now)>;
 
-int wait_until_done(HttpClient& client, const Pending& pending) {
-  std::string words;
-  for (int i = 0; i < kMostPolls; ++i) {
+int wait_until_done(HttpClient& client, const Look& look, int64_t patience_ms = kPatienceMs) {
+  Progress progress;
+  for (int64_t ms = 0; ms < patience_ms; ms += kPollMs) {
     std::string body;
     Status now;
     const int verdict = fetch(client, &body, &now);
     if (verdict != kDone) return verdict;
-    words = pending(now);
-    if (words.empty()) return kDone;
+    progress = look(now);
+    if (!progress.failed.empty()) return complain(kRefused, progress.failed);
+    if (progress.missing.empty()) return kDone;
     poll(nullptr, 0, kPollMs);
   }
-  return complain(kRefused, "accepted, but after 5 s " + words);
+  return complain(kRefused, "accepted, but after " + std::to_string(patience_ms / 1000) + " s " +
+                                progress.missing);
 }
 
 int post(const CommandLine& line, const char* path) {
@@ -190,20 +210,60 @@ int resign(const CommandLine& line) {
   if (verdict != kDone) return verdict;
   return wait_until_done(client, [&](const Status& now) {
     const std::string name = still_owned(before, now, line.vips);
-    return name.empty() ? "" : "this node still owns VIP '" + name + "'";
+    return Progress{name.empty() ? "" : "this node still owns VIP '" + name + "'"};
   });
+}
+
+namespace {
+
+// It has happened once that node is the first in the queue, which is when it may take the address.
+Progress transfer_progress(const VipStatus& vip, const Status& now, const std::string& node) {
+  if (!vip.queue.empty() && (vip.queue[0].node == node || vip.queue[0].session == node)) return {};
+  if (!vip.transfer_failed.empty()) return {"", vip.transfer_failed};
+  const bool elsewhere = vip.state != "owner" && !vip.owner.empty() && vip.owner != now.node;
+  if (elsewhere) return {"", vip.owner + " has VIP '" + vip.name + "' now"};
+  return {"VIP '" + vip.name + "' has not been handed over"};
+}
+
+}  // namespace
+
+int transfer(const CommandLine& line) {
+  if (line.vips.size() != 2) return complain(kUsage, "transfer needs a VIP and a node");
+  HttpClient client(line.socket);
+  std::string body;
+  Status before;
+  int verdict = fetch(client, &body, &before);
+  if (verdict == kDone) {
+    const std::string request = json_of({{"vip", line.vips[0]}, {"node", line.vips[1]}});
+    verdict = judge(client.post("/v1/transfer", request));
+  }
+  if (verdict != kDone) return verdict;
+  const auto look = [&](const Status& now) {
+    for (const VipStatus& vip : now.vips) {
+      if (names({line.vips[0]}, vip)) return transfer_progress(vip, now, line.vips[1]);
+    }
+    return Progress{"", "the VIP is no longer configured"};
+  };
+  // The daemon itself gives up after a session timeout.
+  return wait_until_done(client, look, kPatienceMs + before.timeout_ms);
+}
+
+int set_log_level(const CommandLine& line) {
+  if (line.vips.size() != 1) return complain(kUsage, "log-level needs error, warn, info or debug");
+  return judge(HttpClient(line.socket).post("/v1/log-level", json_of({{"level", line.vips[0]}})));
 }
 
 int pause_node(const CommandLine& line) {
   HttpClient client(line.socket);
-  const int verdict = judge(client.post("/v1/pause", "{}"));
+  const int verdict =
+      judge(client.post("/v1/pause", line.is_persistent ? R"({"persist":true})" : "{}"));
   if (verdict != kDone) return verdict;
   return wait_until_done(client, [](const Status& now) {
-    if (now.state != "paused") return "this node is still " + now.state;
+    if (now.state != "paused") return Progress{"this node is still " + now.state};
     for (const VipStatus& vip : now.vips) {
-      if (vip.state == "owner") return "this node still owns VIP '" + vip.name + "'";
+      if (vip.state == "owner") return Progress{"this node still owns VIP '" + vip.name + "'"};
     }
-    return std::string();
+    return Progress{};
   });
 }
 

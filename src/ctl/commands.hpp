@@ -16,12 +16,15 @@ struct CommandLine {
   std::string socket;
   bool is_json = false;
   bool is_watch = false;
-  std::vector<std::string> vips;
+  bool is_persistent = false;
+  std::vector<std::string> vips;  // or what else the command is about
 };
 
 int show_status(const CommandLine& line);
 int watch_status(const CommandLine& line);
 int resign(const CommandLine& line);
+int transfer(const CommandLine& line);
+int set_log_level(const CommandLine& line);
 int pause_node(const CommandLine& line);
 int resume_node(const CommandLine& line);
 int reload(const CommandLine& line);

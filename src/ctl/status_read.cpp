@@ -62,6 +62,10 @@ VipStatus read_vip(const Value& json) {
   vip.since = text(json, "since");
   vip.checks = read_checks(json);
   vip.transitions = static_cast<uint64_t>(number(json, "transitions"));
+  if (const Value* const transfer = member(json, "transfer")) {
+    vip.transfer_to = text(*transfer, "to");
+    vip.transfer_failed = text(*transfer, "failed");
+  }
   const Value* const queue = member(json, "queue");
   if (queue == nullptr || !queue->IsArray()) return vip;
   for (const Value& candidate : queue->GetArray()) vip.queue.push_back(read_candidate(candidate));
@@ -84,6 +88,7 @@ std::optional<Status> read_status(std::string_view json) {
   status.version = text(document, "version");
   status.node = text(document, "node");
   status.state = text(document, "state");
+  status.pause_persists = flag(document, "pause_persists");
   if (const Value* const session = member(document, "session")) {
     status.session_id = text(*session, "id");
     status.timeout_ms = number(*session, "timeout_ms");

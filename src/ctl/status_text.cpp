@@ -70,6 +70,16 @@ void put_checks(Json& json, const std::vector<CheckStatus>& checks) {
   json.EndArray();
 }
 
+// Only where there is something to say.
+void put_transfer(Json& json, const VipStatus& vip) {
+  if (vip.transfer_to.empty() && vip.transfer_failed.empty()) return;
+  json.Key("transfer");
+  json.StartObject();
+  put(json, "to", vip.transfer_to);
+  put(json, "failed", vip.transfer_failed);
+  json.EndObject();
+}
+
 void put_vip(Json& json, const VipStatus& vip) {
   json.StartObject();
   put(json, "name", vip.name);
@@ -83,6 +93,7 @@ void put_vip(Json& json, const VipStatus& vip) {
   json.Uint64(vip.transitions);
   put_queue(json, vip.queue);
   put_checks(json, vip.checks);
+  put_transfer(json, vip);
   json.EndObject();
 }
 
@@ -115,6 +126,10 @@ std::string status_json(const Status& status) {
   put(json, "version", status.version);
   put(json, "node", status.node);
   put(json, "state", status.state);
+  if (status.pause_persists) {
+    json.Key("pause_persists");
+    json.Bool(true);
+  }
   put_session(json, status);
   put_etcd(json, status);
   json.Key("vips");
@@ -129,7 +144,8 @@ std::string status_json(const Status& status) {
 std::vector<std::string> status_lines(const Status& status) {
   std::vector<std::string> lines;
   const std::string session = status.session_id.empty() ? "none" : status.session_id;
-  lines.push_back("node " + status.node + ": " + status.state + ", session " + session +
+  lines.push_back("node " + status.node + ": " + status.state +
+                  (status.pause_persists ? " until resumed" : "") + ", session " + session +
                   ", timeout " + std::to_string(status.timeout_ms) + " ms, authority " +
                   std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
   for (const VipStatus& vip : status.vips) lines.push_back(line_of(vip));

@@ -112,6 +112,7 @@ std::string etcd_text(const Status& status) {
 std::string daemon_line(const Status& status, bool colours) {
   std::string line = "node " + painted(Cell{or_dash(status.node), kBold}, colours) + ": " +
                      painted(Cell{or_dash(status.state), colour_of(status.state)}, colours);
+  if (status.pause_persists) line += " until resumed";
   line += ", session timeout " + seconds(status.timeout_ms);
   line += status.authority_ms > 0 ? ", authority " + seconds(status.authority_ms) + " left"
                                   : ", no authority";

@@ -22,9 +22,11 @@ constexpr char kHelp[] =
     "\n"
     "  status [--json] [--watch]   what this node knows\n"
     "  resign [VIP...]             release VIPs (all of them) to the next in the queue\n"
-    "  pause                       release all VIPs and stay out of every election\n"
+    "  transfer VIP NODE           hand a VIP over to that node\n"
+    "  pause [--persist]           release all VIPs and stay out of every election\n"
     "  resume                      take part again\n"
     "  reload                      read the configuration again\n"
+    "  log-level LEVEL             error, warn, info or debug, until it is changed again\n"
     "  version                     the versions of vipctl and of the daemon\n"
     "\n"
     "  -s, --socket SOCKET   the daemon's control socket\n"
@@ -50,16 +52,22 @@ int run_status(const CommandLine& line) {
 constexpr Command kCommands[] = {
     {"status", run_status, false, true}, {"resign", resign, true, false},
     {"pause", pause_node, false, false}, {"resume", resume_node, false, false},
+    {"transfer", transfer, true, false}, {"log-level", set_log_level, true, false},
     {"reload", reload, false, false},    {"version", show_version, false, false},
 };
 
 constexpr int kJson = 256;
 constexpr int kWatch = 257;
+constexpr int kPersist = 258;
 
 constexpr option kLongOptions[] = {
-    {"socket", required_argument, nullptr, 's'}, {"json", no_argument, nullptr, kJson},
-    {"watch", no_argument, nullptr, kWatch},     {"version", no_argument, nullptr, 'V'},
-    {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0},
+    {"socket", required_argument, nullptr, 's'},
+    {"json", no_argument, nullptr, kJson},
+    {"watch", no_argument, nullptr, kWatch},
+    {"version", no_argument, nullptr, 'V'},
+    {"help", no_argument, nullptr, 'h'},
+    {"persist", no_argument, nullptr, kPersist},
+    {nullptr, 0, nullptr, 0},
 };
 
 int usage(const char* words, std::string_view what) {
@@ -83,6 +91,9 @@ int run_command(const std::vector<std::string>& words, CommandLine* line) {
   if (command == nullptr) return usage("unknown command: ", words[0]);
   if ((line->is_json || line->is_watch) && !command->takes_formats) {
     return usage("--json and --watch are for status, not for ", command->name);
+  }
+  if (line->is_persistent && command->name != "pause") {
+    return usage("--persist is for pause, not for ", command->name);
   }
   line->vips.assign(words.begin() + 1, words.end());
   if (!line->vips.empty() && !command->takes_vips) {
@@ -110,6 +121,9 @@ int vipctl_main(int argc, char** argv) {
         break;
       case kWatch:
         line.is_watch = true;
+        break;
+      case kPersist:
+        line.is_persistent = true;
         break;
       case 'V':
         return puts("vipctl " VIPD_VERSION) < 0 ? kRefused : kDone;

@@ -62,7 +62,7 @@ def test_configuration_faults(t):
         "vip.two.address = 10.0.0.999\nvip.two.link = eth0\n": ":4:",
         "vip.two.address = 10.0.0.9\n": "vip.two",
         "just words\n": ":4:",
-        "vip.api.priority = 100\n": ":4:",  # not before it works
+        "vip.api.priority = 256\n": ":4:",
         "etcd.cacert = /etc/ssl/etcd.pem\n": ":4:",
     }
     for text, sign in faults.items():

@@ -274,6 +274,10 @@ Config any_config() {
         vipd::Address::v4(static_cast<uint32_t>((10 + i) << 24 | 1 << 16 | any(1, 0xfffe)));
     vip.prefix_length = static_cast<unsigned>(any(8, 15));
     vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
+    if (any(0, 1) != 0) vip.priority = any(0, 255);
+    if (any(0, 3) == 0) vip.priority.reset();
+    vip.preempt = any(0, 1) != 0;
+    vip.preempt_delay = Duration::seconds(any(0, 3600));
     vip.source = any(0, 1) != 0;
     vip.kill_connections = any(0, 1) != 0;
     if (any(0, 1) != 0) vip.notify = "/" + any_text(kLetters + " =.", 100) + "n";
