@@ -13,7 +13,7 @@ from spaces import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = f"{BUILD}/kernel"
-STATIC = f"{BUILD}/static/vipd"
+STATIC = os.path.abspath(os.environ.get("VIPD", f"{BUILD}/static/vipd"))
 BASE = ["virtio_pci", "virtio_blk", "virtio_net", "tcp_diag"]
 LINKS = ["8021q", "bonding", "bridge", "macvlan", "sch_netem"]
 ROOT_MB = 80

@@ -76,7 +76,7 @@ class VmCase(Case):
         for length, start, end in asker.silences(address, since):
             missed = asker.missed(address, owner.address, start, end)
             longest = max(longest, missed * asker.interval * 1e3)
-            self.check(missed <= MISSED, f"{what}: silent for {length:.0f} ms, while {owner} itself "
-                       f"answered {missed} times")
+            self.check(missed <= MISSED, f"{what}: silent for {length:.0f} ms, while {owner} "
+                       f"itself answered {missed} times")
         self.figure(f"gap {what} {longest:.0f} ms")
         return longest

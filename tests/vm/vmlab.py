@@ -131,7 +131,7 @@ class VmLab:
                 return False
         return all(self.owner(address) for address in self.vips)
 
-    def settle(self, timeout=90):
+    def settle(self, timeout=150):
         self.boot_all()
         wait_for(self.is_settled, timeout, "all machines in every queue", step=0.5)
 
