@@ -151,7 +151,7 @@ ctl::Response Daemon::set_log_level(const std::string& body) {
   std::string reason;
   Config config;
   const conf::Key* key = conf::find_key("log.level", &no_name);
-  if (!conf::parse_value(*key, level, &config, nullptr, &reason)) return refused(400, reason);
+  if (!conf::parse_value(*key, level, {.config = &config}, &reason)) return refused(400, reason);
   log::set_level(config.log_level);
   log::info("log level %s, asked by vipctl", level.c_str());
   return done();
