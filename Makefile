@@ -282,6 +282,13 @@ install: all
 	for page in contrib/man/*.[58]; do \
 	  install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd contrib/vipd.conf
+	for name in vipd vipctl; do \
+	  install -D -m 644 contrib/completion/$$name.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+	    contrib/completion/_$$name && \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
+	    contrib/completion/$$name.fish || exit 1; done
 
 clean:
 	rm -rf $(B)

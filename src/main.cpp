@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "conf/conf.hpp"
 #include "ctl/vipctl.hpp"
 #include "daemon.hpp"
 #include "sys/background.hpp"
+#include "sys/options.hpp"
 #include "vipd/paths.hpp"
 
 #ifndef VIPD_VERSION
@@ -32,42 +34,29 @@ struct Options {
   DaemonOptions daemon;
 };
 
-constexpr char kHelp[] =
-    "usage: vipd [-c FILE]... [-o KEY=VALUE]... [-n] [-d] [-p PIDFILE] [-v]\n"
-    "\n"
-    "Shares IP addresses between machines through etcd; each has one owner at a time.\n"
-    "\n"
-    "  -c, --config FILE        configuration file, or a folder of *.conf files\n"
-    "                           (default: " VIPD_SYSCONFDIR "/vipd.conf, then " VIPD_SYSCONFDIR
-    "/vipd.d/*.conf)\n"
-    "  -o, --option KEY=VALUE   set a key, whatever the files say\n"
-    "  -n, --check              check the configuration and exit\n"
-    "      --print-config       print the effective configuration and exit\n"
-    "  -d, --daemonize          go to the background once ready\n"
-    "  -p, --pidfile FILE       write the pid there and lock the file\n"
-    "  -v, --verbose            log.level = debug\n"
-    "      --ready-fd N         write a line to this descriptor once ready\n"
-    "  -V, --version            print the version and exit\n"
-    "  -h, --help               print this and exit\n"
-    "\n"
-    "See vipd(8), vipd.conf(5) and vipctl(8).\n";
+constexpr int kPrintConfig = sys::kNoLetter;
+constexpr int kReadyFd = sys::kNoLetter + 1;
 
-constexpr int kPrintConfig = 256;
-constexpr int kReadyFd = 257;
-
-constexpr option kLongOptions[] = {
-    {"config", required_argument, nullptr, 'c'},
-    {"option", required_argument, nullptr, 'o'},
-    {"check", no_argument, nullptr, 'n'},
-    {"print-config", no_argument, nullptr, kPrintConfig},
-    {"daemonize", no_argument, nullptr, 'd'},
-    {"pidfile", required_argument, nullptr, 'p'},
-    {"verbose", no_argument, nullptr, 'v'},
-    {"ready-fd", required_argument, nullptr, kReadyFd},
-    {"version", no_argument, nullptr, 'V'},
-    {"help", no_argument, nullptr, 'h'},
-    {nullptr, 0, nullptr, 0},
+constexpr sys::Option kOptions[] = {
+    {'c', "config", "FILE",
+     "configuration file, or a folder of *.conf files\n(default: " VIPD_SYSCONFDIR
+     "/vipd.conf, then " VIPD_SYSCONFDIR "/vipd.d/*.conf)"},
+    {'o', "option", "KEY=VALUE", "set a key, whatever the files say"},
+    {'n', "check", nullptr, "check the configuration and exit"},
+    {kPrintConfig, "print-config", nullptr, "print the effective configuration and exit"},
+    {'d', "daemonize", nullptr, "go to the background once ready"},
+    {'p', "pidfile", "FILE", "write the pid there and lock the file"},
+    {'v', "verbose", nullptr, "log.level = debug"},
+    {kReadyFd, "ready-fd", "N", "write a line to this descriptor once ready"},
+    {'V', "version", nullptr, "print the version and exit"},
+    {'h', "help", nullptr, "print this and exit"},
 };
+
+std::string help() {
+  return "usage: vipd [-c FILE]... [-o KEY=VALUE]... [-n] [-d] [-p PIDFILE] [-v]\n\n"
+         "Shares IP addresses between machines through etcd; each has one owner at a time.\n\n" +
+         sys::options_help(kOptions) + "\nSee vipd(8), vipd.conf(5) and vipctl(8).\n";
+}
 
 bool parse_ready_fd(std::string_view text, int* fd) {
   const char* const end = text.data() + text.size();
@@ -117,8 +106,10 @@ bool take_option(int option, Options* options) {
 }
 
 bool parse_options(int argc, char** argv, Options* options) {
+  const std::string letters = sys::short_options(kOptions);
+  const std::vector<option> names = sys::long_options(kOptions);
   int option = 0;
-  while ((option = getopt_long(argc, argv, "c:o:ndp:vVh", kLongOptions, nullptr)) != -1) {
+  while ((option = getopt_long(argc, argv, letters.c_str(), names.data(), nullptr)) != -1) {
     if (!take_option(option, options)) return false;
     if (options->task == Task::Version || options->task == Task::Help) return true;
   }
@@ -158,7 +149,7 @@ int vipd_main(int argc, char** argv) {
     case Task::Version:
       return say("vipd " VIPD_VERSION "\n");
     case Task::Help:
-      return say(kHelp);
+      return say(help());
   }
   return run_daemon(options.daemon);
 }

@@ -5,9 +5,12 @@
 
 #include <csignal>
 #include <cstdio>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "ctl/commands.hpp"
+#include "sys/options.hpp"
 #include "vipd/paths.hpp"
 
 #ifndef VIPD_VERSION
@@ -28,12 +31,9 @@ constexpr char kHelp[] =
     "  reload                      read the configuration again\n"
     "  log-level LEVEL             error, warn, info or debug, until it is changed again\n"
     "  version                     the versions of vipctl and of the daemon\n"
-    "\n"
-    "  -s, --socket SOCKET   the daemon's control socket\n"
-    "                        (default: " VIPD_RUNDIR
-    "/vipd/vipd.sock)\n"
-    "  -V, --version         print vipctl's version and exit\n"
-    "  -h, --help            print this and exit\n"
+    "\n";
+
+constexpr char kHelpEnd[] =
     "\n"
     "Exit status: 0 done, 1 the daemon said no, 2 usage, 3 no daemon at that socket.\n"
     "See vipctl(8).\n";
@@ -56,18 +56,18 @@ constexpr Command kCommands[] = {
     {"reload", reload, false, false},    {"version", show_version, false, false},
 };
 
-constexpr int kJson = 256;
-constexpr int kWatch = 257;
-constexpr int kPersist = 258;
+constexpr int kJson = sys::kNoLetter;
+constexpr int kWatch = sys::kNoLetter + 1;
+constexpr int kPersist = sys::kNoLetter + 2;
 
-constexpr option kLongOptions[] = {
-    {"socket", required_argument, nullptr, 's'},
-    {"json", no_argument, nullptr, kJson},
-    {"watch", no_argument, nullptr, kWatch},
-    {"version", no_argument, nullptr, 'V'},
-    {"help", no_argument, nullptr, 'h'},
-    {"persist", no_argument, nullptr, kPersist},
-    {nullptr, 0, nullptr, 0},
+constexpr sys::Option kOptions[] = {
+    {'s', "socket", "SOCKET",
+     "the daemon's control socket\n(default: " VIPD_RUNDIR "/vipd/vipd.sock)"},
+    {kJson, "json", nullptr, "for programs, as JSON"},
+    {kWatch, "watch", nullptr, "go on with every change"},
+    {kPersist, "persist", nullptr, "also after a restart of the daemon"},
+    {'V', "version", nullptr, "print vipctl's version and exit"},
+    {'h', "help", nullptr, "print this and exit"},
 };
 
 int usage(const char* words, std::string_view what) {
@@ -85,10 +85,17 @@ const Command* find_command(std::string_view name) {
   return nullptr;
 }
 
+int unknown_command(const std::string& name) {
+  std::string known;
+  for (const Command& command : kCommands) known.append(" ").append(command.name);
+  fprintf(stderr, "vipctl: unknown command: %s\nCommands:%s\n", name.c_str(), known.c_str());
+  return usage(nullptr, "");
+}
+
 int run_command(const std::vector<std::string>& words, CommandLine* line) {
   if (words.empty()) return usage("which command?", "");
   const Command* const command = find_command(words[0]);
-  if (command == nullptr) return usage("unknown command: ", words[0]);
+  if (command == nullptr) return unknown_command(words[0]);
   if ((line->is_json || line->is_watch) && !command->takes_formats) {
     return usage("--json and --watch are for status, not for ", command->name);
   }
@@ -110,8 +117,10 @@ int vipctl_main(int argc, char** argv) {
   curl_global_init(CURL_GLOBAL_NOTHING);
   CommandLine line;
   line.socket = kDefaultSocket;
+  const std::string letters = sys::short_options(kOptions);
+  const std::vector<option> names = sys::long_options(kOptions);
   int option = 0;
-  while ((option = getopt_long(argc, argv, "s:Vh", kLongOptions, nullptr)) != -1) {
+  while ((option = getopt_long(argc, argv, letters.c_str(), names.data(), nullptr)) != -1) {
     switch (option) {
       case 's':
         line.socket = optarg;
@@ -128,7 +137,9 @@ int vipctl_main(int argc, char** argv) {
       case 'V':
         return puts("vipctl " VIPD_VERSION) < 0 ? kRefused : kDone;
       case 'h':
-        return fputs(kHelp, stdout) < 0 ? kRefused : kDone;
+        return fputs((kHelp + sys::options_help(kOptions) + kHelpEnd).c_str(), stdout) < 0
+                   ? kRefused
+                   : kDone;
       default:
         return usage(nullptr, "");  // getopt_long has said why
     }
