@@ -67,7 +67,13 @@ struct SendProbe { Address address; };
 struct Remember { Memory memory; };
 
 // People.
-struct ReportState { Address address; VipState from; VipState to; std::string reason; };
+struct ReportState {
+  Address address;
+  VipState from;
+  VipState to;
+  std::string reason;
+  TakeoverCause cause = TakeoverCause::First;  // when `to` is Owner
+};
 struct Report { ReportKind kind; std::string text; Address address{}; };  // if it is about one
 struct Finish {};  // everything that StopAsked wanted is done
 // clang-format on

@@ -10,6 +10,7 @@
 
 #include "vipd/action.hpp"
 #include "vipd/event.hpp"
+#include "vipd/heartbeats.hpp"
 #include "vipd/state.hpp"
 #include "vipd/types.hpp"
 
@@ -63,6 +64,12 @@ class Core {
   [[nodiscard]] Duration timeout() const;
   [[nodiscard]] MonoTime fencing_deadline() const;  // long_ago() without authority
   [[nodiscard]] std::vector<VipView> vips(MonoTime now) const;
+  // The node that this node believes to own it, or "".
+  [[nodiscard]] std::string owner(const Address& vip, MonoTime now) const;
+  // How the last head of its queue before the present one went, in words.
+  [[nodiscard]] std::string how(const Address& vip) const;
+  [[nodiscard]] Revision revision() const;  // up to which our watch has shown etcd
+  [[nodiscard]] const Heartbeats& heartbeats() const;
 
  private:
   struct Impl;

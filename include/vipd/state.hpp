@@ -18,12 +18,21 @@ namespace vipd {
   X(Paused, "paused")       \
   X(Releasing, "releasing")
 
+// How the last head of a queue before the present one went.
+#define VIPD_TAKEOVER_CAUSES(X)                                           \
+  X(First, "first")       /* there was none, as far as this node knows */ \
+  X(Released, "released") /* it let go */                                 \
+  X(Silent, "silent")     /* it fell silent, and was waited out */        \
+  X(Vanished, "vanished") /* its key went without a word */
+
 #define VIPD_ENUMERATOR(value, text) value,
 enum class VipState { VIPD_VIP_STATES(VIPD_ENUMERATOR) };
 enum class NodeState { VIPD_NODE_STATES(VIPD_ENUMERATOR) };
+enum class TakeoverCause { VIPD_TAKEOVER_CAUSES(VIPD_ENUMERATOR) };
 #undef VIPD_ENUMERATOR
 
 [[nodiscard]] std::string_view name_of(VipState state);
 [[nodiscard]] std::string_view name_of(NodeState state);
+[[nodiscard]] std::string_view name_of(TakeoverCause cause);
 
 }  // namespace vipd

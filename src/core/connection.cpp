@@ -224,7 +224,13 @@ void Core::Impl::own_session_seen(const Change& change) {
   if (revoking_ != 0) return;  // we asked for its end
   bool echoed = false;
   settle(chain_.seen(now_, change, &echoed));
-  if (echoed) renew_at_ = now_;
+  if (echoed) authority_renewed();
+}
+
+void Core::Impl::authority_renewed() {
+  renew_at_ = now_;
+  heartbeats_.echoed++;
+  heartbeats_.took.add(now_ - (chain_.deadline() - settings_.timeout));
 }
 
 void Core::Impl::on(const event::WatchEnded& e) {

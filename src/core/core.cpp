@@ -45,6 +45,17 @@ std::string_view name_of(NodeState state) {
   return "";
 }
 
+std::string_view name_of(TakeoverCause cause) {
+  switch (cause) {
+#define VIPD_NAME(value, text) \
+  case TakeoverCause::value:   \
+    return text;
+    VIPD_TAKEOVER_CAUSES(VIPD_NAME)
+#undef VIPD_NAME
+  }
+  return "";
+}
+
 Core::Core(Settings settings, const Input& input, Actions* actions)
     : impl_(std::make_unique<Impl>(std::move(settings))) {
   impl_->step(input, event::Ticked{}, actions);
@@ -70,6 +81,23 @@ Duration Core::timeout() const {
 
 MonoTime Core::fencing_deadline() const {
   return impl_->chain_.deadline();
+}
+
+std::string Core::owner(const Address& address, MonoTime now) const {
+  const Vip* vip = impl_->find(address);
+  return vip == nullptr ? "" : impl_->owner_of(*vip, now);
+}
+
+std::string Core::how(const Address& address) const {
+  return impl_->view_.queue(address).how;
+}
+
+Revision Core::revision() const {
+  return impl_->view_.applied();
+}
+
+const Heartbeats& Core::heartbeats() const {
+  return impl_->heartbeats_;
 }
 
 NodeState Core::node_state() const {

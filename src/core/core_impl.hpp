@@ -211,6 +211,7 @@ struct Core::Impl {
 
   void adrift_advanced(const std::vector<Change>& changes);
   void own_session_seen(const Change& change);
+  void authority_renewed();
 
   // --- election.cpp: the VIPs
   void fence_if_late(const Event& event);
@@ -388,6 +389,8 @@ struct Core::Impl {
   MonoTime announce_from_ = MonoTime::long_ago();  // the next burst of announcements
 
   std::map<LeaseId, Takeover> takeovers_;
+
+  Heartbeats heartbeats_;
 };
 
 }  // namespace vipd

@@ -115,7 +115,9 @@ bool Core::Impl::beat_read(const event::PrefixRead& e) {
     const Entry* key = find_entry(e.entries, {KeyKind::Candidate, lease, vip.settings.address});
     vip.read_created = key == nullptr ? 0 : key->created;
   }
+  const MonoTime before = chain_.deadline();
   settle(chain_.read(now_, sent, session, e.header.revision, writes));
+  if (chain_.deadline() > before) authority_renewed();
   if (chain_.live() && chain_.by_read()) renew_at_ = now_;
   return true;
 }

@@ -308,6 +308,7 @@ void Core::Impl::on(const event::RequestFailed& e) {
     revoked_ = true;  // the lease will expire by itself
   } else if (chain_.owns(e.request)) {
     chain_.failed(now_, e.request);
+    heartbeats_.failed++;
     if (chain_.tries() >= kTriesBeforeComplaint && !e.no_space) unreachable(e.reason);
   } else {
     takeover_failed(e);

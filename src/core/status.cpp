@@ -120,8 +120,11 @@ void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
   // Ownership is reached only from the queue.
   assert(to != VipState::Owner || vip->state == VipState::Standby ||
          vip->state == VipState::Waiting);
-  emit(action::ReportState{
-      .address = vip->settings.address, .from = vip->state, .to = to, .reason = reason});
+  emit(action::ReportState{.address = vip->settings.address,
+                           .from = vip->state,
+                           .to = to,
+                           .reason = reason,
+                           .cause = view_.queue(vip->settings.address).cause});
   vip->state = to;
 }
 

@@ -174,9 +174,11 @@ void View::judge_head(MonoTime now, const Before& before, bool clean, Duration o
   if (clean) {
     // Whoever ends a silent session has waited it out, and says so in its own name.
     const bool itself = session != nullptr && session->instance == before.instance;
+    queue.cause = itself ? TakeoverCause::Released : TakeoverCause::Silent;
     queue.how = who + (itself ? " released it" : " fell silent and was waited out");
     return;
   }
+  queue.cause = TakeoverCause::Vanished;
   queue.how = who + " is gone without a release; waited it out";
   const bool known = session != nullptr && session->known;
   const Duration timeout = known && session->timeout > Duration() ? session->timeout : own_timeout;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "vipd/state.hpp"
 #include "vipd/store.hpp"
 #include "vipd/types.hpp"
 
@@ -46,7 +47,8 @@ class View {
     MonoTime not_before = MonoTime::long_ago();
     // Since when we see the present head and the present second at their places: those who beat.
     std::array<MonoTime, kBeating> since{MonoTime::long_ago(), MonoTime::long_ago()};
-    std::string how;  // how the last head went, in words
+    TakeoverCause cause = TakeoverCause::First;  // how the last head went
+    std::string how;                             // ... in words
 
     [[nodiscard]] const Candidate* head() const {
       return candidates.empty() ? nullptr : &candidates.front();
