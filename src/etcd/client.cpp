@@ -145,6 +145,13 @@ bool Client::Impl::note_header(MemberId member, const Header& header, Error& err
   return true;
 }
 
+void Client::Impl::count(const std::string& endpoint, const char* path, const Error* error) {
+  using Result = Tally::Result;
+  const bool failed = error != nullptr && blames_member(error->code);
+  tally.add(endpoint, path,
+            error == nullptr ? Result::Ok : (failed ? Result::Failed : Result::Refused));
+}
+
 Client::Client(Loop& loop, Options options)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {}
 Client::~Client() = default;
@@ -218,6 +225,9 @@ uint64_t Client::cluster_id() const {
 }
 size_t Client::in_flight() const {
   return impl_->in_flight;
+}
+const Tally& Client::tally() const {
+  return impl_->tally;
 }
 
 }  // namespace vipd::etcd

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "etcd/tally.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
 #include "web/tls_files.hpp"
@@ -149,6 +150,7 @@ class Client {
   [[nodiscard]] std::string version() const;
   [[nodiscard]] uint64_t cluster_id() const;
   [[nodiscard]] size_t in_flight() const;  // requests without the watch
+  [[nodiscard]] const Tally& tally() const;
 
  private:
   struct Impl;

@@ -49,6 +49,9 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
   std::string token;
   Error error = transport_error(answer, options.tls);
   const bool good = answer.complete && read_token(answer.body, token, error);
+  const Endpoints::Member* found = endpoints.find(member);
+  const std::string where = found == nullptr ? "" : label(found->endpoint);
+  count(where, "authenticate", good ? nullptr : &error);
   if (good || error.code == kNotEnabled) {
     good ? auth.granted(std::move(token), loop.now()) : auth.not_needed();
     if (!good) log::info("etcd: its authentication is off; etcd.user is not needed");
@@ -57,8 +60,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
     return;
   }
   auth.postponed(loop.now());
-  const Endpoints::Member* found = endpoints.find(member);
-  complete_text(error, answer, found == nullptr ? "" : label(found->endpoint));
+  complete_text(error, answer, where);
   if (blames_member(error.code)) return member_did_not_authenticate(member, sent_at, error);
   refusal = {kUnauthenticated,
              "user '" + auth.settings().user + "' with the password in " +

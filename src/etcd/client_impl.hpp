@@ -62,6 +62,7 @@ struct Client::Impl {
     Http::Id http = Http::Id::None;
     MemberId member = MemberId::None;
     std::string url;
+    std::string where;  // for people
     MonoTime opened_at;
     uint64_t credentials = 0;
     uint64_t token = 0;
@@ -87,6 +88,9 @@ struct Client::Impl {
   [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error);
   void settle(const Call& call, const Error* error);
   [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
+
+  // error: nullptr when all was well.
+  void count(const std::string& endpoint, const char* path, const Error* error);
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
@@ -158,6 +162,7 @@ struct Client::Impl {
   Loop::Timer deferred_timer = Loop::Timer::None;
   OpenWatch watch;
 
+  Tally tally;
   size_t in_flight = 0;
   MemberId answered_by = MemberId::None;
   MonoTime answered_at = MonoTime::long_ago();
@@ -170,7 +175,9 @@ template <typename T>
 bool Client::Impl::take(const Call& call, HttpAnswer& answer, Read<T> read, T& value,
                         Error& error) {
   error = call.given_up ? call.error : transport_error(answer, options.tls);
-  if (answer.complete && read(answer.body, value, error)) return true;
+  const bool good = answer.complete && read(answer.body, value, error);
+  if (!call.given_up) count(call.endpoint, call.path, good ? nullptr : &error);
+  if (good) return true;
   if (!call.given_up) complete_text(error, answer, call.endpoint);
   const Endpoints::Member* member = endpoints.find(call.member);
   if (member != nullptr && !member->has_answered) explain_silence(error, member->endpoint);

@@ -184,10 +184,13 @@ void Client::Impl::ask_version(MemberId member) {
   note.version_asked = true;
   HttpRequest request = make_request(member, "/version", stream_headers);
   request.answer_limit = kVersionLimit;
-  http.request(std::move(request), [this, member](HttpAnswer& answer) {
+  const std::string where = label(endpoints.find(member)->endpoint);
+  http.request(std::move(request), [this, member, where](HttpAnswer& answer) {
     Error error;
     std::string version;
-    if (!answer.complete || !read_version(answer.body, version, error)) return;
+    const bool good = answer.complete && read_version(answer.body, version, error);
+    count(where, "version", good ? nullptr : &error);
+    if (!good) return;
     if (endpoints.find(member) != nullptr) notes[member].version = std::move(version);
   });
 }

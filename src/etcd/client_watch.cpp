@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kLaggardAvoided = Duration::seconds(8);
 constexpr int kNobodysFault = 0;
+constexpr char kPath[] = "/v3/watch";
 
 }  // namespace
 
@@ -21,9 +22,10 @@ void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
   if (watch.member == MemberId::None) {
     return defer([stream, error = no_member()] { stream->finish(error); });
   }
-  HttpRequest request = make_request(watch.member, "/v3/watch", with_token(stream_headers));
+  HttpRequest request = make_request(watch.member, kPath, with_token(stream_headers));
   request.body = std::move(body);
   watch.url = endpoints.find(watch.member)->endpoint.url;
+  watch.where = label(endpoints.find(watch.member)->endpoint);
   watch.credentials = request.tls ? request.tls->generation : 0;
   watch.token = auth.number();
   watch.http = http.stream(
@@ -60,7 +62,10 @@ WatchHandlers Client::Impl::wrap(WatchHandlers user) {
 bool Client::Impl::watch_created(const Header& header) {
   loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
   Error error;
-  if (note_header(watch.member, header, error)) return true;
+  if (note_header(watch.member, header, error)) {
+    count(watch.where, kPath, nullptr);
+    return true;
+  }
   const auto stream = watch.stream;
   stream->finish(error);
   return false;
@@ -70,6 +75,7 @@ void Client::Impl::watch_ended(Error& error) {
   const OpenWatch over = std::exchange(watch, {});
   loop.cancel_timer(over.not_created);
   http.cancel(over.http);  // after a cancel etcd leaves the stream open
+  if (!over.where.empty() && !over.stream->created()) count(over.where, kPath, &error);
   const Endpoints::Member* member = endpoints.find(over.member);
   if (member == nullptr) return;
   error.endpoint = label(member->endpoint);

@@ -3,6 +3,7 @@
 namespace vipd::etcd {
 
 std::string History::answered(MonoTime now, Revision current) {
+  current_ = current;
   if (kept_ == 0 || current < kept_) {
     kept_ = current;
     since_ = now;

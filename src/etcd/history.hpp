@@ -21,10 +21,13 @@ class History {
   // The read succeeded. Not empty: what to tell people, once in kTooLong.
   [[nodiscard]] std::string answered(MonoTime now, Revision current);
   // The revision was compacted away: all is well.
-  void compacted() { kept_ = 0; }
+  void compacted() { kept_ = current_ = 0; }
+  // How many revisions are known not to have been compacted.
+  [[nodiscard]] Revision uncompacted() const { return current_ - kept_; }
 
  private:
-  Revision kept_ = 0;  // it was the current one at `since_`, and is readable still
+  Revision kept_ = 0;     // it was the current one at `since_`, and is readable still
+  Revision current_ = 0;  // at the last answer
   MonoTime since_;
   MonoTime warn_at_;
 };

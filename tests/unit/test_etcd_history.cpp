@@ -1,6 +1,7 @@
 // links: src/etcd/history.cpp
 #include "etcd/history.hpp"
 
+#include "etcd/tally.hpp"
 #include "harness.hpp"
 
 using namespace vipd;
@@ -56,6 +57,37 @@ void a_history_that_went_back_begins_anew() {
   TEST_ASSERT_EQUAL_STRING("", history.answered(hours(53), 200'000));
 }
 
+void uncompacted_revisions_are_known() {
+  History history;
+  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
+  static_cast<void>(history.answered(hours(0), 1000));
+  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
+  static_cast<void>(history.answered(hours(1), 8200));
+  TEST_ASSERT_EQUAL_INT(7200, history.uncompacted());
+  history.compacted();
+  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
+}
+
+void requests_are_counted_by_member_and_operation() {
+  Tally tally;
+  tally.add("http://a:2379", "/v3/kv/txn", Tally::Result::Ok);
+  tally.add("http://a:2379", "/v3/kv/txn", Tally::Result::Failed);
+  tally.add("http://a:2379", "version", Tally::Result::Ok);
+  TEST_ASSERT_EQUAL_INT(2, tally.counts().size());
+  const auto& txn = tally.counts().at({"http://a:2379", "txn"});
+  TEST_ASSERT_EQUAL_INT(1, txn[0]);
+  TEST_ASSERT_EQUAL_INT(0, txn[1]);
+  TEST_ASSERT_EQUAL_INT(1, txn[2]);
+}
+
+// Names may resolve to other addresses without end.
+void members_without_end_are_counted_as_one() {
+  Tally tally;
+  for (int i = 0; i < 2000; ++i) tally.add(std::to_string(i), "/v3/watch", Tally::Result::Ok);
+  TEST_ASSERT_EQUAL_INT(Tally::kMost + 1, tally.counts().size());
+  TEST_ASSERT_EQUAL_INT(2000 - Tally::kMost, tally.counts().at({"other", "watch"})[0]);
+}
+
 }  // namespace
 
 int main() {
@@ -64,5 +96,8 @@ int main() {
   RUN_TEST(a_history_that_only_grows_is_told_once_a_day);
   RUN_TEST(few_revisions_need_no_compaction);
   RUN_TEST(a_history_that_went_back_begins_anew);
+  RUN_TEST(uncompacted_revisions_are_known);
+  RUN_TEST(requests_are_counted_by_member_and_operation);
+  RUN_TEST(members_without_end_are_counted_as_one);
   return UNITY_END();
 }
