@@ -108,6 +108,7 @@ void Connection::refuse(int status, const char* reason) {
 void Connection::write_head(const Response& response, const std::string& framing) {
   output_ += "HTTP/1.1 " + std::to_string(response.status) + " " + status_words(response.status);
   output_ += "\r\nContent-Type: " + response.content_type + "\r\nCache-Control: no-store\r\n";
+  output_ += response.fields;
   output_ += framing;
   if (closes_) output_ += "Connection: close\r\n";
   output_ += "\r\n";

@@ -3,98 +3,23 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <map>
 #include <utility>
 
 #include "ctl/connection.hpp"
 #include "ctl/json_text.hpp"
-#include "sys/errno_text.hpp"
+#include "ctl/listen.hpp"
 #include "sys/fd.hpp"
-#include "sys/file.hpp"
 
 namespace vipd::ctl {
 namespace {
 
 constexpr size_t kMostConnections = 64;
-constexpr int kBacklog = 64;
 constexpr int kMostAcceptsPerTurn = 16;
 constexpr Duration kOutOfDescriptorsPause = Duration::seconds(1);
-constexpr mode_t kNoAccessForOthers = 0117;
-
-struct SocketAddress {
-  sockaddr_un address{};
-
-  bool set(const std::string& path, std::string* reason) {
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof address.sun_path) {
-      *reason = path + ": too long for the path of a socket";
-      return false;
-    }
-    memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return true;
-  }
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
-};
-
-sys::Fd new_socket() {
-  return sys::Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
-// The mode is that of the moment of bind(2): a chmod(2) afterwards would leave a gap.
-bool bind_with_mode(int fd, const SocketAddress& address) {
-  const mode_t before = umask(kNoAccessForOthers);
-  const int result = bind(fd, address.get(), sizeof address.address);
-  const int error = errno;
-  umask(before);
-  errno = error;
-  return result == 0;
-}
-
-// Whether what is at the path may be removed: a socket on which nobody listens.
-bool is_stale(const std::string& path, const SocketAddress& address, std::string* reason) {
-  struct stat info {};
-  if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
-    *reason = path + ": there is a file that is no socket";
-    return false;
-  }
-  const sys::Fd fd = new_socket();
-  if (connect(fd.get(), address.get(), sizeof address.address) < 0 && errno == ECONNREFUSED) {
-    return true;
-  }
-  *reason = path + ": another process listens there";
-  return false;
-}
-
-sys::Fd fail(const std::string& path, std::string* reason) {
-  *reason = sys::errno_text(path);
-  return sys::Fd();
-}
-
-bool make_folder_of(const std::string& path, std::string* reason) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos || slash == 0) return true;
-  return sys::make_folder(path.substr(0, slash), reason);
-}
-
-sys::Fd listen_at(const std::string& path, std::string* reason) {
-  SocketAddress address;
-  if (!address.set(path, reason) || !make_folder_of(path, reason)) return sys::Fd();
-  sys::Fd fd = new_socket();
-  if (!fd.is_open()) return fail(path, reason);
-  if (!bind_with_mode(fd.get(), address)) {
-    if (errno != EADDRINUSE) return fail(path, reason);
-    if (!is_stale(path, address, reason)) return sys::Fd();
-    unlink(path.c_str());
-    if (!bind_with_mode(fd.get(), address)) return fail(path, reason);
-  }
-  if (listen(fd.get(), kBacklog) < 0) return fail(path, reason);
-  return fd;
-}
 
 }  // namespace
 
@@ -111,7 +36,7 @@ struct Server::Impl {
   void publish(std::string_view line);
 
   Loop& loop;
-  std::string path;
+  std::string path;  // empty: TCP
   sys::Fd listener;
   struct stat identity {};  // of the socket's file
   Handler handler;
@@ -132,8 +57,8 @@ Server::Impl::~Impl() {
   loop.cancel_timer(pause);
   loop.remove_fd(watch);
   struct stat now {};
-  const bool is_ours = lstat(path.c_str(), &now) == 0 && now.st_ino == identity.st_ino &&
-                       now.st_dev == identity.st_dev;
+  const bool is_ours = !path.empty() && lstat(path.c_str(), &now) == 0 &&
+                       now.st_ino == identity.st_ino && now.st_dev == identity.st_dev;
   if (is_ours) unlink(path.c_str());
 }
 
@@ -189,9 +114,17 @@ Server::~Server() = default;
 
 std::unique_ptr<Server> Server::open(Loop& loop, const std::string& socket_path, Handler handler,
                                      std::string* reason) {
-  sys::Fd fd = listen_at(socket_path, reason);
+  sys::Fd fd = listen_at_path(socket_path, reason);
   if (!fd.is_open()) return nullptr;
   auto impl = std::make_unique<Impl>(loop, socket_path, std::move(fd), std::move(handler));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+std::unique_ptr<Server> Server::open_tcp(Loop& loop, const std::string& where, Handler handler,
+                                         std::string* reason) {
+  sys::Fd fd = listen_at_address(where, reason);
+  if (!fd.is_open()) return nullptr;
+  auto impl = std::make_unique<Impl>(loop, "", std::move(fd), std::move(handler));
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

@@ -1,6 +1,7 @@
-// The control socket: HTTP/1.1 with JSON over a Unix socket, on the loop. Parses requests, bounds
-// them (size, number, time), and hands them to one handler; never interprets them. A slow, broken
-// or hostile client is answered with a status code or dropped; it never stalls the loop.
+// HTTP/1.1 on the loop, over a Unix socket (the control socket) or TCP (http.listen). Parses
+// requests, bounds them (size, number, time), and hands them to one handler; never interprets them.
+// A slow, broken or hostile client is answered with a status code or dropped; it never stalls the
+// loop.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@ struct Response {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
+  std::string fields{};  // further header fields, each with its CR LF
   // Keep the connection and write each publish()ed line to it as it comes (GET /v1/events).
   bool stream = false;
 };
@@ -34,6 +36,9 @@ class Server {
   // nullptr and a reason on failure. The handler may publish(); it must not destroy the server.
   static std::unique_ptr<Server> open(Loop& loop, const std::string& socket_path, Handler handler,
                                       std::string* reason);
+  // The same over TCP, at "ADDRESS:PORT" or "[ADDRESS]:PORT".
+  static std::unique_ptr<Server> open_tcp(Loop& loop, const std::string& where, Handler handler,
+                                          std::string* reason);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -1,8 +1,11 @@
 // links: src/ctl/server.cpp src/ctl/connection.cpp src/ctl/http_parse.cpp src/ctl/json_text.cpp
-// links: src/loop/loop.cpp src/sys/file.cpp src/sys/log.cpp src/sys/log_repeats.cpp src/core/types.cpp
+// links: src/ctl/listen.cpp src/loop/loop.cpp src/sys/file.cpp src/sys/log.cpp
+// links: src/sys/log_repeats.cpp src/core/types.cpp
 #include "ctl/server.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,6 +44,29 @@ Response answer(const Request& request) {
   return {.body = request.method + " " + request.path + " " + request.body};
 }
 
+// A TCP port of the loopback at which nobody listens: "127.0.0.1:PORT".
+std::string free_place() {
+  const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+}
+
+int connect_tcp(const std::string& place) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int port = std::stoi(place.substr(place.rfind(':') + 1));
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  static_cast<void>(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address));
+  return fd;
+}
+
 int connect_to(const std::string& path) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
@@ -66,6 +92,7 @@ struct House {
 
 struct Client {
   explicit Client(House& house) : house_(house), fd(connect_to(house.path)) {}
+  Client(House& house, const std::string& place) : house_(house), fd(connect_tcp(place)) {}
 
   void send(const std::string& text) {
     for (size_t sent = 0; sent < text.size();) {
@@ -416,6 +443,45 @@ void bad_paths_are_refused() {
   TEST_ASSERT_NULL(Server::open(house.loop, "/proc/none/vipd.sock", answer, &house.reason));
 }
 
+// The same code serves TCP; here is what differs.
+void tcp_is_served_likewise() {
+  House house;
+  const std::string place = free_place();
+  auto server = Server::open_tcp(house.loop, place, answer, &house.reason);
+  TEST_ASSERT_MESSAGE(server != nullptr, house.reason);
+  Client client(house, place);
+  TEST_ASSERT_EQUAL_STRING(ok("GET /echo ") + ok("GET /echo "), client.ask(kGet + kGet));
+  TEST_ASSERT_TRUE(client.ask("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").size() > (4 << 20));
+  Client wrong(house, place);
+  const std::string long_head(9000, 'x');
+  TEST_ASSERT_TRUE(wrong.ask("GET /" + long_head).starts_with("HTTP/1.1 431 "));
+  TEST_ASSERT_TRUE(wrong.is_closed);
+  Client without_host(house, place);
+  TEST_ASSERT_TRUE(without_host.ask("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+void tcp_place_that_is_taken_is_refused_and_free_again_at_once() {
+  House house;
+  const std::string place = free_place();
+  auto first = Server::open_tcp(house.loop, place, answer, &house.reason);
+  TEST_ASSERT_NOT_NULL(first);
+  TEST_ASSERT_NULL(Server::open_tcp(house.loop, place, answer, &house.reason));
+  TEST_ASSERT_EQUAL_STRING(place + ": Address already in use", house.reason);
+  Client client(house, place);
+  TEST_ASSERT_EQUAL_STRING(ok("GET /echo "), client.ask(kGet));
+  first.reset();  // with a connection that lingers
+  TEST_ASSERT_NOT_NULL(Server::open_tcp(house.loop, place, answer, &house.reason));
+}
+
+void tcp_places_are_addresses_with_a_port() {
+  House house;
+  for (const char* place : {"", "9300", "localhost:9300", "127.0.0.1", "127.0.0.1:", ":9300"}) {
+    TEST_ASSERT_MESSAGE(Server::open_tcp(house.loop, place, answer, &house.reason) == nullptr,
+                        place);
+    TEST_ASSERT_EQUAL_STRING(std::string(place) + ": no ADDRESS:PORT", house.reason);
+  }
+}
+
 // The handler may publish: what it changes is told to those who follow.
 void handler_may_publish() {
   House house;
@@ -467,6 +533,9 @@ int main() {
   RUN_TEST(file_that_is_no_socket_is_left_alone);
   RUN_TEST(socket_of_a_successor_is_left_alone);
   RUN_TEST(bad_paths_are_refused);
+  RUN_TEST(tcp_is_served_likewise);
+  RUN_TEST(tcp_place_that_is_taken_is_refused_and_free_again_at_once);
+  RUN_TEST(tcp_places_are_addresses_with_a_port);
   RUN_TEST(handler_may_publish);
   return UNITY_END();
 }
