@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "core/timing.hpp"
+#include "ctl/history.hpp"
 #include "ctl/status_text.hpp"
 #include "daemon_impl.hpp"
 #include "sys/log_repeats.hpp"
@@ -117,6 +118,7 @@ bool Daemon::start(std::string* reason) {
   server_ = ctl::Server::open(
       loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
   if (server_ == nullptr) return false;
+  listen_http();  // its port may be one of root's
   if (!drop_privileges(reason)) return false;
   etcd_ = std::make_unique<etcd::Client>(loop_, etcd_options());
   hear_signals();
@@ -182,6 +184,7 @@ Input Daemon::input() const {
 
 void Daemon::feed(const Event& event) {
   Actions actions;
+  remember_figures();
   core_->step(input(), event, &actions);
   actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
                   std::make_move_iterator(actions.end()));
@@ -216,6 +219,9 @@ void Daemon::hear_signals() {
   loop_.on_signal(SIGUSR1, [this] {
     log::forget_repeats();  // a person wants to see them all
     for (const std::string& line : ctl::status_lines(status())) log::info("%s", line.c_str());
+    for (const HistoryEntry& entry : journal_) {
+      log::info("history: %s", ctl::history_line(entry).c_str());
+    }
   });
 }
 
@@ -248,6 +254,8 @@ std::vector<std::string> Daemon::reload() {
     config_.session_heartbeat = before.session_heartbeat;
     listen_for_claims();
     look_again();
+    listen_http();
+    note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
   }
   if (notify_ != nullptr) notify_->ready();

@@ -141,6 +141,7 @@ void Daemon::perform(const action::ReadPrefix& a) {
         feed(event::PrefixRead{.request = request,
                                .header = Store::header(answer->header),
                                .entries = store_.entries(answer->kvs)});
+        for (const VipConfig& vip : config_.vips) note_owner(vip.address);
       });
 }
 
@@ -153,7 +154,9 @@ void Daemon::perform(const action::OpenWatch& a) {
     Header header = Store::header(raw);
     // The header of a watcher that catches up runs ahead of the events that come with it.
     if (!events.empty()) header.revision = events.back().kv.mod_revision;
-    feed(event::WatchAdvanced{.header = header, .changes = store_.changes(events)});
+    std::vector<Change> changes = store_.changes(events);
+    feed(event::WatchAdvanced{.header = header, .changes = changes});
+    note_owners(changes);
   };
   handlers.ended = [this](const etcd::Error& error, int64_t compacted) {
     log_failure("watch ended", error);
@@ -231,7 +234,9 @@ void Daemon::perform(const action::SendAnnouncement& a) {
   if (error != 0) {
     log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
                strerror(error));
+    return;
   }
+  records_[a.address].counts.announcements++;
 }
 
 void Daemon::perform(const action::SendProbe& a) {
@@ -249,13 +254,15 @@ void Daemon::perform(const action::ReportState& a) {
   Record& record = records_[a.address];
   record.transitions++;
   record.since = sys::wall_clock_text();
-  publish_change(name, a);
+  record.last_change = a.reason;
+  count(a);
+  note(a);
 }
 
 void Daemon::perform(const action::Report& a) {
-  if (a.kind == ReportKind::ConflictSeen) records_[a.address].conflicts++;
-  if (a.kind == ReportKind::AddressRestored) records_[a.address].restored++;
   if (a.kind == ReportKind::TransferGivenUp) records_[a.address].transfer_failed = a.text;
+  count(a);
+  if (level_of(a.kind) != log::Level::Debug) note(a);
   write_log(level_of(a.kind), a.text.c_str());
 }
 

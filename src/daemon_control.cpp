@@ -1,13 +1,12 @@
 // The control socket's routes, and the status.
 #include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <cstdio>
 
+#include "ctl/history.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/status_text.hpp"
 #include "daemon_impl.hpp"
@@ -18,16 +17,14 @@ namespace vipd {
 
 namespace {
 
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void put(Writer* json, const char* key, std::string_view text) {
-  json->Key(key);
-  const std::string clean = ctl::valid_utf8(text);
-  json->String(clean.data(), static_cast<rapidjson::SizeType>(clean.size()));
-}
-
 ctl::Response refused(int status, std::string_view reason) {
   return {.status = status, .body = ctl::error_json(reason)};
+}
+
+ctl::Response use(const std::string& method) {
+  ctl::Response response = refused(405, "use " + method);
+  response.fields = "Allow: " + method + "\r\n";
+  return response;
 }
 
 ctl::Response done() {
@@ -40,13 +37,18 @@ ctl::Response Daemon::handle(const ctl::Request& request) {
   constexpr std::string_view kCommands = "/v1/";
   const bool get = request.method == "GET";
   if (request.path == "/v1/status") {
-    if (!get) return refused(405, "use GET");
+    if (!get) return use("GET");
     return {.body = ctl::status_json(status())};
   }
   if (request.path == "/v1/events") {
-    if (!get) return refused(405, "use GET");
+    if (!get) return use("GET");
     return {.body = "", .content_type = "application/x-ndjson", .stream = true};
   }
+  if (request.path == "/v1/history") {
+    return get ? ctl::Response{.body = ctl::history_json(journal_)} : use("GET");
+  }
+  if (request.path == "/metrics") return get ? metrics() : use("GET");
+  if (request.path == "/healthz") return get ? health() : use("GET");
   if (!request.path.starts_with(kCommands)) return refused(404, "no such resource");
   const std::string name = request.path.substr(kCommands.size());
   constexpr std::array<std::string_view, 6> kNames = {"resign", "transfer", "pause",
@@ -54,12 +56,13 @@ ctl::Response Daemon::handle(const ctl::Request& request) {
   if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
     return refused(404, "no such resource");
   }
-  if (request.method != "POST") return refused(405, "use POST");
+  if (request.method != "POST") return use("POST");
   return command(name, request.body);
 }
 
 ctl::Response Daemon::command(const std::string& name, const std::string& body) {
   if (core_->node_state() == NodeState::Releasing) return refused(409, "the daemon is stopping");
+  note(name + " asked by vipctl");
   if (name == "resign") return resign(body);
   if (name == "transfer") return transfer(body);
   if (name == "pause") return pause(body);
@@ -95,22 +98,9 @@ ctl::Response Daemon::resign(const std::string& body) {
   return done();
 }
 
-void Daemon::publish_change(const std::string& name, const action::ReportState& change) {
-  rapidjson::StringBuffer buffer;
-  Writer json(buffer);
-  json.StartObject();
-  put(&json, "time", sys::wall_clock_text());
-  put(&json, "vip", name);
-  put(&json, "address", change.address.text());
-  put(&json, "from", name_of(change.from));
-  put(&json, "to", name_of(change.to));
-  put(&json, "reason", change.reason);
-  json.EndObject();
-  server_->publish({buffer.GetString(), buffer.GetSize()});
-}
-
 Status Daemon::status() const {
   Status status;
+  status.time = sys::wall_clock_text();
   status.version = VIPD_VERSION;
   status.node = config_.node_name;
   status.state = name_of(core_->node_state());
@@ -142,6 +132,7 @@ Status Daemon::status() const {
       if (!record->second.since.empty()) vip.since = record->second.since;
       vip.transfer_failed = record->second.transfer_failed;
       vip.transitions = record->second.transitions;
+      vip.last_change = record->second.last_change;
     }
     for (const CandidateView& candidate : view.queue) {
       vip.queue.push_back({.node = candidate.node,

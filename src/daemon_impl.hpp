@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ctl/metrics.hpp"
 #include "ctl/server.hpp"
 #include "daemon.hpp"
 #include "daemon_memory.hpp"
@@ -69,12 +70,20 @@ class Daemon {
   struct Record {
     uint64_t transitions = 0;
     std::string since;
-    uint64_t conflicts = 0;
-    uint64_t restored = 0;
+    std::string last_change;  // why
+    std::string owner;        // as last noted
+    ctl::VipCounts counts;
     MonoTime claimed_at = MonoTime::long_ago();
     std::string obstacle;  // on this host
     std::string oddity;
     std::string transfer_failed;  // why the last one was given up
+  };
+
+  // What explains a change.
+  struct Figures {
+    LeaseId session = LeaseId::None;
+    MonoTime deadline = MonoTime::long_ago();
+    Revision revision = 0;
   };
 
   // --- daemon.cpp
@@ -153,11 +162,30 @@ class Daemon {
   void replace_when_quiet();
   void replace();
 
+  // --- daemon_metrics.cpp
+  [[nodiscard]] ctl::Response metrics() const;
+  void count(const action::ReportState& a);
+  void count(const action::Report& a);
+
+  // --- daemon_http.cpp
+  [[nodiscard]] ctl::Response health() const;
+  [[nodiscard]] ctl::Response handle_public(const ctl::Request& request);
+  [[nodiscard]] Status public_status() const;
+  void listen_http();
+
+  // --- daemon_journal.cpp
+  void remember_figures();
+  void note(HistoryEntry entry);
+  void note(const std::string& what);
+  void note(const action::Report& a);
+  void note(const action::ReportState& a);
+  void note_owner(const Address& address);
+  void note_owners(const std::vector<Change>& changes);
+
   // --- daemon_control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
   [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
   [[nodiscard]] ctl::Response resign(const std::string& body);
-  void publish_change(const std::string& name, const action::ReportState& change);
   [[nodiscard]] Status status() const;
 
   // --- daemon_people.cpp
@@ -183,6 +211,9 @@ class Daemon {
   etcd::History history_;
   Loop::Timer history_timer_ = Loop::Timer::None;
   std::unique_ptr<ctl::Server> server_;
+  std::unique_ptr<ctl::Server> http_;
+  std::string http_at_;
+  Loop::Timer http_timer_ = Loop::Timer::None;
   std::unique_ptr<Core> core_;
   std::deque<Action> actions_;  // still to be performed, in order
   bool performing_ = false;
@@ -201,6 +232,12 @@ class Daemon {
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
   std::map<Address, Record> records_;
+  std::deque<HistoryEntry> journal_;
+  Figures before_;
+  std::map<std::string_view, uint64_t> takeovers_;  // by cause
+  uint64_t fenced_ = 0;
+  uint64_t authority_lost_ = 0;
+  bool no_space_ = false;
   Memory memory_;                   // of a former process, at the start
   std::vector<Address> inherited_;  // that it left on a link
   bool pause_persists_ = false;

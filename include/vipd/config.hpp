@@ -84,6 +84,7 @@ struct Config {
   ConflictPolicy conflict = ConflictPolicy::Defend;
   bool conflict_probe = true;
   std::string control_socket;
+  std::string http_listen;  // "ADDRESS:PORT", "[ADDRESS]:PORT"; empty: off
   std::string state_dir;
   log::Level log_level = log::Level::Info;
   log::Target log_target = log::Target::Stderr;

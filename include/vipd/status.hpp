@@ -35,11 +35,30 @@ struct VipStatus {
   std::string transfer_failed;  // why the last one was given up
   std::string since;  // RFC 3339, UTC, milliseconds
   uint64_t transitions = 0;
+  std::string last_change;  // why the state is what it is since then
   std::vector<QueueStatus> queue;
   std::vector<CheckStatus> checks;  // those that it needs
 };
 
+// One line of the history: what changed, and the figures that explain it, as of just before.
+struct HistoryEntry {
+  std::string time;
+  std::string kind;     // state: of the VIP on this node; owner: of the VIP elsewhere; event
+  std::string vip;      // empty: it concerns the node
+  std::string address;  // of the VIP
+  std::string from;     // states, or owners
+  std::string to;
+  std::string owner;  // of the VIP from then on, as far as this node knows
+  std::string reason;
+  std::string session;
+  std::string endpoint;
+  int64_t revision = 0;       // up to which our watch had shown etcd
+  int64_t heartbeat_ms = -1;  // the age of the last heartbeat that gave authority; -1: none
+  int64_t authority_ms = 0;
+};
+
 struct Status {
+  std::string time;  // now
   std::string version;
   std::string node;
   std::string state;
@@ -53,6 +72,7 @@ struct Status {
   std::string etcd_cluster_id;
   std::vector<VipStatus> vips;
   std::vector<CheckStatus> checks;  // all that are configured
+  std::vector<HistoryEntry> moves;  // the last changes of owners; only for the status page
 };
 
 }  // namespace vipd

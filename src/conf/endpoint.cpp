@@ -142,4 +142,21 @@ bool parse_host(std::string_view text, std::string* out, std::string* reason) {
   return true;
 }
 
+bool parse_listen(std::string_view text, std::string* out, std::string* reason) {
+  out->clear();
+  if (text == "off") return true;
+  const size_t colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  const std::optional<Address> address =
+      Address::parse(bracketed ? host.substr(1, host.size() - 2) : host);
+  if (colon == std::string_view::npos || !address || address->is_v6() != bracketed ||
+      !is_port(text.substr(colon + 1))) {
+    return fail(reason, text, "is no ADDRESS:PORT; write 127.0.0.1:9300, [::1]:9300 or off");
+  }
+  const std::string where = bracketed ? "[" + address->text() + "]" : address->text();
+  *out = where + std::string(text.substr(colon));
+  return true;
+}
+
 }  // namespace vipd::conf

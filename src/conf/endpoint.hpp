@@ -1,4 +1,4 @@
-// The URL of an etcd member. Pure; never resolves a name.
+// The URL of an etcd member, and other places in the network. Pure; never resolves a name.
 #pragma once
 
 #include <string>
@@ -19,5 +19,8 @@ namespace vipd::conf {
 
 // A name, an IPv4 address, or an IPv6 address without brackets.
 [[nodiscard]] bool parse_host(std::string_view text, std::string* out, std::string* reason);
+
+// "ADDRESS:PORT" or "[ADDRESS]:PORT" to listen at, in its canonical form; empty for "off".
+[[nodiscard]] bool parse_listen(std::string_view text, std::string* out, std::string* reason);
 
 }  // namespace vipd::conf

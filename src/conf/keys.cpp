@@ -345,6 +345,16 @@ const Key kKeys[] = {
      .fallback = kDefaultSocket,
      .fallback_words = "",
      .help = "The Unix socket that vipctl talks to."},
+    {.name = "http.listen",
+     .type = Text{"ADDRESS:PORT", parse_listen,
+                  [](Config& c) -> std::string& { return c.http_listen; }},
+     .fallback = "off",
+     .fallback_words = "",
+     .help =
+         "Where to serve a status page, /v1/status, /metrics and /healthz over TCP, to everybody\n"
+         "who can connect there; nothing can be changed that way.\n"
+         "An IPv6 address is written in brackets.\n"
+         "A port that is taken is tried again every 5 s."},
     {.name = "state.dir",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.state_dir; }},
      .fallback = kDefaultStateDir,

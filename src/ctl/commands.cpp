@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctl/history.hpp"
 #include "ctl/http_client.hpp"
 #include "ctl/status_read.hpp"
 #include "ctl/table.hpp"
@@ -273,6 +274,24 @@ int resume_node(const CommandLine& line) {
 
 int reload(const CommandLine& line) {
   return post(line, "/v1/reload");
+}
+
+int show_history(const CommandLine& line) {
+  const Answer answer = HttpClient(line.socket).get("/v1/history");
+  const int verdict = judge(answer);
+  if (verdict != kDone) return verdict;
+  if (line.is_json) return say(answer.body + "\n");
+  const auto history = read_history(answer.body);
+  if (!history) return complain(kRefused, "the daemon's history cannot be read");
+  std::string text;
+  for (const HistoryEntry& entry : *history) text += history_line(entry) + "\n";
+  return say(text);
+}
+
+int show_metrics(const CommandLine& line) {
+  const Answer answer = HttpClient(line.socket).get("/metrics");
+  const int verdict = judge(answer);
+  return verdict == kDone ? say(answer.body) : verdict;
 }
 
 int show_version(const CommandLine& line) {

@@ -28,6 +28,8 @@ int set_log_level(const CommandLine& line);
 int pause_node(const CommandLine& line);
 int resume_node(const CommandLine& line);
 int reload(const CommandLine& line);
+int show_history(const CommandLine& line);
+int show_metrics(const CommandLine& line);
 int show_version(const CommandLine& line);
 
 }  // namespace vipd::ctl

@@ -60,6 +60,7 @@ VipStatus read_vip(const Value& json) {
   vip.reason = text(json, "reason");
   vip.owner = text(json, "owner");
   vip.since = text(json, "since");
+  vip.last_change = text(json, "last_change");
   vip.checks = read_checks(json);
   vip.transitions = static_cast<uint64_t>(number(json, "transitions"));
   if (const Value* const transfer = member(json, "transfer")) {

@@ -89,12 +89,27 @@ void put_vip(Json& json, const VipStatus& vip) {
   put(json, "reason", vip.reason);
   put(json, "owner", vip.owner);
   put(json, "since", vip.since);
+  put(json, "last_change", vip.last_change);
   json.Key("transitions");
   json.Uint64(vip.transitions);
   put_queue(json, vip.queue);
   put_checks(json, vip.checks);
   put_transfer(json, vip);
   json.EndObject();
+}
+
+void put_moves(Json& json, const std::vector<HistoryEntry>& moves) {
+  json.Key("moves");
+  json.StartArray();
+  for (const HistoryEntry& move : moves) {
+    json.StartObject();
+    put(json, "time", move.time);
+    put(json, "vip", move.vip);
+    put(json, "owner", move.owner);
+    put(json, "reason", move.reason);
+    json.EndObject();
+  }
+  json.EndArray();
 }
 
 std::string etcd_of(const Status& status) {
@@ -123,6 +138,7 @@ std::string status_json(const Status& status) {
   rapidjson::StringBuffer buffer;
   Json json(buffer);
   json.StartObject();
+  if (!status.time.empty()) put(json, "time", status.time);
   put(json, "version", status.version);
   put(json, "node", status.node);
   put(json, "state", status.state);
@@ -137,6 +153,7 @@ std::string status_json(const Status& status) {
   for (const VipStatus& vip : status.vips) put_vip(json, vip);
   json.EndArray();
   put_checks(json, status.checks);
+  if (!status.moves.empty()) put_moves(json, status.moves);
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
 }

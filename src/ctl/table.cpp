@@ -17,7 +17,7 @@ constexpr const char* kBold = "\033[1m";
 constexpr const char* kPlain = "";
 constexpr const char* kReset = "\033[0m";
 
-constexpr size_t kColumns = 8;
+constexpr size_t kColumns = 9;
 constexpr std::string_view kGap = "  ";
 
 struct Cell {
@@ -67,11 +67,30 @@ std::string queue_text(const std::vector<QueueStatus>& queue) {
   return text.empty() ? "-" : text;
 }
 
+// Those that are not up are what matters.
+Cell checks_cell(const std::vector<CheckStatus>& checks) {
+  std::string text;
+  const char* colour = kPlain;
+  for (const CheckStatus& check : checks) {
+    if (check.state == "up" && !check.overridden) continue;
+    if (!text.empty()) text += ", ";
+    text += or_dash(check.name) + " " + or_dash(check.state) + (check.overridden ? " (set)" : "");
+    if (check.state != "up") colour = check.state == "down" ? kRed : kYellow;
+  }
+  if (text.empty() && !checks.empty()) return {std::to_string(checks.size()) + " up", kGreen};
+  return {text.empty() ? "-" : text, colour};
+}
+
 Row row_of(const VipStatus& vip) {
-  return {Cell{or_dash(vip.name)},     Cell{or_dash(vip.address)},
-          Cell{or_dash(vip.link)},     Cell{or_dash(vip.state), colour_of(vip.state)},
-          Cell{or_dash(vip.owner)},    Cell{since_text(vip.since)},
-          Cell{queue_text(vip.queue)}, Cell{harmless(vip.reason)}};
+  return {Cell{or_dash(vip.name)},
+          Cell{or_dash(vip.address)},
+          Cell{or_dash(vip.link)},
+          Cell{or_dash(vip.state), colour_of(vip.state)},
+          Cell{or_dash(vip.owner)},
+          Cell{since_text(vip.since)},
+          Cell{queue_text(vip.queue)},
+          checks_cell(vip.checks),
+          Cell{harmless(vip.reason.empty() ? vip.last_change : vip.reason)}};
 }
 
 // In characters, not bytes: UTF-8 continuation bytes take no column.
@@ -140,7 +159,7 @@ std::string status_table(const Status& status, bool colours) {
   std::vector<Row> rows;
   rows.push_back({Cell{"VIP", kBold}, Cell{"ADDRESS", kBold}, Cell{"LINK", kBold},
                   Cell{"STATE", kBold}, Cell{"OWNER", kBold}, Cell{"SINCE", kBold},
-                  Cell{"QUEUE", kBold}, Cell{"REASON", kBold}});
+                  Cell{"QUEUE", kBold}, Cell{"CHECKS", kBold}, Cell{"REASON", kBold}});
   for (const VipStatus& vip : status.vips) rows.push_back(row_of(vip));
   const std::array<size_t, kColumns> columns = widths(rows);
   std::string text = daemon_line(status, colours) + "\n";

@@ -30,6 +30,8 @@ constexpr char kHelp[] =
     "  resume                      take part again\n"
     "  reload                      read the configuration again\n"
     "  log-level LEVEL             error, warn, info or debug, until it is changed again\n"
+    "  history [--json]            what changed last, and why\n"
+    "  metrics                     what the daemon counts, as Prometheus reads it\n"
     "  version                     the versions of vipctl and of the daemon\n"
     "\n";
 
@@ -42,7 +44,8 @@ struct Command {
   std::string_view name;
   int (*run)(const CommandLine& line);
   bool takes_vips;
-  bool takes_formats;
+  bool takes_json;
+  bool takes_watch;
 };
 
 int run_status(const CommandLine& line) {
@@ -50,10 +53,16 @@ int run_status(const CommandLine& line) {
 }
 
 constexpr Command kCommands[] = {
-    {"status", run_status, false, true}, {"resign", resign, true, false},
-    {"pause", pause_node, false, false}, {"resume", resume_node, false, false},
-    {"transfer", transfer, true, false}, {"log-level", set_log_level, true, false},
-    {"reload", reload, false, false},    {"version", show_version, false, false},
+    {"status", run_status, false, true, true},
+    {"resign", resign, true, false, false},
+    {"transfer", transfer, true, false, false},
+    {"pause", pause_node, false, false, false},
+    {"resume", resume_node, false, false, false},
+    {"reload", reload, false, false, false},
+    {"log-level", set_log_level, true, false, false},
+    {"history", show_history, false, true, false},
+    {"metrics", show_metrics, false, false, false},
+    {"version", show_version, false, false, false},
 };
 
 constexpr int kJson = sys::kNoLetter;
@@ -96,9 +105,8 @@ int run_command(const std::vector<std::string>& words, CommandLine* line) {
   if (words.empty()) return usage("which command?", "");
   const Command* const command = find_command(words[0]);
   if (command == nullptr) return unknown_command(words[0]);
-  if ((line->is_json || line->is_watch) && !command->takes_formats) {
-    return usage("--json and --watch are for status, not for ", command->name);
-  }
+  if (line->is_json && !command->takes_json) return usage("--json is not for ", command->name);
+  if (line->is_watch && !command->takes_watch) return usage("--watch is not for ", command->name);
   if (line->is_persistent && command->name != "pause") {
     return usage("--persist is for pause, not for ", command->name);
   }

@@ -1,5 +1,6 @@
 // links: src/ctl/vipctl.cpp src/ctl/commands.cpp src/ctl/http_client.cpp src/ctl/status_read.cpp
 // links: src/ctl/table.cpp src/ctl/status_text.cpp src/ctl/json_text.cpp src/ctl/server.cpp
+// links: src/ctl/listen.cpp src/ctl/history.cpp
 // links: src/ctl/connection.cpp src/ctl/http_parse.cpp src/loop/loop.cpp src/sys/file.cpp
 // links: src/sys/log.cpp src/sys/log_repeats.cpp src/sys/options.cpp src/core/types.cpp
 // libs: -lcurl
@@ -40,6 +41,13 @@ class Daemon {
   Response answer(const Request& request) {
     if (request.path == "/v1/status") return {.body = ctl::status_json(status_)};
     if (request.path == "/v1/events") return {.body = "", .stream = true};
+    if (request.path == "/metrics") return {.body = "vipd_fenced_total 0\n"};
+    if (request.path == "/v1/history") {
+      return {.body =
+                  "{\"history\":[{\"time\":\"t1\",\"kind\":\"state\",\"vip\":\"api\","
+                  "\"from\":\"standby\",\"to\":\"owner\",\"revision\":7,"
+                  "\"reason\":\"n\\u001b[31m fell silent\"}]}"};
+    }
     if (request.path == "/v1/resign") return resign(request.body);
     if (request.path == "/v1/pause") return pause();
     if (request.path == "/v1/quit") loop_.stop(0);
@@ -189,6 +197,8 @@ void usage_errors_end_with_2() {
                                                 {"--bogus"},
                                                 {"-s"},
                                                 {"reload", "--json"},
+                                                {"history", "--watch"},
+                                                {"metrics", "--json"},
                                                 {"resign", "--watch"}}) {
     const Result result = house.run(words);
     TEST_ASSERT_EQUAL_INT(2, result.status);
@@ -208,6 +218,8 @@ void without_a_daemon_every_command_ends_with_3() {
                                                 {"pause"},
                                                 {"resume"},
                                                 {"reload"},
+                                                {"history"},
+                                                {"metrics"},
                                                 {"version"}}) {
     const Result result = house.run(words);
     TEST_ASSERT_EQUAL_INT(3, result.status);
@@ -261,6 +273,19 @@ void pause_waits_for_the_daemon_and_for_the_vips() {
                            result.err);
 }
 
+void history_and_metrics_are_shown() {
+  House house;
+  const Result history = house.run({"history"});
+  TEST_ASSERT_EQUAL_INT(0, history.status);
+  TEST_ASSERT_EQUAL_STRING(
+      "t1  vip api: standby -> owner: n?[31m fell silent  [no session, no authority, revision 7]\n",
+      history.out);
+  const Result json = house.run({"history", "--json"});
+  TEST_ASSERT_EQUAL_INT(0, json.status);
+  TEST_ASSERT_TRUE(json.out.starts_with("{\"history\":[{") && json.out.ends_with("]}\n"));
+  TEST_ASSERT_EQUAL_STRING("vipd_fenced_total 0\n", house.run({"metrics"}).out);
+}
+
 void version_names_both() {
   House house;
   const Result result = house.run({"version"});
@@ -307,6 +332,7 @@ int main() {
   RUN_TEST(resign_that_does_not_happen_is_told);
   RUN_TEST(refusal_is_told_line_by_line);
   RUN_TEST(pause_waits_for_the_daemon_and_for_the_vips);
+  RUN_TEST(history_and_metrics_are_shown);
   RUN_TEST(version_names_both);
   RUN_TEST(watch_prints_one_status_for_each_change);
   RUN_TEST(watch_ends_with_the_daemon);

@@ -1,0 +1,135 @@
+// links: src/ctl/metrics.cpp src/ctl/json_text.cpp src/core/types.cpp
+// The metrics' names, labels and form. `make check-metrics` has promtool look at the same golden.
+#include "ctl/metrics.hpp"
+
+#include "fixture.hpp"
+#include "harness.hpp"
+
+using namespace vipd;
+using namespace vipd::ctl;
+
+namespace {
+
+const std::string kGolden = "tests/unit/data/ctl/metrics.txt";
+
+VipStatus vip(const std::string& name, const std::string& address, const std::string& state) {
+  VipStatus vip;
+  vip.name = name;
+  vip.address = address;
+  vip.state = state;
+  return vip;
+}
+
+Metrics example() {
+  Metrics m;
+  m.status.version = "1.0.0";
+  m.status.state = "running";
+  m.status.timeout_ms = 5000;
+  m.status.authority_ms = 4412;
+  m.status.etcd_connected = true;
+  m.status.vips = {vip("api", "192.168.0.15", "owner"), vip("six", "2001:db8::15", "fault")};
+  m.status.checks = {{"apiserver", "up", "", "", false}, {"disk", "unknown", "", "", false}};
+  m.vips.resize(2);
+  m.vips[0].to = {{"owner", 2}, {"standby", 1}};
+  m.vips[0].announcements = 12;
+  m.vips[1].conflicts = 3;
+  m.vips[1].restored = 4;
+  m.heartbeats.echoed = 3;
+  m.heartbeats.failed = 1;
+  for (const int ms : {1, 7, 3000}) m.heartbeats.took.add(Duration::milliseconds(ms));
+  m.takeovers = {{"silent", 2}};
+  m.fenced = 5;
+  m.uncompacted = 345600;
+  m.requests = {{"http://127.0.0.1:2379", "txn", "ok", 42},
+                {"unix:/run/a\\b \"c\"\nd\xff", "range", "failed", 1}};
+  return m;
+}
+
+void text_is_that_of_the_golden() {
+  const std::string actual = metrics_text(example());
+  TEST_ASSERT_EQUAL_STRING(fixture::golden(kGolden, actual), actual);
+}
+
+// The users' contract.
+void no_name_of_the_contract_is_missing() {
+  const std::string text = metrics_text(example());
+  for (const char* sample :
+       {"vipd_build_info{", "vipd_owner{vip=\"api\",address=\"192.168.0.15\"} 1",
+        "vipd_state{vip=\"six\",state=\"fault\"} 1",
+        "vipd_transitions_total{vip=\"api\",to=\"owner\"} 2", "vipd_authority_seconds 4.412",
+        "vipd_heartbeats_total{result=", "vipd_heartbeat_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "vipd_etcd_requests_total{endpoint=\"http://127.0.0.1:2379\",op=\"txn\",result=\"ok\"} 42",
+        "vipd_takeovers_total{cause=\"silent\"} 2", "vipd_fenced_total 5",
+        "vipd_announcements_total{vip=\"api\"} 12", "vipd_conflicts_total{vip=\"six\"} 3",
+        "vipd_check_up{check=\"apiserver\"} 1", "vipd_address_restored_total{vip=\"six\"} 4"}) {
+    TEST_ASSERT_MESSAGE(text.find("\n" + std::string(sample)) != std::string::npos, sample);
+  }
+}
+
+// Each family once, before its samples; each sample once.
+void families_are_announced_and_no_sample_is_given_twice() {
+  std::string family;
+  std::vector<std::string> seen;
+  for (const std::string& line : fixture::lines(metrics_text(example()))) {
+    if (line.starts_with("# HELP ")) continue;
+    const bool is_type = line.starts_with("# TYPE ");
+    if (is_type) family = line.substr(7, line.find(' ', 7) - 7);
+    if (!is_type) TEST_ASSERT_MESSAGE(line.starts_with(family), line);
+    const std::string name = is_type ? line : line.substr(0, line.rfind(' '));
+    TEST_ASSERT_MESSAGE(std::find(seen.begin(), seen.end(), name) == seen.end(), line);
+    seen.push_back(name);
+  }
+}
+
+void labels_are_escaped_and_valid_utf8() {
+  const std::string text = metrics_text(example());
+  TEST_ASSERT_TRUE(text.find("endpoint=\"unix:/run/a\\\\b \\\"c\\\"\\nd\xef\xbf\xbd\"") !=
+                   std::string::npos);
+}
+
+void histogram_counts_each_once_and_adds_up() {
+  Histogram took;
+  for (const int64_t ms : Histogram::kBoundsMs) took.add(Duration::milliseconds(ms));
+  took.add(Duration::milliseconds(Histogram::kBoundsMs.back()) + Duration::nanoseconds(1));
+  for (const uint64_t count : took.counts()) TEST_ASSERT_EQUAL_UINT64(1, count);
+  TEST_ASSERT_EQUAL_INT(4443 + 2500, took.sum().ms());
+}
+
+// What begins with vipd_ in a text.
+std::vector<std::string> names_in(const std::string& text) {
+  const char* const kName = "abcdefghijklmnopqrstuvwxyz0123456789_";
+  std::vector<std::string> names;
+  for (size_t at = 0; (at = text.find("vipd_", at)) != std::string::npos;) {
+    const size_t end = text.find_first_not_of(kName, at);
+    names.push_back(text.substr(at, end - at));
+    at = end;
+  }
+  return names;
+}
+
+// Alerts and panels that name what nobody counts would be silent for ever.
+void monitoring_uses_only_what_is_there() {
+  const std::string text = metrics_text(example());
+  for (const char* path : {"contrib/monitoring/alerts.yml", "contrib/monitoring/dashboard.json"}) {
+    const std::vector<std::string> names = names_in(fixture::read(path));
+    TEST_ASSERT_TRUE(names.size() > 10);
+    for (const std::string& name : names) {
+      const bool is_there = text.find("\n" + name + " ") != std::string::npos ||
+                            text.find("\n" + name + "{") != std::string::npos;
+      TEST_ASSERT_MESSAGE(is_there, path + (": " + name));
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(text_is_that_of_the_golden);
+  RUN_TEST(no_name_of_the_contract_is_missing);
+  RUN_TEST(families_are_announced_and_no_sample_is_given_twice);
+  RUN_TEST(labels_are_escaped_and_valid_utf8);
+  RUN_TEST(histogram_counts_each_once_and_adds_up);
+  RUN_TEST(monitoring_uses_only_what_is_there);
+  return UNITY_END();
+}
