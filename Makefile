@@ -54,7 +54,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-etcd-versions bench-etcd demo sim model mutants scenarios fuzz lint size \
+.PHONY: all check check-metrics check-page check-etcd-versions bench-etcd demo sim model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -203,6 +203,18 @@ check-vm check-appliance:
 	@INTO=$(B)/kernel tools/unpack "$$(apt-cache depends linux-image-cloud-amd64 | \
 	  sed -n '0,/.*Depends: */s///p')"
 	@tests/vm/run $(@:check-%=%) $(TESTS)
+
+# promtool (Debian's prometheus, unpacked) on the metrics, the alert rules and the dashboard.
+check-metrics: all $(B)/witness $(B)/san/vipd
+	@tools/setup run
+	@tools/unpack prometheus
+	@tests/monitoring $(B)/others/usr/bin/promtool
+	@tests/integration/run metrics_and_page_over_http history_tells_why_it_moved
+
+# The status page in Chromium: what it shows, and that it asks nobody else; pictures in build/page.
+check-page: all $(B)/witness
+	@tools/setup run page
+	@tests/integration/check_page.py
 
 # What 1, 100 and 1,000 VIPs on three hosts cost etcd in an hour.
 bench-etcd:
