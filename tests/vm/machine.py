@@ -19,9 +19,9 @@ PROBE_S = 15  # for a kernel that says hello; 2 to 5 in software
 def prefer(process):
     """A real machine's processor is its own: others on this one have to wait. Sessions may be
     scheduled as groups (sched(7), autogroup)."""
-    os.setpriority(os.PRIO_PROCESS, process.pid, -10)
+    os.setpriority(os.PRIO_PROCESS, process.pid, -15)
     with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "w") as group:
-        group.write("-10")
+        group.write("-15")
 
 
 class Unreachable(Exception):
