@@ -13,11 +13,35 @@ bool has(const Error& error, std::string_view part) {
   return error.text.find(part) != std::string::npos;
 }
 
-// libcurl's and OpenSSL's words, without what only says who speaks.
+// What is most often wrong, in words of our own: each TLS library has others.
+struct Words {
+  std::string_view theirs;
+  std::string_view ours;
+};
+constexpr Words kWords[] = {
+    {"unable to get local issuer certificate", "it was issued by somebody else"},
+    {"self-signed certificate", "it was issued by somebody else"},
+    {"not correctly signed by the trusted CA", "it was issued by somebody else"},
+    {"has expired", "it has expired"},
+    {"is not yet valid", "it is not valid yet"},
+    {"validity starts in the future", "it is not valid yet"},
+    {"no alternative certificate subject name matches", "it is for another name"},
+    {"does not match target host name", "it is for another name"},
+    {"does not match with the expected CN", "it is for another name"},
+    // Of our own files, where what we say ourselves is enough.
+    {"(memory blob)", ""},
+    {"Error importing ca cert blob", ""},
+    {"Error reading client cert data", ""},
+    {"Error parsing private key", ""},
+};
+
+// libcurl's and its TLS library's words, without what only says who speaks.
 std::string plain(std::string text) {
+  for (const Words& words : kWords) {
+    if (text.find(words.theirs) != std::string::npos) return std::string(words.ours);
+  }
   const size_t alert = text.find("alert ");
   if (alert != std::string::npos) return text.substr(alert, text.find(',', alert) - alert);
-  if (text.find("(memory blob)") != std::string::npos) return "";  // says what we say better
   for (const std::string_view head : {"SSL certificate problem: ", "SSL: "}) {
     if (text.starts_with(head)) text.erase(0, head.size());
   }
@@ -28,6 +52,10 @@ std::string plain(std::string text) {
 std::string authorities(const TlsSettings& tls) {
   return tls.cacert.empty() ? "the system's authorities (no etcd.cacert)"
                             : "etcd.cacert " + tls.cacert;
+}
+
+std::string expected_name(const TlsSettings& tls) {
+  return tls.servername.empty() ? "" : " and etcd.servername " + tls.servername;
 }
 
 // The alert gets lost where the server closes the connection before we read it.
@@ -58,7 +86,7 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
              (may_speak_no_tls(reason) ? " (does this port speak TLS? if not, write http://)" : "");
     case TlsTrouble::ServerRefused:
       return "the server's certificate is not valid here: " + reason + "; checked with " +
-             authorities(tls);
+             authorities(tls) + expected_name(tls);
     case TlsTrouble::WeAreRefused:
       return refused_text(reason, tls);
     case TlsTrouble::OurCertificate:

@@ -48,6 +48,7 @@ TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
     case CURLE_SSL_CACERT_BADFILE:
       return TlsTrouble::Authorities;
     case CURLE_SSL_CERTPROBLEM:
+      if (strstr(error, "ca cert") != nullptr) return TlsTrouble::Authorities;
       return strstr(error, "key") != nullptr ? TlsTrouble::OurKey : TlsTrouble::OurCertificate;
     case CURLE_SSL_CONNECT_ERROR:
       return strstr(error, "alert") != nullptr && strstr(error, "cert") != nullptr
