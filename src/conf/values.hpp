@@ -1,5 +1,6 @@
 // What is allowed as the value of a key. Each function gives the value in its canonical form, or
-// false and a reason in words: what is wrong, and what would be right. Pure, but for parse_account().
+// false and a reason in words: what is wrong, and what would be right. Pure, but for
+// parse_account().
 #pragma once
 
 #include <string>
