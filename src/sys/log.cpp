@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
+#include "sys/errno_text.hpp"
 #include "sys/fd.hpp"
 #include "sys/log_repeats.hpp"
 #include "sys/wall_clock.hpp"
@@ -167,13 +169,15 @@ void emit(Level level, const char* format, va_list arguments) {
 }  // namespace
 
 void open(Target target, Level level) {
-  state().target = target;
   state().level = level;
-  state().sink.reset();
-  // Now: who we are later may not be allowed to.
+  sys::Fd sink;
+  // Now: who we are later may not be allowed to, and then it stays where it is.
   if (target == Target::Kmsg) {
-    state().sink.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+    sink.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!sink.is_open()) return error("log.target: %s", sys::errno_text("/dev/kmsg").c_str());
   }
+  state().target = target;
+  state().sink = std::move(sink);
 }
 
 void tell_repeats() {
