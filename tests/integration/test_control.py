@@ -139,6 +139,41 @@ def test_reload(t):
     t.bound_ms("gap of the unchanged VIP", gap, 20, window)
 
 
+@case(seconds=25)
+def test_reload_of_endpoints_and_log(t):
+    """Another member, another target and level of the log: nothing else is touched."""
+    lab = t.lab()
+    lab.start_etcd()
+    host = lab.hosts[0]
+    host.start_vipd(log__level="info")
+    lab.wait_owner()
+    moment = time.monotonic()
+    other = f"http://{lab.hosts[1].address}:2379"
+    host.write_config(log__level="info", etcd__endpoints=other)
+    t.equal(host.vipctl("reload").returncode, 0, "exit status of reload")
+    wait_for(lambda: host.status()["etcd"]["endpoint"] == other, 5, "the other endpoint in use")
+
+    t.check(" debug " not in host.vipd.text(), "debug messages at first")
+    t.equal(host.vipctl("log-level", "debug").returncode, 0, "exit status of log-level")
+    t.equal(host.vipctl("log-level", "loud").returncode, 1, "exit status for no level")
+    host.vipctl("resign", "v1")
+    wait_for(lambda: " debug " in host.vipd.text(), 10, "debug messages")
+    host.write_config(log__level="info", log__target="syslog", etcd__endpoints=other)
+    t.equal(host.vipctl("reload").returncode, 0, "exit status of reload")
+    before = len(host.vipd.text())
+    host.vipd.send(SIGUSR1)
+    time.sleep(0.5)
+    t.equal(host.vipd.text()[before:], "", "lines on stderr")
+    host.write_config(log__level="warn", etcd__endpoints=other)
+    t.equal(host.vipctl("reload").returncode, 0, "exit status of reload")
+    host.vipctl("log-level", "info")
+    host.vipd.send(SIGUSR1)
+    wait_for(lambda: "vip v1: " in host.vipd.text()[before:], 3, "the status on stderr")
+    lab.witness.sync()
+    moved = lab.witness.find("del", since=moment)
+    t.equal(len(moved), 1, "removals: one for the resignation")
+
+
 @case(seconds=20)
 def test_usr1_logs_the_status(t):
     lab = up(t, hosts=1)

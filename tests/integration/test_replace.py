@@ -169,6 +169,34 @@ def test_program_replaced_in_the_background(t):
     t.check(not os.path.exists(pidfile), "the pidfile is still there")
 
 
+@case(seconds=25)
+def test_program_replaced_as_another_user(t):
+    """Without root, and inside the filter on system calls."""
+    lab = t.lab(hosts=1)
+    lab.start_etcd()
+    host = lab.hosts[0]
+    host.program, host.socket = f"{host.folder}/vipd", f"{host.folder}/run/vipd/vipd.sock"
+    install(host.program)
+    host.start_vipd(user="nobody", state__dir=f"{host.folder}/run/vipd",
+                    control__socket=host.socket)
+    lab.wait_owner()
+    time.sleep(1)
+    moment, session = time.monotonic(), host.status()["session"]["id"]
+    for _ in range(2):
+        wanted = install(host.program)
+        host.vipd.send(SIGUSR2)
+        wait_for(lambda: program_of(host.vipd.pid) == wanted, TIMEOUT, "the new program to run")
+        wait_for(lambda: (host.status() or {}).get("session", {}).get("authority_ms"), 5,
+                 "authority")
+    t.equal(host.status()["session"]["id"], session, "session")
+    time.sleep(TIMEOUT)
+    lab.witness.sync()
+    t.equal(lab.witness.find("del", since=moment), [], "removals")
+    t.equal(host.vipctl("pause", "--persist").returncode, 0, "exit status of pause")
+    t.equal(host.vipctl("resume").returncode, 0, "exit status of resume")
+    t.equal(host.vipd.end(), 0, "exit status")
+
+
 @case(seconds=35)
 def test_copied_state_dir(t):
     """Two processes with one remembered session: one has it, the other opens a new one."""
