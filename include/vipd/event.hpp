@@ -92,8 +92,9 @@ struct AddressFound { Address address; };
 struct AddressRemoved { Address address; int error; };
 // Gone without our doing; `by`: who did it, in words, as far as the kernel tells.
 struct AddressLost { Address address; bool expired; std::string by{}; };
-// Something on this host stands in the way, in words; empty: no longer.
-struct AddressBlocked { Address address; std::string reason; };
+// Something on this host stands in the way, in words; empty: no longer. An owner minds it only if
+// `for_owner`.
+struct AddressBlocked { Address address; std::string reason; bool for_owner = false; };
 // A host that is not this one has spoken as the owner of the address.
 struct ForeignClaim { Address address; MacAddress mac; };
 

@@ -73,6 +73,7 @@ struct Vip {
   int restored = 0;
   std::string removed_by;  // in words
   std::string blocked;     // by something on this host, in words
+  bool blocked_for_owner = false;
 
   Conflict conflict;
 

@@ -33,7 +33,8 @@ const LinkView& Core::Impl::link_of(const Vip& vip) const {
 bool Core::Impl::wanted(const Vip& vip) const {
   return !stopping_ && !paused_ && !vip.resigning && !vip.dropped && link_of(vip).usable &&
          !(vip.refused && now_ < vip.add_not_before) && !vip.conflict.foreign &&
-         (vip.blocked.empty() || vip.address != Vip::AddressState::Absent);
+         (vip.blocked.empty() ||
+          (vip.address != Vip::AddressState::Absent && !vip.blocked_for_owner));
 }
 
 bool Core::Impl::has_key(const Vip& vip) const {
@@ -347,7 +348,10 @@ void Core::Impl::on(const event::AddressLost& e) {
 }
 
 void Core::Impl::on(const event::AddressBlocked& e) {
-  if (Vip* vip = find(e.address)) vip->blocked = e.reason;
+  Vip* vip = find(e.address);
+  if (vip == nullptr) return;
+  vip->blocked = e.reason;
+  vip->blocked_for_owner = e.for_owner && !e.reason.empty();
 }
 
 }  // namespace vipd

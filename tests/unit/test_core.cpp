@@ -1007,6 +1007,24 @@ static void what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner(
   TEST_ASSERT_TRUE(state() == VipState::Owner);
 }
 
+static void what_an_owner_minds_makes_it_release_cleanly() {
+  own();
+  tell(event::AddressBlocked{kVip, "check api has not been good yet: no result yet"});
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  tell(event::AddressBlocked{kVip, "check api is down: status 500", true});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::SendTxn>());  // not before the kernel has confirmed it
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  TEST_ASSERT_EQUAL_STRING("check api is down: status 500", core->vips(now())[0].reason);
+  pass(1000);
+  TEST_ASSERT_TRUE(core->vips(now())[0].queue.empty());
+  tell(event::AddressBlocked{kVip, ""});
+  pass(1000);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
 static void another_mac_of_the_link_is_announced() {
   own();
   pass(8000);
@@ -1070,6 +1088,7 @@ int main() {
   RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
   RUN_TEST(a_process_that_stood_still_tells_its_neighbours_again_and_asks);
   RUN_TEST(what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner);
+  RUN_TEST(what_an_owner_minds_makes_it_release_cleanly);
   RUN_TEST(another_mac_of_the_link_is_announced);
   return UNITY_END();
 }

@@ -352,6 +352,7 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
     all->emplace_back(event::AddressLost{address, true});
     all->emplace_back(event::AddressLost{address, false});
     all->emplace_back(event::AddressBlocked{address, "in the way"});
+    all->emplace_back(event::AddressBlocked{address, "a check is down", true});
     all->emplace_back(event::AddressBlocked{address, ""});
     all->emplace_back(event::ForeignClaim{address, {}});
     all->emplace_back(event::ResignAsked{{address, address}});
