@@ -53,6 +53,7 @@ struct Transfer {
   HttpRequest request;
   List headers;
   List connect_to;
+  List resolve;
   bool streaming = false;
   bool finished = false;  // libcurl is done with it; `done` is still to be called
   bool touched = false;   // stands in the list of streams with new bytes
@@ -172,10 +173,12 @@ void Http::Impl::set_options(Transfer& t) {
   const auto timeout_ms = static_cast<long>(t.request.timeout.ms());
   for (const std::string& header : t.request.headers) append(t.headers, header);
   if (!t.request.connect_to.empty()) append(t.connect_to, t.request.connect_to);
+  if (!t.request.resolve.empty()) append(t.resolve, t.request.resolve);
 
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &t);
   curl_easy_setopt(easy, CURLOPT_URL, t.request.url.c_str());
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, t.connect_to.get());
+  curl_easy_setopt(easy, CURLOPT_RESOLVE, t.resolve.get());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t.headers.get());
   if (!t.request.body.empty()) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, static_cast<long>(t.request.body.size()));
@@ -190,6 +193,10 @@ void Http::Impl::set_options(Transfer& t) {
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, t.request.tls ? "https" : "http");
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t.error);
   if (t.request.tls) set_tls(easy, *t.request.tls);
+  if (t.request.insecure) {
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
   if (!t.request.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t.request.unix_socket.c_str());
   }
@@ -197,8 +204,9 @@ void Http::Impl::set_options(Transfer& t) {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
   if (!t.streaming) curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
   // A pooled connection lacks the socket options of a stream, and would come back to the pool.
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, t.streaming || t.request.fresh ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t.streaming ? 1L : 0L);
+  const bool alone = t.streaming || t.request.once;
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, alone || t.request.fresh ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, alone ? 1L : 0L);
 }
 
 Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data,
@@ -209,6 +217,7 @@ Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data
   transfer->request = std::move(request);
   transfer->headers.reset();
   transfer->connect_to.reset();
+  transfer->resolve.reset();
   transfer->streaming = streaming;
   transfer->data = std::move(data);
   transfer->done = std::move(done);

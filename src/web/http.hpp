@@ -1,5 +1,5 @@
 // HTTP/1.1 requests on the loop, over TCP, TLS or a Unix socket: libcurl's multi socket interface,
-// wrapped. Knows nothing of etcd. With TLS the server is always verified; nothing turns that off.
+// wrapped. Knows nothing of etcd. With TLS the server is verified unless a request says otherwise.
 // Never blocks, never resolves a name (addresses are given), never calls a handler from inside the
 // call that made the request, nor from inside a callback of libcurl.
 #pragma once
@@ -22,8 +22,11 @@ struct HttpRequest {
   std::string url;
   std::string connect_to;   // CURLOPT_CONNECT_TO, when the URL has a name; else empty
   std::string unix_socket;  // its path; else empty
+  std::string resolve;      // CURLOPT_RESOLVE, which may have several addresses; else empty
   std::shared_ptr<const Credentials> tls;  // REQUIRES: set when the URL begins with https
   bool fresh = false;                      // not over a connection that is there already
+  bool once = false;                       // nor left for another request
+  bool insecure = false;                   // whoever the server is
   std::string body;                        // empty: GET
   std::vector<std::string> headers;
   Duration timeout;         // of the whole request; of the connecting alone for a stream

@@ -1,0 +1,68 @@
+// A program that ends with status 0, run by the helper.
+#include <algorithm>
+
+#include "check/probe.hpp"
+
+namespace vipd::check {
+namespace {
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+// How it ended, and its last line, which mostly says why.
+std::string fault_of(const run::Ended& ended) {
+  if (ended.is_good()) return "";
+  std::string line = ended.output;
+  while (line.ends_with('\n')) line.pop_back();
+  line.erase(0, line.rfind('\n') + 1);
+  constexpr size_t kLongest = 200;
+  return ended.text() + (line.empty() ? "" : ": " + line.substr(0, kLongest));
+}
+
+class ExecProbe final : public Probe {
+ public:
+  ExecProbe(const Tools& tools, const CheckConfig& config)
+      : tools_(tools), words_(words_of(config.target)), environment_(tools.environment) {
+    environment_.push_back("VIPD_CHECK=" + config.name);
+  }
+  ~ExecProbe() override {
+    if (tools_.runner != nullptr) tools_.runner->cancel(run_);
+    tools_.loop.cancel_timer(timer_);
+  }
+
+  void look(Duration timeout, DoneHandler done) override {
+    if (tools_.runner == nullptr) {
+      timer_ = tools_.loop.add_timer(tools_.loop.now(), [done = std::move(done)] {
+        done("no program was to be run when the daemon started, and now it needs a restart");
+      });
+      return;
+    }
+    run_ = tools_.runner->run({words_, environment_, timeout},
+                              [this, done = std::move(done)](const run::Ended& ended) {
+                                run_ = run::Runner::Id::None;
+                                done(fault_of(ended));
+                              });
+  }
+
+ private:
+  const Tools& tools_;
+  std::vector<std::string> words_;
+  std::vector<std::string> environment_;
+  run::Runner::Id run_ = run::Runner::Id::None;
+  Loop::Timer timer_ = Loop::Timer::None;
+};
+
+}  // namespace
+
+std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config) {
+  return std::make_unique<ExecProbe>(tools, config);
+}
+
+}  // namespace vipd::check

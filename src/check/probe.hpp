@@ -1,0 +1,60 @@
+// One look at something, again and again: a file for each kind. Never blocks, never judges more
+// than the one look.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "run/runner.hpp"
+#include "vipd/config.hpp"
+#include "vipd/loop.hpp"
+#include "web/http.hpp"
+#include "web/resolver.hpp"
+
+namespace vipd::check {
+
+class Probe {
+ public:
+  // Why it is bad, in words; empty: good.
+  using DoneHandler = std::function<void(const std::string& fault)>;
+
+  Probe() = default;
+  virtual ~Probe() = default;  // ends a look that is under way; its handler is not called
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  // `done` is called once, within the timeout or right after it, never from inside this call.
+  // REQUIRES: no other look is under way.
+  virtual void look(Duration timeout, DoneHandler done) = 0;
+};
+
+// What probes work with; shared by them.
+struct Tools {
+  Loop& loop;
+  web::Http* http = nullptr;
+  web::Resolver* names = nullptr;  // keeps the names of all targets resolved
+  run::Runner* runner = nullptr;   // nullptr: there was nothing to run at the start
+  std::vector<std::string> environment;
+  // ARP and neighbour discovery know links, which is the daemon's business.
+  std::function<std::unique_ptr<Probe>(const CheckConfig&)> make_arp;
+};
+
+std::unique_ptr<Probe> make_http(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_tcp(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_file(const Tools& tools, const CheckConfig& config);
+
+// The parts of "HOST:PORT", or of a URL that has a port; the host without brackets.
+struct Place {
+  std::string host;
+  std::string port;
+  bool is_name = false;
+};
+[[nodiscard]] Place place_of(const std::string& target);
+// The addresses of the place as far as they are known; fault says why there are none.
+[[nodiscard]] std::vector<Address> addresses_of(const Tools& tools, const Place& place,
+                                                std::string* fault);
+
+}  // namespace vipd::check

@@ -1,0 +1,28 @@
+// From single results to up and down: rise and fall, against flapping. Pure.
+#pragma once
+
+#include <string_view>
+
+namespace vipd::check {
+
+enum class State { Unknown, Up, Down };
+
+[[nodiscard]] std::string_view name_of(State state);
+
+// Unknown until the first good result, which is believed at once, or until `fall` bad ones in a
+// row: a start under load is no reason to let go of what a former process of this node owned.
+class Verdict {
+ public:
+  // True when the state has changed.
+  bool take(bool good, int rise, int fall);
+  // The state stays until new results change it: what is looked at is another thing now.
+  void start_over() { in_a_row_ = 0; }
+
+  [[nodiscard]] State state() const { return state_; }
+
+ private:
+  State state_ = State::Unknown;
+  int in_a_row_ = 0;  // results against the state
+};
+
+}  // namespace vipd::check

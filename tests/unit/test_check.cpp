@@ -1,0 +1,216 @@
+// links: src/check/checks.cpp src/check/verdict.cpp src/check/place.cpp src/check/http.cpp
+// links: src/check/tcp.cpp src/check/exec.cpp src/check/file.cpp src/web/http.cpp
+// links: src/web/http_tls.cpp src/web/tls_files.cpp src/web/resolver.cpp src/run/runner.cpp
+// links: src/run/helper.cpp src/run/message.cpp src/loop/loop.cpp src/sys/log.cpp
+// links: src/sys/file.cpp src/sys/random.cpp src/core/types.cpp
+// libs: -lcurl -lcares
+#include "check/checks.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "sys/fd.hpp"
+#include "vipd/log.hpp"
+
+using namespace vipd;
+using check::Checks;
+using check::State;
+
+namespace {
+
+constexpr Duration kStep = Duration::milliseconds(10);
+
+// Listens on 127.0.0.1 and gives whoever connects the same answer; "" is none at all.
+struct Server {
+  explicit Server(Loop& l, std::string text) : loop(l), answer(std::move(text)) {
+    fd.reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&at), size) < 0) abort();
+    if (listen(fd.get(), 16) < 0) abort();
+    getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
+    port = std::to_string(ntohs(at.sin_port));
+    watch = loop.add_fd(fd.get(), EPOLLIN, [this](uint32_t) { serve(); });
+  }
+  ~Server() { loop.remove_fd(watch); }
+  void serve() {
+    clients.emplace_back(accept4(fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ++count;
+    if (!answer.empty()) {
+      [[maybe_unused]] const ssize_t size =
+          send(clients.back().get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+      shutdown(clients.back().get(), SHUT_WR);
+    }
+  }
+  Loop& loop;
+  std::string answer;
+  std::string port;
+  sys::Fd fd;
+  Loop::FdWatch watch;
+  std::vector<sys::Fd> clients;
+  int count = 0;
+};
+
+std::string http(const std::string& status, const std::string& body = "") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+struct Bench {
+  Loop loop;
+  std::string reason;
+  std::unique_ptr<run::Runner> runner;
+  int changes = 0;
+  std::unique_ptr<Checks> checks;
+
+  explicit Bench(bool runs = false) {
+    if (runs) runner = run::Runner::start(loop, &reason);
+    checks = std::make_unique<Checks>(
+        check::Tools{.loop = loop, .runner = runner.get(), .environment = {}, .make_arp = nullptr},
+        [this] { ++changes; });
+  }
+  bool wait(const std::function<bool()>& done) {
+    const MonoTime end = loop.refresh() + Duration::seconds(20);
+    while (!done() && loop.refresh() < end) loop.run_once(kStep);
+    return done();
+  }
+  bool wait(State state) {
+    return wait([&] { return checks->state("c") == state; });
+  }
+};
+
+CheckConfig config(CheckKind kind, const std::string& target) {
+  CheckConfig c;
+  c.name = "c";
+  c.kind = kind;
+  c.target = target;
+  c.interval = Duration::milliseconds(100);
+  c.timeout = Duration::milliseconds(300);
+  c.rise = 1;
+  c.fall = 2;
+  return c;
+}
+
+void a_url_is_up_with_any_status_of_success() {
+  Bench b;
+  Server server(b.loop, http("204 No Content"));
+  b.checks->configure({config(CheckKind::Http, "http://127.0.0.1:" + server.port + "/x")});
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Unknown);
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  server.answer = http("200 OK", std::string(200'000, 'x'));  // more than is read
+  const int before = server.count;
+  TEST_ASSERT_TRUE(b.wait([&] { return server.count >= before + 4; }));
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);
+  server.answer = http("302 Found");
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("status 302", b.checks->reason("c"));
+  TEST_ASSERT_EQUAL_STRING("down", b.checks->status("c").state);
+}
+
+void a_url_that_does_not_answer_is_down() {
+  Bench b;
+  Server server(b.loop, "");
+  b.checks->configure({config(CheckKind::Http, "http://127.0.0.1:" + server.port + "/")});
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("no answer within 300 ms", b.checks->reason("c"));
+}
+
+void a_port_is_up_while_it_accepts() {
+  Bench b;
+  auto server = std::make_unique<Server>(b.loop, "");
+  b.checks->configure({config(CheckKind::Tcp, "localhost:" + server->port)});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  server.reset();
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("Connection refused", b.checks->reason("c"));
+}
+
+void a_file_is_a_switch() {
+  Bench b;
+  fixture::Folder folder;
+  const std::string path = folder.file("serve", "");
+  b.checks->configure({config(CheckKind::File, path)});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  remove(path.c_str());
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING(path + ": No such file or directory", b.checks->reason("c"));
+}
+
+void a_program_that_fails_says_why() {
+  Bench b(true);
+  fixture::Folder folder;
+  const std::string script = folder.file("s", "echo first\necho \"$1 is not well\"\nexit 3\n");
+  b.checks->configure({config(CheckKind::Exec, "/bin/sh " + script + " db")});
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("exit status 3: db is not well", b.checks->reason("c"));
+  fixture::write(script, "exit 0\n");
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+}
+
+void a_program_is_not_run_without_a_helper() {
+  Bench b;
+  b.checks->configure({config(CheckKind::Exec, "/bin/true")});
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_TRUE(b.checks->reason("c").ends_with("it needs a restart"));
+}
+
+void people_overrule_results() {
+  Bench b;
+  b.checks->configure({config(CheckKind::File, "/nonexistent")});
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_TRUE(b.checks->override_with("c", State::Up));
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up && b.checks->status("c").overridden);
+  TEST_ASSERT_EQUAL_STRING("", b.checks->reason("c"));
+  TEST_ASSERT_TRUE(b.checks->override_with("c", std::nullopt));
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Down);
+  TEST_ASSERT_FALSE(b.checks->override_with("d", State::Up));
+}
+
+void reconfiguring_touches_what_changed_alone() {
+  Bench b;
+  Server server(b.loop, http("200 OK"));
+  CheckConfig web = config(CheckKind::Http, "http://127.0.0.1:" + server.port + "/");
+  web.interval = Duration::seconds(60);
+  CheckConfig other = config(CheckKind::File, "/nonexistent");
+  other.name = "d";
+  b.checks->configure({web, other});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  b.checks->configure({web});
+  TEST_ASSERT_TRUE(b.checks->state("d") == State::Unknown);
+  for (int i = 0; i < 10; ++i) b.loop.run_once(kStep);
+  TEST_ASSERT_EQUAL_INT(1, server.count);
+  b.checks->configure({config(CheckKind::File, "/nonexistent")});
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);  // until that has been looked at
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+}
+
+void targets_are_taken_apart() {
+  TEST_ASSERT_EQUAL_STRING("a.b", check::place_of("https://a.b:443/x:y/[z").host);
+  TEST_ASSERT_EQUAL_STRING("443", check::place_of("https://a.b:443/x:y/[z").port);
+  TEST_ASSERT_EQUAL_STRING("::1", check::place_of("[::1]:22").host);
+  TEST_ASSERT_FALSE(check::place_of("http://[::1]:22/").is_name);
+  TEST_ASSERT_TRUE(check::place_of("localhost:22").is_name);
+}
+
+}  // namespace
+
+int main() {
+  vipd::log::open(vipd::log::Target::Stderr, vipd::log::Level::Error);
+  UNITY_BEGIN();
+  RUN_TEST(a_url_is_up_with_any_status_of_success);
+  RUN_TEST(a_url_that_does_not_answer_is_down);
+  RUN_TEST(a_port_is_up_while_it_accepts);
+  RUN_TEST(a_file_is_a_switch);
+  RUN_TEST(a_program_that_fails_says_why);
+  RUN_TEST(a_program_is_not_run_without_a_helper);
+  RUN_TEST(people_overrule_results);
+  RUN_TEST(reconfiguring_touches_what_changed_alone);
+  RUN_TEST(targets_are_taken_apart);
+  return UNITY_END();
+}
