@@ -90,6 +90,9 @@ void Daemon::index_config() {
   for (const VipConfig& vip : config_.vips) {
     vip_index_.emplace(vip.address, vip_index_.size());
     names.insert(vip.link);
+    Record& record = records_[vip.address];
+    record.name = vip.name;
+    record.notify = vip.notify;
   }
   link_names_.assign(names.begin(), names.end());
   std::erase_if(link_states_, [&](const auto& item) { return !names.contains(item.first); });
@@ -104,6 +107,8 @@ const VipConfig* Daemon::vip_named(const std::string& name) const {
 }
 
 bool Daemon::start(std::string* reason) {
+  if (!start_runner(reason)) return false;
+  notifier_ = std::make_unique<Notifier>(runner_.get());
   if (!options_.pidfile.empty()) {
     pidfile_ = sys::PidFile::open(options_.pidfile, reason);
     if (pidfile_ == nullptr) return false;
@@ -128,6 +133,7 @@ bool Daemon::start(std::string* reason) {
   core_ = std::make_unique<Core>(settings(), input(), &actions);
   actions_.assign(actions.begin(), actions.end());
   perform_all();
+  start_checks();
   for (const Address& address : inherited_) feed(event::AddressFound{address});
   look_again();
   loop_.on_turn_start([this] {
@@ -183,6 +189,7 @@ Input Daemon::input() const {
 }
 
 void Daemon::feed(const Event& event) {
+  if (is_finished_) return;
   Actions actions;
   remember_figures();
   core_->step(input(), event, &actions);
@@ -193,7 +200,7 @@ void Daemon::feed(const Event& event) {
 
 // One timer for all that the core waits for; the turn's start does the work.
 void Daemon::arm() {
-  const MonoTime deadline = core_->next_deadline();
+  const MonoTime deadline = is_finished_ ? MonoTime::never() : core_->next_deadline();
   if (deadline == armed_) return;
   disarm();
   armed_ = deadline;
@@ -249,6 +256,7 @@ std::vector<std::string> Daemon::reload() {
     if (other_level) log::set_level(config_.log_level);
     if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
     feed(event::Reconfigured{settings()});
+    reload_checks(before);
     config_.node_name = before.node_name;
     config_.session_timeout = before.session_timeout;
     config_.session_heartbeat = before.session_heartbeat;

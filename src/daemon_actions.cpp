@@ -15,6 +15,7 @@ namespace {
 constexpr int kResourceExhausted = 8;  // gRPC
 
 // A turn should not take longer: heartbeats wait meanwhile.
+constexpr Duration kLastNotifications = Duration::seconds(5);
 constexpr Duration kMostForResets = Duration::milliseconds(80);
 
 log::Level level_of(ReportKind kind) {
@@ -257,6 +258,7 @@ void Daemon::perform(const action::ReportState& a) {
   record.last_change = a.reason;
   count(a);
   note(a);
+  notify_of(a);
 }
 
 void Daemon::perform(const action::Report& a) {
@@ -276,8 +278,29 @@ void Daemon::perform(const action::Remember& a) {
   }
 }
 
+void Daemon::notify_of(const action::ReportState& change) {
+  const Record& record = records_[change.address];
+  if (record.notify.empty()) return;
+  std::vector<std::string> environment = program_environment();
+  environment.push_back("VIPD_FROM=" + std::string(name_of(change.from)));
+  notifier_->take({.program = record.notify,
+                   .name = record.name,
+                   .address = change.address.text(),
+                   .state = std::string(name_of(change.to)),
+                   .reason = change.reason,
+                   .environment = std::move(environment)});
+}
+
+// Nothing is ours any more; what is still to be told to programs gets a little time.
 void Daemon::perform(const action::Finish&) {
-  loop_.stop(0);
+  is_finished_ = true;
+  checks_->stop();
+  if (notifier_->is_idle()) return loop_.stop(0);
+  notifier_->on_idle([this] { loop_.stop(0); });
+  finish_timer_ = loop_.add_timer(loop_.now() + kLastNotifications, [this] {
+    log::warn("stopped before every notification was given out");
+    loop_.stop(0);
+  });
 }
 
 }  // namespace vipd

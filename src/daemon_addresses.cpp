@@ -128,7 +128,7 @@ void Daemon::judge_addresses(const net::AddressBook& book) {
     if (record.obstacle != obstacle) {
       record.obstacle = obstacle;
       if (!obstacle.empty()) log::warn("vip %s: %s", vip.name.c_str(), obstacle.c_str());
-      feed(event::AddressBlocked{.address = vip.address, .reason = obstacle});
+      tell_blocked(vip);
     }
     const std::string oddity = book.oddity(vip.address, link_index);
     if (record.oddity == oddity) continue;

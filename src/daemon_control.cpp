@@ -51,8 +51,8 @@ ctl::Response Daemon::handle(const ctl::Request& request) {
   if (request.path == "/healthz") return get ? health() : use("GET");
   if (!request.path.starts_with(kCommands)) return refused(404, "no such resource");
   const std::string name = request.path.substr(kCommands.size());
-  constexpr std::array<std::string_view, 6> kNames = {"resign", "transfer", "pause",
-                                                      "resume", "reload",   "log-level"};
+  constexpr std::array<std::string_view, 7> kNames = {"resign", "transfer",  "pause", "resume",
+                                                      "reload", "log-level", "check"};
   if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
     return refused(404, "no such resource");
   }
@@ -64,6 +64,7 @@ ctl::Response Daemon::command(const std::string& name, const std::string& body) 
   if (core_->node_state() == NodeState::Releasing) return refused(409, "the daemon is stopping");
   note(name + " asked by vipctl");
   if (name == "resign") return resign(body);
+  if (name == "check") return check(body);
   if (name == "transfer") return transfer(body);
   if (name == "pause") return pause(body);
   if (name == "resume") return resume();
@@ -95,6 +96,23 @@ ctl::Response Daemon::resign(const std::string& body) {
   }
   log::info("resign asked by vipctl: %zu VIPs", asked.vips.size());
   feed(asked);
+  return done();
+}
+
+ctl::Response Daemon::check(const std::string& body) {
+  rapidjson::Document json;
+  json.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+  const auto text = [&json](const char* key) -> std::string {
+    if (json.HasParseError() || !json.IsObject()) return "";
+    const auto found = json.FindMember(key);
+    return found == json.MemberEnd() || !found->value.IsString() ? "" : found->value.GetString();
+  };
+  const std::string name = text("name");
+  const std::string state = text("state");
+  if (name.empty() || (state != "up" && state != "down" && state != "auto")) {
+    return refused(400, R"(the body must be {"name": NAME, "state": "up", "down" or "auto"})");
+  }
+  if (!override_check(name, state)) return refused(404, "no check is called " + name);
   return done();
 }
 
@@ -133,13 +151,18 @@ Status Daemon::status() const {
       vip.transfer_failed = record->second.transfer_failed;
       vip.transitions = record->second.transitions;
       vip.last_change = record->second.last_change;
+      if (record->second.is_nobodys) vip.reason += "; no node is fit to own it";
     }
+    vip.checks = checks_of(*config);
     for (const CandidateView& candidate : view.queue) {
       vip.queue.push_back({.node = candidate.node,
                            .priority = candidate.priority,
                            .session = lease_hex(candidate.lease)});
     }
     status.vips.push_back(std::move(vip));
+  }
+  for (const CheckConfig& check : config_.checks) {
+    status.checks.push_back(checks_->status(check.name));
   }
   return status;
 }

@@ -1,7 +1,8 @@
 // The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs
 // what the core wants; daemon_kernel.cpp looks at the kernel; daemon_links.cpp and
-// daemon_addresses.cpp tell the core what it shows; daemon_control.cpp answers people, and
-// daemon_people.cpp does what they ask for; daemon_replace.cpp makes room for another program.
+// daemon_addresses.cpp tell the core what it shows, daemon_checks.cpp what is down;
+// daemon_control.cpp answers people, and daemon_people.cpp does what they ask for;
+// daemon_replace.cpp makes room for another program.
 #pragma once
 
 #include <deque>
@@ -11,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "check/checks.hpp"
 #include "ctl/metrics.hpp"
 #include "ctl/server.hpp"
 #include "daemon.hpp"
 #include "daemon_memory.hpp"
+#include "daemon_notify.hpp"
 #include "daemon_store.hpp"
 #include "etcd/client.hpp"
 #include "etcd/history.hpp"
@@ -22,6 +25,7 @@
 #include "net/claims.hpp"
 #include "net/netlink.hpp"
 #include "net/packet.hpp"
+#include "run/runner.hpp"
 #include "sys/background.hpp"
 #include "sys/notify.hpp"
 #include "sys/pidfile.hpp"
@@ -66,6 +70,12 @@ class Daemon {
     std::vector<Address> addresses;
     std::unique_ptr<net::ClaimListener> listener;
   };
+  // What keeps an address away, as the core is told.
+  struct Blocked {
+    std::string reason;
+    bool for_owner = false;
+    bool operator==(const Blocked&) const = default;
+  };
   // What the core does not need to know of a VIP.
   struct Record {
     uint64_t transitions = 0;
@@ -77,6 +87,11 @@ class Daemon {
     std::string obstacle;  // on this host
     std::string oddity;
     std::string transfer_failed;  // why the last one was given up
+    Blocked told;
+    bool is_nobodys = false;  // no node is in its queue, and a check keeps this one out
+    // A change after it was configured away is told to the program that it had.
+    std::string name;
+    std::string notify;
   };
 
   // What explains a change.
@@ -118,6 +133,7 @@ class Daemon {
   void perform(const action::Remember& a);
   void perform(const action::Finish& a);
   void reset_connections(const Address& first);
+  void notify_of(const action::ReportState& change);
   void request_failed(RequestId request, const etcd::Error& error);
 
   // --- daemon_kernel.cpp
@@ -146,6 +162,19 @@ class Daemon {
   void find_lost(const net::AddressBook& book);
   void find_strays(const net::AddressBook& book);
   void judge_addresses(const net::AddressBook& book);
+
+  // --- daemon_checks.cpp
+  [[nodiscard]] bool start_runner(std::string* reason);
+  void start_checks();
+  void reload_checks(const Config& before);
+  [[nodiscard]] std::vector<std::string> program_environment() const;
+  [[nodiscard]] std::unique_ptr<check::Probe> make_arp(const CheckConfig& config);
+  [[nodiscard]] Blocked blocked(const VipConfig& vip);
+  void tell_blocked(const VipConfig& vip);
+  void tell_all_blocked();
+  void look_for_others(Duration wait);
+  [[nodiscard]] std::vector<CheckStatus> checks_of(const VipConfig& vip) const;
+  [[nodiscard]] bool override_check(const std::string& name, const std::string& word);
 
   // --- daemon_history.cpp: once in an hour
   void look_at_history();
@@ -186,6 +215,7 @@ class Daemon {
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
   [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
   [[nodiscard]] ctl::Response resign(const std::string& body);
+  [[nodiscard]] ctl::Response check(const std::string& body);
   [[nodiscard]] Status status() const;
 
   // --- daemon_people.cpp
@@ -214,7 +244,13 @@ class Daemon {
   std::unique_ptr<ctl::Server> http_;
   std::string http_at_;
   Loop::Timer http_timer_ = Loop::Timer::None;
+  std::unique_ptr<run::Runner> runner_;  // only when there was something to run at the start
+  std::unique_ptr<check::Checks> checks_;
+  std::unique_ptr<Notifier> notifier_;
+  Loop::Timer others_timer_ = Loop::Timer::None;
   std::unique_ptr<Core> core_;
+  Loop::Timer finish_timer_ = Loop::Timer::None;
+  bool is_finished_ = false;    // everything is released; the last notifications are given out
   std::deque<Action> actions_;  // still to be performed, in order
   bool performing_ = false;
   sys::Notify* notify_ = nullptr;

@@ -268,6 +268,21 @@ int pause_node(const CommandLine& line) {
   });
 }
 
+int override_check(const CommandLine& line) {
+  const bool is_known = line.vips.size() == 2 &&
+                        (line.vips[1] == "up" || line.vips[1] == "down" || line.vips[1] == "auto");
+  if (!is_known) return complain(kUsage, "write: vipctl check NAME up|down|auto");
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  json.Key("name");
+  json.String(line.vips[0].c_str());
+  json.Key("state");
+  json.String(line.vips[1].c_str());
+  json.EndObject();
+  return judge(HttpClient(line.socket).post("/v1/check", {buffer.GetString(), buffer.GetSize()}));
+}
+
 int resume_node(const CommandLine& line) {
   return post(line, "/v1/resume");
 }

@@ -26,6 +26,7 @@ int resign(const CommandLine& line);
 int transfer(const CommandLine& line);
 int set_log_level(const CommandLine& line);
 int pause_node(const CommandLine& line);
+int override_check(const CommandLine& line);
 int resume_node(const CommandLine& line);
 int reload(const CommandLine& line);
 int show_history(const CommandLine& line);

@@ -28,6 +28,7 @@ constexpr char kHelp[] =
     "  transfer VIP NODE           hand a VIP over to that node\n"
     "  pause [--persist]           release all VIPs and stay out of every election\n"
     "  resume                      take part again\n"
+    "  check NAME up|down|auto     override a health check, or let it judge again\n"
     "  reload                      read the configuration again\n"
     "  log-level LEVEL             error, warn, info or debug, until it is changed again\n"
     "  history [--json]            what changed last, and why\n"
@@ -58,6 +59,7 @@ constexpr Command kCommands[] = {
     {"transfer", transfer, true, false, false},
     {"pause", pause_node, false, false, false},
     {"resume", resume_node, false, false, false},
+    {"check", override_check, true, false, false},
     {"reload", reload, false, false, false},
     {"log-level", set_log_level, true, false, false},
     {"history", show_history, false, true, false},

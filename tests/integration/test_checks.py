@@ -1,0 +1,194 @@
+"""Health checks and notifications: a service that fails on the owner moves the VIP, and programs
+are told."""
+
+import contextlib
+import os
+import sys
+import time
+from signal import SIGHUP, SIGTERM
+
+from case import case
+from spaces import wait_for
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(open(sys.argv[1]).read()))
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
+"""
+FAST = {"check.web.interval": "200ms", "check.web.rise": "1", "check.web.fall": "2"}
+
+
+def write(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+
+
+def program(host, name, text):
+    path = f"{host.folder}/{name}"
+    with open(path, "w") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+def serve(host):
+    """A web server of that host, which answers with the status that stands in a file."""
+    write(f"{host.folder}/status", "200")
+    host.spawn([sys.executable, "-c", SERVER, f"{host.folder}/status"], f"{host.name}.web.log")
+
+
+def state(host, vip):
+    return (host.vip_status(vip) or {}).get("state")
+
+
+def wait_state(host, vip, wanted, timeout=10):
+    wait_for(lambda: state(host, vip) == wanted, timeout, f"{host} to be {wanted}", step=0.05)
+
+
+def check_of(host, vip):
+    return (host.vip_status(vip) or {"checks": [{}]})["checks"][0]
+
+
+@case(seconds=20)
+def test_http_check_moves_the_vip(t):
+    """The owner's service fails: a clean release, another takes over; then all fail, and one comes
+    back."""
+    lab = t.lab(hosts=3, settings={"check.web.http": "http://localhost:8080/", **FAST})
+    lab.start_etcd()
+    for host in lab.hosts:
+        serve(host)
+    lab.start_vipd()
+    vip = lab.addresses[0]
+    owner = lab.wait_owner()
+    lab.wait_queue(3)
+    time.sleep(1)
+    moment = time.monotonic()
+    write(f"{owner.folder}/status", "503")
+    heir = lab.wait_owner(besides=owner)
+    t.bound_ms("another owner after the service failed", (time.monotonic() - moment) * 1e3, 2000)
+    wait_state(owner, vip, "fault")
+    t.equal(owner.vip_status(vip)["reason"], "check web is down: status 503", "reason")
+    t.equal(check_of(owner, vip)["state"], "down", "state of the check")
+    t.equal(check_of(heir, vip)["state"], "up", "state of the heir's check")
+
+    for host in lab.hosts:
+        write(f"{host.folder}/status", "500")
+    lab.wait_queue(0)
+    for host in lab.hosts:
+        wait_for(lambda host=host: "no node is fit" in host.vip_status(vip)["reason"], 10,
+                 f"{host} to say that nobody is fit", step=0.1)
+        t.equal(host.vipd.text().count("no node is fit to own it"), 1, f"{host}'s log lines")
+    before = [host.vip_status(vip)["transitions"] for host in lab.hosts]
+    time.sleep(2)
+    t.equal([host.vip_status(vip)["transitions"] for host in lab.hosts], before, "changes")
+    write(f"{owner.folder}/status", "204")
+    lab.witness.wait(lambda: lab.witness.owner(vip) == owner.name, 10, "the first owner again")
+
+
+@case(seconds=15)
+def test_exec_check_hangs_and_is_overridden(t):
+    """A program that hangs is killed with its children and counts as failed; people may overrule."""
+    lab = t.lab(hosts=1)
+    host = lab.hosts[0]
+    flag = f"{host.folder}/hang"
+    script = program(host, "check", f'echo $$ >> {host.folder}/pids\n'
+                                    f'[ ! -e {flag} ] || {{ sleep 77 & wait; }}\n')
+    lab.start_etcd()
+    host.start_vipd(check__prog__exec=f"{script} a b", check__prog__interval="200ms",
+                    check__prog__timeout="300ms", check__prog__fall="2")
+    vip = lab.addresses[0]
+    lab.wait_owner()
+    write(flag, "")
+    wait_state(host, vip, "fault")
+    reason = host.vip_status(vip)["reason"]
+    t.equal(reason, "check prog is down: killed because it took too long", "reason")
+    t.equal(host.vipctl("check", "prog", "up").returncode, 0, "vipctl check prog up")
+    wait_state(host, vip, "owner")
+    t.check(check_of(host, vip)["overridden"], "the override does not show")
+    t.equal(host.vipctl("check", "prog", "auto").returncode, 0, "vipctl check prog auto")
+    wait_state(host, vip, "fault")
+    os.unlink(flag)
+    wait_state(host, vip, "owner")
+    t.equal(host.vipctl("check", "prog", "down").returncode, 0, "vipctl check prog down")
+    wait_state(host, vip, "fault")
+    t.equal(host.vipctl("check", "no", "up").returncode, 1, "an unknown check")
+    t.equal(host.vipctl("check", "prog", "sideways").returncode, 2, "an unknown state")
+    host.vipd.send(SIGTERM)
+    t.equal(host.vipd.child.wait(10), 0, "exit status")
+    with open(f"{host.folder}/pids") as file:
+        pids = file.read().split()
+    wait_for(lambda: not [pid for pid in pids if os.path.exists(f"/proc/{pid}")], 5,
+             "no program to run any more")
+
+
+@case(seconds=15)
+def test_reload_changes_checks(t):
+    """SIGHUP adds, changes and removes checks; an owner whose checks are good is not touched."""
+    lab = t.lab(hosts=1)
+    host = lab.hosts[0]
+    lab.start_etcd()
+    flag = f"{host.folder}/serve"
+    write(flag, "")
+    host.start_vipd()
+    vip = lab.addresses[0]
+    lab.wait_owner()
+    time.sleep(0.3)
+    for changes in ({"check__f__file": flag}, {"check__f__file": flag, "check__f__interval": "100ms"},
+                    {"check__peer__arp": "10.77.0.100"},
+                    {"check__port__tcp": "127.0.0.1:2379", "check__peer__arp": "10.77.0.100"}):
+        host.write_config(**changes)
+        host.vipd.send(SIGHUP)
+        wait_for(lambda n=len([c for c in changes if "interval" not in c]):
+                 [c["state"] for c in host.vip_status(vip)["checks"]] == ["up"] * n, 5,
+                 f"{changes} to be up", step=0.05)
+    lab.witness.sync()
+    t.equal(lab.witness.find("del"), [], "removals")
+    host.write_config(check__f__file=f"{flag}.no", check__f__interval="100ms")
+    host.vipd.send(SIGHUP)
+    wait_state(host, vip, "fault")
+    host.write_config()
+    host.vipd.send(SIGHUP)
+    wait_state(host, vip, "owner")
+
+
+@case(seconds=15)
+def test_notify_tells_a_program(t):
+    """In order, with four arguments; a slow one gets the latest state; the last is told at a stop."""
+    lab = t.lab(hosts=1)
+    host = lab.hosts[0]
+    told = f"{host.folder}/told"
+    script = program(host, "notify", f'echo "$1 $2 $3 $4 $# $VIPD_NODE" >> {told}\n'
+                                     f'echo "said $3"\n[ ! -e {host.folder}/slow ] || sleep 3\n')
+    lab.start_etcd()
+    host.start_vipd(vip__v1__notify=script)
+    vip = lab.addresses[0]
+    lab.wait_owner()
+
+    def lines():
+        with contextlib.suppress(FileNotFoundError), open(told) as file:
+            return file.read().splitlines()
+        return []
+    wait_for(lambda: any(" owner " in line for line in lines()), 5, "word of the owner")
+    t.check(all(line.startswith(f"v1 {vip} ") and line.endswith(" 4 n1") for line in lines()),
+            f"told {lines()}")
+    wait_for(lambda: "notify: said owner" in host.vipd.text(), 5, "its output in the log")
+    write(f"{host.folder}/slow", "")
+    before = len(lines())
+    host.vipctl("pause")
+    wait_state(host, vip, "paused")
+    host.vipctl("resume")
+    wait_state(host, vip, "owner")
+    wait_for(lambda: len(lines()) >= before + 2, 10, "the latest state")
+    t.check(" owner " in lines()[-1], f"told last {lines()[-1]}")
+    t.check("is slow: it is not told of" in host.vipd.text(), "nothing is said of what is left out")
+    os.unlink(f"{host.folder}/slow")
+    time.sleep(3)
+    host.vipd.send(SIGTERM)
+    t.equal(host.vipd.child.wait(10), 0, "exit status")
+    t.check("stopping" in lines()[-1], f"told last {lines()[-1]}")
