@@ -33,7 +33,7 @@ struct VipStatus {
   std::string owner;
   std::string transfer_to;      // a hand-over is under way: to that session
   std::string transfer_failed;  // why the last one was given up
-  std::string since;  // RFC 3339, UTC, milliseconds
+  std::string since;            // RFC 3339, UTC, milliseconds
   uint64_t transitions = 0;
   std::string last_change;  // why the state is what it is since then
   std::vector<QueueStatus> queue;

@@ -12,7 +12,10 @@ namespace {
 // A new place is kept for so long: nodes that disagree must not chase each other, and a transfer
 // must come to its end.
 constexpr Duration kReorderPause = Duration::seconds(1);
-constexpr int kMaxPriority = 255;
+// Above every priority of a configuration, and of two nodes hardly ever the same: equal ones would
+// leave a VIP wherever it is.
+constexpr int kLeastWeight = 1'000;
+constexpr int kWeights = 1'000'000;
 
 // FNV-1a, then spread: nearly equal names must not have nearly equal weights.
 uint64_t weight(const std::string& text) {
@@ -29,8 +32,8 @@ uint64_t weight(const std::string& text) {
 // spread evenly, and only those of a node that goes find another.
 void Core::Impl::configure(Vip* vip, const VipSettings& settings) {
   vip->settings = settings;
-  vip->priority = settings.priority.value_or(static_cast<int>(
-      weight(settings_.node + "/" + settings.address.text()) % (kMaxPriority + 1)));
+  const uint64_t own = weight(settings_.node + "/" + settings.address.text());
+  vip->priority = settings.priority.value_or(kLeastWeight + static_cast<int>(own % kWeights));
 }
 
 bool Core::Impl::priority_is_stale(const Vip& vip) const {

@@ -144,9 +144,8 @@ void a_member_that_does_not_authenticate_is_passed_over() {
   Result second;
   client.txn({}, 7, first.done<TxnAnswer>());
   // Later, so that there is time left for it when the other's is over.
-  const auto timer = mute.loop.add_timer(mute.loop.now() + Duration::milliseconds(500), [&] {
-    client.txn({}, 7, second.done<TxnAnswer>());
-  });
+  const auto timer = mute.loop.add_timer(mute.loop.now() + Duration::milliseconds(500),
+                                         [&] { client.txn({}, 7, second.done<TxnAnswer>()); });
   TEST_ASSERT_TRUE(run_until(mute.loop, [&] { return first.calls + second.calls == 2; }));
   mute.loop.cancel_timer(timer);
   TEST_ASSERT_EQUAL_STRING("no answer within 1000 ms", first.error.text);
