@@ -86,6 +86,8 @@ class ArpProbe final : public check::Probe {
   DoneHandler done_;
 };
 
+}  // namespace
+
 bool runs_programs(const Config& config) {
   return std::any_of(config.checks.begin(), config.checks.end(),
                      [](const CheckConfig& c) { return c.kind == CheckKind::Exec; }) ||
@@ -93,12 +95,21 @@ bool runs_programs(const Config& config) {
                      [](const VipConfig& vip) { return !vip.notify.empty(); });
 }
 
-}  // namespace
-
 // Before anything else: the helper is to have nothing that is opened or locked later.
 bool Daemon::start_runner(std::string* reason) {
+  const int inherited = options_.program.inherited_fd();
+  if (inherited >= 0) {
+    runner_ = run::Runner::adopt(loop_, inherited);
+    if (runner_ != nullptr) return true;
+  }
   if (!runs_programs(config_)) return true;
-  runner_ = run::Runner::start(loop_, reason);
+  sys::User user;
+  const bool changes = !config_.user.empty();
+  if (changes && !sys::find_user(config_.user, &user, reason)) {
+    *reason = "user " + config_.user + ": " + *reason;
+    return false;
+  }
+  runner_ = run::Runner::start(loop_, changes ? &user : nullptr, reason);
   return runner_ != nullptr;
 }
 

@@ -38,6 +38,9 @@
 
 namespace vipd {
 
+// Whether a helper is needed that can fork.
+[[nodiscard]] bool runs_programs(const Config& config);
+
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, Config config);

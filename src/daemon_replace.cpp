@@ -34,6 +34,11 @@ bool Daemon::may_be_replaced(std::string* reason) const {
         "cost the session; restart the daemon instead";
     return false;
   }
+  // By then no helper can be forked any more.
+  if (runs_programs(config) && (runner_ == nullptr || !runner_->is_alive())) {
+    *reason = "no helper is there that runs the programs of the configuration; restart the daemon";
+    return false;
+  }
   return true;
 }
 
@@ -68,7 +73,8 @@ void Daemon::replace() {
   log::info("running %s", options_.program.path().c_str());
   if (notify_ != nullptr) notify_->reloading();
   if (notify_ != nullptr) notify_->restore_environment();
-  options_.program.replace(core_->node_state() == NodeState::Paused, &reason);
+  options_.program.replace(core_->node_state() == NodeState::Paused,
+                           runner_ == nullptr ? -1 : runner_->socket(), &reason);
   log::error("not replaced: %s", reason.c_str());
   if (notify_ == nullptr) return;
   notify_->clear_environment();

@@ -383,7 +383,8 @@ const Key kKeys[] = {
          "Whoever it is, it keeps of the capabilities CAP_NET_ADMIN and CAP_NET_RAW alone: all\n"
          "files that it is to read later must be readable for that user.\n"
          "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
-         "vipd makes it or its name ends in /vipd."},
+         "vipd makes it or its name ends in /vipd.\n"
+         "Programs of checks and notifications are run as that user, without any capability."},
 };
 
 constexpr std::string_view kName = "NAME";

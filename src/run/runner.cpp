@@ -1,5 +1,6 @@
 #include "run/runner.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -11,13 +12,15 @@
 
 #include "run/helper.hpp"
 #include "sys/errno_text.hpp"
+#include "sys/privileges.hpp"
+#include "sys/random.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd::run {
 
 // Forked twice, so that it is nobody's child: its death leaves no zombie, whatever this process
 // has become by then.
-std::unique_ptr<Runner> Runner::start(Loop& loop, std::string* reason) {
+std::unique_ptr<Runner> Runner::start(Loop& loop, const sys::User* user, std::string* reason) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
     *reason = sys::errno_text("socketpair");
@@ -28,6 +31,8 @@ std::unique_ptr<Runner> Runner::start(Loop& loop, std::string* reason) {
   signal(SIGCHLD, SIG_DFL);  // who started us may have ignored it, and nothing could be waited for
   const pid_t between = fork();
   if (between == 0) {
+    const int error = user == nullptr ? 0 : sys::become_plainly(*user);
+    if (error != 0) _exit(error);
     const pid_t helper = fork();
     if (helper == 0) be_helper(its.release());
     _exit(helper < 0 ? errno : 0);
@@ -36,8 +41,19 @@ std::unique_ptr<Runner> Runner::start(Loop& loop, std::string* reason) {
   if (between > 0 && waitpid(between, &status, 0) == between && status == 0) {
     return std::unique_ptr<Runner>(new Runner(loop, std::move(ours)));
   }
-  *reason = sys::errno_text("fork", between > 0 ? WEXITSTATUS(status) : errno);
+  *reason = sys::errno_text("the helper that runs programs", between > 0 ? WEXITSTATUS(status) : errno);
   return nullptr;
+}
+
+std::unique_ptr<Runner> Runner::adopt(Loop& loop, int socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  const bool is_it =
+      getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+  if (!is_it || fcntl(socket, F_SETFD, FD_CLOEXEC) < 0) return nullptr;
+  auto runner = std::unique_ptr<Runner>(new Runner(loop, sys::Fd(socket)));
+  runner->next_id_ = sys::random_u64() | 1;  // not those of our predecessor
+  return runner;
 }
 
 Runner::Runner(Loop& loop, sys::Fd socket) : loop_(loop), socket_(std::move(socket)) {

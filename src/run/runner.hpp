@@ -12,6 +12,7 @@
 
 #include "run/message.hpp"
 #include "sys/fd.hpp"
+#include "sys/user.hpp"
 #include "vipd/loop.hpp"
 
 namespace vipd::run {
@@ -23,7 +24,13 @@ class Runner {
 
   // Forks: what is open, locked or allowed at this moment does not matter, the helper keeps nothing
   // of it but the user and the privileges. nullptr and a reason when the kernel refuses.
-  static std::unique_ptr<Runner> start(Loop& loop, std::string* reason);
+  // user: whose programs they are; nullptr: of whoever we are.
+  static std::unique_ptr<Runner> start(Loop& loop, const sys::User* user, std::string* reason);
+  // The helper of the program in whose place we run: its socket came through execve(2). Programs
+  // that it was told to run are nobody's any more. nullptr when there is no such socket.
+  static std::unique_ptr<Runner> adopt(Loop& loop, int socket);
+  // For that: what is to stay open. -1 when the helper is gone.
+  [[nodiscard]] int socket() const { return socket_.get(); }
   // Ends the helper, and with it whatever still runs; nobody is told.
   ~Runner();
   Runner(const Runner&) = delete;

@@ -84,6 +84,15 @@ void give_to(const User& user, const std::string& path) {
       fchownat(fd.get(), "", user.uid, user.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
 }
 
+int become_plainly(const User& user) {
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  if (is_already(user)) return 0;
+  const bool done = setgroups(user.groups.size(), user.groups.data()) == 0 &&
+                    setresgid(user.gid, user.gid, user.gid) == 0 &&
+                    setresuid(user.uid, user.uid, user.uid) == 0;
+  return done ? 0 : errno;
+}
+
 bool drop_privileges(const User* user, std::string* reason) {
   static_assert(CAP_NET_ADMIN < 32 && CAP_NET_RAW < 32);
   drop_bounding_set();

@@ -18,4 +18,8 @@ void give_to(const User& user, const std::string& path);
 // not be taken or something could not be given up. REQUIRES: one thread.
 [[nodiscard]] bool drop_privileges(const User* user, std::string* reason);
 
+// For a process that runs programs of that user: becomes the user and keeps no capability at all,
+// unless it is root. For good. 0 or an errno.
+[[nodiscard]] int become_plainly(const User& user);
+
 }  // namespace vipd::sys

@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <string_view>
+#include <system_error>
 
 #include "sys/errno_text.hpp"
 #include "sys/fd.hpp"
@@ -21,6 +23,7 @@ namespace {
 // In the environment of a replacement: our pid, so that nobody else takes it for his own.
 constexpr char kReplaces[] = "VIPD_REPLACES";
 constexpr char kPaused[] = "VIPD_PAUSED";
+constexpr char kKept[] = "VIPD_KEPT_FD";
 
 bool is_same(const std::string& path, const char* other) {
   struct stat one {};
@@ -70,6 +73,17 @@ bool take_variable(const char* name, const std::string& expected) {
   return is_it;
 }
 
+int take_fd(bool is_replacement) {
+  const char* const value = getenv(kKept);
+  const std::string_view text = value == nullptr ? "" : value;
+  int fd = -1;
+  const bool is_number =
+      std::from_chars(text.data(), text.data() + text.size(), fd).ec == std::errc();
+  const bool is_open = is_replacement && is_number && fd > STDERR_FILENO && fcntl(fd, F_GETFD) >= 0;
+  unsetenv(kKept);
+  return is_open ? fd : -1;
+}
+
 // libcurl opens its sockets without that flag.
 void close_others_on_exec() {
   constexpr unsigned kCloseOnExec = 4;  // CLOSE_RANGE_CLOEXEC, Linux 5.11
@@ -93,6 +107,7 @@ Program Program::started(char** argv) {
   if (!read_kind(program.path_, &program.kind_)) program.kind_ = {};
   program.is_replacement_ = take_variable(kReplaces, std::to_string(getpid()));
   program.was_paused_ = take_variable(kPaused, "1") && program.is_replacement_;
+  program.inherited_fd_ = take_fd(program.is_replacement_);
   return program;
 }
 
@@ -120,14 +135,17 @@ bool Program::is_sound(std::string* reason) const {
   return false;
 }
 
-void Program::replace(bool is_paused, std::string* reason) const {
+void Program::replace(bool is_paused, int kept_fd, std::string* reason) const {
   close_others_on_exec();
+  if (kept_fd >= 0 && fcntl(kept_fd, F_SETFD, 0) == 0) {
+    setenv(kKept, std::to_string(kept_fd).c_str(), 1);
+  }
   setenv(kReplaces, std::to_string(getpid()).c_str(), 1);
   if (is_paused) setenv(kPaused, "1", 1);
   execv(path_.c_str(), argv_);
   *reason = errno_text(path_);
-  unsetenv(kReplaces);
-  unsetenv(kPaused);
+  for (const char* name : {kReplaces, kPaused, kKept}) unsetenv(name);
+  close_others_on_exec();
 }
 
 }  // namespace vipd::sys

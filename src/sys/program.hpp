@@ -16,13 +16,14 @@ class Program {
   [[nodiscard]] bool is_replacement() const { return is_replacement_; }
   // What was said at that time.
   [[nodiscard]] bool was_paused() const { return was_paused_; }
+  [[nodiscard]] int inherited_fd() const { return inherited_fd_; }  // -1: none
   [[nodiscard]] const std::string& path() const { return path_; }
 
   // An executable file for the same machine. Not a proof, but what an interrupted copy lacks.
   [[nodiscard]] bool is_sound(std::string* reason) const;
-  // Returns only when it failed, and then nothing has changed. No other descriptor than the three
-  // standard ones lives on: with them go locks and connections.
-  void replace(bool is_paused, std::string* reason) const;
+  // Returns only when it failed, and then nothing has changed. Besides the three standard ones only
+  // the descriptor kept_fd (-1: none) lives on: with the others go locks and connections.
+  void replace(bool is_paused, int kept_fd, std::string* reason) const;
 
  private:
   // e_ident up to the byte order, and e_machine (elf(5)).
@@ -34,6 +35,7 @@ class Program {
   Kind kind_{};
   bool is_replacement_ = false;
   bool was_paused_ = false;
+  int inherited_fd_ = -1;
 };
 
 }  // namespace vipd::sys

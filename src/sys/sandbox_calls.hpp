@@ -1,6 +1,7 @@
 // Which system calls are which, by the kernel's own numbers: a processor that lacks a call lacks
-// its name. Found by strace(1) over the integration tests, with both C libraries, and each with its
-// neighbours: another version of a library may ask for the newer or the older form of the same.
+// its name. Those of our own code and of the libraries in it, as the integration tests need them,
+// which all run inside the filter; and each with its neighbours: another version of a library may
+// ask for the newer or the older form of the same.
 #pragma once
 
 #include <asm/unistd.h>

@@ -11,6 +11,8 @@ from case import case
 from lab import TIMEOUT, VIPD
 from spaces import alive, wait_for
 
+NOBODY = 65534
+
 
 def program_of(pid):
     """The file that the process runs, by its inode."""
@@ -171,14 +173,20 @@ def test_program_replaced_in_the_background(t):
 
 @case(seconds=25)
 def test_program_replaced_as_another_user(t):
-    """Without root, and inside the filter on system calls."""
+    """Without root, and inside the filter on system calls; programs are run by the same helper."""
     lab = t.lab(hosts=1)
     lab.start_etcd()
     host = lab.hosts[0]
     host.program, host.socket = f"{host.folder}/vipd", f"{host.folder}/run/vipd/vipd.sock"
     install(host.program)
-    host.start_vipd(user="nobody", state__dir=f"{host.folder}/run/vipd",
-                    control__socket=host.socket)
+    told, script = f"{host.folder}/told/lines", f"{host.folder}/notify"
+    os.mkdir(os.path.dirname(told))
+    os.chown(os.path.dirname(told), NOBODY, NOBODY)
+    with open(script, "w") as file:
+        file.write(f'#!/bin/sh\necho "$3 $(id -u) $(grep CapEff /proc/self/status)" >> {told}\n')
+    os.chmod(script, 0o755)
+    host.start_vipd(user="nobody", state__dir=f"{host.folder}/run/vipd", vip__v1__notify=script,
+                    control__socket=host.socket, check__any__exec="/bin/true")
     lab.wait_owner()
     time.sleep(1)
     moment, session = time.monotonic(), host.status()["session"]["id"]
@@ -192,7 +200,11 @@ def test_program_replaced_as_another_user(t):
     time.sleep(TIMEOUT)
     lab.witness.sync()
     t.equal(lab.witness.find("del", since=moment), [], "removals")
+    t.equal(host.vip_status(lab.addresses[0])["checks"][0]["state"], "up", "the check")
     t.equal(host.vipctl("pause", "--persist").returncode, 0, "exit status of pause")
+    wait_for(lambda: "paused" in open(told).read(), 5, "word of the pause")
+    for line in open(told).read().splitlines():
+        t.check(line.split()[1:] == [str(NOBODY), "CapEff:", "0" * 16], f"a program was {line}")
     t.equal(host.vipctl("resume").returncode, 0, "exit status of resume")
     t.equal(host.vipd.end(), 0, "exit status")
 

@@ -71,7 +71,7 @@ struct Bench {
   std::unique_ptr<Checks> checks;
 
   explicit Bench(bool runs = false) {
-    if (runs) runner = run::Runner::start(loop, &reason);
+    if (runs) runner = run::Runner::start(loop, nullptr, &reason);
     checks = std::make_unique<Checks>(
         check::Tools{.loop = loop, .runner = runner.get(), .environment = {}, .make_arp = nullptr},
         [this] { ++changes; });

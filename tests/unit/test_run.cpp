@@ -31,7 +31,7 @@ bool wait_for(Loop& loop, const std::function<bool()>& done) {
 struct Bench {
   Loop loop;
   std::string reason;
-  std::unique_ptr<Runner> runner = Runner::start(loop, &reason);
+  std::unique_ptr<Runner> runner = Runner::start(loop, nullptr, &reason);
 
   Ended run(const std::string& script, Duration timeout = kLong,
             std::vector<std::string> environment = {}) {
