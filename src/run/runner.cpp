@@ -41,7 +41,8 @@ std::unique_ptr<Runner> Runner::start(Loop& loop, const sys::User* user, std::st
   if (between > 0 && waitpid(between, &status, 0) == between && status == 0) {
     return std::unique_ptr<Runner>(new Runner(loop, std::move(ours)));
   }
-  *reason = sys::errno_text("the helper that runs programs", between > 0 ? WEXITSTATUS(status) : errno);
+  *reason =
+      sys::errno_text("the helper that runs programs", between > 0 ? WEXITSTATUS(status) : errno);
   return nullptr;
 }
 

@@ -93,7 +93,7 @@ def test_http_check_moves_the_vip(t):
 
 @case(seconds=15)
 def test_exec_check_hangs_and_is_overridden(t):
-    """A program that hangs is killed with its children and counts as failed; people may overrule."""
+    """A program that hangs is killed with its children and has failed; people may overrule."""
     lab = t.lab(hosts=1)
     host = lab.hosts[0]
     flag = f"{host.folder}/hang"
@@ -139,7 +139,8 @@ def test_reload_changes_checks(t):
     vip = lab.addresses[0]
     lab.wait_owner()
     time.sleep(0.3)
-    for changes in ({"check__f__file": flag}, {"check__f__file": flag, "check__f__interval": "100ms"},
+    for changes in ({"check__f__file": flag},
+                    {"check__f__file": flag, "check__f__interval": "100ms"},
                     {"check__peer__arp": "10.77.0.100"},
                     {"check__port__tcp": "127.0.0.1:2379", "check__peer__arp": "10.77.0.100"}):
         host.write_config(**changes)
@@ -159,7 +160,7 @@ def test_reload_changes_checks(t):
 
 @case(seconds=15)
 def test_notify_tells_a_program(t):
-    """In order, with four arguments; a slow one gets the latest state; the last is told at a stop."""
+    """In order, with four arguments; a slow one gets the latest; the last is told at a stop."""
     lab = t.lab(hosts=1)
     host = lab.hosts[0]
     told = f"{host.folder}/told"

@@ -146,7 +146,8 @@ def test_monitoring_port_costs_no_address(t):
     except ConnectionRefusedError:
         pass
     host.etcd.stop()
-    status = wait_for(lambda: (a := ask(host, "/healthz", port=PORT + 1))[0] == 503 and a, 10, "503")
+    status = wait_for(lambda: (a := ask(host, "/healthz", port=PORT + 1))[0] == 503 and a, 10,
+                      "503")
     t.check(json.loads(status[2])["error"], status)
     host.etcd.cont()
     wait_for(lambda: ask(host, "/healthz", port=PORT + 1)[0] == 200, 15, "200 again")

@@ -63,7 +63,7 @@ class Supervisor:
 
 @case(seconds=50)
 def test_program_replaced(t):
-    """Same process, same session, every address on its link all the time; the supervisor is told."""
+    """Same process and session, every address there all the time; the supervisor is told."""
     lab = t.lab(vips=20)
     lab.start_etcd()
     supervisor = Supervisor(f"{lab.folder}/notify")
