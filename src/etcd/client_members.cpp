@@ -143,8 +143,8 @@ void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, cons
   arm_probe();
   const Endpoints::Member* member = endpoints.find(id);
   if (member == nullptr) return;
-  // Where there is no other, the core says so.
-  if (was_well && endpoints.members().size() > 1 && !needs_mending(error)) {
+  // Where no other is well, the core says so.
+  if (was_well && endpoints.any_well() && !needs_mending(error)) {
     log::info("etcd: %s: %s; others are preferred", label(member->endpoint).c_str(),
               error.text.c_str());
   }

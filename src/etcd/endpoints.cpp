@@ -109,12 +109,16 @@ void Endpoints::avoid(MemberId id, Group group, MonoTime until) {
   marks_.push_back({id, group, until});
 }
 
+bool Endpoints::any_well() const {
+  return std::any_of(members_.begin(), members_.end(), is_well);
+}
+
 MonoTime Endpoints::next_probe() const {
   MonoTime next = MonoTime::never();
   for (const Member& m : members_) {
     if (m.usable() && !is_well(m)) next = std::min(next, m.probe_at);
   }
-  return std::any_of(members_.begin(), members_.end(), is_well) ? next : MonoTime::never();
+  return any_well() ? next : MonoTime::never();
 }
 
 std::vector<MemberId> Endpoints::due_probes(MonoTime now) {

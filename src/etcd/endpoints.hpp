@@ -61,6 +61,7 @@ class Endpoints {
   // The members to be probed now. Each probe ends in answered() or failed(), with group 0.
   [[nodiscard]] std::vector<MemberId> due_probes(MonoTime now);
 
+  [[nodiscard]] bool any_well() const;
   // Whether `a` is well and stands before `b`.
   [[nodiscard]] bool preferred(MemberId a, MemberId b) const;
 

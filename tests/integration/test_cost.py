@@ -6,7 +6,7 @@ import kernel
 from case import case
 
 WAKEUPS = 20  # a second
-RSS_MB = 12
+RSS_MB = 13
 SECONDS = 10
 
 

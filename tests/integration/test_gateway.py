@@ -2,7 +2,6 @@
 talks to it runs under the sanitizers."""
 
 import os
-import signal
 import time
 
 import crooked
@@ -70,8 +69,8 @@ def talk_to(host, *urls):
     """Other endpoints, from now on. Returns what the log says after that, as a function."""
     known = len(host.vipd.text())
     host.write_config(etcd__endpoints=", ".join(urls))
-    host.vipd.send(signal.SIGHUP)
-    wait_for(lambda: "configuration read again" in host.vipd.text()[known:], 5, "the new endpoints")
+    done = host.vipctl("reload")
+    assert done.returncode == 0, done.stderr
     return lambda: host.vipd.text()[known:]
 
 
