@@ -65,12 +65,27 @@ def claim(host, vip):
         out.send(head + body)
 
 
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+
+
+def stamped(sock):
+    """A frame, and when the kernel got it, by time.monotonic(): when we woke up says nothing."""
+    frame, ancillary, *_ = sock.recvmsg(256, 64)
+    late = time.time()
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return frame, time.monotonic() - (late - seconds - nanoseconds / 1e9)
+    raise OSError("a frame without a time stamp")
+
+
 class ArpListener:
     """Hears every ARP packet that reaches the client's link."""
 
     def __init__(self, ns, link="br0"):
         with inside(ns):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._socket.bind((link, ETH_P_ARP))
 
     def announcements(self, vip, seconds):
@@ -80,7 +95,7 @@ class ArpListener:
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self._socket], [], [], left)[0]:
                 break
-            frame, now = self._socket.recv(256), time.monotonic()
+            frame, now = stamped(self._socket)
             operation, = struct.unpack_from("!H", frame, 20)
             if frame[28:32] == wanted and frame[38:42] == wanted and frame[:6] == b"\xff" * 6:
                 kind = {1: "request", 2: "reply"}.get(operation)
@@ -98,6 +113,7 @@ class NeighbourListener:
         with inside(ns):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                                          socket.htons(ETH_P_IPV6))
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._socket.bind((link, ETH_P_IPV6))
 
     def announcements(self, vip, seconds):
@@ -107,7 +123,7 @@ class NeighbourListener:
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self._socket], [], [], left)[0]:
                 break
-            frame, now = self._socket.recv(256), time.monotonic()
+            frame, now = stamped(self._socket)
             if len(frame) < 86 or frame[20] != 58 or frame[54] != 136 or frame[62:78] != wanted:
                 continue
             if frame[:6] != b"\x33\x33\0\0\0\x01":
