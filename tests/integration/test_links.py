@@ -168,8 +168,8 @@ def test_lost_netlink_messages(t):
     run("ip", "-n", host.ns, "-batch", path)
     churn = host.spawn(["ip", "-batch", path], "churn.log")
     stopped = time.monotonic() - moment
-    host.vipd.cont()
     moment = time.monotonic()
+    host.vipd.cont()
     lab.witness.wait(lambda: lab.witness.find("add", since=moment), 3, "the address to be back")
     back = lab.witness.find("add", since=moment)[0]["t"] - moment
     t.figure(f"stopped for {stopped:.1f} s, back after {back * 1e3:.0f} ms")
