@@ -137,6 +137,7 @@ bool Daemon::start(std::string* reason) {
   for (const Address& address : inherited_) feed(event::AddressFound{address});
   look_again();
   loop_.on_turn_start([this] {
+    hear_neighbours();
     if (loop_.now() < armed_) return;
     disarm();
     feed(event::Ticked{});

@@ -153,6 +153,7 @@ class Daemon {
   void say_missing(const std::string& name);
   [[nodiscard]] const net::Link* link_named(const std::string& text) const;
   void listen_for_claims();
+  void hear_neighbours();
   void claimed(int link_index, const Address& address, const MacAddress& mac);
 
   // --- daemon_addresses.cpp

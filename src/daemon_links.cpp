@@ -107,6 +107,14 @@ void Daemon::listen_for_claims() {
   }
 }
 
+// What waited in a socket, however long, was said before anything that this turn decides: it is no
+// answer to a probe that is about to be sent, and no claim on an address that is about to be ours.
+void Daemon::hear_neighbours() {
+  for (const auto& [index, ear] : ears_) {
+    if (ear.listener != nullptr) ear.listener->hear();
+  }
+}
+
 void Daemon::claimed(int link_index, const Address& address, const MacAddress& mac) {
   const VipConfig* vip = vip_at(address);
   if (vip == nullptr) return;

@@ -15,13 +15,17 @@ void Core::Impl::announce_again(Vip* vip) {
   vip->announce_at = now_;
 }
 
+// Not while somebody else says the same of it, until etcd has confirmed that it is ours: he may be
+// the rightful new owner, and this machine one that stood still.
+//
 // A few at a time: thousands at once would fill the queues of links and switches, and hold up the
 // heartbeats.
 void Core::Impl::drive_announcements() {
   if (kernel_busy()) return;
   int left = now_ >= announce_from_ ? kBurst : 0;
   for (Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Present || !due(vip.announce_at)) continue;
+    if (vip.address != Vip::AddressState::Present || !vip.conflict.claimed_at.is_never()) continue;
+    if (!due(vip.announce_at)) continue;
     if (left == 0) {
       due(announce_from_);
       break;

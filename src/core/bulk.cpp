@@ -62,8 +62,6 @@ void Core::Impl::install_next() {
 // others, and only asks for the next one. False when a whole step is needed.
 bool Core::Impl::went_as_wanted(const Event& event) {
   if (const auto* added = std::get_if<event::AddressAdded>(&event)) return added_as_wanted(*added);
-  // An owner of many VIPs tells its neighbours of each, several times.
-  if (const auto* claim = std::get_if<event::ForeignClaim>(&event)) return !concerns_us(*claim);
   const auto* removed = std::get_if<event::AddressRemoved>(&event);
   if (removed == nullptr || removed->error != 0) return false;
   Vip* vip = find(removed->address);

@@ -106,8 +106,13 @@ bool Core::Impl::concerns_us(const event::ForeignClaim& e) {
   return asked || vip->address == Vip::AddressState::Present;
 }
 
+bool Core::Impl::is_idle_claim(const Event& event) {
+  const auto* claim = std::get_if<event::ForeignClaim>(&event);
+  return claim != nullptr && !concerns_us(*claim);
+}
+
 void Core::Impl::on(const event::ForeignClaim& e) {
-  if (!concerns_us(e)) return;
+  if (!concerns_us(e)) return;  // no longer: the fence took the address down just now
   Vip* vip = find(e.address);
   Conflict& conflict = vip->conflict;
   const bool ours = vip->address == Vip::AddressState::Present;

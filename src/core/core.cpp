@@ -142,6 +142,9 @@ Core::Impl::Impl(Settings settings)
 void Core::Impl::step(const Input& input, const Event& event, Actions* actions) {
   assert(input.now >= now_);
   now_ = input.now;
+  // An owner of many VIPs tells its neighbours of each, several times. Such a step decides nothing,
+  // not even after a stall: others that waited with it are no answers to what it would ask.
+  if (is_idle_claim(event)) return;
   // Two clones of one machine share all memory, the kernel's random pool for a while included;
   // their clocks part at once.
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));

@@ -277,6 +277,7 @@ struct Core::Impl {
   void drive_probes(Vip* vip);
   void answer_claim(Vip* vip);
   [[nodiscard]] bool concerns_us(const event::ForeignClaim& e);
+  [[nodiscard]] bool is_idle_claim(const Event& event);
   void conflict_over(Vip* vip, const std::string& why);
   void resume_after_stall();
   [[nodiscard]] bool must_probe(const Vip& vip, Revision headed, MonoTime now) const;

@@ -113,6 +113,10 @@ ClaimListener::~ClaimListener() {
   for (const Ear& ear : ears_) loop_.remove_fd(ear.watch);
 }
 
+void ClaimListener::hear() {
+  for (const Ear& ear : ears_) on_readable(ear.fd.get());
+}
+
 // A link that went down is told once by an error, which this reads away.
 void ClaimListener::on_readable(int fd) {
   std::array<uint8_t, kLongestFrame> buffer;

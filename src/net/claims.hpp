@@ -32,6 +32,9 @@ class ClaimListener {
   ClaimListener(const ClaimListener&) = delete;
   ClaimListener& operator=(const ClaimListener&) = delete;
 
+  // Hands out at once what has come in by now, as far as one turn takes; else the loop does it.
+  void hear();
+
  private:
   struct Ear {
     sys::Fd fd;

@@ -76,6 +76,23 @@ def test_probe_costs_a_take_over_nothing(t):
         t.check("claims" not in host.vipd.text(), f"{host} took a neighbour for a stranger")
 
 
+@case(seconds=20)
+def test_claim_from_before_the_probe_is_no_answer(t):
+    """It waits in the socket of a daemon that stands still until it is time to probe."""
+    lab = t.lab(hosts=2)
+    lab.start_etcd()
+    n1, stranger = lab.hosts
+    n1.start_vipd()
+    lab.wait_queue(1)
+    time.sleep(2.5)
+    n1.vipd.stop()
+    claim(stranger, VIP)
+    time.sleep(2.5)
+    n1.vipd.cont()
+    lab.wait_owner(VIP, 3)
+    t.check("claims" not in n1.vipd.text(), "taken for an answer")
+
+
 @case(seconds=40)
 def test_claim_is_yielded_to_or_ignored(t):
     """conflict = release: the owner lets go, and another takes over, which it queues up behind.

@@ -136,6 +136,16 @@ void test_more_addresses_than_a_filter_takes() {
   TEST_ASSERT_TRUE(exact != nullptr);
 }
 
+void test_hands_out_what_has_come_in_when_asked() {
+  const auto listener = listen({kVip, kVip6});
+  announce(kVip);
+  announce(kVip6);
+  listener->hear();
+  TEST_ASSERT_EQUAL_INT(2, heard.size());
+  listener->hear();
+  TEST_ASSERT_EQUAL_INT(2, heard.size());
+}
+
 void test_goes_on_after_the_link_was_down() {
   const auto listener = listen({kVip});
   TEST_ASSERT_TRUE(run("ip link set t0 down"));
@@ -162,6 +172,7 @@ int main() {
   RUN_TEST(test_does_not_hear_probes_nor_itself);
   RUN_TEST(test_hears_the_answer_to_a_probe);
   RUN_TEST(test_more_addresses_than_a_filter_takes);
+  RUN_TEST(test_hands_out_what_has_come_in_when_asked);
   RUN_TEST(test_goes_on_after_the_link_was_down);
   RUN_TEST(test_a_link_that_is_not_there);
   return UNITY_END();

@@ -993,6 +993,35 @@ static void a_process_that_stood_still_tells_its_neighbours_again_and_asks() {
   TEST_ASSERT_EQUAL_INT(3, asked.probes + 1);
 }
 
+static void what_was_heard_before_the_question_is_no_answer() {
+  probes = true;
+  open();
+  pass(4300);  // 100 ms before the first probe
+  now_ms += 1500;
+  for (int i = 0; i < 2; i++) {  // both waited in the socket
+    tell(event::ForeignClaim{kVip, kStranger});
+    TEST_ASSERT_TRUE(actions.empty());
+  }
+  const Asked asked = pass(700);
+  TEST_ASSERT_EQUAL_INT(3, asked.probes);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  probes = false;
+}
+
+static void who_is_not_sure_of_an_address_does_not_announce_it() {
+  own();
+  pass(8000);
+  now_ms += 1500;  // announced anew after a stall, but for the claim
+  tell(event::ForeignClaim{kVip, kStranger});
+  const action::SendTxn asked = *wanted<action::SendTxn>();
+  added();  // a renewal
+  TEST_ASSERT_NULL(wanted<action::SendAnnouncement>());
+  answer(asked);
+  watch({own_echo()});
+  added();
+  TEST_ASSERT_NOT_NULL(wanted<action::SendAnnouncement>());
+}
+
 static void what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner() {
   own();
   tell(event::AddressBlocked{kVip, "it is on eth1 already"});
@@ -1087,6 +1116,8 @@ int main() {
   RUN_TEST(a_hand_over_and_a_take_over_ask_nobody);
   RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
   RUN_TEST(a_process_that_stood_still_tells_its_neighbours_again_and_asks);
+  RUN_TEST(what_was_heard_before_the_question_is_no_answer);
+  RUN_TEST(who_is_not_sure_of_an_address_does_not_announce_it);
   RUN_TEST(what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner);
   RUN_TEST(what_an_owner_minds_makes_it_release_cleanly);
   RUN_TEST(another_mac_of_the_link_is_announced);
