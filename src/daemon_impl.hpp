@@ -189,6 +189,8 @@ class Daemon {
 
   // --- daemon_replace.cpp
   void replace_asked();
+  void trial_ended(const run::Ended& ended);
+  void wait_for_quiet();
   [[nodiscard]] bool may_be_replaced(std::string* reason) const;
   [[nodiscard]] bool owns_anything() const;
   [[nodiscard]] bool is_quiet() const;
@@ -281,7 +283,8 @@ class Daemon {
   Memory memory_;                   // of a former process, at the start
   std::vector<Address> inherited_;  // that it left on a link
   bool pause_persists_ = false;
-  // For a replacement: when to give it up, and what a next program is to know.
+  // For a replacement: its trial, when to give it up, and what a next program is to know.
+  run::Runner::Id trial_ = run::Runner::Id::None;
   MonoTime replace_by_ = MonoTime::never();
   Memory remembered_;
   size_t txns_under_way_ = 0;

@@ -13,21 +13,20 @@ constexpr size_t kAtOnce = 8;  // the helper has room for these besides all chec
 constexpr Duration kTimeout = Duration::seconds(10);
 constexpr int kMostLines = 20;
 
-void log_output(const Notifier::Change& change, const run::Ended& ended) {
+}  // namespace
+
+void log_output(const std::string& whose, const run::Ended& ended) {
   int lines = 0;
   for (size_t begin = 0; begin < ended.output.size();) {
     const size_t end = std::min(ended.output.find('\n', begin), ended.output.size());
     if (lines++ == kMostLines) break;
-    log::info("vip %s: notify: %s", change.name.c_str(),
-              ended.output.substr(begin, end - begin).c_str());
+    log::info("%s: %s", whose.c_str(), ended.output.substr(begin, end - begin).c_str());
     begin = end + 1;
   }
   if (ended.is_cut || lines > kMostLines) {
-    log::info("vip %s: notify: the rest of its output is left out", change.name.c_str());
+    log::info("%s: the rest of its output is left out", whose.c_str());
   }
 }
-
-}  // namespace
 
 void Notifier::take(Change change) {
   if (runner_ == nullptr) {
@@ -69,7 +68,7 @@ void Notifier::start(const std::string& address) {
 }
 
 void Notifier::ended(const std::string& address, const Change& change, const run::Ended& ended) {
-  log_output(change, ended);
+  log_output("vip " + change.name + ": notify", ended);
   if (!ended.is_good()) {
     log::warn("vip %s: notify %s %s: %s", change.name.c_str(), change.program.c_str(),
               change.state.c_str(), ended.text().c_str());

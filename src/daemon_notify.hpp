@@ -14,6 +14,9 @@
 
 namespace vipd {
 
+// What a program said, line by line; whose: what each begins with.
+void log_output(const std::string& whose, const run::Ended& ended);
+
 class Notifier {
  public:
   struct Change {

@@ -9,10 +9,33 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr Duration kTrial = Duration::seconds(10);
+
+}  // namespace
+
 void Daemon::replace_asked() {
   std::string reason;
   if (core_->node_state() == NodeState::Releasing) return;
   if (!may_be_replaced(&reason)) return log::error("not replaced: %s", reason.c_str());
+  replace_by_ = MonoTime::never();
+  if (runner_ == nullptr || !runner_->is_alive()) return wait_for_quiet();
+  runner_->cancel(trial_);  // of the file that was there before
+  trial_ = runner_->run({options_.program.trial(), {}, kTrial},
+                        [this](const run::Ended& ended) { trial_ended(ended); });
+}
+
+// It may be older or newer than the configuration.
+void Daemon::trial_ended(const run::Ended& ended) {
+  if (core_->node_state() == NodeState::Releasing) return;
+  if (ended.is_good()) return wait_for_quiet();
+  const char* const path = options_.program.path().c_str();
+  log_output(std::string(path) + " -n", ended);
+  log::error("not replaced: %s -n, tried on the configuration: %s", path, ended.text().c_str());
+}
+
+void Daemon::wait_for_quiet() {
   log::info("%s is about to be run in our place", options_.program.path().c_str());
   replace_by_ = loop_.now() + core_->timeout();
   (void)loop_.add_timer(replace_by_, [] {});  // so that there is a turn by then

@@ -92,8 +92,9 @@ bool take_option(int option, Options* options) {
       daemon.verbose = true;
       return true;
     case kReadyFd:
-      // A replacement's supervisor has been told, and the descriptor is gone.
-      return daemon.program.is_replacement() || parse_ready_fd(optarg, &daemon.ready_fd);
+      // A replacement's supervisor has been told, and the descriptor is gone; as in its trial.
+      return daemon.program.is_replacement() || options->task == Task::Check ||
+             parse_ready_fd(optarg, &daemon.ready_fd);
     case 'V':
       options->task = Task::Version;
       return true;

@@ -5,7 +5,7 @@
 namespace vipd::run {
 namespace {
 
-constexpr size_t kMostWords = 64;
+constexpr size_t kMostWords = 256;
 
 void put(std::string* bytes, uint64_t number) {
   char raw[sizeof number];

@@ -13,9 +13,9 @@
 
 namespace vipd::run {
 
-constexpr size_t kMostBytes = 32 * 1024;   // of a message
-constexpr size_t kMostOutput = 4 * 1024;   // that is kept of a program's output
-constexpr size_t kMostPrograms = 256 + 8;  // at once: every check, and notifications
+constexpr size_t kMostBytes = 32 * 1024;       // of a message
+constexpr size_t kMostOutput = 4 * 1024;       // that is kept of a program's output
+constexpr size_t kMostPrograms = 256 + 8 + 1;  // at once: checks, notifications, a trial
 
 struct Job {
   std::vector<std::string> words;        // the program's full path, and its arguments

@@ -135,6 +135,15 @@ bool Program::is_sound(std::string* reason) const {
   return false;
 }
 
+// The option comes first: what those after it need (a descriptor) is not there in a trial.
+std::vector<std::string> Program::trial() const {
+  std::vector<std::string> words = {path_, "-n"};
+  for (char** word = argv_ + 1; *argv_ != nullptr && *word != nullptr; ++word) {
+    words.emplace_back(*word);
+  }
+  return words;
+}
+
 void Program::replace(bool is_paused, int kept_fd, std::string* reason) const {
   close_others_on_exec();
   if (kept_fd >= 0 && fcntl(kept_fd, F_SETFD, 0) == 0) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 namespace vipd::sys {
 
@@ -21,6 +22,8 @@ class Program {
 
   // An executable file for the same machine. Not a proof, but what an interrupted copy lacks.
   [[nodiscard]] bool is_sound(std::string* reason) const;
+  // What tries it on the configuration (-n) with the arguments that it would be given.
+  [[nodiscard]] std::vector<std::string> trial() const;
   // Returns only when it failed, and then nothing has changed. Besides the three standard ones only
   // the descriptor kept_fd (-1: none) lives on: with the others go locks and connections.
   void replace(bool is_paused, int kept_fd, std::string* reason) const;

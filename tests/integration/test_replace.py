@@ -19,21 +19,21 @@ def program_of(pid):
     return os.stat(f"/proc/{pid}/exe").st_ino
 
 
-def install(path):
+def install(path, program=VIPD):
     """As package managers do it: beside it, and over it."""
-    shutil.copy(VIPD, f"{path}.new")
+    shutil.copy(program, f"{path}.new")
     os.rename(f"{path}.new", path)
     return os.stat(path).st_ino
 
 
-def up(t, **options):
+def up(t, keys=None, **options):
     """Each host runs a copy of the program, that can be replaced."""
     lab = t.lab(**options)
     lab.start_etcd()
     for host in lab.hosts:
         host.program = f"{host.folder}/vipd"
         install(host.program)
-        host.start_vipd()
+        host.start_vipd(**(keys or {}))
     lab.wait_all_owned()
     lab.wait_queue(len(lab.hosts), lab.addresses[-1])
     time.sleep(2)
@@ -107,7 +107,7 @@ def test_program_replaced(t):
 @case(seconds=30)
 def test_program_not_replaced(t):
     """What cannot run, or would cost the session, is refused, and everything goes on."""
-    lab = up(t, hosts=1)
+    lab = up(t, hosts=1, keys={"check__any__exec": "/bin/true"})  # so that there is a helper
     host = lab.hosts[0]
     running = program_of(host.vipd.pid)
     moment = time.monotonic()
@@ -126,6 +126,10 @@ def test_program_not_replaced(t):
     refuse("a file without x", "Permission denied")
     os.chmod(host.program, 0o755)
     refuse("a script", "not a program for this machine")
+    install(host.program, "/bin/cat")
+    refuse("a program that does not know our configuration", "exit status 1")
+    t.check(" -n: " in host.vipd.text() and "invalid option" in host.vipd.text(),
+            "the output of the trial is not in the log")
     wanted = install(host.program)
     config = host.write_config(session__timeout="6s")
     refuse("another session.timeout", "session.timeout")

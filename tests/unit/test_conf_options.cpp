@@ -48,6 +48,7 @@ void good_configuration_is_ok() {
   TEST_ASSERT_EQUAL_INT(0, result.status);
   TEST_ASSERT_EQUAL_STRING("configuration OK\n", result.out);
   TEST_ASSERT_EQUAL_STRING("", result.err);
+  TEST_ASSERT_EQUAL_INT(0, run("-n --ready-fd 99 -c contrib/vipd.conf").status);  // as in a trial
 }
 
 void faults_of_the_configuration_end_with_2() {
