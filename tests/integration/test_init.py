@@ -35,11 +35,11 @@ IDLE = "/usr/bin/busybox sh -c 'trap exit TERM; while :; do sleep 0.2; done'"
 
 
 class Machine:
-    def __init__(self, t, host, prepare, init):
+    def __init__(self, t, host, prepare, init, keys):
         self.t, self.host = t, host
         top = f"{host.folder}/machine"
         os.makedirs(top)
-        config = host.write_config(control__socket=None, state__dir=None, **ONE_VIP)
+        config = host.write_config(control__socket=None, state__dir=None, **ONE_VIP, **keys)
         setup = SETUP.format(top=top, others=os.path.abspath(os.environ["OTHERS"]), vipd=VIPD,
                              config=config, prepare=prepare, init=init)
         self.process = host.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child",
@@ -84,18 +84,20 @@ class Machine:
 ONE_VIP = {"vip__v2__address": None, "vip__v2__link": None}
 
 
-def under(t, prepare, init, start, reload, stop, restarts=True, ready=None):
+def under(t, prepare, init, start, reload, stop, restarts=True, ready=None, keys=None):
+    """Returns the machine, where the daemon has stopped."""
+    keys = keys or {}
     lab = t.lab(hosts=1, vips=2)
     lab.start_etcd()
     host = lab.hosts[0]
-    machine = Machine(t, host, prepare.format(init=INIT), init)
+    machine = Machine(t, host, prepare.format(init=INIT), init, keys)
     first, second = lab.addresses
     if ready:
         wait_for(lambda: machine.run(ready, check=False).returncode == 0, 30, "the init system")
     machine.run(start)
     lab.wait_owner(first, TIMEOUT + 8)
 
-    path = host.write_config(control__socket=None, state__dir=None)
+    path = host.write_config(control__socket=None, state__dir=None, **keys)
     with open(path) as source, open(f"/proc/{machine.init}/root/etc/vipd.conf", "w") as target:
         target.write(source.read())
     machine.run(reload)
@@ -114,6 +116,7 @@ def under(t, prepare, init, start, reload, stop, restarts=True, ready=None):
     machine.run(stop)
     wait_for(lambda: lab.witness.owner(first) is None, 3, "a clean release")
     t.check(machine.daemon() is None, "still running after the stop")
+    return machine
 
 
 @case(seconds=25)
@@ -154,8 +157,14 @@ def test_init_s6(t):
 
 @case(seconds=30)
 def test_init_systemd(t):
-    under(t, "cp {init}/systemd/vipd.service etc/systemd/system/; rm -f etc/machine-id;"
-          "echo 0123456789abcdef0123456789abcdef >etc/machine-id; export container=test",
-          "/usr/lib/systemd/systemd --unit=basic.target", "systemctl start vipd",
-          "systemctl reload vipd", "systemctl stop vipd",
-          ready="systemctl is-active basic.target")
+    """A program that still runs at the stop is not hurried."""
+    script = r"#!/bin/sh\nsleep 1\necho $3 >>/run/vipd/told\n"
+    machine = under(
+        t, "cp {init}/systemd/vipd.service etc/systemd/system/; rm -f etc/machine-id;"
+        "echo 0123456789abcdef0123456789abcdef >etc/machine-id; export container=test;"
+        f"printf '{script}' >usr/bin/tell; chmod 755 usr/bin/tell",
+        "/usr/lib/systemd/systemd --unit=basic.target", "systemctl start vipd",
+        "systemctl reload vipd", "sleep 3; vipctl pause; sleep 0.3; systemctl stop vipd",
+        ready="systemctl is-active basic.target", keys={"vip__v1__notify": "/usr/bin/tell"})
+    told = machine.run("cat /run/vipd/told").stdout.split()
+    t.check("paused" in told, f"the program told of {told}")
