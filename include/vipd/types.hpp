@@ -88,13 +88,21 @@ class Address {
   [[nodiscard]] std::string text() const;
 
   bool operator==(const Address&) const = default;
-  // By its bytes, in two steps: every queue is found by it, many times a turn.
+  // By its bytes, in two steps.
   std::strong_ordering operator<=>(const Address& other) const {
     if (length_ != other.length_) return length_ <=> other.length_;
     const uint64_t high = half(0);
     const uint64_t its_high = other.half(0);
     return high != its_high ? high <=> its_high : half(8) <=> other.half(8);
   }
+
+  struct Hash {
+    size_t operator()(const Address& address) const {
+      const uint64_t mixed =
+          (address.half(0) ^ address.half(8) * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+      return static_cast<size_t>(mixed ^ mixed >> 32);
+    }
+  };
 
  private:
   [[nodiscard]] uint64_t half(size_t from) const {

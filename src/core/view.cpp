@@ -214,6 +214,7 @@ std::vector<Address> View::vips_of(LeaseId lease) const {
   for (const auto& [vip, queue] : queues_) {
     if (queue.position(lease) >= 0) vips.push_back(vip);
   }
+  std::sort(vips.begin(), vips.end());
   return vips;
 }
 

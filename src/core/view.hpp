@@ -8,6 +8,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "vipd/state.hpp"
@@ -70,7 +71,7 @@ class View {
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
-  // The VIPs that a lease is queued for.
+  // The VIPs that a lease is queued for, in order.
   [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
   // Of all sessions in sight; zero when there is none.
@@ -94,7 +95,8 @@ class View {
   void drop_forgotten(MonoTime now);
 
   std::map<LeaseId, Session> sessions_;
-  std::map<Address, Queue> queues_;
+  // Every queue is looked for many times a turn: with thousands of them a tree is most of it.
+  std::unordered_map<Address, Queue, Address::Hash> queues_;
   Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before
   Revision applied_ = 0;
 };
