@@ -10,6 +10,15 @@ constexpr Duration kBurstInterval = Duration::milliseconds(2);
 
 }  // namespace
 
+// A few at a time: thousands at once would fill the queues of links and switches, and hold up the
+// heartbeats.
+bool Core::Impl::may_send(Burst* burst) {
+  if (now_ >= burst->next) *burst = {.next = now_ + kBurstInterval, .left = kBurst};
+  if (burst->left == 0) return due(burst->next);
+  burst->left--;
+  return true;
+}
+
 void Core::Impl::announce_again(Vip* vip) {
   vip->announcements_left = settings_.announce_count;
   vip->announce_at = now_;
@@ -17,20 +26,12 @@ void Core::Impl::announce_again(Vip* vip) {
 
 // Not while somebody else says the same of it, until etcd has confirmed that it is ours: he may be
 // the rightful new owner, and this machine one that stood still.
-//
-// A few at a time: thousands at once would fill the queues of links and switches, and hold up the
-// heartbeats.
 void Core::Impl::drive_announcements() {
   if (kernel_busy()) return;
-  int left = now_ >= announce_from_ ? kBurst : 0;
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !vip.conflict.claimed_at.is_never()) continue;
     if (!due(vip.announce_at)) continue;
-    if (left == 0) {
-      due(announce_from_);
-      break;
-    }
-    if (left-- == kBurst) announce_from_ = now_ + kBurstInterval;
+    if (!may_send(&announcing_)) break;
     emit(action::SendAnnouncement{.address = vip.settings.address});
     if (vip.announcements_left > 0) vip.announcements_left--;
     if (vip.announcements_left > 0) {

@@ -1,6 +1,7 @@
 // Many VIPs at once: the kernel's calls follow each other without looking at all the others after
 // each, in bursts, between which the loop has its turn: heartbeats must not wait for them.
 #include <algorithm>
+#include <utility>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -20,7 +21,9 @@ bool Core::Impl::may_add() {
 }
 
 void Core::Impl::begin_burst() {
-  if (now_ >= burst_ends_ + kBreath) burst_ends_ = now_ + kBurst;
+  if (now_ < burst_ends_ + kBreath) return;
+  burst_ends_ = now_ + kBurst;
+  burst_begins_ = true;
 }
 
 void Core::Impl::drive_renewals() {
@@ -81,6 +84,9 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
     return false;
   }
   adding_ = false;
+  // What the step before the first call took does not count, or where it takes longer than a burst
+  // there would be one address to a look at all.
+  if (std::exchange(burst_begins_, false)) burst_ends_ = now_ + kBurst;
   vip->renewal_due = false;
   vip->ends_by = now_ + longest;
   if (vip->address == Vip::AddressState::Adding) address_is_up(vip);

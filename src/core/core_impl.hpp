@@ -98,6 +98,12 @@ struct LinkView {
   MacAddress mac;
 };
 
+// Frames of one kind that go out together: so many more until the next.
+struct Burst {
+  MonoTime next = MonoTime::long_ago();
+  int left = 0;
+};
+
 // A session that fell silent, being taken over.
 struct Takeover {
   RequestId ending = 0;       // the txn under way
@@ -269,6 +275,7 @@ struct Core::Impl {
   }
   // --- announce.cpp
   void drive_announcements();
+  [[nodiscard]] bool may_send(Burst* burst);
   void announce_again(Vip* vip);
   // --- conflict.cpp
   void drive_conflicts();
@@ -387,8 +394,10 @@ struct Core::Impl {
   bool adding_ = false;
   size_t removals_ = 0;  // whose completion is awaited
   MonoTime burst_ends_ = MonoTime::long_ago();
+  bool burst_begins_ = false;  // with the call that is under way
   size_t last_found_ = 0;
-  MonoTime announce_from_ = MonoTime::long_ago();  // the next burst of announcements
+  Burst announcing_;
+  Burst probing_;
 
   std::map<LeaseId, Takeover> takeovers_;
 

@@ -47,7 +47,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
   const View::Queue& queue = view_.queue(vip.settings.address);
   switch (obstacle) {
     case Obstacle::None:
-      return "";
+      return vip.address == Vip::AddressState::Present ? "" : "adding the address";
     case Obstacle::NodePaused:
       return "paused by vipctl";
     case Obstacle::NodeReleasing:

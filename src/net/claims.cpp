@@ -21,6 +21,7 @@ namespace {
 // net.core.optmem_max bounds a filter, to some 2500 instructions where it was never raised.
 constexpr size_t kMostFiltered = 500;
 constexpr int kFramesPerTurn = 64;
+constexpr Duration kLongestTurn = Duration::milliseconds(10);  // heartbeats wait meanwhile
 constexpr size_t kLongestFrame = 512;
 
 constexpr uint32_t kArpSenderAt = 28;
@@ -120,7 +121,8 @@ void ClaimListener::hear() {
 // A link that went down is told once by an error, which this reads away.
 void ClaimListener::on_readable(int fd) {
   std::array<uint8_t, kLongestFrame> buffer;
-  for (int i = 0; i < kFramesPerTurn; ++i) {
+  const MonoTime until = loop_.refresh() + kLongestTurn;
+  for (int i = 0; i < kFramesPerTurn && loop_.refresh() < until; ++i) {
     sockaddr_ll from{};
     socklen_t from_size = sizeof from;
     const ssize_t size = recvfrom(fd, buffer.data(), buffer.size(), 0,
