@@ -49,7 +49,8 @@ class Daemon {
                   "\"reason\":\"n\\u001b[31m fell silent\"}]}"};
     }
     if (request.path == "/v1/resign") return resign(request.body);
-    if (request.path == "/v1/pause") return pause();
+    if (request.path == "/v1/pause") return pause(request.body);
+    if (request.path == "/v1/transfer") return transfer(request.body);
     if (request.path == "/v1/quit") loop_.stop(0);
     return {.status = 404, .body = "no JSON"};
   }
@@ -64,7 +65,30 @@ class Daemon {
     return {.body = "{}"};
   }
 
-  Response pause() {
+  // To n2; what else can become of it goes by the name of the node.
+  Response transfer(const std::string& body) {
+    const std::string node = fixture::replaced(body, R"({"vip":"api","node":)", "");
+    VipStatus& vip = status_.vips[0];
+    vip.state = "owner";
+    if (node == "\"n2\"}") {
+      later([&vip] { vip.queue = {{.node = "n2", .priority = 100, .session = "b"}}; });
+    } else if (node == "\"silent\"}") {
+      later([&vip] { vip.transfer_failed = "silent does not beat"; });
+    } else if (node == "\"overtaken\"}") {
+      later([&vip] {
+        vip.state = "standby";
+        vip.owner = "n3";
+      });
+    } else {
+      return {.status = 409,
+              .body = R"({"error":"refused: )" + fixture::replaced(body, "\"", "'") + "\"}"};
+    }
+    return {.body = "{}"};
+  }
+
+  Response pause(const std::string& body) {
+    if (body == R"({"persist":true})") return {.status = 500, .body = R"({"error":"disk full"})"};
+    if (body != "{}") return {.status = 400, .body = ""};
     later([this] {
       change("paused");
       later([this] { status_.state = "paused"; });
@@ -273,6 +297,34 @@ void pause_waits_for_the_daemon_and_for_the_vips() {
                            result.err);
 }
 
+void pause_that_persists_says_so() {
+  House house;
+  const Result result = house.run({"pause", "--persist"});
+  TEST_ASSERT_EQUAL_INT(1, result.status);
+  TEST_ASSERT_EQUAL_STRING("vipctl: disk full\n", result.err);
+}
+
+void transfer_waits_until_that_node_is_the_first() {
+  House house;
+  const Result done = house.run({"transfer", "api", "n2"});
+  TEST_ASSERT_EQUAL_STRING("", done.err);
+  TEST_ASSERT_EQUAL_INT(0, done.status);
+  TEST_ASSERT_EQUAL_INT(2, house.run({"transfer", "api"}).status);
+}
+
+void transfer_that_comes_to_nothing_says_why() {
+  House house;
+  const Result refused = house.run({"transfer", "api", "n9"});
+  TEST_ASSERT_EQUAL_INT(1, refused.status);
+  TEST_ASSERT_EQUAL_STRING("vipctl: refused: {'vip':'api','node':'n9'}\n", refused.err);
+  const Result overtaken = house.run({"transfer", "api", "overtaken"});
+  TEST_ASSERT_EQUAL_INT(1, overtaken.status);
+  TEST_ASSERT_EQUAL_STRING("vipctl: n3 has VIP 'api' now\n", overtaken.err);
+  const Result given_up = house.run({"transfer", "api", "silent"});
+  TEST_ASSERT_EQUAL_INT(1, given_up.status);
+  TEST_ASSERT_EQUAL_STRING("vipctl: silent does not beat\n", given_up.err);
+}
+
 void history_and_metrics_are_shown() {
   House house;
   const Result history = house.run({"history"});
@@ -332,6 +384,9 @@ int main() {
   RUN_TEST(resign_that_does_not_happen_is_told);
   RUN_TEST(refusal_is_told_line_by_line);
   RUN_TEST(pause_waits_for_the_daemon_and_for_the_vips);
+  RUN_TEST(pause_that_persists_says_so);
+  RUN_TEST(transfer_waits_until_that_node_is_the_first);
+  RUN_TEST(transfer_that_comes_to_nothing_says_why);
   RUN_TEST(history_and_metrics_are_shown);
   RUN_TEST(version_names_both);
   RUN_TEST(watch_prints_one_status_for_each_change);
