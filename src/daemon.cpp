@@ -58,7 +58,8 @@ Settings Daemon::settings() const {
                              .prefix_length = vip.prefix_length,
                              .priority = vip.priority,
                              .preempt = vip.preempt,
-                             .preempt_delay = vip.preempt_delay});
+                             .preempt_delay = vip.preempt_delay,
+                             .blocked = checks_ == nullptr ? "" : blocked(vip).reason});
   }
   return settings;
 }
@@ -256,6 +257,7 @@ std::vector<std::string> Daemon::reload() {
     const bool other_level = config_.log_level != before.log_level && !options_.verbose;
     if (other_level) log::set_level(config_.log_level);
     if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
+    checks_->configure(config_.checks);
     feed(event::Reconfigured{settings()});
     reload_checks(before);
     config_.node_name = before.node_name;

@@ -150,14 +150,14 @@ void Daemon::reload_checks(const Config& before) {
   for (const VipConfig& vip : config_.vips) {
     if (!known.contains(vip.address)) records_[vip.address].told = {};
   }
-  checks_->configure(config_.checks);
   tell_all_blocked();
 }
 
 // A check that is down is minded by an owner, too. One without a result yet keeps nobody from what
 // he owns.
-Daemon::Blocked Daemon::blocked(const VipConfig& vip) {
-  Blocked found{.reason = records_[vip.address].obstacle};
+Daemon::Blocked Daemon::blocked(const VipConfig& vip) const {
+  const auto record = records_.find(vip.address);
+  Blocked found{.reason = record == records_.end() ? "" : record->second.obstacle};
   for (const std::string& name : vip.checks) {
     switch (checks_->state(name)) {
       case check::State::Up:

@@ -173,7 +173,7 @@ class Daemon {
   void reload_checks(const Config& before);
   [[nodiscard]] std::vector<std::string> program_environment() const;
   [[nodiscard]] std::unique_ptr<check::Probe> make_arp(const CheckConfig& config);
-  [[nodiscard]] Blocked blocked(const VipConfig& vip);
+  [[nodiscard]] Blocked blocked(const VipConfig& vip) const;
   void tell_blocked(const VipConfig& vip);
   void tell_all_blocked();
   void look_for_others(Duration wait);

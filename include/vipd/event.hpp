@@ -40,6 +40,7 @@ struct VipSettings {
   std::optional<int> priority = 100;  // 0 to 255, higher first; none: by rendezvous hashing
   bool preempt = false;               // hand over to a standby of higher priority
   Duration preempt_delay = Duration::seconds(30);  // ... that has been ready for so long
+  std::string blocked{};  // when reconfigured: what AddressBlocked is about to say
 
   bool operator==(const VipSettings&) const = default;
 };

@@ -267,6 +267,9 @@ void Core::Impl::on(const event::Reconfigured& e) {
       configure(vip, wanted);
     }
     vip->dropped = false;
+    // It must not queue up first.
+    const bool is_absent = vip->address == Vip::AddressState::Absent;
+    if (is_absent && vip->blocked.empty()) vip->blocked = wanted.blocked;
     const bool moved =
         vip->settings.link != wanted.link || vip->settings.prefix_length != wanted.prefix_length;
     // The adapter removes an address from where it was added.

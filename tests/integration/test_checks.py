@@ -7,7 +7,9 @@ import sys
 import time
 from signal import SIGHUP, SIGTERM
 
+import gateway
 from case import case
+from lab import LINK
 from spaces import wait_for
 
 SERVER = """
@@ -53,6 +55,17 @@ def wait_state(host, vip, wanted, timeout=10):
 
 def check_of(host, vip):
     return (host.vip_status(vip) or {"checks": [{}]})["checks"][0]
+
+
+def revision(host):
+    return int(host.gateway.status()["header"]["revision"])
+
+
+def was_queued(host, vip, since):
+    """Whether etcd ever had a candidate for the address from that revision on."""
+    key = {"key": gateway.b64(f"/vipd/vip/{vip}/"), "range_end": gateway.b64(f"/vipd/vip/{vip}0")}
+    return any(host.gateway.call("/v3/kv/range", {**key, "revision": number}).get("kvs")
+               for number in range(since, revision(host) + 1))
 
 
 @case(seconds=20)
@@ -156,6 +169,15 @@ def test_reload_changes_checks(t):
     host.write_config()
     host.vipd.send(SIGHUP)
     wait_state(host, vip, "owner")
+
+    new, before = "10.77.0.222", revision(host)
+    host.write_config(check__f__file=f"{flag}.no", vip__v1__checks="none", vip__new__address=new,
+                      vip__new__link=LINK)
+    host.vipd.send(SIGHUP)
+    wait_state(host, new, "fault")
+    wait_for(lambda: check_of(host, new)["state"] == "down", 5, "the check to be down")
+    t.check(not was_queued(host, new, before), "it was in the queue with a check without result")
+    t.equal(state(host, vip), "owner", "the VIP without checks")
 
 
 @case(seconds=15)

@@ -1054,6 +1054,24 @@ static void what_an_owner_minds_makes_it_release_cleanly() {
   TEST_ASSERT_TRUE(state() == VipState::Owner);
 }
 
+static void what_is_new_and_blocked_does_not_queue_up() {
+  own();
+  const Address other = *Address::parse("10.0.0.10");
+  Settings settings;
+  settings.timeout = kTimeout;
+  settings.vips = {{.name = "api", .address = kVip, .link = "eth0", .blocked = "no result yet"},
+                   {.name = "new", .address = other, .link = "eth0", .blocked = "no result yet"}};
+  tell(event::Reconfigured{settings});
+  pass(1000);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  TEST_ASSERT_TRUE(core->vips(now())[1].state == VipState::Fault);
+  TEST_ASSERT_EQUAL_STRING("no result yet", core->vips(now())[1].reason);
+  TEST_ASSERT_TRUE(core->vips(now())[1].queue.empty());
+  tell(event::AddressBlocked{other, ""});
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+  TEST_ASSERT_TRUE(core->vips(now())[1].state == VipState::Standby);
+}
+
 static void another_mac_of_the_link_is_announced() {
   own();
   pass(8000);
@@ -1120,6 +1138,7 @@ int main() {
   RUN_TEST(who_is_not_sure_of_an_address_does_not_announce_it);
   RUN_TEST(what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner);
   RUN_TEST(what_an_owner_minds_makes_it_release_cleanly);
+  RUN_TEST(what_is_new_and_blocked_does_not_queue_up);
   RUN_TEST(another_mac_of_the_link_is_announced);
   return UNITY_END();
 }
