@@ -67,7 +67,8 @@ void World::check_gone(int n, int vip) {
 
 bool World::eligible(const Node& node, int vip) const {
   const auto v = static_cast<size_t>(vip);
-  return runs(node) && !node.person_paused && node.configured[v] && node.link_up[node.vip_link[v]];
+  return runs(node) && !node.person_paused && node.configured[v] && node.checks[v] == Check::Up &&
+         node.link_up[node.vip_link[v]];
 }
 
 // Without space nobody can join, but those who are in the queue can take over; unless the last

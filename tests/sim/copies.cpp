@@ -120,6 +120,8 @@ void World::clone_process(int from, int to) {
   copy.vip_link = original.vip_link;
   copy.configured = original.configured;
   copy.priority = original.priority;
+  copy.fails = original.fails;
+  copy.checks = original.checks;
   copy.timeout = original.timeout;
   copy.heartbeat = original.heartbeat;
   copy.its_timeout = original.its_timeout;

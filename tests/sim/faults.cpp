@@ -24,6 +24,7 @@ bool hides_timeouts(Fault fault) {
 
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
+    if (static_cast<Fault>(i) == Fault::CheckDown) continue;  // comes in its own time (checks.cpp)
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;
     if (mixed_ && hides_timeouts(static_cast<Fault>(i))) weights_[i] = 0;
@@ -333,6 +334,7 @@ void World::reconfigure(int n, bool whole) {
   }
   if (node.core == nullptr) return;  // it reads its configuration when it starts
   tell(n, {.event = vipd::event::Reconfigured{settings(node)}});
+  tell_checks(n);
   tell_links(n);
 }
 
@@ -472,6 +474,7 @@ void World::heal_everything() {
   committed();
   switch_off_copies();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
+  heal_services();
   // Some stay dead, or in somebody's pause.
   Node& node = nodes_[static_cast<size_t>(any_node())];
   const int n = static_cast<int>(&node - nodes_.data());

@@ -37,6 +37,7 @@ vipd::Settings World::settings(const Node& node) const {
                           .link = link_name(node.vip_link[i])};
     vip.priority = node.priority[i] < 0 ? std::nullopt : std::optional(node.priority[i]);
     vip.preempt = preempt_;
+    vip.blocked = blocked(node, v);
     vip.preempt_delay = vipd::Duration::nanoseconds(preempt_delay_);
     settings.vips.push_back(std::move(vip));
   }
@@ -98,6 +99,7 @@ void World::start_process(int n) {
   if (records_) node.heard.push_back({.input = input});
   node.core = std::make_unique<vipd::Core>(node.its_settings, input, &frame.actions);
   run_turn(n);
+  start_checks(n);
   for (const int v : inherited) {
     tally_.count(Rule::LeftoverInherited);
     tell(n, {.event = vipd::event::AddressFound{vips_[static_cast<size_t>(v)]}});

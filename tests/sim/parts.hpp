@@ -47,6 +47,9 @@ enum class Ev : uint8_t {
   ExcuseEnds,  // a: vip
   Frame,       // an announcement at a bystander; a: vip, b: bystander
   Probe,       // a bystander uses what it knows; a: vip, b: bystander
+  ServiceTurns,
+  ServiceHeals,  // a: vip
+  CheckEnds,     // a: vip; x: incarnation
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later
@@ -139,6 +142,8 @@ struct Clock {
 
 enum class HostPause : uint8_t { None, Unnoticed, Suspend, Noticed };
 
+enum class Check : uint8_t { Up, Unknown, Down };
+
 // What waits for a process that cannot run at the moment.
 struct Mail {
   enum class Kind : uint8_t { Answer, Timeout, Fact };
@@ -187,7 +192,8 @@ struct Node {
   std::array<uint8_t, kMaxVips> vip_link{};
   std::array<bool, kMaxVips> configured{};
   std::array<int, kMaxVips> priority{};
-  int64_t timeout = 0;  // as configured
+  std::array<bool, kMaxVips> fails{};  // the service that is checked
+  int64_t timeout = 0;                 // as configured
   int64_t heartbeat = 0;
   // process
   std::unique_ptr<vipd::Core> core;
@@ -202,6 +208,7 @@ struct Node {
   bool exiting = false;
   vipd::Memory memory{};      // its state directory
   vipd::Memory old_memory{};  // and a copy that somebody made of it
+  std::array<Check, kMaxVips> checks{};
   bool person_paused = false;
   bool stay_dead = false;
   uint32_t wake_id = 0;

@@ -121,7 +121,7 @@ struct Describe {
     return text("AddressRemoved %s, error %d", e.address.text().c_str(), e.error);
   }
   std::string operator()(const vipd::event::AddressBlocked& e) {
-    return "AddressBlocked " + e.address.text() + " " + e.reason;
+    return "AddressBlocked " + e.address.text() + " " + (e.reason.empty() ? "no more" : e.reason);
   }
   std::string operator()(const vipd::event::ForeignClaim& e) {
     return "ForeignClaim " + e.address.text() + " " + e.mac.text();

@@ -22,7 +22,7 @@ namespace sim {
   X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
-  X(StateCopied) X(MachineCloned) X(MachineRolledBack)
+  X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown)
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \

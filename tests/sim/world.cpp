@@ -17,10 +17,12 @@ struct Later {
 
 }  // namespace
 
-World::World(const Options& options) : options_(options), random_(options.seed) {
+World::World(const Options& options)
+    : options_(options), random_(options.seed), check_random_(~options.seed) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
+  draw_checks();
 }
 
 World::~World() = default;
@@ -140,6 +142,7 @@ void World::round_begins() {
   tally_.rounds++;
   faults_on_ = true;
   next_fault();
+  next_check();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -154,6 +157,7 @@ void World::calm_begins() {
     if (node.busy) bound = std::max(bound, 5 * timeout_ + 8 * kS);
   }
   // Each makes way for a better one a second after the other, and the owner after its delay.
+  if (has_checks_) bound += 3 * kS;
   if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   refused_once_ = no_space_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
@@ -218,6 +222,14 @@ void World::dispatch(const Item& item) {
       return frame(item);
     case Ev::Probe:
       return probe(item);
+    case Ev::ServiceTurns:
+      if (faults_on_ && item.x == round_) service_turns();
+      return;
+    case Ev::ServiceHeals:
+      if (faults_on_) service_heals(node, item.a);
+      return;
+    case Ev::CheckEnds:
+      return check_ends(node, item.a, item.x);
     case Ev::FaultStrikes:
       if (faults_on_ && item.x == round_) strike();
       return;

@@ -2,7 +2,8 @@
 // the daemons' real core. One thread, virtual time, one queue of typed events; everything follows
 // from the seed. Its functions stand in files by subject: world.cpp (queue, run, phases),
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
-// turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, check.cpp.
+// turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
+// checks), check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -166,6 +167,20 @@ class World {
   [[nodiscard]] int any_node();
   [[nodiscard]] int any_live_node();
 
+  // --- checks.cpp
+  void draw_checks();
+  [[nodiscard]] std::string blocked(const Node& node, int vip) const;
+  void next_check();
+  void service_turns();
+  void service_heals(int node, int vip);
+  void look(int node, int vip);
+  void check_ends(int node, int vip, uint32_t incarnation);
+  void judge_service(int node, int vip, Check check);
+  void tell_check(int node, int vip);
+  void start_checks(int node);
+  void tell_checks(int node);
+  void heal_services();
+
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
   [[nodiscard]] bool sleeps(const Node& node, const KernelAddress& address) const;
@@ -192,6 +207,7 @@ class World {
   // parameters
   Options options_;
   Random random_;
+  Random check_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -208,6 +224,8 @@ class World {
   std::array<uint32_t, kFaults> weights_{};
   uint32_t weights_sum_ = 0;
   int64_t fault_gap_ = 0;
+  bool has_checks_ = false;
+  int64_t check_gap_ = 0;
 
   // time
   int64_t now_ = 0;

@@ -183,6 +183,9 @@ class Scenario {
     } else if (verb == "flush") {
       node->expires = 0;
       tell(node, event::AddressLost{kVip, false});
+    } else if (verb == "check") {
+      tell(node, event::AddressBlocked{kVip, value == "up" ? "" : "check web is " + value,
+                                       value == "down"});
     } else if (verb == "claim") {
       tell(node, event::ForeignClaim{kVip, {{2, 0, 0, 0, 0, 9}}});
     } else {
