@@ -179,6 +179,7 @@ void Daemon::perform(const action::AddAddress& a) {
                                   static_cast<uint32_t>(a.lifetime_s), vip->source);
     place = {.link_index = link->index, .prefix_length = vip->prefix_length, .is_up = true};
   }
+  if (error == ENODEV && vip != nullptr) doubt_link(vip->link);
   loop_.refresh();
   feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
 }

@@ -150,6 +150,7 @@ class Daemon {
   void link_changed(const net::Link& link);
   void link_removed(int index);
   void tell_links();
+  void doubt_link(const std::string& name);
   void say_missing(const std::string& name);
   [[nodiscard]] const net::Link* link_named(const std::string& text) const;
   void listen_for_claims();

@@ -71,6 +71,12 @@ void Daemon::tell_links() {
   look_within(Duration::milliseconds(50));
 }
 
+// The core takes it for gone, and is told whatever the next look shows.
+void Daemon::doubt_link(const std::string& name) {
+  link_states_.erase(name);
+  look_within(Duration());
+}
+
 void Daemon::say_missing(const std::string& name) {
   std::string others;
   size_t count = 0;

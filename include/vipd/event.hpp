@@ -87,7 +87,8 @@ struct WatchEnded { bool compacted; std::string reason; };
 
 // The kernel. `link` is the text of the configuration.
 struct LinkChanged { std::string link; bool present; bool up; MacAddress mac{}; };
-struct AddressAdded { Address address; int lifetime_s; int error; };  // error: errno, 0 done
+// error: errno, 0 done. ENODEV: the link is not there; a LinkChanged follows in any case.
+struct AddressAdded { Address address; int lifetime_s; int error; };
 // At the start: left there by a former process, with the lifetime that it gave it.
 struct AddressFound { Address address; };
 struct AddressRemoved { Address address; int error; };

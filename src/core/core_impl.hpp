@@ -291,6 +291,7 @@ struct Core::Impl {
   [[nodiscard]] bool verification_due();
   // --- links.cpp
   void drive_link_debounce();
+  void link_is_gone(const std::string& name);
   // --- status.cpp
   void drive_states();
   // --- order.cpp: priorities and transfers

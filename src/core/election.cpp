@@ -1,6 +1,7 @@
 // The VIPs: which are wanted, which may be installed, and which must go.
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <cstring>
 
 #include "core/core_impl.hpp"
@@ -288,6 +289,7 @@ void Core::Impl::on(const event::AddressAdded& e) {
   if (e.error != 0) {
     // An acknowledgement may be what failed: the address is not known to be absent.
     remove(vip);
+    if (e.error == ENODEV) return link_is_gone(vip->settings.link);
     report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
                                           e.address.text() + ": " + strerror(e.error));
     // Whoever cannot add the address must not stand in the way of those who can.

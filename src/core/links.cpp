@@ -22,6 +22,12 @@ void Core::Impl::on(const event::LinkChanged& e) {
   }
 }
 
+// Known before its notice came. That is no refusal: once it is back, nothing keeps us away.
+void Core::Impl::link_is_gone(const std::string& name) {
+  LinkView& link = links_[name];
+  link.present = link.up = false;
+}
+
 // A flap shorter than this changes nothing; it is well inside the fence.
 void Core::Impl::drive_link_debounce() {
   const Duration debounce = std::min(Duration::seconds(1), settings_.timeout / 5);

@@ -4,6 +4,7 @@
 #include "vipd/core.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 
 #include "harness.hpp"
@@ -993,6 +994,23 @@ static void a_process_that_stood_still_tells_its_neighbours_again_and_asks() {
   TEST_ASSERT_EQUAL_INT(3, asked.probes + 1);
 }
 
+static void a_link_that_is_gone_is_no_refusal_of_the_kernel() {
+  own();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(2000));
+  tell(event::AddressAdded{kVip, wanted<action::AddAddress>()->lifetime_s, ENODEV});
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  TEST_ASSERT_EQUAL_STRING("there is no link eth0", core->vips(now())[0].reason);
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo(), gone(KeyKind::Candidate, kOwn)});
+  pass(300);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  tell(event::LinkChanged{"eth0", true, true});
+  pass(1000);  // 5 s after a refusal
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
 static void what_was_heard_before_the_question_is_no_answer() {
   probes = true;
   open();
@@ -1134,6 +1152,7 @@ int main() {
   RUN_TEST(a_hand_over_and_a_take_over_ask_nobody);
   RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
   RUN_TEST(a_process_that_stood_still_tells_its_neighbours_again_and_asks);
+  RUN_TEST(a_link_that_is_gone_is_no_refusal_of_the_kernel);
   RUN_TEST(what_was_heard_before_the_question_is_no_answer);
   RUN_TEST(who_is_not_sure_of_an_address_does_not_announce_it);
   RUN_TEST(what_stands_in_the_way_on_this_host_is_a_fault_but_not_for_an_owner);
