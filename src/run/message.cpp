@@ -76,6 +76,8 @@ std::string Ended::text() const {
       return "killed because it took too long";
     case End::NotStarted:
       return std::string("not started: ") + strerror(number);
+    case End::Unknown:
+      return "the helper process that runs programs does not answer";
   }
   return "";
 }

@@ -29,7 +29,8 @@ struct Order {
   std::optional<Job> job;
 };
 
-enum class End { Exited, Killed, TimedOut, NotStarted };
+// Unknown: the helper did not say; never in a message.
+enum class End { Exited, Killed, TimedOut, NotStarted, Unknown };
 
 struct Ended {
   uint64_t id = 0;

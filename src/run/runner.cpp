@@ -17,6 +17,12 @@
 #include "vipd/log.hpp"
 
 namespace vipd::run {
+namespace {
+
+// A helper that is stopped, or of another version, may never answer; one that is slow does.
+constexpr Duration kPatience = Duration::seconds(3);
+
+}  // namespace
 
 // Forked twice, so that it is nobody's child: its death leaves no zombie, whatever this process
 // has become by then.
@@ -63,13 +69,13 @@ Runner::Runner(Loop& loop, sys::Fd socket) : loop_(loop), socket_(std::move(sock
 
 Runner::~Runner() {
   if (is_alive()) loop_.remove_fd(watch_);
-  for (const auto& [id, timer] : refused_) loop_.cancel_timer(timer);
+  for (const auto& [id, running] : running_) loop_.cancel_timer(running.timer);
 }
 
 Runner::Id Runner::run(const Job& job, DoneHandler done) {
-  const Id id{next_id_++};
-  const std::string bytes = encode(Order{static_cast<uint64_t>(id), job});
-  running_.emplace(static_cast<uint64_t>(id), std::move(done));
+  const uint64_t id = next_id_++;
+  const std::string bytes = encode(Order{id, job});
+  running_[id].done = std::move(done);
   if (!is_alive()) {
     refuse(id, ECHILD);
   } else if (bytes.empty()) {
@@ -78,31 +84,45 @@ Runner::Id Runner::run(const Job& job, DoneHandler done) {
     refuse(id, EAGAIN);
   } else if (send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
     refuse(id, errno);
+  } else {
+    finish_later(id, job.timeout + kPatience, {.id = id, .how = End::Unknown});
   }
-  return id;
+  return Id{id};
 }
 
-void Runner::refuse(Id id, int error) {
-  const auto number = static_cast<uint64_t>(id);
-  refused_[number] = loop_.add_timer(loop_.now(), [this, number, error] {
-    refused_.erase(number);
-    finish({.id = number, .how = End::NotStarted, .number = error});
+void Runner::refuse(uint64_t id, int error) {
+  finish_later(id, Duration(), {.id = id, .how = End::NotStarted, .number = error});
+}
+
+void Runner::finish_later(uint64_t id, Duration wait, const Ended& ended) {
+  Loop::Timer& timer = running_[id].timer;
+  loop_.cancel_timer(timer);
+  timer = loop_.add_timer(loop_.now() + wait, [this, ended] {
+    if (ended.how == End::Unknown) send_cancel(ended.id);
+    finish(ended);
   });
 }
 
 void Runner::cancel(Id id) {
-  if (running_.erase(static_cast<uint64_t>(id)) == 0 || !is_alive()) return;
-  // Should this be lost, the program's own timeout ends it.
-  const std::string bytes = encode(Order{static_cast<uint64_t>(id), std::nullopt});
+  const auto node = running_.extract(static_cast<uint64_t>(id));
+  if (node.empty()) return;
+  loop_.cancel_timer(node.mapped().timer);
+  send_cancel(node.key());
+}
+
+// Should this be lost, the program's own timeout ends it.
+void Runner::send_cancel(uint64_t id) {
+  if (!is_alive()) return;
+  const std::string bytes = encode(Order{id, std::nullopt});
   (void)send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 
 void Runner::on_readable() {
+  constexpr int kMostInTurn = 64;
   char buffer[kMostBytes];
-  while (is_alive()) {
+  for (int i = 0; i < kMostInTurn && is_alive(); ++i) {
     const ssize_t size = recv(socket_.get(), buffer, sizeof buffer, 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return;
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) return helper_is_gone();
     const auto ended = read_ended({buffer, static_cast<size_t>(size)});
     if (ended) finish(*ended);
@@ -114,15 +134,15 @@ void Runner::helper_is_gone() {
   loop_.remove_fd(watch_);
   watch_ = Loop::FdWatch::None;
   socket_.reset();
-  for (const auto& [id, timer] : refused_) loop_.cancel_timer(timer);
-  refused_.clear();
-  for (const auto& [id, done] : running_) refuse(Id{id}, ECHILD);
+  for (const auto& [id, running] : running_) refuse(id, ECHILD);
 }
 
 // The handler may start another, or cancel.
 void Runner::finish(const Ended& ended) {
   const auto node = running_.extract(ended.id);
-  if (!node.empty()) node.mapped()(ended);
+  if (node.empty()) return;
+  loop_.cancel_timer(node.mapped().timer);
+  node.mapped().done(ended);
 }
 
 }  // namespace vipd::run

@@ -1,7 +1,7 @@
 // Runs programs without ever forking or executing in this process: a helper, forked once at the
 // start, does it (src/run/helper.hpp). Never waits: everything goes through a socket on the loop.
 // When the helper dies nothing runs any more and everybody is told; it is not started again, since
-// by then this process may no longer be allowed to fork.
+// by then this process may no longer be allowed to fork. One that does not answer holds nobody up.
 #pragma once
 
 #include <cstdint>
@@ -44,17 +44,22 @@ class Runner {
 
  private:
   Runner(Loop& loop, sys::Fd socket);
+  struct Running {
+    DoneHandler done;
+    Loop::Timer timer = Loop::Timer::None;  // when it is given up, or why it was not run is told
+  };
   void on_readable();
   void helper_is_gone();
-  void refuse(Id id, int error);
+  void send_cancel(uint64_t id);
+  void finish_later(uint64_t id, Duration wait, const Ended& ended);
+  void refuse(uint64_t id, int error);
   void finish(const Ended& ended);
 
   Loop& loop_;
   sys::Fd socket_;
   Loop::FdWatch watch_ = Loop::FdWatch::None;
   uint64_t next_id_ = 1;
-  std::map<uint64_t, DoneHandler> running_;
-  std::map<uint64_t, Loop::Timer> refused_;
+  std::map<uint64_t, Running> running_;
 };
 
 }  // namespace vipd::run

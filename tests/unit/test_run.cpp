@@ -180,6 +180,17 @@ void when_the_helper_dies_everybody_is_told() {
   TEST_ASSERT_EQUAL_STRING("not started: No child processes", b.run("true").text());
 }
 
+void a_helper_that_stands_still_holds_nobody_up() {
+  Bench b;
+  const pid_t helper = atoi(b.run("echo $PPID").output.c_str());
+  TEST_ASSERT_TRUE(helper > 1);
+  kill(helper, SIGSTOP);
+  TEST_ASSERT_EQUAL_STRING("the helper process that runs programs does not answer",
+                           b.run("true", Duration::milliseconds(100)).text());
+  kill(helper, SIGCONT);
+  TEST_ASSERT_TRUE(b.run("true").is_good());
+}
+
 void bytes_are_read_back_or_refused() {
   const Order order{7, Job{{"/bin/x", "", "a b"}, {"A=1"}, Duration::milliseconds(1500)}};
   const std::string bytes = encode(order);
@@ -226,6 +237,7 @@ int main() {
   RUN_TEST(a_cancelled_one_is_killed_without_a_word);
   RUN_TEST(when_the_daemon_ends_everything_ends);
   RUN_TEST(when_the_helper_dies_everybody_is_told);
+  RUN_TEST(a_helper_that_stands_still_holds_nobody_up);
   RUN_TEST(bytes_are_read_back_or_refused);
   RUN_TEST(what_is_too_large_is_refused_later);
   return UNITY_END();
