@@ -43,7 +43,8 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
 .vip > div { min-width: 0; overflow-wrap: anywhere; } .head { color: var(--soft);
   font-size: 12px; --c: transparent; padding: 8px 18px; }
 .node { display: inline-flex; align-items: center; gap: 6px; font-weight: 600; }
-.node::before { content: ""; width: 9px; height: 9px; border-radius: 50%; background: var(--c); }
+.node::before { content: ""; flex: none; width: 9px; height: 9px; border-radius: 50%;
+  background: var(--c); }
 .queue .node { font-weight: 400; } .queue .node + .node::after { content: none; }
 .queue .arrow { color: var(--soft); margin: 0 6px; }
 .check { margin-right: 10px; white-space: nowrap; }
@@ -70,7 +71,9 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
 .stale main { opacity: .45; } pre { overflow: auto; }
 [hidden] { display: none; }
 @media (max-width: 760px) { .vip { grid-template-columns: 1fr 1fr; } .head { display: none; }
-  .vip > div:last-child { grid-column: 1 / -1; } .moves td { padding: 5px 8px; }
+  .vip > div::before { content: attr(data-what); display: block; font-size: 12px;
+    color: var(--soft); }
+  .vip { align-items: start; } .vip > div:last-child { grid-column: 1 / -1; } .moves td { padding: 5px 8px; }
   .lane { grid-template-columns: 70px 1fr; } .axis { margin-left: 82px; } }
 )css";
 
@@ -96,6 +99,7 @@ function el(tag, cls, ...kids) {
   e.append(...kids);
   return e;
 }
+const columns = ['Address', 'Owner', 'Queue', 'Checks', 'This node'];
 let nodes = [], now = 0, drawn = '', heard = 0;
 function paint(e, node) {
   const n = nodes.indexOf(node);
@@ -123,6 +127,7 @@ function drawFacts(s) {
   const left = s.session.authority_ms / (s.session.timeout_ms || 1);
   meter.firstChild.style.width = Math.min(100, 100 * left) + '%';
   const owned = s.vips.filter(v => v.owner).length;
+  const down = s.checks.filter(c => c.state == 'down').map(c => c.name).join(', ');
   $('facts').replaceChildren(
     fact('Virtual addresses', owned + ' of ' + s.vips.length + ' owned',
          owned < s.vips.length ? 'warn' : ''),
@@ -132,7 +137,7 @@ function drawFacts(s) {
          el('span', 'soft small', s.etcd.endpoint + ' ' + s.etcd.version)),
     fact('Checks of this node', s.checks.length ? s.checks.filter(c => c.state == 'up').length +
          ' of ' + s.checks.length + ' up' : 'none',
-         s.checks.some(c => c.state == 'down') ? 'bad' : ''));
+         down ? 'bad' : '', el('span', 'soft small', down && 'down: ' + down)));
 }
 function drawNodes(s) {
   const list = nodes.map(n => {
@@ -163,22 +168,23 @@ function drawVip(v) {
   }
   if (!v.checks.length) checks.append(el('span', 'soft', 'none'));
   const why = v.reason || v.last_change;
-  return paint(el('div', 'vip',
+  const row = paint(el('div', 'vip',
     el('div', '', el('b', '', v.name), el('div', 'mono small', v.address),
        el('div', 'soft small', v.link)),
     el('div', '', v.owner ? chip(v.owner) : el('span', 'bad', 'nobody')), queue, checks,
     el('div', '', el('span', 'pill ' + kind(v.state), v.state), el('span', 'soft small',
        ' for ' + span(now - Date.parse(v.since))), el('div', 'soft small', why))), v.owner);
+  columns.forEach((what, i) => { row.children[i].dataset.what = what; });
+  return row;
 }
 function drawVips(s) {
-  const head = el('div', 'vip head', ...['Address', 'Owner', 'Queue', 'Checks', 'This node']
-    .map(t => el('div', '', t)));
+  const head = el('div', 'vip head', ...columns.map(t => el('div', '', t)));
   $('vips').replaceChildren(head, ...s.vips.map(drawVip));
 }
 function drawMoves(s) {
   const moves = (s.moves || []).map(m => ({...m, t: Date.parse(m.time)}));
   if (!moves.length) return $('moves').replaceChildren(el('div', 'empty', 'None seen so far.'));
-  const first = Math.min(moves[0].t, now - 600000), lanes = el('div', 'lanes');
+  const first = Math.min(moves[0].t, now - 60000), lanes = el('div', 'lanes');
   const at = t => 100 * (t - first) / (now - first);
   for (const v of s.vips.slice(0, 24)) {
     const track = el('div', 'track'), own = moves.filter(m => m.vip == v.name);

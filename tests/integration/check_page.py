@@ -43,6 +43,7 @@ def run(place, page):
     page.wait_text("onerror", 10)
     text = page.text()
     good = check(all(v in text for v in vips), "shows_every_address", text)
+    good &= check("1 of 2 up\ndown: gone" in text, "shows_what_is_down", text)
     good &= check(all(f"{h.name}\n" in text for h in place.hosts), "shows_every_node", text)
     good &= check(page.value("document.images.length") == 0 and
                   page.value("document.title") == "n1 \u00b7 vipd", "keeps_names_text",
@@ -77,7 +78,9 @@ def main():
     spaces.sweep()
     shutil.rmtree(PICTURES, ignore_errors=True)
     os.makedirs(f"{PICTURES}/profile")
-    settings = {"http.listen": f"127.0.0.1:{PORT}"}
+    settings = {"http.listen": f"127.0.0.1:{PORT}", "check.there.file": "/bin",
+                "check.gone.file": "/nowhere"}  # nobody minds the second
+    settings.update({f"vip.v{number}.checks": "there" for number in range(1, 4)})
     logs = os.path.join(lab.BUILD, "test-logs", "check_page")
     with lab.Lab(vips=3, logs=logs, settings=settings) as place:
         place.start_etcd()
