@@ -97,6 +97,7 @@ Memory read_memory(const std::string& path, const std::string& prefix) {
 bool write_memory(const std::string& path, const std::string& prefix, const Memory& memory,
                   std::string* reason) {
   if (memory.lease == LeaseId::None) {
+    unlink((path + sys::kOtherOfTwo).c_str());
     if (unlink(path.c_str()) == 0 || errno == ENOENT) return true;
     *reason = sys::errno_text(path);
     return false;
@@ -123,7 +124,7 @@ bool write_memory(const std::string& path, const std::string& prefix, const Memo
   }
   json.EndObject();
   json.EndObject();
-  return sys::write_atomically(path, {buffer.GetString(), buffer.GetSize()}, 0600, reason);
+  return sys::write_by_turns(path, {buffer.GetString(), buffer.GetSize()}, 0600, reason);
 }
 
 }  // namespace vipd

@@ -1,8 +1,10 @@
 #include "sys/file.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,6 +59,11 @@ bool is_same_file(int fd, const std::string& path) {
          open_one.st_ino == named_one.st_ino && open_one.st_dev == named_one.st_dev;
 }
 
+// Not in every C library.
+bool exchange(const std::string& a, const std::string& b) {
+  return syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 std::string locked_text(int fd, const std::string& path) {
   std::string content;
   const bool is_readable = read_up_to(fd, 32, &content);
@@ -83,6 +90,21 @@ bool write_atomically(const std::string& path, std::string_view content, mode_t 
   fail(path, reason);
   unlink(temporary.c_str());
   return false;
+}
+
+bool write_by_turns(const std::string& path, std::string_view content, mode_t mode,
+                    std::string* reason) {
+  const std::string other = path + kOtherOfTwo;
+  const Fd fd(open(other.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (fd.is_open() && write_all(fd.get(), content) &&
+      ftruncate(fd.get(), static_cast<off_t>(content.size())) == 0 &&
+      exchange(other, path)) {
+    return true;
+  }
+  if (!write_atomically(path, content, mode, reason)) return false;
+  std::string ignored;  // it only will not be there when there is no space
+  (void)write_atomically(other, content, mode, &ignored);
+  return true;
 }
 
 bool read_bounded(const std::string& path, size_t max, std::string* out, std::string* reason) {

@@ -18,6 +18,12 @@ namespace vipd::sys {
 [[nodiscard]] bool write_atomically(const std::string& path, std::string_view content, mode_t mode,
                                     std::string* reason);
 
+// Likewise, by two files that take turns in the path: what is no longer than before needs no new
+// space, and can be written where there is none left (a full /run). The other is path + kOtherOfTwo.
+[[nodiscard]] bool write_by_turns(const std::string& path, std::string_view content, mode_t mode,
+                                  std::string* reason);
+constexpr char kOtherOfTwo[] = ".other";
+
 // False also for a file of more than max bytes and for what is not a regular file.
 [[nodiscard]] bool read_bounded(const std::string& path, size_t max, std::string* out,
                                 std::string* reason);

@@ -2,6 +2,8 @@
 #include "sys/file.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,6 +105,29 @@ void test_failed_write_leaves_nothing_behind() {
   TEST_ASSERT_FALSE(write_atomically(in("d"), "x", 0600, &reason));
   TEST_ASSERT_TRUE(said("/d: Is a directory"));
   TEST_ASSERT_EQUAL_INT(1, names_in_folder());
+}
+
+// In a mount namespace of its own, on 16 kB; what failed, or 0.
+int write_without_space() {
+  if (unshare(CLONE_NEWNS) < 0) return 77;
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return 1;
+  if (mount("none", folder.c_str(), "tmpfs", 0, "size=16k") < 0) return 2;
+  if (!write_by_turns(in("a"), "first", 0600, &reason)) return 3;
+  if (write_atomically(in("fill"), std::string(100'000, 'x'), 0600, &reason)) return 4;
+  const std::string rest(4096, 'x');
+  for (int i = 0; write_atomically(in("fill") + std::to_string(i), rest, 0600, &reason); ++i) {
+  }
+  if (write_atomically(in("b"), "x", 0600, &reason) || !said("No space left")) return 5;
+  for (const char* text : {"second", "3", "the fourth"}) {
+    if (!write_by_turns(in("a"), text, 0600, &reason) || content(in("a")) != text) return 6;
+  }
+  return mode(in("a")) == 0600 ? 0 : 7;
+}
+
+void test_files_that_take_turns_need_no_space() {
+  const int failed = in_child(write_without_space);
+  if (failed == 77) TEST_IGNORE_MESSAGE("needs root, for a file system of its own");
+  TEST_ASSERT_EQUAL_INT(0, failed);
 }
 
 void test_secret_is_one_line_that_others_cannot_read() {
@@ -239,6 +264,7 @@ int main() {
   RUN_TEST(test_write_then_read);
   RUN_TEST(test_write_keeps_large_content_whole);
   RUN_TEST(test_failed_write_leaves_nothing_behind);
+  RUN_TEST(test_files_that_take_turns_need_no_space);
   RUN_TEST(test_read_is_bounded);
   RUN_TEST(test_secret_is_one_line_that_others_cannot_read);
   RUN_TEST(test_read_refuses_what_could_block);
