@@ -33,7 +33,7 @@ class Lines:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+        wait_for(lambda: self.socket.connect_ex(path) == 0, 10, f"somebody to listen at {path}")
         self.rest = b""
 
     def send(self, text):
@@ -113,8 +113,9 @@ class Machine:
         for nic, tap in enumerate(self.taps):
             words += ["-netdev", f"tap,id={tap},ifname={tap},script=no,downscript=no", "-device",
                       f"virtio-net-pci,netdev={tap},id=nic{nic},mac={self.mac(nic)},romfile="]
-        for name in ("shell", "qmp"):
-            words += ["-chardev", f"socket,id={name},path={self.folder}/{name},server=on,wait=off"]
+        for name, wait in (("shell", "on"), ("qmp", "off")):  # no word of the shell's is lost
+            words += ["-chardev",
+                      f"socket,id={name},path={self.folder}/{name},server=on,wait={wait}"]
         return words + ["-chardev", f"file,id=console,path={self.console},append=on", "-serial",
                         "chardev:console", "-serial", "chardev:shell", "-mon",
                         "chardev=qmp,mode=control"]
@@ -129,10 +130,8 @@ class Machine:
         self.started = time.monotonic()
         self.qemu = Process(self.words(), self.lab.lan, self.lab.log_path(f"{self.name}.qemu.log"))
         prefer(self.qemu)
-        wait_for(lambda: os.path.exists(f"{self.folder}/qmp") or not self.qemu.running(), 10,
-                 f"{self.name}'s emulator to start")
-        self.monitor = Monitor(f"{self.folder}/qmp")
         self.shell = Lines(f"{self.folder}/shell")
+        self.monitor = Monitor(f"{self.folder}/qmp")
 
     def _said_ready(self):
         with open(self.console, errors="replace") as console:
