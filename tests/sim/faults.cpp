@@ -24,7 +24,8 @@ bool hides_timeouts(Fault fault) {
 
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
-    if (static_cast<Fault>(i) == Fault::CheckDown) continue;  // comes in its own time (checks.cpp)
+    // They come in their own time (checks.cpp, strangers.cpp).
+    if (i >= static_cast<size_t>(Fault::CheckDown)) continue;
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;
     if (mixed_ && hides_timeouts(static_cast<Fault>(i))) weights_[i] = 0;
@@ -475,6 +476,7 @@ void World::heal_everything() {
   switch_off_copies();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
   heal_services();
+  stranger_until_.fill(0);
   // Some stay dead, or in somebody's pause.
   Node& node = nodes_[static_cast<size_t>(any_node())];
   const int n = static_cast<int>(&node - nodes_.data());

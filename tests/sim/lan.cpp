@@ -22,6 +22,7 @@ void World::announce(int n, int vip) {
   address.announced = address.present;
   tally_.count(Rule::Announced);
   if (!node.link_up[node.vip_link[static_cast<size_t>(vip)]]) return;
+  heard_by_all(n, vip);
   for (int b = 0; b < kBystanders; b++) {
     if (random_.per_million(lan_loss_)) {
       tally_.count(Rule::AnnouncementLost);

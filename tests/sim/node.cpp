@@ -27,7 +27,9 @@ vipd::Settings World::settings(const Node& node) const {
   settings.timeout = vipd::Duration::nanoseconds(node.timeout);
   settings.heartbeat = vipd::Duration::nanoseconds(node.heartbeat);
   settings.memory = node.memory;
-  settings.conflict_probe = node.incarnation % 2 == 0;
+  // Incarnations count starts and ends.
+  settings.conflict_probe = has_strangers_ && node.incarnation / 2 % 2 == 0;
+  settings.conflict = static_cast<vipd::ConflictPolicy>(node.incarnation % 3);
   settings.announce_refresh = vipd::Duration::nanoseconds(refresh_);
   for (int v = 0; v < vips_count_; v++) {
     const auto i = static_cast<size_t>(v);
@@ -165,6 +167,8 @@ void World::handle(int n, Mail& mail) {
 // whatever order the kernel names them, each in its own order.
 void World::drain(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
+  if (!runs(node)) return;
+  hear_first(n);
   if (!runs(node)) return;
   if (shown(node) >= node.armed.ns()) {
     node.armed = MonoTime::never();

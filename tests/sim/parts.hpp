@@ -50,6 +50,8 @@ enum class Ev : uint8_t {
   ServiceTurns,
   ServiceHeals,  // a: vip
   CheckEnds,     // a: vip; x: incarnation
+  StrangerComes,
+  ClaimHeard,  // a: vip, b: of which node
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later

@@ -22,7 +22,7 @@ namespace sim {
   X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
-  X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown)
+  X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger)
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
@@ -34,7 +34,7 @@ namespace sim {
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
   X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
   X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) X(LivenessChecked) X(LivenessNobodyMay) \
-  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned)
+  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard)
 // clang-format on
 
 enum class Fault : uint8_t {

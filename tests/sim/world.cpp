@@ -18,11 +18,15 @@ struct Later {
 }  // namespace
 
 World::World(const Options& options)
-    : options_(options), random_(options.seed), check_random_(~options.seed) {
+    : options_(options),
+      random_(options.seed),
+      check_random_(~options.seed),
+      stranger_random_(~options.seed * 3) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
   draw_checks();
+  draw_strangers();
 }
 
 World::~World() = default;
@@ -143,6 +147,7 @@ void World::round_begins() {
   faults_on_ = true;
   next_fault();
   next_check();
+  next_stranger();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -158,6 +163,7 @@ void World::calm_begins() {
   }
   // Each makes way for a better one a second after the other, and the owner after its delay.
   if (has_checks_) bound += 3 * kS;
+  if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
   if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   refused_once_ = no_space_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
@@ -230,6 +236,11 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::CheckEnds:
       return check_ends(node, item.a, item.x);
+    case Ev::StrangerComes:
+      if (faults_on_ && item.x == round_) stranger_comes();
+      return;
+    case Ev::ClaimHeard:
+      return claim_heard(item);
     case Ev::FaultStrikes:
       if (faults_on_ && item.x == round_) strike();
       return;

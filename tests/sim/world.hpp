@@ -3,7 +3,7 @@
 // from the seed. Its functions stand in files by subject: world.cpp (queue, run, phases),
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
-// checks), check.cpp (what must hold).
+// checks), strangers.cpp (hosts outside the election), check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -92,7 +92,7 @@ class World {
   void act(int node, const vipd::action::ReadPrefix& a);
   void act(int node, const vipd::action::OpenWatch& a);
   void act(int node, const vipd::action::SendAnnouncement& a);
-  void act(int, const vipd::action::SendProbe&) {}  // there are no hosts outside the election
+  void act(int node, const vipd::action::SendProbe& a);
   void act(int node, const vipd::action::ReportState& a);
   void act(int node, const vipd::action::Report& a);
   void act(int node, const vipd::action::Remember& a);
@@ -181,6 +181,15 @@ class World {
   void tell_checks(int node);
   void heal_services();
 
+  // --- strangers.cpp
+  void draw_strangers();
+  void next_stranger();
+  void stranger_comes();
+  void heard_by_all(int from, int vip);
+  void heard_by(int node, int from, int vip);
+  void claim_heard(const Item& item);
+  void hear_first(int node);
+
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
   [[nodiscard]] bool sleeps(const Node& node, const KernelAddress& address) const;
@@ -208,6 +217,7 @@ class World {
   Options options_;
   Random random_;
   Random check_random_;
+  Random stranger_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -226,6 +236,9 @@ class World {
   int64_t fault_gap_ = 0;
   bool has_checks_ = false;
   int64_t check_gap_ = 0;
+  bool has_strangers_ = false;
+  int64_t stranger_gap_ = 0;
+  std::array<int64_t, kMaxVips> stranger_until_{};  // who has it answers
 
   // time
   int64_t now_ = 0;
