@@ -24,6 +24,12 @@ Memory some_memory() {
   return memory;
 }
 
+// The two that take turns, both gone with the folder.
+std::string memory_file(fixture::Folder* folder) {
+  folder->file("session.json.other", "");
+  return folder->file("session.json", "");
+}
+
 std::string written(const std::string& path) {
   std::string reason;
   const bool is_written = write_memory(path, kPrefix, some_memory(), &reason);
@@ -36,7 +42,7 @@ bool is_ignored(const std::string& path) {
 
 void what_is_written_is_read_back() {
   fixture::Folder folder;
-  const std::string path = folder.file("session.json", "");
+  const std::string path = memory_file(&folder);
   (void)written(path);
   const Memory memory = read_memory(path, kPrefix);
   const Memory wanted = some_memory();
@@ -54,7 +60,7 @@ void no_file_is_no_session() {
 
 void every_part_of_a_file_is_ignored() {
   fixture::Folder folder;
-  const std::string path = folder.file("session.json", "");
+  const std::string path = memory_file(&folder);
   const std::string whole = written(path);
   for (size_t size = 0; size < whole.size(); size++) {
     fixture::write(path, whole.substr(0, size));
@@ -64,7 +70,7 @@ void every_part_of_a_file_is_ignored() {
 
 void another_boot_or_prefix_is_ignored() {
   fixture::Folder folder;
-  const std::string path = folder.file("session.json", "");
+  const std::string path = memory_file(&folder);
   const std::string whole = written(path);
   TEST_ASSERT_TRUE(read_memory(path, "/other").lease == LeaseId::None);
   const size_t at = whole.find("\"boot\":\"") + 8;
@@ -76,7 +82,7 @@ void another_boot_or_prefix_is_ignored() {
 
 void what_is_not_ours_is_ignored() {
   fixture::Folder folder;
-  const std::string path = folder.file("session.json", "");
+  const std::string path = memory_file(&folder);
   const std::string whole = written(path);
   const auto with = [&](const std::string& what, const std::string& by) {
     return fixture::replaced(whole, what, by);
@@ -102,7 +108,7 @@ void what_is_no_file_is_ignored() {
 
 void a_memory_without_a_lease_removes_the_file() {
   fixture::Folder folder;
-  const std::string path = folder.file("session.json", "");
+  const std::string path = memory_file(&folder);
   (void)written(path);
   std::string reason;
   TEST_ASSERT_TRUE(write_memory(path, kPrefix, Memory{}, &reason));

@@ -2,12 +2,13 @@
 //
 // The refusals of real servers, recorded: bodies and statuses differ between versions, what is
 // understood must not.
-#include <fstream>
-#include <sstream>
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "etcd/failure.hpp"
 #include "etcd/json.hpp"
+#include "fixture.hpp"
 #include "harness.hpp"
 
 using namespace vipd::etcd;
@@ -22,18 +23,26 @@ struct Case {
   std::string text;
 };
 
+std::string cut_word(std::string* text) {
+  const size_t end = std::min(text->find(' '), text->size());
+  const std::string word = text->substr(0, end);
+  text->erase(0, std::min(text->find_first_not_of(' ', end), text->size()));
+  return word;
+}
+
 std::vector<Case> recorded() {
   const std::string source = __FILE__;
-  std::ifstream file(source.substr(0, source.rfind('/')) + "/data/etcd/errors.txt");
+  const std::string path = source.substr(0, source.rfind('/')) + "/data/etcd/errors.txt";
   std::vector<Case> all;
-  for (std::string line; std::getline(file, line);) {
+  for (const std::string& line : fixture::lines(fixture::read(path))) {
     if (line.starts_with("> ")) {
       Case& c = all.emplace_back();
-      std::string blames;
-      std::istringstream words(line.substr(2));
-      words >> c.version >> c.answer.status >> blames >> c.code;
-      std::getline(words >> std::ws, c.text);
-      c.blames = blames == "yes";
+      std::string rest = line.substr(2);
+      c.version = cut_word(&rest);
+      c.answer.status = atoi(cut_word(&rest).c_str());
+      c.blames = cut_word(&rest) == "yes";
+      c.code = atoi(cut_word(&rest).c_str());
+      c.text = rest;
     } else if (line.starts_with("< ")) {
       all.back().answer.body = line.substr(2);
       all.back().answer.complete = true;

@@ -2,12 +2,11 @@
 //
 // The recordings are of real servers: one file a version, the same requests in each. Five dialects
 // must read as one.
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "etcd/json.hpp"
+#include "fixture.hpp"
 #include "harness.hpp"
 
 using namespace vipd::etcd;
@@ -24,11 +23,10 @@ struct Exchange {
 
 std::vector<Exchange> recording(const std::string& version) {
   const std::string source = __FILE__;
-  std::ifstream file(source.substr(0, source.rfind('/')) + "/data/etcd/gateway-" + version +
-                     ".txt");
+  const std::string path =
+      source.substr(0, source.rfind('/')) + "/data/etcd/gateway-" + version + ".txt";
   std::vector<Exchange> all;
-  std::string line;
-  while (std::getline(file, line)) {
+  for (const std::string& line : fixture::lines(fixture::read(path))) {
     if (line.starts_with("> /")) {
       const size_t blank = line.find(' ', 2);
       const bool body = blank != std::string::npos;
@@ -58,8 +56,7 @@ std::string kvs_text(const std::vector<KeyValue>& kvs) {
 
 std::string watch_text(const std::string& lines) {
   std::string text;
-  std::istringstream in(lines);
-  for (std::string line; std::getline(in, line);) {
+  for (std::string line : fixture::lines(lines)) {
     WatchMessage message;
     Error error;
     if (!read_watch_line(line.data(), line.size(), message, error)) return error_text(error);
