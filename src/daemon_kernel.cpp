@@ -44,6 +44,7 @@ bool Daemon::look_at_kernel(bool first) {
     return true;
   }
   tell_links();
+  listen_for_claims();  // a link may have been made anew, under its number and unnoticed
   find_lost(book);
   find_strays(book);
   judge_addresses(book);

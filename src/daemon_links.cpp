@@ -100,7 +100,8 @@ void Daemon::listen_for_claims() {
   std::erase_if(ears_, [&](const auto& ear) { return !wanted.contains(ear.first); });
   for (const auto& [index, addresses] : wanted) {
     Ear& ear = ears_[index];
-    if (ear.listener != nullptr && ear.addresses == addresses) continue;
+    const bool hears = ear.listener != nullptr && !ear.listener->is_deaf();
+    if (hears && ear.addresses == addresses) continue;
     std::string reason;
     ear.addresses = addresses;
     ear.listener = net::ClaimListener::open(

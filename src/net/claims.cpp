@@ -114,6 +114,16 @@ ClaimListener::~ClaimListener() {
   for (const Ear& ear : ears_) loop_.remove_fd(ear.watch);
 }
 
+// net/packet/af_packet.c, packet_notifier: a socket loses its link with NETDEV_UNREGISTER.
+bool ClaimListener::is_deaf() const {
+  return std::any_of(ears_.begin(), ears_.end(), [](const Ear& ear) {
+    sockaddr_ll at{};
+    socklen_t size = sizeof at;
+    const int error = getsockname(ear.fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
+    return error == 0 && at.sll_ifindex <= 0;
+  });
+}
+
 void ClaimListener::hear() {
   for (const Ear& ear : ears_) on_readable(ear.fd.get());
 }

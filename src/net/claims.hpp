@@ -32,6 +32,8 @@ class ClaimListener {
   ClaimListener(const ClaimListener&) = delete;
   ClaimListener& operator=(const ClaimListener&) = delete;
 
+  // The link went, and another may be there under its number by now: nothing is heard any more.
+  [[nodiscard]] bool is_deaf() const;
   // Hands out at once what has come in by now, as far as one turn takes; else the loop does it.
   void hear();
 

@@ -156,6 +156,17 @@ void test_goes_on_after_the_link_was_down() {
   TEST_ASSERT_FALSE(all_heard().empty());
 }
 
+void test_is_deaf_once_its_link_has_gone() {
+  const auto listener = listen({kVip, kVip6});
+  TEST_ASSERT_TRUE(run("ip link set t0 down"));
+  TEST_ASSERT_FALSE(listener->is_deaf());
+  const std::string index = std::to_string(index_of("t0"));
+  TEST_ASSERT_TRUE(run("ip link del t0"));
+  TEST_ASSERT_TRUE(run("ip link add t0 index " + index + " type veth peer name t1"));
+  TEST_ASSERT_TRUE(listener->is_deaf());
+  TEST_ASSERT_FALSE(listen({kVip, kVip6})->is_deaf());
+}
+
 void test_a_link_that_is_not_there() {
   std::string reason;
   const std::vector<Address> one = {kVip};
@@ -174,6 +185,7 @@ int main() {
   RUN_TEST(test_more_addresses_than_a_filter_takes);
   RUN_TEST(test_hands_out_what_has_come_in_when_asked);
   RUN_TEST(test_goes_on_after_the_link_was_down);
+  RUN_TEST(test_is_deaf_once_its_link_has_gone);
   RUN_TEST(test_a_link_that_is_not_there);
   return UNITY_END();
 }
