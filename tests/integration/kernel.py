@@ -10,7 +10,7 @@ from lab import LINK
 from spaces import inside
 
 IFA_PROTO_OURS = 0x76
-RTM_NEWADDR = 20
+RTM_NEWADDR, RTM_DELADDR = 20, 21
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE = 0x1, 0x4, 0x400, 0x100
 IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
 ETH_P_ARP = 0x0806
@@ -23,16 +23,31 @@ def _attribute(kind, data):
 
 def add_address(host, vip, length, proto=IFA_PROTO_OURS):
     """A permanent address that carries a mark."""
+    _change_address(host, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, vip, length,
+                    _attribute(IFA_PROTO, bytes([proto])))
+
+
+def remove_address(host, vip, length):
+    """As `ip addr del`, by a process that is still there when somebody wants to know who it was."""
+    _change_address(host, RTM_DELADDR, 0, vip, length, b"")
+
+
+def own_name():
+    """Of this process, as the kernel has it."""
+    with open("/proc/self/comm") as file:
+        return file.read().strip()
+
+
+def _change_address(host, kind, flags, vip, length, more):
     with inside(host.ns):
         index = socket.if_nametoindex(LINK)
         out = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     packed = socket.inet_aton(vip)
     body = struct.pack("BBBBI", socket.AF_INET, length, 0, 0, index)
-    body += _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
-    body += _attribute(IFA_PROTO, bytes([proto]))
-    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+    body += _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed) + more
+    flags |= NLM_F_REQUEST | NLM_F_ACK
     with out:
-        out.send(struct.pack("IHHII", 16 + len(body), RTM_NEWADDR, flags, 1, 0) + body)
+        out.send(struct.pack("IHHII", 16 + len(body), kind, flags, 1, 0) + body)
         error = struct.unpack_from("i", out.recv(4096), 16)[0]
     if error:
         raise OSError(-error, os.strerror(-error))

@@ -4,7 +4,7 @@ import json
 import time
 
 from case import case
-from kernel import ArpListener, add_address
+from kernel import ArpListener, add_address, own_name, remove_address
 from lab import LINK
 from spaces import ip, ip_batch, run, wait_for
 
@@ -117,12 +117,13 @@ def test_others_at_our_address(t):
     waits = []
     for _ in range(3):
         moment = time.monotonic()
-        ip("addr", "del", f"{vip}/32", "dev", LINK, ns=host.ns)
+        remove_address(host, vip, 32)
         lab.witness.wait(lambda: lab.witness.find("add", since=moment), 3, "it to be back")
         waits.append(lab.witness.find("add", since=moment)[0]["t"] - moment)
     t.figure("back after " + ", ".join(f"{w * 1e3:.0f}" for w in waits) + " ms")
     t.check(waits[0] < 0.15 < 0.19 < waits[1] < waits[2], "no back-off")
     wait_for(lambda: "(3 times by now)" in host.vipd.text(), 1, "it to be told")
+    t.check(f"v1: {own_name()} had removed {vip} from {LINK}" in host.vipd.text(), "not who it was")
 
     ip("addr", "replace", f"{vip}/32", "dev", LINK, ns=host.ns)
     wait_for(lambda: "was made permanent" in host.vipd.text(), 2, "it to be told")
