@@ -53,8 +53,9 @@ bool Connection::publish(std::string_view line) {
 }
 
 void Connection::receive() {
-  // Nothing is read while an answer waits to be written: a client that only sends is stopped there.
-  if (!output_.empty() || is_stream_ || closes_) return;
+  // Nothing is read while an answer waits to be written, or a request for its turn: a client that
+  // only sends is stopped there.
+  if (!output_.empty() || !input_.empty() || is_stream_ || closes_) return;
   char buffer[kReadSize];
   const ssize_t size = recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (size > 0) {
@@ -67,13 +68,17 @@ void Connection::receive() {
   }
 }
 
+// One answer a turn: hundreds of requests may have come in one packet.
 void Connection::process() {
-  while (!is_dead_ && output_.empty() && !is_stream_ && !closes_ && !input_.empty()) {
+  bool is_answered = false;
+  while (!is_answered && !is_dead_ && output_.empty() && !is_stream_ && !closes_ &&
+         !input_.empty()) {
     input_.erase(0, parser_.feed(input_));
     if (parser_.state() == HttpParser::State::Bad) {
       refuse(parser_.status(), parser_.reason());
     } else if (parser_.state() == HttpParser::State::Done) {
       answer();
+      is_answered = true;
     } else if (parser_.wants_continue() && !std::exchange(has_continued_, true)) {
       output_ = "HTTP/1.1 100 Continue\r\n\r\n";
     }
@@ -165,13 +170,14 @@ void Connection::expire() {
 
 // Brings what epoll and the timer look for in line with the state. False: the connection is over.
 bool Connection::settle() {
-  if (output_.empty() && !is_stream_ && (closes_ || is_eof_)) is_dead_ = true;
+  const bool is_last = closes_ || (is_eof_ && input_.empty());
+  if (output_.empty() && !is_stream_ && is_last) is_dead_ = true;
   if (is_dead_) return false;
   const Wait wait = wanted();
   if (wait != wait_ || (has_progress_ && wait != Wait::RestOfRequest)) set_wait(wait);
   uint32_t interest = is_stream_ ? uint32_t{EPOLLRDHUP} : 0;
   if (!output_.empty()) interest |= EPOLLOUT;
-  if (output_.empty() && !is_stream_) interest |= EPOLLIN;
+  if (output_.empty() && input_.empty() && !is_stream_) interest |= EPOLLIN;
   if (interest != interest_) loop_.modify_fd(watch_, interest);
   interest_ = interest;
   return true;
@@ -180,6 +186,7 @@ bool Connection::settle() {
 Connection::Wait Connection::wanted() const {
   if (is_stream_) return Wait::Lines;
   if (!output_.empty()) return Wait::Reader;
+  if (!input_.empty()) return Wait::Turn;
   return parser_.has_begun() ? Wait::RestOfRequest : Wait::Request;
 }
 
@@ -188,6 +195,10 @@ void Connection::set_wait(Wait wait) {
   loop_.cancel_timer(timer_);
   timer_ = Loop::Timer::None;
   if (wait == Wait::Lines) return;
+  if (wait == Wait::Turn) {
+    timer_ = loop_.add_timer(loop_.now(), [this] { on_event_(EPOLLIN); });
+    return;
+  }
   const Duration time = wait == Wait::RestOfRequest ? kRequestTime : kIdleTime;
   timer_ = loop_.add_timer(loop_.now() + time, [this] { on_event_(0); });
 }

@@ -27,8 +27,8 @@ class Connection {
   [[nodiscard]] bool publish(std::string_view line);
 
  private:
-  // What the connection waits for; each but the last has a deadline.
-  enum class Wait { Nothing, Request, RestOfRequest, Reader, Lines };
+  // What the connection waits for; each but the last has a deadline, or is one.
+  enum class Wait { Nothing, Request, RestOfRequest, Reader, Turn, Lines };
 
   void receive();
   void process();

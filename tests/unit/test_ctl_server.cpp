@@ -164,6 +164,29 @@ void pipelined_requests_are_answered_in_order() {
   TEST_ASSERT_EQUAL_STRING(answers, client.ask(requests));
 }
 
+size_t answers_in(const std::string& text) {
+  size_t count = 0;
+  for (size_t at = text.find("HTTP/1.1"); at != std::string::npos; ++count) {
+    at = text.find("HTTP/1.1", at + 1);
+  }
+  return count;
+}
+
+void pipelined_requests_wait_for_their_turn() {
+  House house;
+  Client client(house);
+  house.turns(2);
+  std::string requests;
+  for (int i = 0; i < 400; ++i) requests += kGet;
+  client.send(requests);  // and one turn
+  char buffer[65536];
+  const ssize_t size = recv(client.fd.get(), buffer, sizeof buffer, 0);
+  const std::string first(buffer, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  TEST_ASSERT_EQUAL_INT(1, answers_in(first));
+  TEST_ASSERT_EQUAL_INT(399, answers_in(client.receive()));
+  TEST_ASSERT_FALSE(client.is_closed);
+}
+
 void head_gets_no_body() {
   House house;
   Client client(house);
@@ -511,6 +534,7 @@ int main() {
   RUN_TEST(connection_serves_many_requests_and_bodies);
   RUN_TEST(request_may_come_byte_by_byte);
   RUN_TEST(pipelined_requests_are_answered_in_order);
+  RUN_TEST(pipelined_requests_wait_for_their_turn);
   RUN_TEST(head_gets_no_body);
   RUN_TEST(close_is_honoured);
   RUN_TEST(half_closed_client_gets_its_answer);
