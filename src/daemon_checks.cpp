@@ -63,11 +63,10 @@ class ArpProbe final : public check::Probe {
   void finish(const std::string& fault) {
     host_.loop.cancel_timer(timer_);
     host_.loop.cancel_timer(again_);
-    const std::string text = fault;  // a copy: it may be the timer's own
-    timer_ = host_.loop.add_timer(host_.loop.now(), [this, text] {
+    timer_ = host_.loop.add_timer(host_.loop.now(), [this, fault] {
       ear_.reset();
       const DoneHandler done = std::exchange(done_, nullptr);
-      done(text);
+      done(fault);
     });
   }
 

@@ -18,7 +18,7 @@ Place place_of(const std::string& target) {
 
 std::vector<Address> addresses_of(const Tools& tools, const Place& place, std::string* fault) {
   if (const std::optional<Address> address = Address::parse(place.host)) return {*address};
-  const std::vector<Address> found = tools.names->addresses(place.host);
+  std::vector<Address> found = tools.names->addresses(place.host);
   if (found.empty()) *fault = place.host + ": " + tools.names->problem(place.host);
   return found;
 }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "check/probe.hpp"
 #include "sys/fd.hpp"
@@ -31,7 +32,7 @@ class TcpProbe final : public Probe {
     if (addresses.size() > kMostAddresses) addresses.resize(kMostAddresses);
     for (const Address& address : addresses) try_address(address);
     const MonoTime end = tools_.loop.now() + (tries_.empty() ? Duration() : timeout);
-    timer_ = tools_.loop.add_timer(end, [this] { finish(fault_); });
+    timer_ = tools_.loop.add_timer(end, [this] { finish(std::exchange(fault_, "")); });
   }
 
  private:
@@ -82,10 +83,11 @@ class TcpProbe final : public Probe {
       tools_.loop.remove_fd(one.watch);
       return true;
     });
-    if (tries_.empty()) finish(fault_);
+    if (tries_.empty()) finish(std::exchange(fault_, ""));
   }
 
-  void finish(std::string fault) {  // a copy: the handler may be the end of this probe
+  // Not fault_ itself: the handler may be the end of this probe.
+  void finish(const std::string& fault) {
     stop();
     const DoneHandler done = std::move(done_);
     done(fault);

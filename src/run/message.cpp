@@ -1,6 +1,7 @@
 #include "run/message.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace vipd::run {
 namespace {
@@ -37,7 +38,7 @@ class Reader {
   std::string text() {
     const uint64_t size = number();
     if (size > rest_.size()) fail();
-    const std::string value(rest_.substr(0, is_good_ ? size : 0));
+    std::string value(rest_.substr(0, is_good_ ? size : 0));
     rest_.remove_prefix(value.size());
     return value;
   }
@@ -61,7 +62,7 @@ class Reader {
 };
 
 std::string bounded(std::string bytes) {
-  return bytes.size() <= kMostBytes ? bytes : std::string();
+  return bytes.size() <= kMostBytes ? std::move(bytes) : std::string();
 }
 
 }  // namespace

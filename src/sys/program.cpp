@@ -45,7 +45,7 @@ std::string find_in_path(std::string_view name) {
   while (true) {
     const size_t end = std::min(folders.find(':'), folders.size());
     const std::string folder = end == 0 ? "." : std::string(folders.substr(0, end));
-    const std::string path = absolute(folder + "/" + std::string(name));
+    std::string path = absolute(folder + "/" + std::string(name));
     if (access(path.c_str(), X_OK) == 0) return path;
     if (end == folders.size()) return "";
     folders.remove_prefix(end + 1);
@@ -58,7 +58,8 @@ std::string find_self(const char* name) {
   const std::string_view text = name == nullptr ? "" : name;
   std::string path;
   if (!text.empty()) {
-    path = text.find('/') == std::string_view::npos ? find_in_path(text) : absolute(name);
+    path =
+        text.find('/') == std::string_view::npos ? find_in_path(text) : absolute(std::string(text));
   }
   if (!path.empty() && access(path.c_str(), X_OK) == 0 && is_same(path, kSelf)) return path;
   char target[PATH_MAX];
