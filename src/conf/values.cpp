@@ -14,7 +14,7 @@
 namespace vipd::conf {
 namespace {
 
-constexpr size_t kLongestNode = HOST_NAME_MAX;
+constexpr size_t kLongestNode = 64;  // as Linux has it for host names; musl's HOST_NAME_MAX is 255
 constexpr size_t kLongestPrefix = 255;
 constexpr size_t kLongestVipName = 63;
 constexpr size_t kLongestAltname = 127;  // ALTIFNAMSIZ of linux/if.h, less the NUL

@@ -97,8 +97,7 @@ bool write_by_turns(const std::string& path, std::string_view content, mode_t mo
   const std::string other = path + kOtherOfTwo;
   const Fd fd(open(other.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (fd.is_open() && write_all(fd.get(), content) &&
-      ftruncate(fd.get(), static_cast<off_t>(content.size())) == 0 &&
-      exchange(other, path)) {
+      ftruncate(fd.get(), static_cast<off_t>(content.size())) == 0 && exchange(other, path)) {
     return true;
   }
   if (!write_atomically(path, content, mode, reason)) return false;

@@ -19,7 +19,8 @@ namespace vipd::sys {
                                     std::string* reason);
 
 // Likewise, by two files that take turns in the path: what is no longer than before needs no new
-// space, and can be written where there is none left (a full /run). The other is path + kOtherOfTwo.
+// space, and can be written where there is none left (a full /run). The other is path +
+// kOtherOfTwo.
 [[nodiscard]] bool write_by_turns(const std::string& path, std::string_view content, mode_t mode,
                                   std::string* reason);
 constexpr char kOtherOfTwo[] = ".other";
