@@ -78,8 +78,9 @@ std::string AddressBook::obstacle(const Address& vip, unsigned prefix_length, in
     // The next renewal makes it ours again.
     if (is_ours(*info) || (in_place && is_up)) continue;
     const std::string link = link_name(info->link_index);
-    return text_of(*info) + " is on " + link + " already, and not by vipd; \"ip addr del " +
-           text_of(*info) + " dev " + link + "\" removes it";
+    std::string text = text_of(*info) + " is on " + link;
+    text += " already, and not by vipd; \"ip addr del " + text_of(*info) + " dev " + link;
+    return text += "\" removes it";
   }
   const auto subnets = subnets_.find(link_index);
   if (subnets == subnets_.end() || vip.is_v6()) return "";

@@ -415,7 +415,7 @@ void World::heal(const Item& item) {
     node.cut.fill(0);
     pump(target);
   }
-  if (fault == Fault::PauseResume) {
+  if (fault == Fault::PauseResume && faults_on_) {  // in a calm a pause is one that stays
     node.person_paused = false;
     tell(target, {.event = vipd::event::ResumeAsked{}});
   }
