@@ -169,7 +169,10 @@ bool is_revision(int64_t number) {
 Header any_header_of(Fields& fields, const Value& parent) {
   Header header;
   const Value* value = fields.object(parent, "header");
-  if (!fields.check(value != nullptr, "header")) return header;
+  if (value == nullptr) {
+    fields.check(false, "header");
+    return header;
+  }
   header.cluster_id = fields.uint64(*value, "cluster_id");
   header.member_id = fields.uint64(*value, "member_id");
   header.revision = fields.int64(*value, "revision");
@@ -270,7 +273,8 @@ template <typename Read>
 bool read_result(char* text, size_t length, Error& error, Read read) {
   return read_object(text, length, error, [&](Fields& fields, const Value& root) {
     const Value* result = fields.object(root, "result");
-    if (fields.check(result != nullptr, "result")) read(fields, *result);
+    if (result == nullptr) return void(fields.check(false, "result"));
+    read(fields, *result);
   });
 }
 
@@ -280,7 +284,10 @@ WatchEvent event_of(Fields& fields, const Value& value) {
   event.deleted = type == "DELETE";
   fields.check(event.deleted || type.empty() || type == "PUT", "type");
   const Value* kv = fields.object(value, "kv");
-  if (!fields.check(kv != nullptr, "kv")) return event;
+  if (kv == nullptr) {
+    fields.check(false, "kv");
+    return event;
+  }
   event.kv = event.deleted ? key_value_of(fields, *kv) : present_key_value_of(fields, *kv);
   return event;
 }
