@@ -126,6 +126,7 @@ struct Netlink::Impl {
   int dump_part(nlmsghdr* header, std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   int dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   void on_readable();
+  bool deliver_queued();
   void drain();
   void deliver(const RtnlMessage& message);
 };
@@ -224,6 +225,20 @@ void Netlink::Impl::on_readable() {
   }
 }
 
+// Whether anything had been queued.
+bool Netlink::Impl::deliver_queued() {
+  Buffer buffer;
+  bool any = false;
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    const ssize_t size = receive(descriptor(monitor), &buffer);
+    if (size < 0 && errno != ENOBUFS) break;
+    any = true;
+    for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port,
+                     [&](const RtnlMessage& m) { deliver(m); });
+  }
+  return any;
+}
+
 // What is queued is older than what was lost: it would only undo what the dump is about to say.
 void Netlink::Impl::drain() {
   Buffer buffer;
@@ -260,7 +275,10 @@ std::unique_ptr<Netlink> Netlink::open(Loop& loop, Handlers handlers, std::strin
 bool Netlink::dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses) {
   for (int i = 0; i < kDumpAttempts; ++i) {
     const int error = impl_->dump_all(links, addresses);
-    if (error != EINTR) return error == 0;
+    if (error != 0 && error != EINTR) return false;
+    // What was queued meanwhile may be older than the dump, and bring back a link that has gone.
+    const bool is_last = i + 1 == kDumpAttempts;
+    if (error == 0 && (is_last || !impl_->deliver_queued())) return true;
   }
   return false;
 }
