@@ -66,8 +66,8 @@ class Netlink {
 
   // What is there now: all links, all IPv4 and IPv6 addresses. Repeats an interrupted dump
   // (NLM_F_DUMP_INTR), or one with which notices were queued (they are handed out before), up to 5
-  // times. False when the kernel would not answer, or not once without a
-  // change in between: ask again later.
+  // times. False when the kernel would not answer, or not once without a change in between: ask
+  // again later.
   [[nodiscard]] bool dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
 
   // Adds the address or renews its lifetime (NLM_F_CREATE | NLM_F_REPLACE), deprecated unless it is
