@@ -81,6 +81,11 @@ const void* first_attribute(const nlmsghdr& header, size_t fixed_size) {
   return mnl_nlmsg_get_payload_offset(&header, fixed_size);
 }
 
+// libmnl's own tail is rounded up, and lies behind a message whose length is no multiple of four.
+const void* attributes_end(const nlmsghdr& header) {
+  return reinterpret_cast<const char*>(&header) + header.nlmsg_len;
+}
+
 bool parse_link(const nlmsghdr& header, Link* link) {
   auto info = fixed_header<ifinfomsg>(header);
   // A bridge speaks of its ports in the same group with AF_BRIDGE, and says RTM_DELLINK when a port
@@ -102,8 +107,7 @@ bool parse_link(const nlmsghdr& header, Link* link) {
     // A wireless driver's event: nothing of the link but name and flags (net/wireless/wext-core.c).
     if (type == IFLA_WIRELESS) is_partial = true;
   };
-  for_each_attribute(first_attribute(header, sizeof *info), mnl_nlmsg_get_payload_tail(&header),
-                     take);
+  for_each_attribute(first_attribute(header, sizeof *info), attributes_end(header), take);
   return header.nlmsg_type == RTM_DELLINK || (!link->name.empty() && !is_partial);
 }
 
@@ -127,8 +131,7 @@ AddressAttributes read_address_attributes(const nlmsghdr& header, const ifaddrms
     if (type == IFA_CACHEINFO) result.lifetimes = fixed_payload<ifa_cacheinfo>(attr);
     if (type == IFA_PROTO) result.proto = fixed_payload<uint8_t>(attr).value_or(0);
   };
-  for_each_attribute(first_attribute(header, sizeof info), mnl_nlmsg_get_payload_tail(&header),
-                     take);
+  for_each_attribute(first_attribute(header, sizeof info), attributes_end(header), take);
   return result;
 }
 
