@@ -4,20 +4,14 @@
 #include <tuple>
 
 namespace vipd::conf {
-namespace {
-
-constexpr size_t kMost = 1000;
-
-}  // namespace
-
 void Errors::begin_file(const std::string& file) {
   files_.emplace(file, files_.size());
 }
 
 void Errors::add(const Place& place, const std::string& words) {
+  if (full()) return;
   begin_file(place.file);
-  ++count_;
-  if (faults_.size() < kMost) faults_.push_back(Fault{files_[place.file], place, words});
+  faults_.push_back(Fault{files_[place.file], place, words});
 }
 
 std::vector<std::string> Errors::texts() const {
@@ -28,9 +22,9 @@ std::vector<std::string> Errors::texts() const {
   std::vector<std::string> texts;
   texts.reserve(sorted.size() + 1);
   for (const Fault& fault : sorted) texts.push_back(fault.place.text() + ": " + fault.words);
-  if (count_ > kMost) {
-    texts.push_back(sorted.back().place.text() + ": " + std::to_string(count_ - kMost) +
-                    " more faults, here or elsewhere");
+  if (full()) {
+    texts.push_back(sorted.back().place.text() + ": only the first " + std::to_string(kMost) +
+                    " faults are shown");
   }
   return texts;
 }

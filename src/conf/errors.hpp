@@ -1,5 +1,5 @@
-// Places in configuration files, and the faults found there. Bounded: a hostile file cannot make
-// more of them than a person can read.
+// Places in configuration files, and the faults found there. Bounded: no file can make more of
+// them than a person reads, nor keep a daemon that is told to read it again for long.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,12 @@ struct Place {
 
 class Errors {
  public:
+  static constexpr size_t kMost = 100;
+
   void add(const Place& place, const std::string& words);
-  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] bool empty() const { return faults_.empty(); }
+  // No more are kept: whoever reads on would find nothing that is told.
+  [[nodiscard]] bool full() const { return faults_.size() == kMost; }
 
   // Faults are told in the order in which their files were begun, and by line within each.
   void begin_file(const std::string& file);
@@ -31,7 +35,6 @@ class Errors {
     Place place;
     std::string words;
   };
-  size_t count_ = 0;
   std::vector<Fault> faults_;
   std::map<std::string, size_t> files_;
 };

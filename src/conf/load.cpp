@@ -56,7 +56,8 @@ class Loader {
   void read_folder(const std::string& path);
   void read_one(const std::string& path);
   void read_override(const std::string& text, size_t number);
-  void apply_file(const std::vector<Setting>& settings);
+  // In one file a key is given once; `seen` has those of this file.
+  void apply_once(const Setting& setting, std::map<std::string, Place>* seen);
   void apply(const Setting& setting);
   void report_unknown(const Setting& setting);
   template <typename T>
@@ -73,7 +74,7 @@ class Loader {
   void check_addresses();
   void check_checks();
   void check_check(const Check& check);
-  void check_uses(Vip* vip);
+  void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_arp_links();
   const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
 
@@ -117,15 +118,17 @@ void Loader::read_path(const std::string& path) {
 
 void Loader::read_folder(const std::string& path) {
   last_read_ = Place{path};
-  for (const std::string& file : list_folder(path, &errors_)) read_one(file);
+  for (const std::string& file : list_folder(path, &errors_)) {
+    if (!errors_.full()) read_one(file);
+  }
 }
 
 void Loader::read_one(const std::string& path) {
   last_read_ = Place{path};
   errors_.begin_file(path);
-  std::vector<Setting> settings;
-  if (!read_file(path, &settings, &errors_)) may_lack_vips_ = true;
-  apply_file(settings);
+  std::map<std::string, Place> seen;
+  const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
+  if (!read_file(path, &errors_, take)) may_lack_vips_ = true;
 }
 
 void Loader::read_override(const std::string& text, size_t number) {
@@ -135,23 +138,18 @@ void Loader::read_override(const std::string& text, size_t number) {
     return errors_.add(place, quoted(text) + " has a '#' or a line break, which no value can have");
   }
   Errors local;
-  std::vector<Setting> settings = read_settings(text, place.file, &local);
-  if (settings.empty()) return errors_.add(place, quoted(text) + " is no KEY=VALUE");
-  settings.front().place = place;
-  apply(settings.front());
+  Setting setting;
+  read_settings(text, place.file, &local, [&](const Setting& read) { setting = read; });
+  if (setting.key.empty()) return errors_.add(place, quoted(text) + " is no KEY=VALUE");
+  setting.place = place;
+  apply(setting);
 }
 
-void Loader::apply_file(const std::vector<Setting>& settings) {
-  std::map<std::string, Place> seen;
-  for (const Setting& setting : settings) {
-    const auto [first, is_new] = seen.emplace(setting.key, setting.place);
-    if (is_new) {
-      apply(setting);
-    } else {
-      errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
-                                     first->second.text() + "; keep one of the two");
-    }
-  }
+void Loader::apply_once(const Setting& setting, std::map<std::string, Place>* seen) {
+  const auto [first, is_new] = seen->emplace(setting.key, setting.place);
+  if (is_new) return apply(setting);
+  errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
+                                 first->second.text() + "; keep one of the two");
 }
 
 void Loader::apply(const Setting& setting) {
@@ -178,7 +176,7 @@ void Loader::report_unknown(const Setting& setting) {
   }
   std::vector<std::string> known;
   for (const Key& key : keys()) known.push_back(key_text(key, name));
-  constexpr size_t kEnough = 128;
+  constexpr size_t kEnough = 64;
   errors_.add(setting.place, "unknown key " + quoted(setting.key) + "; the nearest known key is '" +
                                  nearest(setting.key.substr(0, kEnough), known) + "'");
 }
@@ -290,7 +288,9 @@ void Loader::check_addresses() {
 
 void Loader::check_checks() {
   for (const Check& check : checks_.list) check_check(check);
-  for (Vip& vip : vips_.list) check_uses(&vip);
+  std::vector<std::string> known;
+  for (const Check& check : checks_.list) known.push_back(check.config.name);
+  for (Vip& vip : vips_.list) check_uses(&vip, known);
   check_arp_links();
 }
 
@@ -322,9 +322,7 @@ void Loader::check_check(const Check& check) {
 }
 
 // Fills in what VIPs need that do not say it.
-void Loader::check_uses(Vip* vip) {
-  std::vector<std::string> known;
-  for (const Check& check : checks_.list) known.push_back(check.config.name);
+void Loader::check_uses(Vip* vip, const std::vector<std::string>& known) {
   const std::string key = "vip." + vip->config.name + ".checks";
   const auto given = given_.find(key);
   if (given == given_.end()) {
@@ -333,7 +331,7 @@ void Loader::check_uses(Vip* vip) {
   }
   if (!given->second.is_valid) return;
   for (const std::string& name : vip->config.checks) {
-    if (checks_.index.contains(name)) continue;
+    if (checks_.index.contains(name) || errors_.full()) continue;
     const std::string fault = key + ": there is no check " + quoted(name);
     errors_.add(place_of(key), known.empty()
                                    ? fault + "; define it, or write none"

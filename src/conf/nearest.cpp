@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdint>
 #include <numeric>
 #include <utility>
 
@@ -25,10 +26,14 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
   assert(!known.empty());
-  return *std::min_element(known.begin(), known.end(),
-                           [word](const std::string& a, const std::string& b) {
-                             return edit_distance(word, a) < edit_distance(word, b);
-                           });
+  const std::string* best = nullptr;
+  size_t least = SIZE_MAX;
+  for (const std::string& each : known) {
+    const size_t distance = edit_distance(word, each);
+    if (distance < least) best = &each;
+    least = std::min(least, distance);
+  }
+  return *best;
 }
 
 }  // namespace vipd::conf

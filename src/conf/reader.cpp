@@ -45,26 +45,25 @@ const char* split(std::string_view line, Setting* out) {
 
 }  // namespace
 
-std::vector<Setting> read_settings(std::string_view text, const std::string& file, Errors* errors) {
-  std::vector<Setting> settings;
-  for (size_t number = 1; !text.empty(); ++number) {
+void read_settings(std::string_view text, const std::string& file, Errors* errors,
+                   const TakeSetting& take) {
+  for (size_t number = 1; !text.empty() && !errors->full(); ++number) {
     const size_t end = text.find('\n');
     Setting setting;
     setting.place = Place{file, number};
     const char* const fault = split(text.substr(0, end), &setting);
     if (fault != nullptr) errors->add(setting.place, fault);
-    if (fault == nullptr && !setting.key.empty()) settings.push_back(std::move(setting));
+    if (fault == nullptr && !setting.key.empty()) take(setting);
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
   }
-  return settings;
 }
 
-bool read_file(const std::string& path, std::vector<Setting>* settings, Errors* errors) {
+bool read_file(const std::string& path, Errors* errors, const TakeSetting& take) {
   std::string text;
   std::string reason;
   if (sys::read_bounded(path, kLargestFile, &text, &reason)) {
-    *settings = read_settings(text, path, errors);
+    read_settings(text, path, errors, take);
     return true;
   }
   if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);

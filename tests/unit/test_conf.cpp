@@ -4,6 +4,9 @@
 // links: src/sys/file.cpp src/sys/user.cpp src/core/types.cpp
 #include "conf/conf.hpp"
 
+#include <cstdlib>
+#include <functional>
+#include <new>
 #include <random>
 
 #include "fixture.hpp"
@@ -14,6 +17,26 @@ using vipd::Duration;
 using vipd::conf::load;
 using vipd::conf::print;
 using vipd::conf::Result;
+
+namespace {
+size_t allocations = 0;
+}
+
+void* operator new(size_t size) {
+  ++allocations;
+  void* memory = malloc(size);
+  if (memory == nullptr) abort();
+  return memory;
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return operator new(size);
+}
+void operator delete(void* memory) noexcept {
+  free(memory);
+}
+void operator delete(void* memory, size_t) noexcept {
+  free(memory);
+}
 
 namespace {
 
@@ -214,8 +237,36 @@ void number_of_errors_is_bounded() {
   std::string text = kLeast;
   for (int i = 0; i < 50'000; ++i) text += "nonsense\n";
   const Result result = load_text(text);
-  TEST_ASSERT_EQUAL_INT(1001, result.errors.size());
-  TEST_ASSERT_TRUE(result.errors.back().ends_with("49000 more faults, here or elsewhere"));
+  TEST_ASSERT_EQUAL_INT(101, result.errors.size());
+  TEST_ASSERT_TRUE(result.errors.back().ends_with(":102: only the first 100 faults are shown"));
+}
+
+// A megabyte of one kind of fault.
+std::string megabyte_of(const std::function<std::string(int)>& line) {
+  std::string text = kLeast;
+  for (int i = 0; text.size() < (1U << 20) - 200; ++i) text += line(i) + "\n";
+  return text;
+}
+
+// What a file costs is counted in allocations: each comparison of two words makes one, and so does
+// each line that is kept.
+void a_megabyte_of_faults_costs_little() {
+  const std::vector<std::function<std::string(int)>> kinds = {
+      [](int i) { return "vip.api.adress" + std::to_string(i) + " = x"; },
+      [](int) { return std::string("="); },
+      [](int) { return std::string("vip.api.link = eth0"); },
+      [](int i) { return std::string(100, 'k') + std::to_string(i) + " = x"; },
+      [](int i) { return "vip.v" + std::to_string(i) + ".checks = a, b, c"; },
+  };
+  for (const auto& kind : kinds) {
+    const std::string text = megabyte_of(kind);
+    fixture::Folder folder;
+    const std::string path = folder.file("vipd.conf", text);
+    const size_t before = allocations;
+    const Result result = load({.paths = {path}, .overrides = {}});
+    TEST_ASSERT_EQUAL_INT(101, result.errors.size());
+    TEST_ASSERT_TRUE(allocations - before < 200'000);
+  }
 }
 
 // ---- whatever is printed reads back to the same ------------------------------------------------
@@ -387,6 +438,7 @@ int main() {
   RUN_TEST(sizes_are_bounded);
   RUN_TEST(number_of_vips_is_bounded);
   RUN_TEST(number_of_errors_is_bounded);
+  RUN_TEST(a_megabyte_of_faults_costs_little);
   RUN_TEST(what_is_printed_reads_back_to_the_same);
   RUN_TEST(random_bytes_never_crash);
   RUN_TEST(shipped_example_shows_the_defaults);
