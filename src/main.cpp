@@ -11,7 +11,7 @@
 
 #include "conf/conf.hpp"
 #include "ctl/vipctl.hpp"
-#include "daemon.hpp"
+#include "daemon/daemon.hpp"
 #include "sys/background.hpp"
 #include "sys/options.hpp"
 #include "vipd/paths.hpp"

@@ -1,4 +1,4 @@
-// What `vipctl status` shows, as plain data: src/daemon.cpp fills it, src/ctl writes it as JSON
+// What `vipctl status` shows, as plain data: src/daemon/daemon.cpp fills it, src/ctl writes it as JSON
 // (vipctl(8)) and as text for the log.
 #pragma once
 

@@ -1,7 +1,7 @@
-// links: src/daemon_memory.cpp src/sys/file.cpp src/core/types.cpp
+// links: src/daemon/memory.cpp src/sys/file.cpp src/core/types.cpp
 //
 // The file in the state directory, as whoever may write there can leave it.
-#include "daemon_memory.hpp"
+#include "daemon/memory.hpp"
 #include "fuzz/fuzz.hpp"
 
 namespace vipd::log {

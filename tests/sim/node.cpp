@@ -1,4 +1,4 @@
-// A process: the daemon's turn around the real core. It follows src/daemon*.cpp: actions in their
+// A process: the daemon's turn around the real core. It follows src/daemon/*.cpp: actions in their
 // order, each netlink completion told at once, before the action after it.
 #include <algorithm>
 

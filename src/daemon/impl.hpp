@@ -1,8 +1,7 @@
-// The seam's parts. daemon.cpp starts and ends it and hears signals; daemon_actions.cpp performs
-// what the core wants; daemon_kernel.cpp looks at the kernel; daemon_links.cpp and
-// daemon_addresses.cpp tell the core what it shows, daemon_checks.cpp what is down;
-// daemon_control.cpp answers people, and daemon_people.cpp does what they ask for;
-// daemon_replace.cpp makes room for another program.
+// The seam's parts. daemon.cpp starts and ends it and hears signals; actions.cpp performs what the
+// core wants; kernel.cpp looks at the kernel; links.cpp and addresses.cpp tell the core what it
+// shows, checks.cpp what is down; control.cpp answers people, and people.cpp does what they ask
+// for; replace.cpp makes room for another program.
 #pragma once
 
 #include <deque>
@@ -15,10 +14,10 @@
 #include "check/checks.hpp"
 #include "ctl/metrics.hpp"
 #include "ctl/server.hpp"
-#include "daemon.hpp"
-#include "daemon_memory.hpp"
-#include "daemon_notify.hpp"
-#include "daemon_store.hpp"
+#include "daemon/daemon.hpp"
+#include "daemon/memory.hpp"
+#include "daemon/notify.hpp"
+#include "daemon/store.hpp"
 #include "etcd/client.hpp"
 #include "etcd/history.hpp"
 #include "net/address_book.hpp"
@@ -119,7 +118,7 @@ class Daemon {
   [[nodiscard]] const VipConfig* vip_named(const std::string& name) const;
   void index_config();
 
-  // --- daemon_actions.cpp
+  // --- actions.cpp
   void perform_all();
   void perform(const action::GrantLease& a);
   void perform(const action::KeepLease& a);
@@ -139,14 +138,14 @@ class Daemon {
   void notify_of(const action::ReportState& change);
   void request_failed(RequestId request, const etcd::Error& error);
 
-  // --- daemon_kernel.cpp
+  // --- kernel.cpp
   [[nodiscard]] bool open_kernel(std::string* reason);
   // False when the kernel would not say; first: nothing may be there that we did not put there.
   [[nodiscard]] bool look_at_kernel(bool first);
   void look_again();
   void look_within(Duration wait);
 
-  // --- daemon_links.cpp
+  // --- links.cpp
   void link_changed(const net::Link& link);
   void link_removed(int index);
   void tell_links();
@@ -157,7 +156,7 @@ class Daemon {
   void hear_neighbours();
   void claimed(int link_index, const Address& address, const MacAddress& mac);
 
-  // --- daemon_addresses.cpp
+  // --- addresses.cpp
   void meet_leftovers(const net::AddressBook& book);
   void remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what);
   void address_added(const net::AddressInfo& info);
@@ -168,7 +167,7 @@ class Daemon {
   void find_strays(const net::AddressBook& book);
   void judge_addresses(const net::AddressBook& book);
 
-  // --- daemon_checks.cpp
+  // --- checks.cpp
   [[nodiscard]] bool start_runner(std::string* reason);
   void start_checks();
   void reload_checks(const Config& before);
@@ -181,14 +180,14 @@ class Daemon {
   [[nodiscard]] std::vector<CheckStatus> checks_of(const VipConfig& vip) const;
   [[nodiscard]] bool override_check(const std::string& name, const std::string& word);
 
-  // --- daemon_history.cpp: once in an hour
+  // --- history.cpp: once in an hour
   void look_at_history();
 
-  // --- daemon_privileges.cpp
+  // --- privileges.cpp
   [[nodiscard]] bool drop_privileges(std::string* reason);
   void give_files_to(const sys::User& user);
 
-  // --- daemon_replace.cpp
+  // --- replace.cpp
   void replace_asked();
   void trial_ended(const run::Ended& ended);
   void wait_for_quiet();
@@ -198,18 +197,18 @@ class Daemon {
   void replace_when_quiet();
   void replace();
 
-  // --- daemon_metrics.cpp
+  // --- metrics.cpp
   [[nodiscard]] ctl::Response metrics() const;
   void count(const action::ReportState& a);
   void count(const action::Report& a);
 
-  // --- daemon_http.cpp
+  // --- http.cpp
   [[nodiscard]] ctl::Response health() const;
   [[nodiscard]] ctl::Response handle_public(const ctl::Request& request);
   [[nodiscard]] Status public_status() const;
   void listen_http();
 
-  // --- daemon_journal.cpp
+  // --- journal.cpp
   void remember_figures();
   void note(HistoryEntry entry);
   void note(const std::string& what);
@@ -218,14 +217,14 @@ class Daemon {
   void note_owner(const Address& address);
   void note_owners(const std::vector<Change>& changes);
 
-  // --- daemon_control.cpp
+  // --- control.cpp
   [[nodiscard]] ctl::Response handle(const ctl::Request& request);
   [[nodiscard]] ctl::Response command(const std::string& name, const std::string& body);
   [[nodiscard]] ctl::Response resign(const std::string& body);
   [[nodiscard]] ctl::Response check(const std::string& body);
   [[nodiscard]] Status status() const;
 
-  // --- daemon_people.cpp
+  // --- people.cpp
   [[nodiscard]] bool read_pause() const;
   [[nodiscard]] ctl::Response pause(const std::string& body);
   [[nodiscard]] ctl::Response resume();

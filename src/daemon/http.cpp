@@ -5,7 +5,7 @@
 #include "ctl/json_text.hpp"
 #include "ctl/page.hpp"
 #include "ctl/status_text.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/random.hpp"
 #include "vipd/log.hpp"
 

@@ -1,6 +1,6 @@
 // The kernel's lists of links and addresses: watched by its notices, and read anew whenever these
 // are not enough.
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {

@@ -1,6 +1,6 @@
 // What is counted, collected for GET /metrics.
 #include "ctl/metrics.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 
 namespace vipd {
 

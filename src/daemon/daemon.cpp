@@ -1,4 +1,4 @@
-#include "daemon.hpp"
+#include "daemon/daemon.hpp"
 
 #include <signal.h>
 
@@ -9,7 +9,7 @@
 #include "core/timing.hpp"
 #include "ctl/history.hpp"
 #include "ctl/status_text.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/log_repeats.hpp"
 #include "sys/random.hpp"
 #include "sys/wall_clock.hpp"

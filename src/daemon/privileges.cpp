@@ -1,6 +1,6 @@
 // The seam: what is given up once everything is open that needs more.
-#include "daemon_impl.hpp"
 #include "sys/privileges.hpp"
+#include "daemon/impl.hpp"
 #include "sys/sandbox.hpp"
 #include "vipd/log.hpp"
 

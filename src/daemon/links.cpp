@@ -1,7 +1,7 @@
 // The links that the configuration names, told to the core and listened on.
 #include <algorithm>
 
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {

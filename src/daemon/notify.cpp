@@ -1,4 +1,4 @@
-#include "daemon_notify.hpp"
+#include "daemon/notify.hpp"
 
 #include <algorithm>
 

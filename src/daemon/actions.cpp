@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "net/connections.hpp"
 #include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"

@@ -1,6 +1,6 @@
 // Whether anybody compacts the etcd that keeps each of our heartbeats. Looked at by one read in an
 // hour; nothing but a line in the log follows.
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {

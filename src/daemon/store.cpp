@@ -1,4 +1,4 @@
-#include "daemon_store.hpp"
+#include "daemon/store.hpp"
 
 #include "core/keys.hpp"
 

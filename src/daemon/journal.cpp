@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ctl/history.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/wall_clock.hpp"
 
 namespace vipd {

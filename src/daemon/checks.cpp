@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {

@@ -1,7 +1,7 @@
 // The VIPs' addresses as the kernel shows them: left behind, lost, or put there by others.
 #include <unistd.h>
 
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/file.hpp"
 #include "vipd/log.hpp"
 

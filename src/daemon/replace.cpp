@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "conf/conf.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {

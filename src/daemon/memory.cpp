@@ -1,4 +1,4 @@
-#include "daemon_memory.hpp"
+#include "daemon/memory.hpp"
 
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>

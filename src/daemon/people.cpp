@@ -7,7 +7,7 @@
 
 #include "conf/keys.hpp"
 #include "ctl/json_text.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
 #include "sys/wall_clock.hpp"

@@ -9,7 +9,7 @@
 #include "ctl/history.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/status_text.hpp"
-#include "daemon_impl.hpp"
+#include "daemon/impl.hpp"
 #include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"
 
