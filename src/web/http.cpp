@@ -57,6 +57,8 @@ struct Transfer {
   bool streaming = false;
   bool finished = false;  // libcurl is done with it; `done` is still to be called
   bool touched = false;   // stands in the list of streams with new bytes
+  Loop::Timer deadline = Loop::Timer::None;
+  curl_socket_t socket = CURL_SOCKET_BAD;  // what it is sent and answered over, once there is one
   char error[CURL_ERROR_SIZE] = "";
   HttpAnswer answer;
   Http::DataHandler data;
@@ -70,12 +72,23 @@ struct Transfer {
   Transfer& operator=(const Transfer&) = delete;
 };
 
+std::string too_late(const Transfer& t) {
+  return "no answer within " + std::to_string(t.request.timeout.ms()) + " ms";
+}
+
+// The handle's transfer; none of a handle of libcurl's own.
+Transfer* transfer_of(CURL* easy) {
+  char* user = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
+  return reinterpret_cast<Transfer*>(user);
+}
+
 std::string problem_text(Transfer& t, CURLcode code) {
   long number = 0;
   curl_easy_getinfo(t.easy, CURLINFO_OS_ERRNO, &number);
   switch (static_cast<int>(code)) {
     case CURLE_OPERATION_TIMEDOUT:
-      return "no answer within " + std::to_string(t.request.timeout.ms()) + " ms";
+      return too_late(t);
     case CURLE_WRITE_ERROR:
       return "answer larger than " + std::to_string(t.request.answer_limit) + " bytes";
     case CURLE_GOT_NOTHING:
@@ -107,7 +120,9 @@ struct Http::Impl {
   void watch_socket(curl_socket_t fd, int what);
   void set_timer(long timeout_ms);
   void act(curl_socket_t fd, int mask);
+  void expire(Id id);
   void collect_finished();
+  void finish(Transfer& t);
   void deliver();
   void deliver_data(Id id);
   void deliver_done(Id id);
@@ -140,7 +155,7 @@ Http::Impl::Impl(Loop& l) : loop(l), multi(curl_multi_init()) {
 
 Http::Impl::~Impl() {
   for (auto& [id, transfer] : transfers) {
-    if (!transfer->finished) curl_multi_remove_handle(multi, transfer->easy);
+    if (!transfer->finished) finish(*transfer);
   }
   transfers.clear();
   idle.clear();
@@ -162,6 +177,7 @@ void Http::Impl::recycle(std::unique_ptr<Transfer> transfer) {
   transfer->request = HttpRequest();
   transfer->error[0] = '\0';
   transfer->finished = transfer->touched = false;
+  transfer->socket = CURL_SOCKET_BAD;
   transfer->answer = HttpAnswer();
   transfer->data = nullptr;
   transfer->done = nullptr;
@@ -201,8 +217,9 @@ void Http::Impl::set_options(Transfer& t) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t.request.unix_socket.c_str());
   }
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
-  if (!t.streaming) curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+  // How long libcurl tries one of several addresses depends on it. Else it has no timeout: it looks
+  // at those before it reads, and an answer that waits after a stall would come too late.
+  if (t.resolve) curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
   // A pooled connection lacks the socket options of a stream, and would come back to the pool.
   const bool alone = t.streaming || t.request.once;
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, alone || t.request.fresh ? 1L : 0L);
@@ -222,6 +239,10 @@ Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data
   transfer->data = std::move(data);
   transfer->done = std::move(done);
   set_options(*transfer);
+  if (!streaming) {
+    const MonoTime deadline = loop.now() + transfer->request.timeout;
+    transfer->deadline = loop.add_timer(deadline, [this, id] { expire(id); });
+  }
   // Only asks for a timer: libcurl does the rest in a later turn, from act().
   if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) abort();
   transfers.emplace(static_cast<uint64_t>(id), std::move(transfer));
@@ -255,7 +276,11 @@ curl_socket_t Http::Impl::on_open(void* user, curlsocktype, curl_sockaddr* addre
   return fd;
 }
 
-int Http::Impl::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
+int Http::Impl::on_socket(CURL* easy, curl_socket_t fd, int what, void* user, void*) {
+  // A socket of somebody else's may be closed in its name.
+  Transfer* t = transfer_of(easy);
+  if (t != nullptr && what != CURL_POLL_REMOVE) t->socket = fd;
+  if (t != nullptr && what == CURL_POLL_REMOVE && t->socket == fd) t->socket = CURL_SOCKET_BAD;
   static_cast<Impl*>(user)->watch_socket(fd, what);
   return 0;
 }
@@ -302,6 +327,25 @@ void Http::Impl::act(curl_socket_t fd, int mask) {
   deliver();
 }
 
+// What waits in its socket counts: a turn looks at timers after descriptors, but not at all of them
+// when many are ready.
+void Http::Impl::expire(Id id) {
+  Transfer& t = *transfers.at(static_cast<uint64_t>(id));
+  if (t.socket != CURL_SOCKET_BAD) act(t.socket, CURL_CSELECT_IN);
+  const auto found = transfers.find(static_cast<uint64_t>(id));
+  if (found == transfers.end()) return;  // by what was read
+  found->second->answer.problem = too_late(*found->second);
+  finish(*found->second);
+  deliver_done(id);
+}
+
+// No callback of libcurl comes for it any more.
+void Http::Impl::finish(Transfer& t) {
+  loop.cancel_timer(std::exchange(t.deadline, Loop::Timer::None));
+  curl_multi_remove_handle(multi, t.easy);
+  t.finished = true;
+}
+
 void Http::Impl::collect_finished() {
   for (auto& [id, t] : transfers) {
     if (t->streaming && t->touched) with_data.push_back(t->id);
@@ -312,17 +356,14 @@ void Http::Impl::collect_finished() {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;  // the message is void after the removal
     CURL* easy = message->easy_handle;
-    char* user = nullptr;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
-    auto* t = reinterpret_cast<Transfer*>(user);
+    Transfer* t = transfer_of(easy);
     t->answer.complete = code == CURLE_OK;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->answer.status);
     if (code != CURLE_OK) {
       t->answer.problem = problem_text(*t, code);
       if (t->request.tls) t->answer.trouble = tls_trouble(easy, code, t->error);
     }
-    curl_multi_remove_handle(multi, easy);
-    t->finished = true;
+    finish(*t);
     finished.push_back(t->id);
   }
 }
@@ -372,7 +413,7 @@ Http::Id Http::stream(HttpRequest request, DataHandler data, DoneHandler done) {
 void Http::cancel(Id id) {
   auto node = impl_->transfers.extract(static_cast<uint64_t>(id));
   if (node.empty()) return;
-  if (!node.mapped()->finished) curl_multi_remove_handle(impl_->multi, node.mapped()->easy);
+  if (!node.mapped()->finished) impl_->finish(*node.mapped());
   impl_->recycle(std::move(node.mapped()));
 }
 

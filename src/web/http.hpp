@@ -1,7 +1,8 @@
 // HTTP/1.1 requests on the loop, over TCP, TLS or a Unix socket: libcurl's multi socket interface,
 // wrapped. Knows nothing of etcd. With TLS the server is verified unless a request says otherwise.
 // Never blocks, never resolves a name (addresses are given), never calls a handler from inside the
-// call that made the request, nor from inside a callback of libcurl.
+// call that made the request, nor from inside a callback of libcurl. Timeouts are the loop's: what
+// waits in a socket when one is over is read first, so that no stall of ours makes an answer late.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,7 @@ struct HttpRequest {
   bool insecure = false;                   // whoever the server is
   std::string body;                        // empty: GET
   std::vector<std::string> headers;
-  Duration timeout;         // of the whole request; of the connecting alone for a stream
+  Duration timeout;  // of the whole request; not for a stream, which is cancelled by its user
   size_t answer_limit = 0;  // in bytes; not for a stream
 };
 

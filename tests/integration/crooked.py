@@ -108,6 +108,13 @@ def garbage(out, _):
     return False
 
 
+def late(out, body):
+    """Nothing is wrong with it: etcd is far away."""
+    time.sleep(0.3)
+    out.sendall(reply(body))
+    return True
+
+
 # ---- ways of passing a watch on: one line -> lines -----------------------------------------------
 
 class Lines:
@@ -160,7 +167,8 @@ class OtherCluster(Lines):
 
 
 CALLS = {way.__name__: way for way in (half, types, numbers, bare, endless, endless_head, drip,
-                                       closed, reset, redirect, html, twice, hang, garbage)}
+                                       closed, reset, redirect, html, twice, hang, garbage,
+                                       late)}
 WATCHES = {"repeat": Repeat, "skip": Skip, "cut": Cut, "silent": Silent, "page": Page,
            "long_line": LongLine, "other_cluster": OtherCluster}
 WAYS = [*CALLS, *WATCHES]

@@ -150,3 +150,23 @@ def test_other_cluster_behind_an_endpoint(t):
     talk_to(host, GOOD)
     lab.wait_owner()
     lab.wait_queue(3)
+
+
+@case(seconds=35)
+def test_answers_wait_while_the_daemon_is_stopped(t):
+    """etcd is slow, and the daemon stands still while answers come: they count, and no member is
+    blamed for the daemon's own stop."""
+    lab, host = up(t)
+    log = talk_to(host, url("late"))
+    time.sleep(3)
+    moment = time.monotonic()
+    for n in range(12):
+        host.vipd.stop()
+        time.sleep(1.1)  # longer than a request may take, shorter than the fence is away
+        host.vipd.cont()
+        time.sleep(0.6 + 0.05 * n)
+    lab.witness.sync()
+    t.check(not lab.witness.find("del", since=moment), "the address went")
+    t.equal([line for line in log().splitlines() if "no answer within" in line], [], "blamed")
+    talk_to(host, GOOD)
+    time.sleep(1)

@@ -113,22 +113,6 @@ void a_member_that_refuses_is_named_and_passed_over() {
   TEST_ASSERT_TRUE(granted(loop, client).good);
 }
 
-void a_silent_member_costs_one_timeout_and_its_connection() {
-  Loop loop;
-  Member mute(loop, silent);
-  Member member(loop, good);
-  Client client(loop, options({mute.url(), member.url()}, 100));
-  Result result;
-  client.grant(10, result.done<Granted>());
-  TEST_ASSERT_TRUE(run_until(loop, [&] { return result.calls > 0; }));
-  TEST_ASSERT_EQUAL_STRING("no answer within 100 ms", result.error.text);
-  mute.send_all(reply(kGranted));  // too late
-  TEST_ASSERT_TRUE(run_until(loop, [&] { return mute.open() == 0; }));
-  TEST_ASSERT_EQUAL_INT(1, result.calls);
-  TEST_ASSERT_TRUE(granted(loop, client).good);
-  TEST_ASSERT_EQUAL_INT(1, mute.accepted);
-}
-
 void a_member_without_a_leader_is_passed_over() {
   Loop loop;
   Member first(loop, leaderless);
@@ -459,7 +443,6 @@ int main() {
   RUN_TEST(a_request_has_the_headers_that_etcd_heeds);
   RUN_TEST(connections_are_used_again);
   RUN_TEST(a_member_that_refuses_is_named_and_passed_over);
-  RUN_TEST(a_silent_member_costs_one_timeout_and_its_connection);
   RUN_TEST(a_member_without_a_leader_is_passed_over);
   RUN_TEST(a_member_that_has_judged_a_request_is_kept);
   RUN_TEST(one_group_is_spread_over_the_members);
