@@ -72,7 +72,13 @@ endef
 define link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
-	$(Q)$(CXX) $(CXXFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+	$(Q)$(CXX) $(CXXFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+endef
+
+define archive
+	@mkdir -p $(@D)
+	$(call say,AR   $@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 endef
 
 $(B)/obj/%.o: %.cpp Makefile; $(compile)
@@ -84,16 +90,17 @@ $(B)/vipd: $(SOURCES:%.cpp=$(B)/obj/%.o); $(link)
 $(B)/san/vipd: $(SOURCES:%.cpp=$(B)/san/%.o); $(link)
 $(B)/vipctl: ; $(Q)mkdir -p $(B) && ln -sfn vipd $@
 
-# A test names on its first lines what it links: "// links: src/a.cpp", "// libs: -lcurl".
-links = $(shell sed -nE '1,12s,^// (links|libs):,,p' $(1))
-define test # FLAVOUR, SOURCE, MORE SOURCES
-$(B)/$(1)/$(2:.cpp=): private LIBS := $(filter -l%,$(call links,$(2)))
-$(B)/$(1)/$(2:.cpp=): $(patsubst %.cpp,$(B)/$(1)/%.o,$(2) $(3) $(wildcard $(filter %.cpp,$(call links,$(2)))))
-endef
-$(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call test,san,$(t))))
-$(foreach t,$(FUZZ),$(eval $(call test,san,$(t).cpp,tests/fuzz/replay.cpp)))
-$(foreach t,$(FUZZ),$(eval $(call test,fuzz,$(t).cpp)))
-$(UNITS) $(FUZZ:%=$(B)/san/%) $(FUZZ:%=$(B)/fuzz/%): ; $(link)
+# Every test program is its own source and an archive of all objects: the linker takes what it needs.
+# The sources under tests are those that several tests share.
+LINKED  := $(filter-out src/main.cpp,$(SOURCES)) \
+           $(addprefix tests/,unit/completion.cpp sim/store.cpp sim/story.cpp sim/tally.cpp)
+ARCHIVES := $(B)/san/libvipd.a $(B)/fuzz/libvipd.a
+$(B)/san/libvipd.a: $(LINKED:%.cpp=$(B)/san/%.o)
+$(B)/fuzz/libvipd.a: $(LINKED:%.cpp=$(B)/fuzz/%.o)
+$(ARCHIVES): ; $(archive)
+$(UNITS): %: %.o $(B)/san/libvipd.a; $(link)
+$(FUZZ:%=$(B)/san/%): %: %.o $(B)/san/tests/fuzz/replay.o $(B)/san/libvipd.a; $(link)
+$(FUZZ:%=$(B)/fuzz/%): %: %.o $(B)/fuzz/libvipd.a; $(link)
 
 # The integration tests' own instrument.
 $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
@@ -136,7 +143,7 @@ $(STATIC)/%.c.o: %.c Makefile $(DEPS)/done/curl-$(TLS)
 RUNTIME := $(patsubst %,$(STATIC)/%.o,tools/static/runtime.cpp tools/static/shims.c)
 define link_static
 	$(call say,LINK $@)
-	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@ $(filter %.o,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
+	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@ $(filter %.o %.a,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
 	  -lcares -lmnl -Wl,--gc-sections
 endef
 $(STATIC)/vipd.unstripped: $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES))) $(RUNTIME); $(link_static)
@@ -171,11 +178,10 @@ check-reproducible: dist static
 
 # For other processors, by Debian's cross compilers; run under qemu-user as far as that goes.
 STATIC_UNITS := $(UNITS:$(B)/san/%=$(STATIC)/%)
-define static_unit
-$(STATIC)/$(1:.cpp=): $(patsubst %,$(STATIC)/%.o,$(1) $(wildcard $(filter %.cpp,$(call links,$(1))))) $(RUNTIME)
-endef
-$(foreach t,$(wildcard tests/unit/test_*.cpp),$(eval $(call static_unit,$(t))))
-$(STATIC_UNITS): ; $(link_static)
+$(STATIC)/libvipd.a: $(LINKED:%=$(STATIC)/%.o)
+	$(call say,AR   $@)
+	$(Q)rm -f $@ && $(CROSS)gcc-ar rcs $@ $^
+$(STATIC_UNITS): %: %.cpp.o $(RUNTIME) $(STATIC)/libvipd.a; $(link_static)
 static-units: static $(STATIC_UNITS)
 check-cross:
 	@for host in $(or $(HOSTS),aarch64-linux-gnu arm-linux-gnueabihf); do \

@@ -1,5 +1,3 @@
-// links: src/net/arp.cpp src/core/types.cpp
-//
 // A frame from the wire.
 #include "fuzz/fuzz.hpp"
 #include "net/arp.hpp"

@@ -1,5 +1,3 @@
-// links: src/etcd/base64.cpp
-//
 // What decodes is the only text of its bytes; what is encoded decodes to the same.
 #include "etcd/base64.hpp"
 #include "fuzz/fuzz.hpp"

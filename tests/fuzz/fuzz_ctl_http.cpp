@@ -1,5 +1,3 @@
-// links: src/ctl/http_parse.cpp
-//
 // A request on the control socket, cut anywhere: what is understood must not depend on the cuts.
 #include "ctl/http_parse.hpp"
 #include "fuzz/fuzz.hpp"

@@ -1,5 +1,3 @@
-// links: src/etcd/json_read.cpp src/etcd/base64.cpp
-//
 // The body of an answer, good or an error's, of every call.
 #include "etcd/json.hpp"
 #include "fuzz/fuzz.hpp"

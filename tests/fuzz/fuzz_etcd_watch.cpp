@@ -1,5 +1,3 @@
-// links: src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/base64.cpp
-//
 // The bytes of a watch, cut anywhere: what is told must not depend on the cuts.
 #include "etcd/watch.hpp"
 #include "fuzz/fuzz.hpp"

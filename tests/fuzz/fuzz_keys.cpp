@@ -1,5 +1,3 @@
-// links: src/core/keys.cpp src/core/types.cpp
-//
 // A key and a value as anybody may have put them under our prefix: "KEY\nVALUE".
 #include "core/keys.hpp"
 #include "fuzz/fuzz.hpp"

@@ -1,5 +1,3 @@
-// links: src/net/ndp.cpp src/core/types.cpp
-//
 // A frame from the wire; once as it is, and once with the checksum put right, behind which a fuzzer
 // would hardly ever get.
 #include <vector>

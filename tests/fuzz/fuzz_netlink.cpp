@@ -1,6 +1,3 @@
-// links: src/net/rtnl_parse.cpp src/core/types.cpp
-// libs: -lmnl
-//
 // A datagram as rtnetlink would send it.
 #include <cstring>
 #include <vector>

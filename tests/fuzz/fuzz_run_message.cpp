@@ -1,5 +1,3 @@
-// links: src/run/message.cpp
-//
 // What the daemon and the helper that runs programs say to each other, had either been taken over.
 #include "fuzz/fuzz.hpp"
 #include "run/message.hpp"

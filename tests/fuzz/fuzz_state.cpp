@@ -1,5 +1,3 @@
-// links: src/daemon/memory.cpp src/sys/file.cpp src/core/types.cpp
-//
 // The file in the state directory, as whoever may write there can leave it.
 #include "daemon/memory.hpp"
 #include "fuzz/fuzz.hpp"

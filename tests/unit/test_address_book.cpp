@@ -1,4 +1,3 @@
-// links: src/net/address_book.cpp src/core/types.cpp
 #include "harness.hpp"
 #include "net/address_book.hpp"
 

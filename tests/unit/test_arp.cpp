@@ -1,4 +1,3 @@
-// links: src/net/arp.cpp src/core/types.cpp
 #include <algorithm>
 #include <vector>
 

@@ -1,10 +1,3 @@
-// links: src/check/checks.cpp src/check/verdict.cpp src/check/place.cpp src/check/http.cpp
-// links: src/check/tcp.cpp src/check/exec.cpp src/check/file.cpp src/web/http.cpp
-// links: src/web/http_tls.cpp src/web/tls_files.cpp src/web/resolver.cpp src/run/runner.cpp
-// links: src/run/helper.cpp src/run/message.cpp src/loop/loop.cpp src/sys/log.cpp
-// links: src/sys/log_repeats.cpp src/sys/file.cpp src/sys/random.cpp src/sys/privileges.cpp
-// links: src/core/types.cpp
-// libs: -lcurl -lcares
 #include "check/checks.hpp"
 
 #include <arpa/inet.h>

@@ -1,4 +1,3 @@
-// links: src/check/verdict.cpp
 #include "check/verdict.hpp"
 
 #include <string>

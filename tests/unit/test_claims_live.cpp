@@ -1,6 +1,3 @@
-// links: src/net/claims.cpp src/net/arp.cpp src/net/ndp.cpp src/net/packet.cpp src/sys/file.cpp
-// links: src/loop/loop.cpp src/core/types.cpp src/sys/log.cpp src/sys/log_repeats.cpp
-//
 // What is heard on a real link, in a network namespace of its own. Needs root.
 #include <net/if.h>
 #include <sched.h>

@@ -1,7 +1,3 @@
-// links: tests/unit/completion.cpp src/conf/keys.cpp src/conf/key_value.cpp src/conf/values.cpp
-// links: src/conf/check_values.cpp src/sys/user.cpp src/sys/file.cpp src/conf/endpoint.cpp
-// links: src/conf/duration.cpp src/conf/print.cpp src/core/types.cpp
-//
 // contrib/completion is what the built programs and the table of keys say now.
 #include "completion.hpp"
 

@@ -1,7 +1,3 @@
-// links: src/conf/load.cpp src/conf/errors.cpp src/conf/reader.cpp src/conf/keys.cpp
-// links: src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp src/conf/check_values.cpp
-// links: src/conf/duration.cpp src/conf/nearest.cpp src/conf/print.cpp src/conf/named_files.cpp
-// links: src/sys/file.cpp src/sys/user.cpp src/core/types.cpp
 #include "conf/conf.hpp"
 
 #include <cstdlib>

@@ -1,4 +1,3 @@
-// links: src/core/types.cpp
 // The options of the built program, seen from outside: what it prints and how it ends.
 #include <sys/wait.h>
 

@@ -1,6 +1,3 @@
-// links: src/conf/keys.cpp src/conf/key_value.cpp src/conf/values.cpp src/conf/endpoint.cpp
-// links: src/conf/check_values.cpp src/conf/duration.cpp src/conf/nearest.cpp src/conf/print.cpp
-// links: src/sys/file.cpp src/sys/user.cpp src/core/types.cpp
 #include "conf/conf.hpp"
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"

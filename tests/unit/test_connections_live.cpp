@@ -1,7 +1,3 @@
-// links: src/net/connections.cpp src/loop/loop.cpp src/core/types.cpp src/sys/log.cpp
-// links: src/sys/log_repeats.cpp
-// libs: -lmnl
-//
 // Real connections in a network namespace of its own. Needs root.
 #include <arpa/inet.h>
 #include <sched.h>

@@ -1,5 +1,3 @@
-// links: src/core/*.cpp
-//
 // One core against a script: what it asks for, and what it never does.
 #include "vipd/core.hpp"
 

@@ -1,4 +1,3 @@
-// links: src/core/chain.cpp src/core/types.cpp
 #include "core/chain.hpp"
 
 #include "harness.hpp"

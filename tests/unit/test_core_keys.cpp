@@ -1,4 +1,3 @@
-// links: src/core/keys.cpp src/core/types.cpp
 #include "core/keys.hpp"
 
 #include "harness.hpp"

@@ -1,5 +1,3 @@
-// links: src/core/*.cpp tests/sim/store.cpp
-//
 // One core with many VIPs, on a machine so slow that a look at all of them takes longer than a
 // burst of kernel calls: they come up all the same, a few frames at a time.
 #include <deque>

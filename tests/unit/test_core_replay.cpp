@@ -1,4 +1,3 @@
-// links: src/core/replay.cpp src/core/types.cpp
 #include "core/replay.hpp"
 
 #include "harness.hpp"

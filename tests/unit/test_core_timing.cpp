@@ -1,4 +1,3 @@
-// links: src/core/types.cpp
 #include "core/timing.hpp"
 
 #include "harness.hpp"

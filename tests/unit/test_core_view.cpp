@@ -1,4 +1,3 @@
-// links: src/core/view.cpp src/core/types.cpp
 #include "core/view.hpp"
 
 #include "core/timing.hpp"

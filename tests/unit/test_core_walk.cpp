@@ -1,6 +1,3 @@
-// links: src/core/*.cpp
-// links: tests/sim/store.cpp tests/sim/story.cpp tests/sim/tally.cpp
-//
 // Every state is told every kind of event, sense or nonsense: nothing asserts, and no address is
 // asked for without authority, whatever comes.
 #include <algorithm>

@@ -1,4 +1,3 @@
-// links: src/ctl/history.cpp src/ctl/json_text.cpp src/ctl/table.cpp src/core/types.cpp
 #include "ctl/history.hpp"
 
 #include "fixture.hpp"

@@ -1,4 +1,3 @@
-// links: src/ctl/http_parse.cpp
 #include "ctl/http_parse.hpp"
 
 #include <random>

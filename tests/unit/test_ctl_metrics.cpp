@@ -1,4 +1,3 @@
-// links: src/ctl/metrics.cpp src/ctl/json_text.cpp src/core/types.cpp
 // The metrics' names, labels and form. `make check-metrics` has promtool look at the same golden.
 #include "ctl/metrics.hpp"
 

@@ -1,4 +1,3 @@
-// links: src/ctl/page.cpp src/ctl/table.cpp src/ctl/json_text.cpp src/core/types.cpp
 // What the page is made of. In a browser it is tried by `make check-page`.
 #include "ctl/page.hpp"
 

@@ -1,6 +1,3 @@
-// links: src/ctl/server.cpp src/ctl/connection.cpp src/ctl/http_parse.cpp src/ctl/json_text.cpp
-// links: src/ctl/listen.cpp src/loop/loop.cpp src/sys/file.cpp src/sys/log.cpp
-// links: src/sys/log_repeats.cpp src/core/types.cpp
 #include "ctl/server.hpp"
 
 #include <arpa/inet.h>

@@ -1,4 +1,3 @@
-// links: src/ctl/status_text.cpp src/ctl/status_read.cpp src/ctl/json_text.cpp src/ctl/table.cpp
 #include "ctl/status_text.hpp"
 
 #include <rapidjson/document.h>

@@ -1,9 +1,3 @@
-// links: src/ctl/vipctl.cpp src/ctl/commands.cpp src/ctl/http_client.cpp src/ctl/status_read.cpp
-// links: src/ctl/table.cpp src/ctl/status_text.cpp src/ctl/json_text.cpp src/ctl/server.cpp
-// links: src/ctl/listen.cpp src/ctl/history.cpp
-// links: src/ctl/connection.cpp src/ctl/http_parse.cpp src/loop/loop.cpp src/sys/file.cpp
-// links: src/sys/log.cpp src/sys/log_repeats.cpp src/sys/options.cpp src/core/types.cpp
-// libs: -lcurl
 #include "ctl/vipctl.hpp"
 
 #include <fcntl.h>

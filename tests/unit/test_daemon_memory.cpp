@@ -1,6 +1,3 @@
-// links: src/daemon/memory.cpp src/sys/file.cpp src/sys/log.cpp src/sys/log_repeats.cpp
-// links: src/core/types.cpp
-//
 // The file that a next process takes the session up from: whatever is wrong with it, there is none.
 #include "daemon/memory.hpp"
 

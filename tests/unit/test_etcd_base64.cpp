@@ -1,4 +1,3 @@
-// links: src/etcd/base64.cpp
 #include "etcd/base64.hpp"
 
 #include <cstddef>

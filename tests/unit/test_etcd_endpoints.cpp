@@ -1,4 +1,3 @@
-// links: src/etcd/endpoints.cpp src/etcd/endpoint.cpp src/core/types.cpp
 #include "etcd/endpoints.hpp"
 
 #include "harness.hpp"

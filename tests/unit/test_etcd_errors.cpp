@@ -1,5 +1,3 @@
-// links: src/etcd/json_read.cpp src/etcd/base64.cpp src/etcd/failure.cpp
-//
 // The refusals of real servers, recorded: bodies and statuses differ between versions, what is
 // understood must not.
 #include <algorithm>

@@ -1,4 +1,3 @@
-// links: src/etcd/history.cpp
 #include "etcd/history.hpp"
 
 #include "etcd/tally.hpp"

@@ -1,5 +1,3 @@
-// links: src/etcd/json_read.cpp src/etcd/json_write.cpp src/etcd/base64.cpp
-//
 // The recordings are of real servers: one file a version, the same requests in each. Five dialects
 // must read as one.
 #include <string>

@@ -1,4 +1,3 @@
-// links: src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/base64.cpp
 #include "etcd/watch.hpp"
 
 #include <memory>

@@ -1,5 +1,3 @@
-// links: src/sys/log.cpp src/sys/log_repeats.cpp
-//
 // The log writes to descriptor 2: each test puts a pipe or a file of its own there.
 #include "vipd/log.hpp"
 

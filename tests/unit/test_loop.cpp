@@ -1,4 +1,3 @@
-// links: src/loop/loop.cpp
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,4 +1,3 @@
-// links: src/net/ndp.cpp src/core/types.cpp
 #include <vector>
 
 #include "harness.hpp"

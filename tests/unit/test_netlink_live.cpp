@@ -1,8 +1,3 @@
-// links: src/net/netlink.cpp src/net/rtnl_parse.cpp src/net/packet.cpp src/net/arp.cpp
-// links: src/net/ndp.cpp src/sys/file.cpp
-// links: src/loop/loop.cpp src/core/types.cpp src/sys/log.cpp src/sys/log_repeats.cpp
-// links: -lmnl
-//
 // Netlink and PacketSocket against the running kernel, in a network namespace of its own. Needs
 // root.
 #include <arpa/inet.h>

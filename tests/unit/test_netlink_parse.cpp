@@ -1,5 +1,3 @@
-// links: src/net/rtnl_parse.cpp src/core/types.cpp
-// links: -lmnl
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>

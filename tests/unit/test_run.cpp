@@ -1,6 +1,3 @@
-// links: src/run/runner.cpp src/run/helper.cpp src/run/message.cpp src/loop/loop.cpp
-// links: src/sys/log.cpp src/sys/log_repeats.cpp src/sys/random.cpp src/sys/privileges.cpp
-// links: src/core/types.cpp
 #include "run/runner.hpp"
 
 #include <sys/prctl.h>

@@ -1,5 +1,3 @@
-// links: src/sys/sandbox.cpp src/sys/privileges.cpp src/sys/user.cpp src/sys/file.cpp
-//
 // What is forbidden is tried, each in a process of its own.
 #include <asm/unistd.h>
 #include <fcntl.h>

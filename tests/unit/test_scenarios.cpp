@@ -1,6 +1,3 @@
-// links: src/core/*.cpp
-// links: tests/sim/store.cpp tests/sim/story.cpp tests/sim/tally.cpp
-//
 // The core's behaviour as text: tests/scenarios/*.txt say what happens and what follows. The world
 // around the cores is as plain as can be: a request takes 1 ms each way, a watch shows a commit
 // after 1 ms, the kernel obeys at once and is punctual. `make scenarios` rewrites what follows.

@@ -1,4 +1,3 @@
-// links: src/sys/file.cpp src/sys/state_dir.cpp src/sys/pidfile.cpp
 #include "sys/file.hpp"
 
 #include <fcntl.h>

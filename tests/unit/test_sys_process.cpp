@@ -1,5 +1,3 @@
-// links: src/sys/background.cpp src/sys/notify.cpp src/sys/random.cpp src/sys/program.cpp
-//
 // What touches the process as a whole: the background, supervisors, descriptors, random numbers.
 #include <fcntl.h>
 #include <sys/socket.h>

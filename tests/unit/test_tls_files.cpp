@@ -1,4 +1,3 @@
-// links: src/web/tls_files.cpp src/sys/file.cpp src/core/types.cpp
 #include "web/tls_files.hpp"
 
 #include <unistd.h>
