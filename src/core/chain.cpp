@@ -5,14 +5,6 @@
 
 namespace vipd {
 
-namespace {
-
-// An attempt that was forgotten and commits after all fences us, so many are remembered: at the
-// slowest rate of retries more than twice as long as etcd keeps a request (7 s).
-constexpr size_t kMaxAttempts = 64;
-
-}  // namespace
-
 void Chain::open(LeaseId lease, Identity identity) {
   assert(lease != LeaseId::None);
   *this = Chain();
@@ -20,9 +12,10 @@ void Chain::open(LeaseId lease, Identity identity) {
   identity_ = std::move(identity);
 }
 
-void Chain::adopt(LeaseId lease, Revision end, Identity identity) {
-  open(lease, std::move(identity));
-  end_ = end;
+void Chain::adopt(const Entry& key, Identity identity) {
+  open(key.key.lease, std::move(identity));
+  end_ = key.modified;
+  end_nonce_ = key.value.nonce;
 }
 
 void Chain::close() {
@@ -38,8 +31,8 @@ MonoTime Chain::unanswered_since() const {
   return attempts_.front().sent;
 }
 
-Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
-  assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize);
+Txn Chain::txn_of(const Attempt& attempt) const {
+  const Link& link = attempt.link;
   Txn txn;
   const Key session = session_key();
   txn.compares.push_back(
@@ -49,8 +42,8 @@ Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
   value.valid = true;
   value.node = identity_.node;
   value.instance = identity_.instance;
-  value.timeout = identity_.timeout;
-  value.nonce = nonce;
+  value.timeout = attempt.timeout;
+  value.nonce = attempt.nonce;
   value.released = !link.leave.empty();
   txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
   if (link.put_writes) {
@@ -69,16 +62,28 @@ Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
     txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
   }
   txn.failure.push_back({.kind = Op::Kind::Range, .key = session});
+  return txn;
+}
 
-  if (attempts_.size() == kMaxAttempts) attempts_.erase(attempts_.begin());
+Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
+  assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize && !full());
   attempts_.push_back({.request = request,
                        .nonce = nonce,
                        .sent = now,
                        .timeout = identity_.timeout,
                        .link = std::move(link)});
-  last_sent_ = now;
+  last_sent_ = last_tried_ = now;
   tries_++;
-  return txn;
+  return txn_of(attempts_.back());
+}
+
+Txn Chain::again(MonoTime now, RequestId request) {
+  assert(busy());
+  attempts_.back().request = request;
+  attempts_.back().failed = false;
+  last_tried_ = now;
+  tries_++;
+  return txn_of(attempts_.back());
 }
 
 bool Chain::owns(RequestId request) const {

@@ -51,10 +51,10 @@ class Chain {
 
   // Starts a session on a fresh lease; its key must not exist yet.
   void open(LeaseId lease, Identity identity);
-  // Takes up the session of a former process: its key stood at `end` when it was read. Ours only
-  // once an attempt has committed, which is also when nothing that process had under way can commit
-  // any more.
-  void adopt(LeaseId lease, Revision end, Identity identity);
+  // Takes up the session of a former process, whose key was read as `key`. Ours only once an
+  // attempt has committed, which is also when nothing that process had under way can commit any
+  // more.
+  void adopt(const Entry& key, Identity identity);
   // There is no session any more.
   void close();
 
@@ -67,9 +67,14 @@ class Chain {
   [[nodiscard]] MonoTime deadline() const { return deadline_; }
   // What renewed it last was a read.
   [[nodiscard]] bool by_read() const { return by_read_; }
+  // When the newest attempt was sent first, which is what it would count from; and when anything
+  // was sent last.
   [[nodiscard]] MonoTime last_sent() const { return last_sent_; }
-  // Attempts made at the present end.
+  [[nodiscard]] MonoTime last_tried() const { return last_tried_; }
+  // Requests made at the present end.
   [[nodiscard]] size_t tries() const { return tries_; }
+  // Nothing new may be tried at this end: its newest attempt is sent again.
+  [[nodiscard]] bool full() const { return attempts_.size() == kMaxAttempts; }
   // Since when a heartbeat known to be committed waits for its echo; never() when none does.
   [[nodiscard]] MonoTime echo_missing_since() const;
   // Since when the first attempt at this end goes without any answer: the preferred member hangs.
@@ -81,8 +86,12 @@ class Chain {
   [[nodiscard]] const Link& newest_link() const { return attempts_.back().link; }
 
   // One more attempt at the present end. `nonce` must be fresh and not zero. [safety] `now` is
-  // before the send, and it is what counts.
+  // before the send, and it is what counts. REQUIRES: !full().
   [[nodiscard]] Txn attempt(MonoTime now, RequestId request, uint64_t nonce, Link link);
+  // The newest attempt once more, by another request: the same nonce and the same link. [safety] It
+  // counts from when it was sent first, since nobody can tell which of the two commits. REQUIRES:
+  // busy().
+  [[nodiscard]] Txn again(MonoTime now, RequestId request);
 
   [[nodiscard]] bool owns(RequestId request) const;
   [[nodiscard]] Outcome answered(MonoTime now, const event::TxnAnswered& answer);
@@ -98,8 +107,13 @@ class Chain {
   [[nodiscard]] Outcome found(MonoTime now, const Entry* entry, Revision snapshot);
 
  private:
+  // So many attempts at one end differ. None of them is forgotten before the end has moved: an
+  // attempt that commits unknown fences us, and a member that is cut off from its leader keeps a
+  // request for as long as that lasts (53.7 s after the client gave it up, etcd 3.4).
+  static constexpr size_t kMaxAttempts = 32;
+
   struct Attempt {
-    RequestId request = 0;
+    RequestId request = 0;  // the latest that carries it
     uint64_t nonce = 0;
     MonoTime sent;
     Duration timeout;
@@ -117,6 +131,7 @@ class Chain {
 
   [[nodiscard]] Outcome commit(MonoTime now, size_t index, Revision revision);
   [[nodiscard]] Outcome judge(MonoTime now, const Entry& entry);
+  [[nodiscard]] Txn txn_of(const Attempt& attempt) const;
   [[nodiscard]] Key session_key() const { return Key{KeyKind::Session, lease_, {}}; }
   void echo(const Unechoed& heartbeat);
 
@@ -130,6 +145,7 @@ class Chain {
   MonoTime deadline_ = MonoTime::long_ago();
   bool by_read_ = false;
   MonoTime last_sent_ = MonoTime::long_ago();
+  MonoTime last_tried_ = MonoTime::long_ago();
   size_t tries_ = 0;
 };
 

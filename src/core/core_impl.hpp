@@ -209,6 +209,8 @@ struct Core::Impl {
   void forget_memory();
   void settle(const Chain::Outcome& outcome);
   void send_link(Link link);
+  [[nodiscard]] Txn attempt(RequestId request, Link link);
+  [[nodiscard]] Duration hedge() const;
   [[nodiscard]] Link wanted_link();
   [[nodiscard]] Duration beat_interval() const;
   [[nodiscard]] bool link_due(const Link& link);

@@ -12,8 +12,6 @@ namespace {
 // After an error another member is asked almost at once.
 constexpr Duration kFirstRetry = Duration::milliseconds(10);
 constexpr Duration kLastRetry = Duration::seconds(1);
-// So many tries at one end are quick; then etcd is taken to be away for longer.
-constexpr size_t kQuickTries = 32;
 constexpr size_t kTriesBeforeComplaint = 3;
 constexpr Duration kGrantRetry = Duration::milliseconds(500);
 constexpr Duration kRevokePatience = Duration::milliseconds(500);
@@ -124,8 +122,7 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     return false;
   }
   instance_ = memory_.instance;
-  chain_.adopt(memory_.lease, own->modified,
-               {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
+  chain_.adopt(*own, {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
   session_state_ = SessionState::Opening;
   taking_up_ = true;
   opening_since_ = now_;
@@ -240,7 +237,7 @@ Duration Core::Impl::beat_interval() const {
 }
 
 bool Core::Impl::link_due(const Link& link) {
-  if (no_space_) return due(chain_.last_sent() + settings_.heartbeat);
+  if (no_space_) return due(chain_.last_tried() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
     if (verification_due()) return true;
@@ -253,12 +250,15 @@ bool Core::Impl::link_due(const Link& link) {
   const bool news = std::any_of(link.leave.begin(), link.leave.end(), [&](const Address& a) {
     return std::find(sent.begin(), sent.end(), a) == sent.end();
   });
-  if (news) return true;
-  const size_t tries = chain_.tries();
-  const Duration hedge = tries < kQuickTries ? timing::hedge_after(settings_.timeout) : kLastRetry;
-  if (!chain_.newest_failed()) return due(chain_.last_sent() + hedge);
-  const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(tries - 1, 6));
-  return due(chain_.newest_failed_at() + std::min(retry, hedge));
+  if (news && !chain_.full()) return true;
+  if (!chain_.newest_failed()) return due(chain_.last_tried() + hedge());
+  const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(chain_.tries() - 1, 6));
+  return due(chain_.newest_failed_at() + std::min(retry, hedge()));
+}
+
+// Many attempts at one end are quick; then etcd is taken to be away for longer.
+Duration Core::Impl::hedge() const {
+  return chain_.full() ? kLastRetry : timing::hedge_after(settings_.timeout);
 }
 
 void Core::Impl::drive_links() {
@@ -271,18 +271,20 @@ void Core::Impl::drive_links() {
 }
 
 void Core::Impl::send_link(Link link) {
+  const RequestId request = next_request();
+  const uint64_t group =
+      static_cast<uint64_t>(chain_.lease()) ^ (static_cast<uint64_t>(chain_.end()) << 1) ^ 1;
+  Txn txn = chain_.full() ? chain_.again(now_, request) : attempt(request, std::move(link));
+  emit(action::SendTxn{.request = request, .group = group, .txn = std::move(txn)});
+  due(now_ + hedge());
+}
+
+Txn Core::Impl::attempt(RequestId request, Link link) {
   for (const Address& address : link.leave) {
     Vip* vip = find(address);
     vip->retiring = std::max(vip->retiring, key_created(*vip));
   }
-  const RequestId request = next_request();
-  const uint64_t group =
-      static_cast<uint64_t>(chain_.lease()) ^ (static_cast<uint64_t>(chain_.end()) << 1) ^ 1;
-  Txn txn = chain_.attempt(now_, request, fresh_nonce(), std::move(link));
-  emit(action::SendTxn{.request = request, .group = group, .txn = std::move(txn)});
-  const Duration hedge =
-      chain_.tries() < kQuickTries ? timing::hedge_after(settings_.timeout) : kLastRetry;
-  due(now_ + hedge);
+  return chain_.attempt(now_, request, fresh_nonce(), std::move(link));
 }
 
 void Core::Impl::on(const event::TxnAnswered& e) {

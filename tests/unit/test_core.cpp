@@ -590,6 +590,56 @@ static void a_release_that_was_tried_long_ago_is_taken_back_too() {
   TEST_ASSERT_TRUE(until<action::AddAddress>(1000));
 }
 
+// Lets a minute pass in which etcd answers nothing; returns what was sent on the chain.
+static std::vector<action::SendTxn> an_outage() {
+  std::vector<action::SendTxn> sent;
+  for (const int64_t end = now_ms + 60'000; now_ms < end; later(10)) {
+    if (wanted<action::AddAddress>() != nullptr) added();
+    if (wanted<action::RemoveAddress>() != nullptr) tell(event::AddressRemoved{kVip, 0});
+    if (is_own_link(wanted<action::SendTxn>())) sent.push_back(*wanted<action::SendTxn>());
+  }
+  return sent;
+}
+
+static void however_long_etcd_is_away_a_session_survives_its_first_attempt() {
+  own();
+  const std::vector<action::SendTxn> sent = an_outage();
+  TEST_ASSERT_TRUE(sent.size() > 64);
+  replay({own_session});
+  answer(sent.front());
+  watch({own_echo()});
+  TEST_ASSERT_TRUE(core->session() == kOwn);
+  TEST_ASSERT_TRUE(until<action::AddAddress>(1000));
+}
+
+// What committed was sent a minute ago and gives no authority: the next heartbeat follows at once.
+static void after_an_outage_authority_is_one_heartbeat_away() {
+  own();
+  const std::vector<action::SendTxn> sent = an_outage();
+  replay({own_session});
+  answer(sent.back());
+  TEST_ASSERT_TRUE(is_own_link(wanted<action::SendTxn>()));
+  watch({own_echo()});
+  TEST_ASSERT_TRUE(core->fencing_deadline() < now());
+}
+
+// A wish that comes late in an outage has to wait for what was tried before.
+static void a_release_behind_many_attempts_follows_the_one_that_commits() {
+  own();
+  (void)an_outage();
+  tell(event::ResignAsked{{kVip}});
+  std::vector<action::SendTxn> tries;
+  for (int i = 0; i < 300; i++) {
+    later(10);
+    if (is_own_link(wanted<action::SendTxn>())) tries.push_back(*wanted<action::SendTxn>());
+  }
+  TEST_ASSERT_TRUE(tries.size() >= 2 && tries.size() <= 4);
+  replay({own_session});
+  answer(tries.back());
+  TEST_ASSERT_TRUE(is_own_link(wanted<action::SendTxn>()));
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+}
+
 static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   open(kOther);
   const action::SendTxn* takeover = nullptr;
@@ -1125,6 +1175,9 @@ int main() {
   RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
   RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
   RUN_TEST(a_release_that_was_tried_long_ago_is_taken_back_too);
+  RUN_TEST(however_long_etcd_is_away_a_session_survives_its_first_attempt);
+  RUN_TEST(after_an_outage_authority_is_one_heartbeat_away);
+  RUN_TEST(a_release_behind_many_attempts_follows_the_one_that_commits);
   RUN_TEST(a_keepalive_without_an_answer_is_sent_again_soon);
   RUN_TEST(a_silent_head_is_ended_by_comparison_and_then_revoked);
   RUN_TEST(a_takeover_that_committed_unanswered_is_recognised);

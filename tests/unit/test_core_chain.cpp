@@ -180,13 +180,74 @@ static void a_snapshot_from_before_our_last_link_says_nothing() {
   TEST_ASSERT_TRUE(chain.found(at_ms(0), nullptr, 25).kind == Kind::Fenced);
 }
 
-static void attempts_without_answers_are_bounded() {
-  for (int i = 0; i < 1000; i++) attempt(2000 + i);
+// As many attempts at the end of setUp() as may differ.
+std::vector<RequestId> fill() {
+  std::vector<RequestId> all;
+  while (!chain.full()) all.push_back(attempt(2000 + 100 * static_cast<int64_t>(all.size())));
+  return all;
+}
+
+uint64_t nonce_of(const Txn& txn) {
+  return txn.success.front().value.nonce;
+}
+
+static void the_first_of_many_attempts_is_known_however_late_it_commits() {
+  const std::vector<RequestId> all = fill();
+  TEST_ASSERT_EQUAL_INT(32, all.size());
+  for (RequestId request = 1000; request < 2000; request++) {
+    chain.failed(at_ms(6000), request - 1);
+    (void)chain.again(at_ms(6000), request);
+  }
   bool echoed = false;
-  TEST_ASSERT_TRUE(watch(last_request - 63, 11, &echoed).kind == Kind::Committed);
-  setUp();
-  for (int i = 0; i < 1000; i++) attempt(2000 + i);
-  TEST_ASSERT_TRUE(watch(last_request - 64, 11, &echoed).kind == Kind::Fenced);
+  TEST_ASSERT_TRUE(watch(all.front(), 11, &echoed).kind == Kind::Committed);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(2000) + kTimeout);
+}
+
+static void the_last_attempt_is_sent_again_as_it_was() {
+  const std::vector<RequestId> all = fill();
+  const Txn again = chain.again(at_ms(60000), 1000);
+  TEST_ASSERT_EQUAL_INT(all.back(), nonce_of(again));
+  TEST_ASSERT_EQUAL_INT(10, again.compares[0].revision);
+  TEST_ASSERT_TRUE(chain.owns(1000));
+  TEST_ASSERT_TRUE(chain.last_tried() == at_ms(60000));
+}
+
+// Which of the two requests committed, nobody can tell.
+static void what_is_sent_again_counts_from_its_first_send() {
+  const RequestId last = fill().back();
+  (void)chain.again(at_ms(60000), 1000);
+  TEST_ASSERT_TRUE(succeed(1000, 11, 60005).kind == Kind::Committed);
+  bool echoed = false;
+  (void)watch(last, 11, &echoed);
+  TEST_ASSERT_TRUE(echoed);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(2000 + 31 * 100) + kTimeout);
+  TEST_ASSERT_TRUE(chain.last_sent() == at_ms(2000 + 31 * 100));
+}
+
+static void what_is_sent_again_does_what_it_did() {
+  for (int i = 0; i < 31; i++) attempt(2000);
+  attempt(2000, {.put_writes = true, .join = {}, .leave = {kVip}});
+  const Txn again = chain.again(at_ms(9000), 1000);
+  TEST_ASSERT_TRUE(again.success[0].value.released);
+  TEST_ASSERT_EQUAL_INT(3, again.success.size());
+  TEST_ASSERT_EQUAL_INT(1, succeed(1000, 11, 9005).link.leave.size());
+}
+
+static void a_new_end_has_room_for_new_attempts() {
+  (void)fill();
+  (void)succeed(last_request, 11, 6000);
+  TEST_ASSERT_FALSE(chain.full());
+  TEST_ASSERT_FALSE(chain.busy());
+}
+
+// The key stands where it was read, by a former process.
+static void a_session_that_is_taken_up_is_not_fenced_by_another_snapshot() {
+  const Entry former = session(77, 40);
+  chain.adopt(former, {.node = "n1", .instance = "i", .timeout = kTimeout});
+  attempt(2000);
+  TEST_ASSERT_TRUE(chain.found(at_ms(2010), &former, 45).kind == Kind::Nothing);
+  const Entry written = session(78, 46);
+  TEST_ASSERT_TRUE(chain.found(at_ms(2020), &written, 46).kind == Kind::Fenced);
 }
 
 int main() {
@@ -208,6 +269,11 @@ int main() {
   RUN_TEST(an_answer_at_an_older_end_is_ignored);
   RUN_TEST(a_snapshot_is_no_echo);
   RUN_TEST(a_snapshot_from_before_our_last_link_says_nothing);
-  RUN_TEST(attempts_without_answers_are_bounded);
+  RUN_TEST(the_first_of_many_attempts_is_known_however_late_it_commits);
+  RUN_TEST(the_last_attempt_is_sent_again_as_it_was);
+  RUN_TEST(what_is_sent_again_counts_from_its_first_send);
+  RUN_TEST(what_is_sent_again_does_what_it_did);
+  RUN_TEST(a_new_end_has_room_for_new_attempts);
+  RUN_TEST(a_session_that_is_taken_up_is_not_fenced_by_another_snapshot);
   return UNITY_END();
 }
