@@ -23,14 +23,13 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // The clock as it was read at the start of this turn (or by the last refresh()).
+  // Reads the clock, each time: what a handler has just taken from a socket was received before
+  // this, and what it sends next is sent after it, however long the process stood still within the
+  // turn (ARCHITECTURE.md, "When something was received").
   [[nodiscard]] MonoTime now() const;
-  // Reads the clock again: for calls that may have stalled in the kernel (ARCHITECTURE.md,
-  // "Authority").
-  MonoTime refresh();
 
-  // How long the host has been suspended in all, as of the same reading: CLOCK_BOOTTIME went on,
-  // the kernel's timers did not.
+  // How long the host has been suspended in all, read anew: CLOCK_BOOTTIME went on, the kernel's
+  // timers did not.
   [[nodiscard]] Duration suspended() const;
 
   // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as

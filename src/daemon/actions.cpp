@@ -180,7 +180,6 @@ void Daemon::perform(const action::AddAddress& a) {
     place = {.link_index = link->index, .prefix_length = vip->prefix_length, .is_up = true};
   }
   if (error == ENODEV && vip != nullptr) doubt_link(vip->link);
-  loop_.refresh();
   feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
 }
 
@@ -199,7 +198,7 @@ void Daemon::reset_connections(const Address& first) {
   for (const Action& next : actions_) {
     if (const auto* remove = std::get_if<action::RemoveAddress>(&next)) consider(remove->address);
   }
-  const Duration left = core_->fencing_deadline() - loop_.refresh();
+  const Duration left = core_->fencing_deadline() - loop_.now();
   const Duration budget = std::min(kMostForResets, left / 3);
   if (locals.empty() || budget <= Duration()) return;
   const net::Killed killed = net::kill_connections(loop_, locals, budget);
@@ -221,7 +220,6 @@ void Daemon::perform(const action::RemoveAddress& a) {
         netlink_->remove_address(place->second.link_index, a.address, place->second.prefix_length);
   }
   if (error == 0 && place != places_.end()) place->second.is_up = false;
-  loop_.refresh();
   feed(event::AddressRemoved{.address = a.address, .error = error});
 }
 

@@ -130,7 +130,6 @@ bool Daemon::start(std::string* reason) {
   hear_signals();
 
   Actions actions;
-  loop_.refresh();
   core_ = std::make_unique<Core>(settings(), input(), &actions);
   actions_.assign(actions.begin(), actions.end());
   perform_all();

@@ -84,7 +84,6 @@ struct Loop::Impl {
   int signal = -1;
   sigset_t signals{};
 
-  MonoTime now;
   int64_t suspended_ns = 0;
   MonoTime armed = MonoTime::never();
   uint64_t next_id = kFirstId;
@@ -101,7 +100,6 @@ struct Loop::Impl {
 
   Impl();
   ~Impl();
-  void read_clocks();
   void control(int op, int fd, uint32_t events, uint64_t id, const char* what) const;
   void arm();
   void turn(int timeout_ms);
@@ -119,14 +117,6 @@ Loop::Impl::Impl() {
   signal = must(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
   control(EPOLL_CTL_ADD, timer, EPOLLIN, kTimerEvent, "epoll_ctl timerfd");
   control(EPOLL_CTL_ADD, signal, EPOLLIN, kSignalEvent, "epoll_ctl signalfd");
-  read_clocks();
-}
-
-// What is less than a moment is the reading's own fault.
-void Loop::Impl::read_clocks() {
-  now = read_clock();
-  const int64_t suspended = read_suspended_ns();
-  if (suspended > suspended_ns + 2 * kOneMomentNs) suspended_ns = suspended;
 }
 
 Loop::Impl::~Impl() {
@@ -214,8 +204,7 @@ void Loop::Impl::turn(int timeout_ms) {
   // SIGSTOP and SIGCONT interrupt the wait as well: a turn without events is then what is wanted.
   if (count < 0) count = errno == EINTR ? 0 : must(count, "epoll_wait");
 
-  read_clocks();
-  const MonoTime begin = now;
+  const MonoTime begin = read_clock();
   const uint64_t limit = next_id;
   in_turn = true;
   for (auto& handler : turn_start) handler();
@@ -232,15 +221,13 @@ Loop::Loop() : impl_(std::make_unique<Impl>()) {}
 Loop::~Loop() = default;
 
 MonoTime Loop::now() const {
-  return impl_->now;
+  return read_clock();
 }
 
-MonoTime Loop::refresh() {
-  impl_->read_clocks();
-  return impl_->now;
-}
-
+// What is less than a moment is the reading's own fault.
 Duration Loop::suspended() const {
+  const int64_t suspended = read_suspended_ns();
+  if (suspended > impl_->suspended_ns + 2 * kOneMomentNs) impl_->suspended_ns = suspended;
   return Duration::nanoseconds(impl_->suspended_ns);
 }
 
@@ -298,7 +285,6 @@ void Loop::on_turn_end(Handler handler) {
 }
 
 int Loop::run() {
-  refresh();
   while (!impl_->status) impl_->turn(-1);
   return *std::exchange(impl_->status, std::nullopt);
 }

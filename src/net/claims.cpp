@@ -131,8 +131,8 @@ void ClaimListener::hear() {
 // A link that went down is told once by an error, which this reads away.
 void ClaimListener::on_readable(int fd) {
   std::array<uint8_t, kLongestFrame> buffer;
-  const MonoTime until = loop_.refresh() + kLongestTurn;
-  for (int i = 0; i < kFramesPerTurn && loop_.refresh() < until; ++i) {
+  const MonoTime until = loop_.now() + kLongestTurn;
+  for (int i = 0; i < kFramesPerTurn && loop_.now() < until; ++i) {
     sockaddr_ll from{};
     socklen_t from_size = sizeof from;
     const ssize_t size = recvfrom(fd, buffer.data(), buffer.size(), 0,

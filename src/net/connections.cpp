@@ -108,7 +108,7 @@ int list(Loop& loop, MonoTime until, uint8_t family, std::span<const Address> lo
   if (const int error = send(socket, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)) return error;
   Buffer buffer;
   int error = 0;
-  while (loop.refresh() < until) {
+  while (loop.now() < until) {
     const ssize_t size = mnl_socket_recvfrom(socket.get(), buffer.bytes, sizeof buffer.bytes);
     if (size < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
     if (take(buffer, static_cast<size_t>(size), locals, found, &error)) return error;
@@ -119,7 +119,7 @@ int list(Loop& loop, MonoTime until, uint8_t family, std::span<const Address> lo
 }  // namespace
 
 Killed kill_connections(Loop& loop, std::span<const Address> locals, Duration budget) {
-  const MonoTime until = loop.refresh() + budget;
+  const MonoTime until = loop.now() + budget;
   Killed killed;
   std::vector<Connection> found;
   // Sockets of IPv6 may have an IPv4 address.
@@ -129,7 +129,7 @@ Killed kill_connections(Loop& loop, std::span<const Address> locals, Duration bu
   }
   const Socket socket = open_socket();
   for (const Connection& connection : found) {
-    if (killed.connections % kBetweenLooks == 0 && loop.refresh() >= until) break;
+    if (killed.connections % kBetweenLooks == 0 && loop.now() >= until) break;
     inet_diag_req_v2 request{};
     request.sdiag_family = connection.family;
     request.sdiag_protocol = IPPROTO_TCP;
@@ -137,7 +137,7 @@ Killed kill_connections(Loop& loop, std::span<const Address> locals, Duration bu
     if (!socket || send(socket, SOCK_DESTROY, 0, request) != 0) break;
     killed.connections++;
   }
-  killed.is_complete = killed.connections == found.size() && loop.refresh() < until;
+  killed.is_complete = killed.connections == found.size() && loop.now() < until;
   return killed;
 }
 

@@ -163,7 +163,7 @@ inline Options options(const std::vector<std::string>& endpoints, int64_t timeou
 
 template <typename Condition>
 inline bool run_until(Loop& loop, Condition condition) {
-  const MonoTime end = loop.refresh() + Duration::seconds(10);
+  const MonoTime end = loop.now() + Duration::seconds(10);
   while (!condition()) {
     if (loop.now() > end) return false;
     loop.run_once(Duration::milliseconds(50));
@@ -172,7 +172,7 @@ inline bool run_until(Loop& loop, Condition condition) {
 }
 
 inline void run_for(Loop& loop, int64_t ms) {
-  const MonoTime end = loop.refresh() + Duration::milliseconds(ms);
+  const MonoTime end = loop.now() + Duration::milliseconds(ms);
   while (loop.now() < end) loop.run_once(end - loop.now());
 }
 

@@ -70,8 +70,8 @@ struct Bench {
         [this] { ++changes; });
   }
   bool wait(const std::function<bool()>& done) {
-    const MonoTime end = loop.refresh() + Duration::seconds(20);
-    while (!done() && loop.refresh() < end) loop.run_once(kStep);
+    const MonoTime end = loop.now() + Duration::seconds(20);
+    while (!done() && loop.now() < end) loop.run_once(kStep);
     return done();
   }
   bool wait(State state) {

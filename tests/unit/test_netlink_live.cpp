@@ -75,8 +75,8 @@ Netlink::Handlers handlers() {
 // Turns the loop until the condition holds; false after the time given.
 template <typename Condition>
 bool wait_for(Condition condition, Duration at_most = Duration::seconds(1)) {
-  const MonoTime deadline = loop->refresh() + at_most;
-  while (!condition() && loop->refresh() < deadline) loop->run_once(Duration::milliseconds(20));
+  const MonoTime deadline = loop->now() + at_most;
+  while (!condition() && loop->now() < deadline) loop->run_once(Duration::milliseconds(20));
   return condition();
 }
 

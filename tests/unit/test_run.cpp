@@ -22,8 +22,8 @@ namespace {
 constexpr Duration kLong = Duration::seconds(20);
 
 bool wait_for(Loop& loop, const std::function<bool()>& done) {
-  const MonoTime end = loop.refresh() + kLong;
-  while (!done() && loop.refresh() < end) loop.run_once(Duration::milliseconds(20));
+  const MonoTime end = loop.now() + kLong;
+  while (!done() && loop.now() < end) loop.run_once(Duration::milliseconds(20));
   return done();
 }
 
