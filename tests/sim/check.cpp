@@ -1,4 +1,4 @@
-// The checkers, by name: fencing, liveness, cache, quiet. Ownership has a file of its own.
+// The checkers, by name: fencing, chain, liveness, cache, quiet. Ownership has a file of its own.
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -61,6 +61,25 @@ void World::check_gone(int n, int vip) {
   if (late <= 0 || now_ <= node.addresses[static_cast<size_t>(vip)].excused_until) return;
   fail("fencing", "n%d had v%d for %.3f s past its fencing deadline", n + 1, vip + 1,
        static_cast<double>(late) / 1e9);
+}
+
+// --- chain: whoever is fenced by a stranger's heartbeat was not fenced by one of its own
+
+// A backup brings old ones back, a copy of the machine has sent them as well, and where somebody
+// deletes the key, two attempts to put the first one may both commit.
+void World::check_fenced(int n) {
+  const Node& node = nodes_[static_cast<size_t>(n)];
+  if (node.sent.empty() || restores_ != 0 || node.clone_until >= 0) return;
+  const vipd::Key key{vipd::KeyKind::Session, node.sent.back().lease, {}};
+  const Store::Stored* stored = store_.find(key);
+  if (stored == nullptr || store_.was_deleted(key)) return;
+  for (const Heartbeat& beat : node.sent) {
+    const bool own = beat.nonce == stored->entry.value.nonce && beat.lease == key.lease &&
+                     beat.incarnation == node.incarnation;
+    if (!own) continue;
+    fail("chain", "n%d was fenced by a heartbeat that it sent itself %.3f s ago", n + 1,
+         static_cast<double>(shown(node) - beat.sent) / 1e9);
+  }
 }
 
 // --- liveness: after the last fault there is an owner, and it has said so

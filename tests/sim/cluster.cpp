@@ -156,12 +156,14 @@ void World::call_arrives(const Item& item) {
     return release(slot);
   }
   const int64_t waited = now_ - item.y;
-  if (!member.hung && (waited > kPatience || random_.one_in(200))) {
+  if (!call.kept && !member.hung && (waited > kPatience || random_.one_in(200))) {
     call_answer(slot, true, 0);
-    return release(slot);
+    call.kept = outage_;
+    if (!call.kept) return release(slot);
   }
-  if (waited > 60 * kS) return release(slot);
-  post(now_ + random_.between(30, 90) * kMs, Ev::CallArrives, item.node, item.a, 0, slot, item.y);
+  if (waited > (call.kept ? 120 * kS : 60 * kS)) return release(slot);
+  const int64_t again = call.kept ? late_random_.between(100, 900) : random_.between(30, 90);
+  post(now_ + again * kMs, Ev::CallArrives, item.node, item.a, 0, slot, item.y);
 }
 
 void World::execute(uint32_t slot) {
@@ -208,6 +210,7 @@ void World::execute(uint32_t slot) {
   const bool granted = call.kind == Call::Kind::Grant && !refused;
   const bool effect = store_.revision != before || granted;
   if (call.executed) tally_.count(effect ? Rule::RepeatExecuted : Rule::RepeatRefused);
+  if (effect && call.kept) tally_.count(Rule::KeptExecuted);
   if (effect) {
     const Node& node = nodes_[call.node];
     if (call.incarnation != node.incarnation) {
@@ -280,6 +283,9 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   const int64_t shown = call.shown;
   const vipd::Header header = call.header;
   std::vector<vipd::Entry> entries = std::move(call.entries);
+  if (broken(Broken::Chain) && kind == Call::Kind::Txn && !entries.empty()) {
+    entries.front().value.nonce ^= 1;
+  }
   release(slot);
   if (kind == Call::Kind::Keep) {
     if (!failed) feed(n, vipd::event::LeaseKept{.lease = lease, .alive = succeeded});

@@ -24,7 +24,7 @@ bool hides_timeouts(Fault fault) {
 
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
-    // They come in their own time (checks.cpp, strangers.cpp).
+    // They come in their own time (checks.cpp, strangers.cpp, late.cpp).
     if (i >= static_cast<size_t>(Fault::CheckDown)) continue;
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;
@@ -456,6 +456,7 @@ void World::heal_host(int n) {
 void World::heal_everything() {
   held_up_ = stalled_ = refused_ = duplicate_ = lan_loss_ = 0;
   lan_delay_ = starved_ = 0;
+  outage_ = false;
   if (no_space_ && !random_.one_in(4)) space_is_back();  // it may last for hours
   if (cluster_down_) restore();
   for (int m = 0; m < members_count_; m++) {

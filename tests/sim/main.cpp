@@ -110,8 +110,8 @@ int usage() {
 
 // Something is done wrong that the checker of that name must see, and that one judges.
 bool break_for(const char* checker) {
-  static const char* const kNames[] = {"",      "ownership", "fencing", "liveness",
-                                       "cache", "quiet",     "livelock"};
+  static const char* const kNames[] = {"",      "ownership", "fencing",  "liveness",
+                                       "cache", "quiet",     "livelock", "chain"};
   for (uint8_t i = 1; i < std::size(kNames); i++) {
     if (strcmp(checker, kNames[i]) != 0) continue;
     broken = static_cast<sim::Broken>(i);

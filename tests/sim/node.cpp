@@ -1,6 +1,7 @@
 // A process: the daemon's turn around the real core. It follows src/daemon/*.cpp: actions in their
 // order, each netlink completion told at once, before the action after it.
 #include <algorithm>
+#include <utility>
 
 #include "sim/world.hpp"
 
@@ -71,6 +72,7 @@ void World::start_process(int n) {
   node.incarnation++;
   node.started_at = now_;
   node.stopped = node.busy = node.exiting = node.person_paused = node.in_call = false;
+  node.reading = false;
   node.watch = {};
   node.inbox.clear();
   node.depth = 0;
@@ -131,7 +133,7 @@ void World::end_process(int n) {
   node.inbox.clear();
   node.depth = 0;
   node.watch = {};
-  node.stopped = node.busy = node.in_call = false;
+  node.stopped = node.busy = node.reading = node.in_call = false;
   node.incarnation++;
   node.armed = MonoTime::never();
   for (KernelAddress& address : node.addresses) address.unchecked = false;
@@ -145,7 +147,8 @@ void World::tell(int n, Mail mail) {
     if (mail.kind != Mail::Kind::Fact) release(mail.slot);
     return;
   }
-  if (runs(node) && node.inbox.empty()) return handle(n, mail);
+  const bool at_once = runs(node) && node.inbox.empty();
+  if (at_once && !held_up_before_reading(n)) return handle(n, mail);
   node.inbox.push_back(std::move(mail));
 }
 
@@ -174,6 +177,11 @@ void World::drain(int n) {
     node.armed = MonoTime::never();
     feed(n, vipd::event::Ticked{});
   }
+  read_sockets(n);
+}
+
+void World::read_sockets(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
   if (!runs(node) || node.inbox.empty()) return;
   const auto turn = static_cast<uint8_t>(random_.below(3));
   std::stable_sort(node.inbox.begin(), node.inbox.end(), [turn](const Mail& a, const Mail& b) {
@@ -181,6 +189,7 @@ void World::drain(int n) {
   });
   const uint32_t incarnation = node.incarnation;
   while (runs(node) && node.incarnation == incarnation && !node.inbox.empty()) {
+    if (held_up_before_reading(n)) return;
     Mail mail = std::move(node.inbox.front());
     node.inbox.erase(node.inbox.begin());
     handle(n, mail);
@@ -267,6 +276,11 @@ void World::stall_ends(int n, uint32_t incarnation) {
     return post(now_ + 20 * kMs, Ev::StallEnds, n, 0, 0, incarnation);
   }
   node.busy = false;
+  if (std::exchange(node.reading, false)) {
+    read_sockets(n);
+    if (runs(node)) arm(n);
+    return;
+  }
   run_turn(n);
   drain(n);
 }
@@ -339,6 +353,8 @@ void World::act(int, const vipd::action::ReportState& a) {
 void World::act(int n, const vipd::action::Report& a) {
   tally_.reports[static_cast<size_t>(a.kind)]++;
   if (a.kind == vipd::ReportKind::SessionTakenUp) taken_up(n);
+  if (a.kind == vipd::ReportKind::Fenced && a.text.ends_with("written by somebody else"))
+    check_fenced(n);
   if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);
   if (a.kind == vipd::ReportKind::TakeoverRefused) tally_.count(Rule::TakeoverTxnRefused);
 }
@@ -357,13 +373,19 @@ void World::note_txn(Node* node, const vipd::Txn& txn, int64_t at) {
   for (const vipd::Op& op : txn.success) {
     if (op.kind != vipd::Op::Kind::Put || op.key.kind != vipd::KeyKind::Session) continue;
     if (op.key.lease != node->core->session()) continue;  // somebody else's, being ended
+    const bool again =
+        std::any_of(node->sent.rbegin(), node->sent.rend(), [&](const Heartbeat& beat) {
+          return beat.nonce == op.value.nonce && beat.lease == op.key.lease;
+        });
+    if (again) continue;  // it counts from its first send
     if (node->sent.size() == kSentKept) {
       node->sent.erase(node->sent.begin(), node->sent.begin() + kSentKept / 2);
     }
     node->sent.push_back({.lease = op.key.lease,
                           .nonce = op.value.nonce,
                           .sent = at,
-                          .timeout = op.value.timeout.ns()});
+                          .timeout = op.value.timeout.ns(),
+                          .incarnation = node->incarnation});
   }
 }
 

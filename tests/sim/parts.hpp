@@ -51,6 +51,8 @@ enum class Ev : uint8_t {
   ServiceHeals,  // a: vip
   CheckEnds,     // a: vip; x: incarnation
   StrangerComes,
+  OutageBegins,
+  OutageEnds,
   ClaimHeard,  // a: vip, b: of which node
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
@@ -81,6 +83,7 @@ struct Call {
   bool answered = false;  // an answer is under way
   bool failed = false;    // and it is an error
   bool executed = false;
+  bool kept = false;      // by its member, though it was refused
   bool no_space = false;  // why it failed
   uint32_t incarnation = 0;
   uint32_t references = 0;  // events in the queue and in inboxes
@@ -166,6 +169,7 @@ struct Heartbeat {
   uint64_t nonce = 0;
   int64_t sent = 0;  // the host's clock
   int64_t timeout = 0;
+  uint32_t incarnation = 0;
 };
 
 // All that a process was ever told: its twin is made of it (copies.cpp).
@@ -207,6 +211,7 @@ struct Node {
   uint32_t incarnation = 0;
   bool stopped = false;  // SIGSTOP
   bool busy = false;     // inside a netlink call, or stalled
+  bool reading = false;  // ... before it reads its sockets
   bool exiting = false;
   vipd::Memory memory{};      // its state directory
   vipd::Memory old_memory{};  // and a copy that somebody made of it
@@ -252,7 +257,16 @@ struct Bystander {
 };
 
 // What is broken on purpose, so that the checker of that name must see it (tests/sim/selftest).
-enum class Broken : uint8_t { Nothing, Ownership, Fencing, Liveness, Cache, Quiet, Livelock };
+enum class Broken : uint8_t {
+  Nothing,
+  Ownership,
+  Fencing,
+  Liveness,
+  Cache,
+  Quiet,
+  Livelock,
+  Chain
+};
 
 struct Options {
   uint64_t seed = 1;

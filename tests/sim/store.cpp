@@ -141,6 +141,14 @@ bool Store::revoke(LeaseId id) {
   return true;
 }
 
+bool Store::was_deleted(const vipd::Key& key) const {
+  return std::any_of(history.begin(), history.end(), [&](const Commit& commit) {
+    return std::any_of(commit.changes.begin(), commit.changes.end(), [&](const Change& change) {
+      return change.deleted && change.entry.key == key;
+    });
+  });
+}
+
 void Store::erase(const std::vector<Key>& gone) {
   Commit commit{.revision = revision + 1};
   for (const Key& key : gone) erase_at(key, &commit);

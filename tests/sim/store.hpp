@@ -37,6 +37,8 @@ class Store {
   // False when there is no such lease. Its keys go in one revision.
   [[nodiscard]] bool revoke(vipd::LeaseId id);
   [[nodiscard]] const Stored* find(const vipd::Key& key) const;
+  // In what history is left.
+  [[nodiscard]] bool was_deleted(const vipd::Key& key) const;
   // People: one revision.
   void erase(const std::vector<vipd::Key>& keys);
   void put(const vipd::Key& key, const vipd::Value& value, vipd::LeaseId lease);

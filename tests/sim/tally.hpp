@@ -22,13 +22,14 @@ namespace sim {
   X(CandidateDeleted) X(WritesDeleted) X(PrefixDeleted) X(LeaseRevokedByHand) \
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
-  X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger)
+  X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger) \
+  X(HeldUpBeforeReading) X(Outage)
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
   X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
   X(TxnLeaseGone) X(NoSpaceRefused) X(CommittedAnswerLost) X(CommittedAfterTimeout) \
-  X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
+  X(KeptExecuted) X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
   X(WatchOpened) X(WatchEnded) X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) \
   X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \

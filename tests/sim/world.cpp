@@ -21,12 +21,14 @@ World::World(const Options& options)
     : options_(options),
       random_(options.seed),
       check_random_(~options.seed),
-      stranger_random_(~options.seed * 3) {
+      stranger_random_(~options.seed * 3),
+      late_random_(~options.seed * 5) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
   draw_checks();
   draw_strangers();
+  draw_late();
 }
 
 World::~World() = default;
@@ -148,6 +150,7 @@ void World::round_begins() {
   next_fault();
   next_check();
   next_stranger();
+  next_outage();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -238,6 +241,12 @@ void World::dispatch(const Item& item) {
       return check_ends(node, item.a, item.x);
     case Ev::StrangerComes:
       if (faults_on_ && item.x == round_) stranger_comes();
+      return;
+    case Ev::OutageBegins:
+      if (faults_on_ && item.x == round_) outage_begins();
+      return;
+    case Ev::OutageEnds:
+      if (outage_ && item.x == round_) outage_ends();
       return;
     case Ev::ClaimHeard:
       return claim_heard(item);

@@ -3,7 +3,8 @@
 // from the seed. Its functions stand in files by subject: world.cpp (queue, run, phases),
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
-// checks), strangers.cpp (hosts outside the election), check.cpp (what must hold).
+// checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
+// check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -76,6 +77,7 @@ class World {
   [[nodiscard]] bool runs(const Node& node) const;
   void tell(int node, Mail mail);
   void drain(int node);
+  void read_sockets(int node);
   void handle(int node, Mail& mail);
   void feed(int node, const vipd::Event& event);
   void push_step(Node* node, const vipd::Event& event);
@@ -190,6 +192,13 @@ class World {
   void claim_heard(const Item& item);
   void hear_first(int node);
 
+  // --- late.cpp
+  void draw_late();
+  [[nodiscard]] bool held_up_before_reading(int node);
+  void next_outage();
+  void outage_begins();
+  void outage_ends();
+
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
   [[nodiscard]] bool sleeps(const Node& node, const KernelAddress& address) const;
@@ -205,6 +214,7 @@ class World {
   void check_set(int node);
   void check_turn(int node);
   void check_gone(int node, int vip);
+  void check_fenced(int node);
   void check_cache();
   void check_liveness();
   void check_quiet();
@@ -218,6 +228,7 @@ class World {
   Random random_;
   Random check_random_;
   Random stranger_random_;
+  Random late_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -239,6 +250,9 @@ class World {
   bool has_strangers_ = false;
   int64_t stranger_gap_ = 0;
   std::array<int64_t, kMaxVips> stranger_until_{};  // who has it answers
+  uint32_t late_ = 0;                               // per million readings
+  int64_t outage_gap_ = 0;                          // 0: none
+  bool outage_ = false;
 
   // time
   int64_t now_ = 0;
