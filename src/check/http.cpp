@@ -16,10 +16,12 @@ class HttpProbe final : public Probe {
   HttpProbe(const Tools& tools, const CheckConfig& config)
       : tools_(tools), config_(config), place_(place_of(config.target)) {
     if (!config.target.starts_with("https://")) return;
-    files_ = std::make_unique<web::TlsFiles>(
-        "check " + config.name,
-        web::TlsSettings{
-            .cacert = config.cacert, .cert = config.cert, .key = config.key, .servername = ""});
+    files_ = std::make_unique<web::TlsFiles>("check " + config.name,
+                                             web::TlsSettings{.cacert = config.cacert,
+                                                              .cert = config.cert,
+                                                              .key = config.key,
+                                                              .servername = "",
+                                                              .verifies = !config.insecure});
   }
   ~HttpProbe() override {
     tools_.http->cancel(request_);

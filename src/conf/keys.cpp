@@ -63,7 +63,8 @@ const Key kKeys[] = {
          "The certificates (PEM) of those who may have issued the certificates of etcd's members.\n"
          "A member of https that has no valid certificate for its name or address is not used.\n"
          "This file and the next two are read again when they change; while one of them is\n"
-         "missing or does not fit, what was read before stays in use."},
+         "missing or does not fit, what was read before stays in use.\n"
+         "Nothing is asked of etcd until they could be read once."},
     {.name = "etcd.cert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cert; }},
      .fallback = "",

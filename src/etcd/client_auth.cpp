@@ -31,6 +31,11 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
   std::string reason;
   const std::string& password = auth.password(&reason);
   if (!reason.empty()) complain({kUnauthenticated, reason, "etcd.password_file"});
+  if (password.empty()) {
+    refusal = {kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
+    authenticate_at = loop.now() + kAfterRefusal;
+    return defer([this] { give_up_waiting(refusal); });
+  }
   authenticating = true;
   HttpRequest request = make_request(member, "/v3/auth/authenticate", unary_headers);
   request.body = write_authenticate(auth.settings().user, password);

@@ -95,6 +95,8 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
       return "etcd.key " + tls.key + " cannot be used with etcd.cert " + tls.cert + because(reason);
     case TlsTrouble::Authorities:
       return "etcd.cacert " + tls.cacert + " cannot be used" + because(reason);
+    case TlsTrouble::Files:
+      return "nothing is asked: etcd." + reason;
   }
   return reason;
 }

@@ -117,6 +117,7 @@ struct Http::Impl {
   std::unique_ptr<Transfer> take_transfer();
   void recycle(std::unique_ptr<Transfer> transfer);
   void set_options(Transfer& t);
+  void refuse(Transfer& t);
   void watch_socket(curl_socket_t fd, int what);
   void set_timer(long timeout_ms);
   void act(curl_socket_t fd, int mask);
@@ -139,6 +140,7 @@ struct Http::Impl {
   std::vector<std::unique_ptr<Transfer>> idle;
   std::map<curl_socket_t, Loop::FdWatch> sockets;
   Loop::Timer timer = Loop::Timer::None;
+  Loop::Timer refusal = Loop::Timer::None;
   std::vector<Id> with_data;
   std::vector<Id> finished;
 };
@@ -161,6 +163,7 @@ Http::Impl::~Impl() {
   idle.clear();
   curl_multi_cleanup(multi);
   loop.cancel_timer(timer);
+  loop.cancel_timer(refusal);
   for (const auto& [fd, watch] : sockets) loop.remove_fd(watch);
 }
 
@@ -239,14 +242,32 @@ Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data
   transfer->data = std::move(data);
   transfer->done = std::move(done);
   set_options(*transfer);
-  if (!streaming) {
-    const MonoTime deadline = loop.now() + transfer->request.timeout;
-    transfer->deadline = loop.add_timer(deadline, [this, id] { expire(id); });
+  if (transfer->request.tls && !transfer->request.tls->fault.empty()) {
+    refuse(*transfer);
+  } else {
+    if (!streaming) {
+      const MonoTime deadline = loop.now() + transfer->request.timeout;
+      transfer->deadline = loop.add_timer(deadline, [this, id] { expire(id); });
+    }
+    // Only asks for a timer: libcurl does the rest in a later turn, from act().
+    if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) abort();
   }
-  // Only asks for a timer: libcurl does the rest in a later turn, from act().
-  if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) abort();
   transfers.emplace(static_cast<uint64_t>(id), std::move(transfer));
   return id;
+}
+
+// Answered in a later turn, as all are.
+void Http::Impl::refuse(Transfer& t) {
+  t.answer.problem = t.request.tls->fault;
+  t.answer.trouble = TlsTrouble::Files;
+  t.finished = true;
+  finished.push_back(t.id);
+  if (refusal == Loop::Timer::None) {
+    refusal = loop.add_timer(loop.now(), [this] {
+      refusal = Loop::Timer::None;
+      deliver();
+    });
+  }
 }
 
 size_t Http::Impl::on_write(char* bytes, size_t size, size_t count, void* user) {

@@ -1,8 +1,9 @@
 // HTTP/1.1 requests on the loop, over TCP, TLS or a Unix socket: libcurl's multi socket interface,
-// wrapped. Knows nothing of etcd. With TLS the server is verified unless a request says otherwise.
-// Never blocks, never resolves a name (addresses are given), never calls a handler from inside the
-// call that made the request, nor from inside a callback of libcurl. Timeouts are the loop's: what
-// waits in a socket when one is over is read first, so that no stall of ours makes an answer late.
+// wrapped. Knows nothing of etcd. With TLS the server is verified unless a request says otherwise,
+// and nothing is sent whose credentials have a fault. Never blocks, never resolves a name
+// (addresses are given), never calls a handler from inside the call that made the request, nor from
+// inside a callback of libcurl. Timeouts are the loop's: what waits in a socket when one is over is
+// read first, so that no stall of ours makes an answer late.
 #pragma once
 
 #include <cstddef>
@@ -43,6 +44,7 @@ enum class TlsTrouble {
   OurCertificate,
   OurKey,
   Authorities,
+  Files,  // Credentials::fault: nothing was sent
 };
 
 inline constexpr char kHungUp[] = "connection closed without an answer";

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -16,11 +17,14 @@ constexpr size_t kFileLimit = 1U << 20;
 
 }  // namespace
 
-TlsFiles::TlsFiles(std::string whose, TlsSettings settings, uint64_t before)
+TlsFiles::TlsFiles(std::string whose, TlsSettings settings, uint64_t before,
+                   std::span<const char* const> bundles)
     : whose_(std::move(whose)),
       settings_(std::move(settings)),
-      last_generation_(before),
-      current_(std::make_shared<Credentials>()) {}
+      bundles_(bundles),
+      last_generation_(before) {
+  refuse("not read yet");
+}
 
 TlsFiles::Signature TlsFiles::signature() const {
   Signature out{};
@@ -31,8 +35,12 @@ TlsFiles::Signature TlsFiles::signature() const {
     if (stat(paths[i]->c_str(), &info) < 0) {
       out[i] = {-errno};
     } else {
-      out[i] = {static_cast<int64_t>(info.st_ino), info.st_size, info.st_mtim.tv_sec,
-                info.st_mtim.tv_nsec};
+      out[i] = {static_cast<int64_t>(info.st_ino),
+                info.st_size,
+                info.st_mtim.tv_sec,
+                info.st_mtim.tv_nsec,
+                info.st_ctim.tv_sec,
+                info.st_ctim.tv_nsec};
     }
   }
   return out;
@@ -42,36 +50,58 @@ bool TlsFiles::look(MonoTime now) {
   if (now < looked_at_ + kBetweenLooks) return false;
   looked_at_ = now;
   const Signature before = std::exchange(seen_, signature());
-  const bool first = current_->generation == 0;
   // Somebody who is at it replaces one file after the other.
-  if (seen_ == taken_ || (!first && seen_ != before)) return false;
+  if (current_->fault.empty() && seen_ != before) return false;
+  // What cannot be read is tried again: why (a mount, a policy) need not show in a signature.
+  if (seen_ == taken_ && fault_.empty()) return false;
   taken_ = seen_;
   return read();
 }
 
-bool TlsFiles::read_one(const std::string& path, std::string* out) const {
-  if (path.empty()) return true;
-  std::string reason;
-  if (sys::read_bounded(path, kFileLimit, out, &reason)) {
-    if (out->find("-----BEGIN ") != std::string::npos) return true;
-    reason = path + ": nothing in it begins with -----BEGIN";
+bool TlsFiles::read_all(Credentials* out, std::string* reason) const {
+  const auto read_one = [reason](const char* what, const std::string& path, std::string* text) {
+    if (path.empty()) return true;
+    const bool is_read = sys::read_bounded(path, kFileLimit, text, reason);
+    if (is_read && text->find("-----BEGIN ") != std::string::npos) return true;
+    if (is_read) *reason = path + ": nothing in it begins with -----BEGIN";
+    *reason = what + (" " + *reason);
+    return false;
+  };
+  if (!read_one("cacert", settings_.cacert, &out->cacert) ||
+      !read_one("cert", settings_.cert, &out->cert) || !read_one("key", settings_.key, &out->key)) {
+    return false;
   }
-  log::warn("%s: %s; what was read before stays in use", whose_.c_str(), reason.c_str());
+  if (!settings_.cacert.empty() || !settings_.verifies) return true;
+  out->bundle = system_authorities(bundles_, reason);
+  if (!out->bundle.empty()) return true;
+  *reason += "; configure cacert";
   return false;
 }
 
 bool TlsFiles::read() {
   auto fresh = std::make_shared<Credentials>();
-  const bool good = read_one(settings_.cacert, &fresh->cacert) &&
-                    read_one(settings_.cert, &fresh->cert) && read_one(settings_.key, &fresh->key);
-  if (!good) return false;
+  std::string reason;
+  if (!read_all(fresh.get(), &reason)) return refuse(reason), false;
+  fault_.clear();
   fresh->generation = ++last_generation_;
-  if (current_->generation > 0) {
+  if (current_->fault.empty()) {
     worked_ = current_;
     log::info("%s: the certificates were read again", whose_.c_str());
   }
   current_ = std::move(fresh);
   return true;
+}
+
+// Those who ask hear of the fault; that something else is in use meanwhile is said here.
+void TlsFiles::refuse(const std::string& reason) {
+  const bool is_new = std::exchange(fault_, reason) != reason;
+  if (current_ != nullptr && current_->fault.empty()) {
+    if (!is_new) return;
+    return log::warn("%s: %s; what was read before stays in use", whose_.c_str(), reason.c_str());
+  }
+  auto none = std::make_shared<Credentials>();
+  none->fault = reason;
+  current_ = std::move(none);
 }
 
 bool TlsFiles::fall_back(uint64_t generation) {

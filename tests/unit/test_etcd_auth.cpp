@@ -92,6 +92,19 @@ void what_is_refused_with_the_new_token_is_refused() {
   TEST_ASSERT_EQUAL_INT(2, g.asked());
 }
 
+void without_its_password_nothing_is_asked() {
+  Guarded g;
+  chmod(g.password_file.c_str(), 0644);
+  Client client(g.loop, g.who());
+  const Result result = granted(g.loop, client);
+  TEST_ASSERT_EQUAL_INT(16, result.error.code);
+  TEST_ASSERT_TRUE(
+      result.error.text.starts_with("nothing is asked: etcd.password_file " + g.password_file));
+  TEST_ASSERT_EQUAL_INT(0, g.member.accepted);
+  chmod(g.password_file.c_str(), 0600);
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return granted(g.loop, client).good; }));
+}
+
 void a_wrong_password_is_told_and_not_asked_again_at_once() {
   Guarded g;
   g.says = refusal(3, "etcdserver: authentication failed, invalid user ID or password");
@@ -274,6 +287,7 @@ int main() {
   RUN_TEST(a_token_is_asked_for_once_and_sent_with_each_request);
   RUN_TEST(a_refused_token_is_renewed_within_the_attempt);
   RUN_TEST(what_is_refused_with_the_new_token_is_refused);
+  RUN_TEST(without_its_password_nothing_is_asked);
   RUN_TEST(a_wrong_password_is_told_and_not_asked_again_at_once);
   RUN_TEST(where_authentication_is_off_no_token_is_needed);
   RUN_TEST(a_member_that_does_not_authenticate_is_passed_over);

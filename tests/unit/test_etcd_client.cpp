@@ -227,6 +227,25 @@ void names_are_resolved_ahead() {
   TEST_ASSERT_TRUE(member.requests.at(0).find(host) != std::string::npos);
 }
 
+// Neither the system's authorities nor no certificate in the place of what is configured.
+void files_of_tls_that_cannot_be_read_mean_no_request() {
+  Loop loop;
+  Member member(loop, good);
+  for (std::string vipd::web::TlsSettings::*file :
+       {&vipd::web::TlsSettings::cacert, &vipd::web::TlsSettings::cert,
+        &vipd::web::TlsSettings::key}) {
+    Options o = options({"https://127.0.0.1:" + std::to_string(member.port)});
+    o.tls.*file = "/nowhere/x.pem";
+    Client client(loop, o);
+    const Result result = granted(loop, client);
+    TEST_ASSERT_EQUAL_INT(Error::kSetup, result.error.code);
+    TEST_ASSERT_TRUE(result.error.text.starts_with("nothing is asked: etcd.c") ||
+                     result.error.text.starts_with("nothing is asked: etcd.k"));
+    TEST_ASSERT_TRUE(result.error.text.ends_with("/nowhere/x.pem: No such file or directory"));
+  }
+  TEST_ASSERT_EQUAL_INT(0, member.accepted);
+}
+
 void without_endpoints_calls_fail_later() {
   Loop loop;
   Client client(loop, options({}));
@@ -444,6 +463,7 @@ int main() {
   RUN_TEST(a_connection_that_dies_is_an_error);
   RUN_TEST(a_lease_that_is_gone_counts_as_revoked);
   RUN_TEST(names_are_resolved_ahead);
+  RUN_TEST(files_of_tls_that_cannot_be_read_mean_no_request);
   RUN_TEST(without_endpoints_calls_fail_later);
   RUN_TEST(a_client_that_goes_calls_nobody);
   RUN_TEST(a_watch_streams_until_it_is_cut);

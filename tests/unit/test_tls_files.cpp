@@ -1,5 +1,6 @@
 #include "web/tls_files.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.hpp"
@@ -119,10 +120,59 @@ void generations_go_on_from_those_of_other_files() {
   TEST_ASSERT_EQUAL_INT(8, next.current()->generation);
 }
 
-void without_files_there_is_nothing_to_read() {
-  TlsFiles files("etcd", {});
-  TEST_ASSERT_FALSE(files.look(at(0)) || files.look(at(2)));
-  TEST_ASSERT_EQUAL_STRING("", files.current()->cacert);
+void what_was_never_read_is_a_fault_that_ends_when_it_can_be() {
+  fixture::Folder folder;
+  const std::string path = folder.file("ca", "none yet");
+  TlsSettings settings;
+  settings.cacert = path;
+  TlsFiles files("etcd", settings);
+  TEST_ASSERT_TRUE(!files.current()->fault.empty());  // before the first look
+  TEST_ASSERT_FALSE(files.look(at(0)));
+  TEST_ASSERT_EQUAL_STRING(("cacert " + path + ": nothing in it begins with -----BEGIN").c_str(),
+                           files.current()->fault);
+  TEST_ASSERT_EQUAL_INT(0, files.current()->generation);
+  TEST_ASSERT_EQUAL_STRING("", files.current()->cacert + files.current()->bundle);
+  fixture::write(path, pem("ca1"));
+  TEST_ASSERT_TRUE(files.look(at(1)));
+  TEST_ASSERT_EQUAL_STRING("", files.current()->fault);
+}
+
+void a_change_of_mode_or_owner_is_a_change() {
+  Three t;
+  chmod(t.settings.key.c_str(), 0600);
+  TEST_ASSERT_TRUE(t.taken(1));
+}
+
+// Whatever kept it from being read: no stat(2) need tell.
+void what_could_not_be_read_is_tried_at_each_look() {
+  Three t;
+  const std::string aside = t.settings.key + ".aside";
+  rename(t.settings.key.c_str(), aside.c_str());
+  mkdir(t.settings.key.c_str(), 0700);
+  TEST_ASSERT_FALSE(t.taken(1));
+  TEST_ASSERT_EQUAL_STRING("w", warned);
+  rmdir(t.settings.key.c_str());
+  rename(aside.c_str(), t.settings.key.c_str());
+  TEST_ASSERT_TRUE(t.taken(3));
+}
+
+void without_a_cacert_the_system_has_to_have_one() {
+  fixture::Folder folder;
+  const std::string there = folder.file("bundle", pem("all"));
+  const std::array<const char*, 2> bundles = {"/nowhere/ca.crt", there.c_str()};
+  TlsFiles files("etcd", {}, 0, bundles);
+  TEST_ASSERT_TRUE(files.look(at(0)));
+  TEST_ASSERT_EQUAL_STRING(there.c_str(), files.current()->bundle);
+  TlsFiles lost("etcd", {}, 0, std::span(bundles).first(1));
+  TEST_ASSERT_FALSE(lost.look(at(0)));
+  TEST_ASSERT_EQUAL_STRING(
+      "no file of the system's authorities can be read (/nowhere/ca.crt); configure cacert",
+      lost.current()->fault);
+  TlsSettings any;
+  any.verifies = false;
+  TlsFiles anybody("check a", any, 0, std::span(bundles).first(1));
+  TEST_ASSERT_TRUE(anybody.look(at(0)));
+  TEST_ASSERT_EQUAL_STRING("", anybody.current()->bundle + anybody.current()->fault);
 }
 
 }  // namespace
@@ -135,6 +185,9 @@ int main() {
   RUN_TEST(what_is_missing_or_no_pem_changes_nothing_and_is_said_once);
   RUN_TEST(what_cannot_be_used_gives_way_to_what_worked);
   RUN_TEST(generations_go_on_from_those_of_other_files);
-  RUN_TEST(without_files_there_is_nothing_to_read);
+  RUN_TEST(what_was_never_read_is_a_fault_that_ends_when_it_can_be);
+  RUN_TEST(a_change_of_mode_or_owner_is_a_change);
+  RUN_TEST(what_could_not_be_read_is_tried_at_each_look);
+  RUN_TEST(without_a_cacert_the_system_has_to_have_one);
   return UNITY_END();
 }
