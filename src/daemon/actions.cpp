@@ -12,8 +12,6 @@ namespace vipd {
 
 namespace {
 
-constexpr int kResourceExhausted = 8;  // gRPC
-
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kLastNotifications = Duration::seconds(5);
 constexpr Duration kMostForResets = Duration::milliseconds(80);
@@ -84,12 +82,9 @@ void Daemon::perform_all() {
 
 void Daemon::request_failed(RequestId request, const etcd::Error& error) {
   log_failure("request failed", error);
-  // gRPC's RESOURCE_EXHAUSTED is also "too many requests"; the text tells (etcd,
-  // rpctypes/error.go).
-  const bool no_space =
-      error.code == kResourceExhausted && error.text.find("space exceeded") != std::string::npos;
-  feed(event::RequestFailed{
-      .request = request, .reason = error.endpoint + ": " + error.text, .no_space = no_space});
+  feed(event::RequestFailed{.request = request,
+                            .reason = error.endpoint + ": " + error.text,
+                            .no_space = error.no_space()});
 }
 
 void Daemon::perform(const action::GrantLease& a) {
@@ -151,12 +146,10 @@ void Daemon::perform(const action::OpenWatch& a) {
   handlers.created = [this](const etcd::Header& header) {
     feed(event::WatchCreated{Store::header(header)});
   };
-  handlers.events = [this](const etcd::Header& raw, const std::vector<etcd::WatchEvent>& events) {
-    Header header = Store::header(raw);
-    // The header of a watcher that catches up runs ahead of the events that come with it.
-    if (!events.empty()) header.revision = events.back().kv.mod_revision;
+  handlers.events = [this](const etcd::Header& header,
+                           const std::vector<etcd::WatchEvent>& events) {
     std::vector<Change> changes = store_.changes(events);
-    feed(event::WatchAdvanced{.header = header, .changes = changes});
+    feed(event::WatchAdvanced{.header = Store::header(header), .changes = changes});
     note_owners(changes);
   };
   handlers.ended = [this](const etcd::Error& error, int64_t compacted) {

@@ -6,9 +6,8 @@
 namespace vipd {
 
 void Daemon::look_at_history() {
-  constexpr int kOutOfRange = 11;  // gRPC: compacted, or of a cluster that is no more
   const auto done = [this](const etcd::RangeAnswer* answer, const etcd::Error* error) {
-    if (error != nullptr && error->code == kOutOfRange) history_.compacted();
+    if (error != nullptr && error->compacted()) history_.compacted();
     if (answer == nullptr) return;
     const std::string text = history_.answered(loop_.now(), answer->header.revision);
     if (!text.empty()) log::warn("%s", text.c_str());

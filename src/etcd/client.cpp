@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "etcd/client_impl.hpp"
+#include "etcd/codes.hpp"
 #include "etcd/failure.hpp"
 #include "vipd/log.hpp"
 
@@ -171,11 +172,10 @@ void Client::keep_alive(int64_t lease, Done<KeptAlive> done) {
 }
 
 void Client::revoke(int64_t lease, Done<Header> done) {
-  constexpr int kNotFound = 5;
   impl_->call<Header>("/v3/lease/revoke", write_lease(lease), 0, read_header,
                       [done = std::move(done)](const Header* header, const Error* error) {
                         const Header gone;
-                        const bool found = error == nullptr || error->code != kNotFound;
+                        const bool found = error == nullptr || error->code != code::kNotFound;
                         done(found ? header : &gone, found ? error : nullptr);
                       });
 }

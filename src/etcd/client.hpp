@@ -72,6 +72,9 @@ struct Error {
   int code = kTransport;
   std::string text;
   std::string endpoint;
+
+  [[nodiscard]] bool no_space() const;   // etcd takes no writes: its space is used up
+  [[nodiscard]] bool compacted() const;  // the revision, or it is one of a cluster that is no more
 };
 
 // clang-format off
@@ -96,7 +99,8 @@ struct WatchHandlers {
   // The server confirmed the watch. header.revision may be behind what was asked for (lagging
   // member).
   std::function<void(const Header&)> created;
-  // Whole revisions, in order, as they arrive. Empty for a progress notification.
+  // Whole revisions, in order, as they arrive; the header names the last of them. Empty for a
+  // progress notification.
   std::function<void(const Header&, const std::vector<WatchEvent>&)> events;
   // The watch is over: refused, cancelled, cut, or bad bytes. compact_revision > 0: history before
   // it is lost. Nothing further is called.
@@ -130,10 +134,10 @@ class Client {
 
   void grant(int64_t ttl_s, Done<Granted> done);
   void keep_alive(int64_t lease, Done<KeptAlive> done);
-  void revoke(int64_t lease, Done<Header> done);  // "lease not found" (code 5) counts as done
+  void revoke(int64_t lease, Done<Header> done);  // "lease not found" (kNotFound) counts as done
   void txn(const Txn& txn, Group group, Done<TxnAnswer> done);
   void range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done);
-  // One key as it was at a revision; 0: as it is. Code 11 for a revision that was compacted away.
+  // One key as it was at a revision; 0: as it is. Error::compacted() when that was compacted away.
   void range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done);
 
   // Opens the watch on [key, range_end) from a revision on; there is at most one: a watch that was

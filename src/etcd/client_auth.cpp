@@ -4,14 +4,13 @@
 #include <utility>
 
 #include "etcd/client_impl.hpp"
+#include "etcd/codes.hpp"
 #include "etcd/failure.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd::etcd {
 namespace {
 
-constexpr int kUnauthenticated = 16;  // gRPC
-constexpr int kNotEnabled = 9;        // gRPC FailedPrecondition
 constexpr Duration kAfterRefusal = Duration::seconds(1);
 
 }  // namespace
@@ -30,9 +29,9 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
   }
   std::string reason;
   const std::string& password = auth.password(&reason);
-  if (!reason.empty()) complain({kUnauthenticated, reason, "etcd.password_file"});
+  if (!reason.empty()) complain({code::kUnauthenticated, reason, "etcd.password_file"});
   if (password.empty()) {
-    refusal = {kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
+    refusal = {code::kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
     authenticate_at = loop.now() + kAfterRefusal;
     return defer([this] { give_up_waiting(refusal); });
   }
@@ -57,7 +56,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
   const Endpoints::Member* found = endpoints.find(member);
   const std::string where = found == nullptr ? "" : label(found->endpoint);
   count(where, "authenticate", good ? nullptr : &error);
-  if (good || error.code == kNotEnabled) {
+  if (good || error.code == code::kFailedPrecondition) {
     good ? auth.granted(std::move(token), loop.now()) : auth.not_needed();
     if (!good) log::info("etcd: its authentication is off; etcd.user is not needed");
     note_answer(member, 0);
@@ -67,7 +66,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
   auth.postponed(loop.now());
   complete_text(error, answer, where);
   if (blames_member(error.code)) return member_did_not_authenticate(member, sent_at, error);
-  refusal = {kUnauthenticated,
+  refusal = {code::kUnauthenticated,
              "user '" + auth.settings().user + "' with the password in " +
                  auth.settings().password_file + ": " + error.text,
              error.endpoint};

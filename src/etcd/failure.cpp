@@ -2,12 +2,10 @@
 
 #include <string_view>
 
+#include "etcd/codes.hpp"
+
 namespace vipd::etcd {
 namespace {
-
-constexpr int kPermissionDenied = 7;  // gRPC
-constexpr int kDataLoss = 15;
-constexpr int kUnauthenticated = 16;
 
 bool has(const Error& error, std::string_view part) {
   return error.text.find(part) != std::string::npos;
@@ -103,18 +101,27 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
 
 }  // namespace
 
+// Code 8 is also "too many requests"; the text tells.
+bool Error::no_space() const {
+  return code == code::kResourceExhausted && has(*this, "space exceeded");
+}
+
+bool Error::compacted() const {
+  return code == code::kOutOfRange;
+}
+
 bool blames_member(int code) {
   switch (code) {
     case Error::kTransport:
     case Error::kBadAnswer:
     case Error::kSetup:
-    case 1:   // Cancelled
-    case 2:   // Unknown: raft's own errors
-    case 4:   // DeadlineExceeded
-    case 12:  // Unimplemented
-    case 13:  // Internal
-    case 14:  // Unavailable: no leader, timed out, stopping
-    case 15:  // DataLoss
+    case code::kCancelled:
+    case code::kUnknown:
+    case code::kDeadlineExceeded:
+    case code::kUnimplemented:
+    case code::kInternal:
+    case code::kUnavailable:
+    case code::kDataLoss:
       return true;
     default:
       return false;
@@ -122,13 +129,13 @@ bool blames_member(int code) {
 }
 
 bool needs_mending(const Error& error) {
-  return error.code == Error::kSetup || error.code == kPermissionDenied ||
-         error.code == kUnauthenticated;
+  return error.code == Error::kSetup || error.code == code::kPermissionDenied ||
+         error.code == code::kUnauthenticated;
 }
 
 // By their texts as well: a watch is refused with code 3 or none (etcd's api/v3rpc/rpctypes).
 bool token_refused(const Error& error) {
-  return error.code == kUnauthenticated || has(error, "invalid auth token") ||
+  return error.code == code::kUnauthenticated || has(error, "invalid auth token") ||
          has(error, "revision of auth store is old") || has(error, "user name is empty");
 }
 
@@ -144,15 +151,15 @@ void explain(Error& error, const Options& options) {
     error.text =
         "etcd's authentication is on, and then its gateway refuses every client certificate that "
         "has a common name (CN): use an etcd.cert without one, and etcd.user";
-  } else if (error.code == kPermissionDenied || has(error, "PermissionDenied")) {
-    error.code = kPermissionDenied;
+  } else if (error.code == code::kPermissionDenied || has(error, "PermissionDenied")) {
+    error.code = code::kPermissionDenied;
     error.text = "permission denied: " + who + "needs " + options.needs;
   } else if (who.empty() && has(error, "user name is empty")) {
-    error.code = kUnauthenticated;
+    error.code = code::kUnauthenticated;
     error.text = "etcd's authentication is on: set etcd.user and etcd.password_file";
-  } else if (error.code == kDataLoss && has(error, "corrupt")) {
+  } else if (error.code == code::kDataLoss && has(error, "corrupt")) {
     error.text += " (alarm CORRUPT: its members' data differ; see etcdctl alarm list)";
-  } else if (error.code == 14 && has(error, "bad certificate")) {
+  } else if (error.code == code::kUnavailable && has(error, "bad certificate")) {
     error.text +=
         " (etcd's gateway shows the server's certificate to its own server: it needs the extended "
         "key usage clientAuth, too)";

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "etcd/base64.hpp"
+#include "etcd/codes.hpp"
 #include "etcd/json.hpp"
 
 namespace vipd::etcd {
@@ -21,7 +22,6 @@ constexpr unsigned kDepthLimit = 32;         // a txn's answer has 6, an error's
 constexpr unsigned kValueLimit = 1'000'000;  // a range of 60,000 keys
 constexpr size_t kFirstPool = 4096;          // on the stack: no heap for the usual answer
 constexpr size_t kErrorTextLimit = 200;
-constexpr int kUnknownCode = 2;  // gRPC "Unknown"
 
 // Hands the parser's events on to the document until a bound is passed.
 class Guard {
@@ -231,7 +231,7 @@ std::optional<Error> error_of(const Value& root) {
 
   Error error;
   const bool known = fields.good() && code > 0 && code <= 16;
-  error.code = known ? static_cast<int>(code) : kUnknownCode;
+  error.code = known ? static_cast<int>(code) : code::kUnknown;
   error.text = printable(text.data(), text.size(), kErrorTextLimit);
   if (error.text.empty()) error.text = "error " + std::to_string(error.code) + " without a text";
   return error;

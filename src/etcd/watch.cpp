@@ -1,10 +1,9 @@
 #include "etcd/watch.hpp"
 
+#include "etcd/codes.hpp"
+
 namespace vipd::etcd {
 namespace {
-
-constexpr int kCancelled = 1;    // gRPC "Cancelled"
-constexpr int kOutOfRange = 11;  // what a range says of a compacted revision
 
 Error bad_stream(const std::string& text) {
   return {Error::kBadAnswer, text, ""};
@@ -12,13 +11,13 @@ Error bad_stream(const std::string& text) {
 
 Error cancelled(const WatchMessage& message) {
   if (message.compact_revision > 0) {
-    return {kOutOfRange,
+    return {code::kOutOfRange,
             "history before revision " + std::to_string(message.compact_revision) +
                 " has been compacted",
             ""};
   }
   const std::string& reason = message.cancel_reason;
-  return {kCancelled, "watch cancelled by etcd" + (reason.empty() ? "" : ": " + reason), ""};
+  return {code::kCancelled, "watch cancelled by etcd" + (reason.empty() ? "" : ": " + reason), ""};
 }
 
 }  // namespace
@@ -64,7 +63,10 @@ void WatchStream::take(const WatchMessage& message) {
   }
   if (!created_) return end(bad_stream("events of a watch that was not created"));
   if (!goes_on(message.events)) return;
-  handlers_.events(message.header, message.events);
+  Header header = message.header;
+  // The header of a watcher that catches up runs ahead of the events that come with it.
+  if (!message.events.empty()) header.revision = message.events.back().kv.mod_revision;
+  handlers_.events(header, message.events);
 }
 
 // Each message goes on where the one before ended, by whole revisions.

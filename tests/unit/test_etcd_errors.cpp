@@ -86,6 +86,22 @@ void alarms_are_named() {
   TEST_ASSERT_TRUE(blames_member(error.code));
 }
 
+// Code 8 is "too many requests" as well, which passes.
+void only_a_full_etcd_has_no_space() {
+  const Error full{8, "etcdserver: mvcc: database space exceeded", ""};
+  const Error busy{8, "etcdserver: too many requests", ""};
+  const Error other{14, "etcdserver: mvcc: database space exceeded", ""};
+  TEST_ASSERT_TRUE(full.no_space());
+  TEST_ASSERT_FALSE(busy.no_space());
+  TEST_ASSERT_FALSE(other.no_space());
+}
+
+void what_was_compacted_is_out_of_range() {
+  TEST_ASSERT_TRUE(
+      (Error{11, "etcdserver: mvcc: required revision has been compacted", ""}.compacted()));
+  TEST_ASSERT_FALSE((Error{14, "etcdserver: no leader", ""}.compacted()));
+}
+
 // GET /version, the one answer that is no answer of gRPC.
 void every_version_says_which_it_is() {
   const std::pair<const char*, const char*> answers[] = {
@@ -109,6 +125,8 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(every_recorded_refusal_is_understood);
   RUN_TEST(alarms_are_named);
+  RUN_TEST(only_a_full_etcd_has_no_space);
+  RUN_TEST(what_was_compacted_is_out_of_range);
   RUN_TEST(every_version_says_which_it_is);
   return UNITY_END();
 }

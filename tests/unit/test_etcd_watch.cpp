@@ -51,6 +51,22 @@ Error cut() {
   return {Error::kTransport, "cut", ""};
 }
 
+// A watcher that catches up: etcd's header says where the store is, not what is shown.
+void the_header_names_the_last_revision_that_is_shown() {
+  int64_t named = 0;
+  WatchHandlers handlers = tracing();
+  handlers.events = [&named](const Header& h, const std::vector<WatchEvent>&) {
+    named = h.revision;
+  };
+  WatchStream stream(std::move(handlers));
+  std::string ahead = kPut;
+  ahead.replace(ahead.find(R"("revision":"4")"), 14, R"("revision":"8")");
+  stream.feed(kCreated + ahead);
+  TEST_ASSERT_EQUAL_INT(4, named);
+  stream.feed(kProgress);
+  TEST_ASSERT_EQUAL_INT(9, named);
+}
+
 void lines_come_out_however_the_bytes_are_cut() {
   const std::string all = kCreated + kPut + kDelete + kProgress;
   for (size_t i = 0; i <= all.size(); ++i) {
@@ -208,6 +224,7 @@ void a_handler_may_close_its_own_stream() {
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(the_header_names_the_last_revision_that_is_shown);
   RUN_TEST(lines_come_out_however_the_bytes_are_cut);
   RUN_TEST(empty_lines_are_passed_over);
   RUN_TEST(cancellations_end_the_watch);
