@@ -1,10 +1,13 @@
 #include "check/checks.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "sys/random.hpp"
 #include "sys/wall_clock.hpp"
 #include "vipd/log.hpp"
+#include "web/http.hpp"
+#include "web/resolver.hpp"
 
 namespace vipd::check {
 namespace {
@@ -98,7 +101,7 @@ std::unique_ptr<Probe> Checks::make_probe(const CheckConfig& config) {
     case CheckKind::File:
       return make_file(tools_, config);
     case CheckKind::Arp:
-      return tools_.make_arp(config);
+      return make_arp(tools_, config);
     case CheckKind::None:
       break;
   }

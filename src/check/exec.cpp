@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "check/probe.hpp"
+#include "run/runner.hpp"
 
 namespace vipd::check {
 namespace {

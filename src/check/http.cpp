@@ -1,4 +1,5 @@
 // A URL that answers 2xx.
+#include "web/http.hpp"
 #include "check/probe.hpp"
 #include "web/tls_files.hpp"
 

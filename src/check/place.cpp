@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "check/probe.hpp"
+#include "web/resolver.hpp"
 
 namespace vipd::check {
 

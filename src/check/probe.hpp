@@ -7,11 +7,20 @@
 #include <string>
 #include <vector>
 
-#include "run/runner.hpp"
 #include "vipd/config.hpp"
 #include "vipd/loop.hpp"
-#include "web/http.hpp"
-#include "web/resolver.hpp"
+
+namespace vipd::net {
+struct Link;
+class PacketSocket;
+}  // namespace vipd::net
+namespace vipd::run {
+class Runner;
+}
+namespace vipd::web {
+class Http;
+class Resolver;
+}  // namespace vipd::web
 
 namespace vipd::check {
 
@@ -37,14 +46,17 @@ struct Tools {
   web::Resolver* names = nullptr;  // keeps the names of all targets resolved
   run::Runner* runner = nullptr;   // nullptr: there was nothing to run at the start
   std::vector<std::string> environment;
-  // ARP and neighbour discovery know links, which is the daemon's business.
-  std::function<std::unique_ptr<Probe>(const CheckConfig&)> make_arp;
+  // For ARP and neighbour discovery: what they are sent by, and the link of the check of that name;
+  // nullptr: it is not there.
+  net::PacketSocket* packet = nullptr;
+  std::function<const net::Link*(const std::string& check)> link_of;
 };
 
 std::unique_ptr<Probe> make_http(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_tcp(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_file(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_arp(const Tools& tools, const CheckConfig& config);
 
 // The parts of "HOST:PORT", or of a URL that has a port; the host without brackets.
 struct Place {

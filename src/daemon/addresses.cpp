@@ -1,8 +1,6 @@
 // The VIPs' addresses as the kernel shows them: left behind, lost, or put there by others.
-#include <unistd.h>
-
 #include "daemon/impl.hpp"
-#include "sys/file.hpp"
+#include "net/culprit.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -10,29 +8,6 @@ namespace vipd {
 namespace {
 
 constexpr Duration kGather = Duration::milliseconds(100);
-
-// rtnetlink sockets are mostly numbered by the process that opened them.
-std::string command_of(uint32_t port) {
-  std::string name, reason;
-  if (port == 0 || port > 4'194'304) return "";  // PID_MAX_LIMIT of linux/threads.h
-  if (!sys::read_bounded("/proc/" + std::to_string(port) + "/comm", 64, &name, &reason)) return "";
-  while (!name.empty() && name.back() == '\n') name.pop_back();
-  return name;
-}
-
-bool exists(const char* path) {
-  return access(path, F_OK) == 0;
-}
-
-// Who removed it: by the number that the kernel names, else by who is known to do so.
-std::string culprit(uint32_t port) {
-  std::string who = command_of(port);
-  if (who.empty() && exists("/run/systemd/netif/state")) who = "systemd-networkd (perhaps)";
-  if (who.empty() && exists("/run/NetworkManager")) who = "NetworkManager (perhaps)";
-  if (who.starts_with("systemd-network")) return who + " (its KeepConfiguration=yes prevents that)";
-  if (who.starts_with("NetworkManager")) return who + " (an unmanaged link prevents that)";
-  return who.empty() ? "somebody" : who;
-}
 
 }  // namespace
 
@@ -70,7 +45,7 @@ void Daemon::address_added(const net::AddressInfo& info) {
   if (!is_in_place(info) || !places_[info.address].is_up) return look_within(kGather);
   if (!info.permanent) return;  // a renewal of ours
   log::warn("%s/%u was made permanent by %s; its next renewal gives it a lifetime again",
-            info.address.text().c_str(), info.prefix_length, culprit(info.by_port).c_str());
+            info.address.text().c_str(), info.prefix_length, net::culprit(info.by_port).c_str());
 }
 
 bool Daemon::is_in_place(const net::AddressInfo& info) const {
@@ -92,7 +67,7 @@ void Daemon::address_removed(const net::AddressInfo& info) {
 void Daemon::lose(const Address& address, bool expired, uint32_t by_port) {
   places_[address].is_up = false;
   feed(event::AddressLost{
-      .address = address, .expired = expired, .by = expired ? "" : culprit(by_port)});
+      .address = address, .expired = expired, .by = expired ? "" : net::culprit(by_port)});
 }
 
 void Daemon::find_lost(const net::AddressBook& book) {

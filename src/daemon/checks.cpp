@@ -1,8 +1,6 @@
 // Health checks and the VIPs that need them: what is down keeps a VIP's address away, as whatever
 // else on this host stands in its way.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "daemon/impl.hpp"
 #include "vipd/log.hpp"
@@ -12,78 +10,6 @@ namespace vipd {
 namespace {
 
 constexpr Duration kLookForOthers = Duration::seconds(1);
-
-// Whether an address answers on a link: asked from nobody's address, as RFC 5227 and RFC 4862 do,
-// so that it leaves no trace at those who hear it.
-class ArpProbe final : public check::Probe {
- public:
-  struct Host {  // what the daemon lends
-    Loop& loop;
-    net::PacketSocket& packet;
-    std::function<const net::Link*()> link;
-  };
-
-  ArpProbe(Host host, const Address& address) : host_(std::move(host)), address_(address) {}
-  ~ArpProbe() override { stop(); }
-
-  void look(Duration timeout, DoneHandler done) override {
-    done_ = std::move(done);
-    const net::Link* link = host_.link();
-    std::string fault = link == nullptr ? "the link is not there" : "";
-    if (link != nullptr && !ask(*link)) fault = fault_;
-    if (!fault.empty()) {
-      timer_ = host_.loop.add_timer(host_.loop.now(), [this, fault] { finish(fault); });
-      return;
-    }
-    fault = "no answer within " + std::to_string(timeout.ms()) + " ms";
-    timer_ = host_.loop.add_timer(host_.loop.now() + timeout, [this, fault] { finish(fault); });
-    // One packet may be lost.
-    again_ = host_.loop.add_timer(host_.loop.now() + timeout / 2, [this] {
-      if (const net::Link* there = host_.link()) (void)ask(*there);
-    });
-  }
-
- private:
-  bool ask(const net::Link& link) {
-    if (ear_ == nullptr) {
-      ear_ = net::ClaimListener::open(
-          host_.loop, link.index, std::span(&address_, 1),
-          [this](const Address& address, const MacAddress&) {
-            if (address == address_ && done_) finish("");
-          },
-          &fault_);
-    }
-    if (ear_ == nullptr) return false;
-    const int error = host_.packet.probe({.link_index = link.index, .mac = link.mac}, address_);
-    if (error != 0) fault_ = link.name + ": " + strerror(error);
-    return error == 0;
-  }
-
-  // The listener may be what calls: it goes in another turn, with the timer.
-  void finish(const std::string& fault) {
-    host_.loop.cancel_timer(timer_);
-    host_.loop.cancel_timer(again_);
-    timer_ = host_.loop.add_timer(host_.loop.now(), [this, fault] {
-      ear_.reset();
-      const DoneHandler done = std::exchange(done_, nullptr);
-      done(fault);
-    });
-  }
-
-  void stop() {
-    host_.loop.cancel_timer(timer_);
-    host_.loop.cancel_timer(again_);
-    ear_.reset();
-  }
-
-  Host host_;
-  Address address_;
-  std::unique_ptr<net::ClaimListener> ear_;
-  Loop::Timer timer_ = Loop::Timer::None;
-  Loop::Timer again_ = Loop::Timer::None;
-  std::string fault_;
-  DoneHandler done_;
-};
 
 }  // namespace
 
@@ -116,7 +42,8 @@ void Daemon::start_checks() {
   check::Tools tools{.loop = loop_,
                      .runner = runner_.get(),
                      .environment = program_environment(),
-                     .make_arp = [this](const CheckConfig& config) { return make_arp(config); }};
+                     .packet = packet_.get(),
+                     .link_of = [this](const std::string& name) { return link_of_check(name); }};
   checks_ = std::make_unique<check::Checks>(std::move(tools), [this] { tell_all_blocked(); });
   checks_->configure(config_.checks);
   tell_all_blocked();
@@ -126,17 +53,14 @@ std::vector<std::string> Daemon::program_environment() const {
   return {"VIPD_NODE=" + config_.node_name, "VIPD_SOCKET=" + config_.control_socket};
 }
 
-std::unique_ptr<check::Probe> Daemon::make_arp(const CheckConfig& config) {
-  const auto link = [this, name = config.name]() -> const net::Link* {
-    for (const VipConfig& vip : config_.vips) {
-      if (std::find(vip.checks.begin(), vip.checks.end(), name) != vip.checks.end()) {
-        return link_named(vip.link);
-      }
+// Of the first VIP that needs the check.
+const net::Link* Daemon::link_of_check(const std::string& name) const {
+  for (const VipConfig& vip : config_.vips) {
+    if (std::find(vip.checks.begin(), vip.checks.end(), name) != vip.checks.end()) {
+      return link_named(vip.link);
     }
-    return nullptr;
-  };
-  const Address address = Address::parse(config.target).value_or(Address());
-  return std::make_unique<ArpProbe>(ArpProbe::Host{loop_, *packet_, link}, address);
+  }
+  return nullptr;
 }
 
 // The core has forgotten a VIP that was away, and what it was told of it.

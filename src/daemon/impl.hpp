@@ -172,7 +172,7 @@ class Daemon {
   void start_checks();
   void reload_checks(const Config& before);
   [[nodiscard]] std::vector<std::string> program_environment() const;
-  [[nodiscard]] std::unique_ptr<check::Probe> make_arp(const CheckConfig& config);
+  [[nodiscard]] const net::Link* link_of_check(const std::string& name) const;
   [[nodiscard]] Blocked blocked(const VipConfig& vip) const;
   void tell_blocked(const VipConfig& vip);
   void tell_all_blocked();

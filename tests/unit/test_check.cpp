@@ -7,6 +7,7 @@
 
 #include "fixture.hpp"
 #include "harness.hpp"
+#include "run/runner.hpp"
 #include "sys/fd.hpp"
 #include "vipd/log.hpp"
 
@@ -66,7 +67,7 @@ struct Bench {
   explicit Bench(bool runs = false) {
     if (runs) runner = run::Runner::start(loop, nullptr, &reason);
     checks = std::make_unique<Checks>(
-        check::Tools{.loop = loop, .runner = runner.get(), .environment = {}, .make_arp = nullptr},
+        check::Tools{.loop = loop, .runner = runner.get(), .environment = {}, .link_of = nullptr},
         [this] { ++changes; });
   }
   bool wait(const std::function<bool()>& done) {
