@@ -70,6 +70,10 @@ struct Status {
   std::string etcd_endpoint;
   std::string etcd_version;
   std::string etcd_cluster_id;
+  std::string etcd_error;  // the last one; empty: none so far
+  std::string etcd_error_endpoint;
+  int64_t etcd_error_age_ms = 0;
+  bool etcd_error_matters = false;  // etcd does not answer, or somebody has to mend this
   std::vector<VipStatus> vips;
   std::vector<CheckStatus> checks;  // all that are configured
   std::vector<HistoryEntry> moves;  // the last changes of owners; only for the status page

@@ -123,6 +123,7 @@ function fact(title, value, cls, ...more) {
   return el('div', '', el('span', 'soft small', title), el('b', cls || '', value), ...more);
 }
 function drawFacts(s) {
+  const error = s.etcd.last_error;
   const meter = el('div', 'meter', el('i'));
   const left = s.session.authority_ms / (s.session.timeout_ms || 1);
   meter.firstChild.style.width = Math.min(100, 100 * left) + '%';
@@ -134,7 +135,8 @@ function drawFacts(s) {
     fact('Authority of this node', (s.session.authority_ms / 1000).toFixed(1) + ' s',
          '', meter),
     fact('etcd', s.etcd.connected ? 'connected' : 'not connected', s.etcd.connected ? '' : 'bad',
-         el('span', 'soft small', s.etcd.endpoint + ' ' + s.etcd.version)),
+         el('span', 'soft small', error && error.matters ? error.endpoint + ': ' + error.text :
+            s.etcd.endpoint + ' ' + s.etcd.version)),
     fact('Checks of this node', s.checks.length ? s.checks.filter(c => c.state == 'up').length +
          ' of ' + s.checks.length + ' up' : 'none',
          down ? 'bad' : '', el('span', 'soft small', down && 'down: ' + down)));

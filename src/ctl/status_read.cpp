@@ -100,6 +100,12 @@ std::optional<Status> read_status(std::string_view json) {
     status.etcd_endpoint = text(*etcd, "endpoint");
     status.etcd_version = text(*etcd, "version");
     status.etcd_cluster_id = text(*etcd, "cluster_id");
+    if (const Value* const error = member(*etcd, "last_error")) {
+      status.etcd_error = text(*error, "text");
+      status.etcd_error_endpoint = text(*error, "endpoint");
+      status.etcd_error_age_ms = number(*error, "age_ms");
+      status.etcd_error_matters = flag(*error, "matters");
+    }
   }
   status.checks = read_checks(document);
   for (const Value& vip : vips->GetArray()) status.vips.push_back(read_vip(vip));

@@ -30,6 +30,19 @@ void put_session(Json& json, const Status& status) {
   json.EndObject();
 }
 
+// Only where there was one.
+void put_etcd_error(Json& json, const Status& status) {
+  if (status.etcd_error.empty()) return;
+  json.Key("last_error");
+  json.StartObject();
+  put(json, "endpoint", status.etcd_error_endpoint);
+  put(json, "text", status.etcd_error);
+  put(json, "age_ms", status.etcd_error_age_ms);
+  json.Key("matters");
+  json.Bool(status.etcd_error_matters);
+  json.EndObject();
+}
+
 void put_etcd(Json& json, const Status& status) {
   json.Key("etcd");
   json.StartObject();
@@ -38,6 +51,7 @@ void put_etcd(Json& json, const Status& status) {
   put(json, "endpoint", status.etcd_endpoint);
   put(json, "version", status.etcd_version);
   put(json, "cluster_id", status.etcd_cluster_id);
+  put_etcd_error(json, status);
   json.EndObject();
 }
 
@@ -113,8 +127,9 @@ void put_moves(Json& json, const std::vector<HistoryEntry>& moves) {
 }
 
 std::string etcd_of(const Status& status) {
-  if (status.etcd_endpoint.empty()) return "etcd not reached";
-  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected");
+  const std::string why = status.etcd_error_matters ? " (" + etcd_error_of(status) + ")" : "";
+  if (status.etcd_endpoint.empty()) return "etcd not reached" + why;
+  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected") + why;
 }
 
 std::string text_of(const CheckStatus& check) {
@@ -156,6 +171,11 @@ std::string status_json(const Status& status) {
   if (!status.moves.empty()) put_moves(json, status.moves);
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string etcd_error_of(const Status& status) {
+  const std::string& where = status.etcd_error_endpoint;
+  return where.empty() ? status.etcd_error : where + ": " + status.etcd_error;
 }
 
 std::vector<std::string> status_lines(const Status& status) {

@@ -9,6 +9,8 @@
 namespace vipd::ctl {
 
 [[nodiscard]] std::string status_json(const Status& status);
+// "ENDPOINT: what is wrong there".
+[[nodiscard]] std::string etcd_error_of(const Status& status);
 // One line for the daemon, one for each VIP (SIGUSR1).
 [[nodiscard]] std::vector<std::string> status_lines(const Status& status);
 

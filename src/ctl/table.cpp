@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctl/json_text.hpp"
+#include "ctl/status_text.hpp"
 
 namespace vipd::ctl {
 namespace {
@@ -136,7 +137,9 @@ std::string daemon_line(const Status& status, bool colours) {
   line += status.authority_ms > 0 ? ", authority " + seconds(status.authority_ms) + " left"
                                   : ", no authority";
   const Cell etcd{etcd_text(status), status.etcd_connected ? kPlain : kRed};
-  return line + ", " + painted(etcd, colours) + "\n";
+  line += ", " + painted(etcd, colours) + "\n";
+  if (!status.etcd_error_matters) return line;
+  return line + painted(Cell{"etcd: " + harmless(etcd_error_of(status)), kRed}, colours) + "\n";
 }
 
 }  // namespace

@@ -134,6 +134,12 @@ Status Daemon::status() const {
     snprintf(text, sizeof text, "%" PRIx64, etcd_->cluster_id());
     status.etcd_cluster_id = text;
   }
+  if (const std::optional<etcd::LastError> last = etcd_->last_error()) {
+    status.etcd_error = last->error.text;
+    status.etcd_error_endpoint = last->error.endpoint;
+    status.etcd_error_age_ms = last->age.ms();
+    status.etcd_error_matters = last->matters;
+  }
   for (const VipView& view : core_->vips(loop_.now())) {
     const VipConfig* config = vip_at(view.address);
     if (config == nullptr) continue;

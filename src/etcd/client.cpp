@@ -223,6 +223,15 @@ std::string Client::version() const {
 uint64_t Client::cluster_id() const {
   return impl_->cluster_id;
 }
+
+std::optional<LastError> Client::last_error() const {
+  constexpr Duration kLately = Duration::seconds(60);
+  if (impl_->last_error.text.empty()) return std::nullopt;
+  LastError last{.error = impl_->last_error, .age = impl_->loop.now() - impl_->last_error_at};
+  last.matters = !connected() || (needs_mending(last.error) && last.age < kLately);
+  return last;
+}
+
 size_t Client::in_flight() const {
   return impl_->in_flight;
 }

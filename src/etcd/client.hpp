@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,7 @@ struct Txn {
 struct Error {
   static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
   static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep
-  static constexpr int kSetup = -3;      // a certificate, which somebody must mend
+  static constexpr int kSetup = -3;      // a certificate or a port, which somebody must mend
   int code = kTransport;
   std::string text;
   std::string endpoint;
@@ -84,6 +85,12 @@ struct KeptAlive { Header header; int64_t ttl_s = 0; };  // ttl 0: the lease is 
 struct TxnAnswer { Header header; bool succeeded = false; size_t responses = 0; std::vector<KeyValue> kvs; };
 struct RangeAnswer { Header header; std::vector<KeyValue> kvs; };
 // clang-format on
+
+struct LastError {
+  Error error;
+  Duration age;          // since it was met last
+  bool matters = false;  // nothing was answered since, or somebody has to mend it
+};
 
 struct WatchEvent {
   bool deleted = false;
@@ -153,6 +160,8 @@ class Client {
   [[nodiscard]] std::string endpoint() const;
   [[nodiscard]] std::string version() const;
   [[nodiscard]] uint64_t cluster_id() const;
+  // For people; nothing when there was none.
+  [[nodiscard]] std::optional<LastError> last_error() const;
   [[nodiscard]] size_t in_flight() const;  // requests without the watch
   [[nodiscard]] const Tally& tally() const;
 

@@ -65,6 +65,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
   }
   auth.postponed(loop.now());
   complete_text(error, answer, where);
+  recognise(member, answer, error);
   if (blames_member(error.code)) return member_did_not_authenticate(member, sent_at, error);
   refusal = {code::kUnauthenticated,
              "user '" + auth.settings().user + "' with the password in " +

@@ -1,6 +1,7 @@
 // The client's parts. client.cpp asks and answers; client_members.cpp knows the members and finds
-// out whether they are well; client_discovery.cpp asks etcd for further ones; client_auth.cpp has
-// the token; client_watch.cpp keeps the one watch.
+// out whether they are well; client_gateway.cpp finds out what is there where no gateway is;
+// client_discovery.cpp asks etcd for further ones; client_auth.cpp has the token; client_watch.cpp
+// keeps the one watch.
 #pragma once
 
 #include <map>
@@ -52,6 +53,8 @@ struct Client::Impl {
     std::string version;
     bool version_asked = false;
     uint64_t etcd_id = 0;
+    Seen seen;  // of one that is no gateway
+    MonoTime seen_at = MonoTime::long_ago();
   };
   struct Complaint {
     std::string text;
@@ -112,6 +115,7 @@ struct Client::Impl {
   void note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error);
   void note_answer(MemberId member, Group group);
   void complain(const Error& error);
+  void remember(const Error& error);
   void ask_version(MemberId member);
   void arm_probe();
   void probe(MemberId member);
@@ -119,6 +123,13 @@ struct Client::Impl {
   [[nodiscard]] uint64_t credentials() const;
   // True when the answer shows that the files in use are no good, and others are in use now.
   [[nodiscard]] bool renewed_files(uint64_t used, const HttpAnswer& answer);
+
+  // --- client_gateway.cpp
+  // Of an answer that is none of etcd's gateway: says what the port is, or begins to find out.
+  void recognise(MemberId member, const HttpAnswer& answer, Error& error);
+  void look(MemberId member);
+  void get(MemberId member, const char* path, std::function<void(HttpAnswer&)> done);
+  void looked(MemberId member);
 
   // --- client_discovery.cpp
   void discover(MemberId member);
@@ -153,6 +164,8 @@ struct Client::Impl {
   std::vector<CallPtr> waiting;  // for a token
   uint64_t proven = 0;           // the credentials by which a connection was made
   std::vector<Complaint> complaints;
+  Error last_error;
+  MonoTime last_error_at = MonoTime::long_ago();
   std::string probe_key;
   Loop::Timer probe_timer = Loop::Timer::None;
   std::vector<std::string> unary_headers;
@@ -182,6 +195,7 @@ bool Client::Impl::take(const Call& call, HttpAnswer& answer, Read<T> read, T& v
   const Endpoints::Member* member = endpoints.find(call.member);
   if (member != nullptr && !member->has_answered) explain_silence(error, member->endpoint);
   explain(error, options);
+  if (!call.given_up) recognise(call.member, answer, error);
   return false;
 }
 

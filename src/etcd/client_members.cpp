@@ -10,7 +10,6 @@
 namespace vipd::etcd {
 namespace {
 
-constexpr size_t kVersionLimit = 4096;
 constexpr size_t kMostComplaints = 64;
 constexpr Duration kForgotten = Duration::seconds(60);
 
@@ -82,6 +81,9 @@ void Client::Impl::refresh_members() {
     if (members.size() == before) members.push_back(endpoint);
   }
   endpoints.set(members);
+  for (const Endpoint& endpoint : all) {
+    if (endpoint.named) resolver->set_failing(endpoint.host, endpoints.all_failed(endpoint.host));
+  }
   std::erase_if(notes, [this](const auto& note) { return endpoints.find(note.first) == nullptr; });
 }
 
@@ -138,11 +140,19 @@ Error Client::Impl::no_member() const {
   return {Error::kTransport, resolver->problem(first.host), first.url};
 }
 
+void Client::Impl::remember(const Error& error) {
+  last_error = error;
+  last_error_at = loop.now();
+}
+
 void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error) {
+  remember(error);
   const bool was_well = endpoints.failed(id, group, sent_at, loop.now());
   arm_probe();
   const Endpoints::Member* member = endpoints.find(id);
   if (member == nullptr) return;
+  const std::string& host = member->endpoint.host;
+  if (member->endpoint.named && endpoints.all_failed(host)) resolver->set_failing(host, true);
   // Where no other is well, the core says so.
   if (was_well && endpoints.any_well() && !needs_mending(error)) {
     log::info("etcd: %s: %s; others are preferred", label(member->endpoint).c_str(),
@@ -156,6 +166,8 @@ void Client::Impl::note_answer(MemberId member, Group group) {
   if (is_well_again && endpoints.members().size() > 1) {
     log::info("etcd: %s is well again", label(endpoints.find(member)->endpoint).c_str());
   }
+  const Endpoints::Member* found = endpoints.find(member);
+  if (found != nullptr && found->endpoint.named) resolver->set_failing(found->endpoint.host, false);
   arm_probe();
   if (watch.stream && endpoints.preferred(member, watch.member)) {
     move_watch("a member that is preferred is well again");
@@ -165,6 +177,7 @@ void Client::Impl::note_answer(MemberId member, Group group) {
 // Other members may answer, and nobody would know. Said once, and again when it comes back after a
 // minute without it.
 void Client::Impl::complain(const Error& error) {
+  remember(error);
   const std::string text = error.endpoint + ": " + error.text;
   const MonoTime now = loop.now();
   std::erase_if(complaints, [&](const Complaint& c) { return c.heard_at + kForgotten < now; });
@@ -182,16 +195,12 @@ void Client::Impl::ask_version(MemberId member) {
   Notes& note = notes[member];
   if (note.version_asked || endpoints.find(member) == nullptr) return;
   note.version_asked = true;
-  HttpRequest request = make_request(member, "/version", stream_headers);
-  request.answer_limit = kVersionLimit;
-  const std::string where = label(endpoints.find(member)->endpoint);
-  http.request(std::move(request), [this, member, where](HttpAnswer& answer) {
+  get(member, "/version", [this, member](HttpAnswer& answer) {
     Error error;
     std::string version;
     const bool good = answer.complete && read_version(answer.body, version, error);
-    count(where, "version", good ? nullptr : &error);
-    if (!good) return;
-    if (endpoints.find(member) != nullptr) notes[member].version = std::move(version);
+    count(label(endpoints.find(member)->endpoint), "version", good ? nullptr : &error);
+    if (good) notes[member].version = std::move(version);
   });
 }
 

@@ -11,6 +11,59 @@ bool has(const Error& error, std::string_view part) {
   return error.text.find(part) != std::string::npos;
 }
 
+constexpr std::string_view kGrpcAlone =
+    "this port serves gRPC alone; etcd's JSON gateway is on that of its --listen-client-http-urls "
+    "(k3s, RKE2: https://127.0.0.1:2382; Talos: port 2383)";
+
+// A frame of HTTP/2 that a server begins with (RFC 9113, 3.4 and 6.5): its length, SETTINGS, no
+// flags, stream 0.
+bool is_http2(std::string_view bytes) {
+  constexpr std::string_view kSettings("\x04\0\0\0\0\0", 6);
+  return bytes.size() >= 9 && bytes.substr(3, kSettings.size()) == kSettings;
+}
+
+// A record that holds an alert (RFC 8446, 5.1).
+bool is_tls(std::string_view bytes) {
+  return bytes.starts_with("\x15\x03");
+}
+
+// As Go's own server answers for what it does not have.
+bool not_found(const Seen& s) {
+  return s.status == 404 && s.body.starts_with("404 page not found");
+}
+
+bool is_old(const std::string& version) {
+  return version.starts_with("2.") || version.starts_with("3.0.") || version.starts_with("3.1.") ||
+         version.starts_with("3.2.") || version.starts_with("3.3.");
+}
+
+// Which port it is, by what it has of the gateway, /version and /health: etcd's client port without
+// a gateway has both, its peer port the first alone, the metrics port and the proxy the second
+// alone (measured on 3.4.23, 3.5.16 and 3.5.30). The first that fits counts.
+struct Sign {
+  bool (*fits)(const Seen&);
+  std::string_view text;
+};
+constexpr Sign kSigns[] = {
+    {[](const Seen& s) { return s.status == 0 && is_http2(s.body); }, kGrpcAlone},
+    {[](const Seen& s) { return s.status == 0 && is_tls(s.body); },
+     "this port speaks TLS: write https://"},
+    {[](const Seen& s) { return s.status == 421; },
+     "etcd's --host-whitelist does not have this host: add it there, or use https"},
+    {[](const Seen& s) { return not_found(s) && is_old(s.etcd); },
+     "this etcd is too old: 3.4 or later is needed"},
+    {[](const Seen& s) { return not_found(s) && !s.etcd.empty() && s.health != 404; },
+     "etcd's JSON gateway is off: set enable-grpc-gateway: true in the file of its --config-file "
+     "(3.4 leaves it off there), or take away --enable-grpc-gateway=false"},
+    {[](const Seen& s) { return not_found(s) && !s.etcd.empty(); },
+     "this is etcd's peer port: use its client port (--listen-client-urls, mostly 2379)"},
+    {[](const Seen& s) { return not_found(s) && s.version == 404 && s.health != 404; },
+     "this is etcd's metrics port, or an etcd grpc-proxy; neither has the JSON gateway: use a "
+     "member's client port (--listen-client-urls, mostly 2379)"},
+    {[](const Seen& s) { return not_found(s) && s.version == 404; },
+     "this is no port of etcd's: use a member's client port (--listen-client-urls, mostly 2379)"},
+};
+
 // What is most often wrong, in words of our own: each TLS library has others.
 struct Words {
   std::string_view theirs;
@@ -26,6 +79,7 @@ constexpr Words kWords[] = {
     {"no alternative certificate subject name matches", "it is for another name"},
     {"does not match target host name", "it is for another name"},
     {"does not match with the expected CN", "it is for another name"},
+    {"alert protocol version", "no version of TLS is spoken by both (vipd: 1.2 and 1.3)"},
     // Of our own files, where what we say ourselves is enough.
     {"(memory blob)", ""},
     {"Error importing ca cert blob", ""},
@@ -56,13 +110,15 @@ std::string expected_name(const TlsSettings& tls) {
   return tls.servername.empty() ? "" : " and etcd.servername " + tls.servername;
 }
 
-// The alert gets lost where the server closes the connection before we read it.
+// The alert gets lost where the server closes the connection before we read it. Newer gRPC servers
+// send none: they hang up on whoever does not speak HTTP/2.
 std::string refused_text(const std::string& reason, const TlsSettings& tls) {
   const std::string ours = tls.cert.empty()
                                ? "does it want a client certificate (etcd.cert, etcd.key)?"
                                : "does it accept etcd.cert " + tls.cert + "?";
-  const std::string how = reason.starts_with("alert ") ? " with the " + reason : "";
-  return "the server ended the connection after the TLS handshake" + how + ": " + ours;
+  const std::string text = "the server ended the connection after the TLS handshake";
+  if (reason.starts_with("alert ")) return text + " with the " + reason + ": " + ours;
+  return text + ": " + ours + " Or: " + std::string(kGrpcAlone);
 }
 
 // OpenSSL's words for a server that answers in plain HTTP, or hangs up on us (etcd's cmux).
@@ -97,6 +153,13 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
       return "nothing is asked: etcd." + reason;
   }
   return reason;
+}
+
+// What libcurl and its TLS library said, where we say it otherwise: it may name what we do not
+// know.
+std::string in_their_words(const std::string& theirs, const std::string& ours) {
+  if (theirs.empty() || ours.empty() || theirs == ours) return "";
+  return " (libcurl: " + theirs + ")";
 }
 
 }  // namespace
@@ -139,6 +202,17 @@ bool token_refused(const Error& error) {
          has(error, "revision of auth store is old") || has(error, "user name is empty");
 }
 
+bool needs_a_look(const Seen& seen) {
+  return not_found(seen);
+}
+
+std::string_view what_it_is(const Seen& seen) {
+  for (const Sign& sign : kSigns) {
+    if (sign.fits(seen)) return sign.text;
+  }
+  return "";
+}
+
 void explain_silence(Error& error, const Endpoint& endpoint) {
   if (endpoint.tls || endpoint.is_unix() || error.text != web::kHungUp) return;
   error.text += " (does this port speak TLS? then write https://)";
@@ -168,7 +242,9 @@ void explain(Error& error, const Options& options) {
 
 Error transport_error(const HttpAnswer& answer, const TlsSettings& tls) {
   if (answer.trouble != TlsTrouble::None) {
-    return {Error::kSetup, tls_text(answer.trouble, plain(answer.problem), tls), ""};
+    const std::string reason = plain(answer.problem);
+    const std::string text = tls_text(answer.trouble, reason, tls);
+    return {Error::kSetup, text + in_their_words(answer.problem, reason), ""};
   }
   return {answer.too_large ? Error::kBadAnswer : Error::kTransport, answer.problem, ""};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "etcd/client.hpp"
 #include "etcd/endpoint.hpp"
@@ -24,6 +25,21 @@ using web::TlsTrouble;
 
 // Whether the token was refused, or there was none.
 [[nodiscard]] bool token_refused(const Error& error);
+
+// What was seen of a port that does not answer as etcd's JSON gateway.
+struct Seen {
+  long status = 0;   // of a call to the gateway; 0: its answer was not HTTP
+  std::string body;  // of that answer
+  long version = 0;  // the status of GET /version; 0: not known
+  long health = 0;   // the status of GET /health
+  std::string etcd;  // which etcd it is, as /version says
+};
+
+// Whether only GET /version and GET /health can tell what it is.
+[[nodiscard]] bool needs_a_look(const Seen& seen);
+
+// What it is, and what to change; empty when that is not known.
+[[nodiscard]] std::string_view what_it_is(const Seen& seen);
 
 // Of a member that has never answered: adds what its silence may mean.
 void explain_silence(Error& error, const Endpoint& endpoint);

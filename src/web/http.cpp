@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cctype>
 #include <cstdlib>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr long kConnections = 16;  // idle ones beyond this are closed, oldest first
 constexpr size_t kIdleTransfers = 8;
+constexpr size_t kFirstBytes = 16;  // kept of an answer that is not HTTP
 // A peer that is gone without a word is noticed within 3 to 5 seconds, by the kernel alone.
 constexpr int kKeepIdle_s = 2;
 constexpr int kKeepInterval_s = 1;
@@ -83,6 +85,12 @@ Transfer* transfer_of(CURL* easy) {
   return reinterpret_cast<Transfer*>(user);
 }
 
+long status_of(const Transfer& t) {
+  long status = 0;
+  curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
 std::string problem_text(Transfer& t, CURLcode code) {
   long number = 0;
   curl_easy_getinfo(t.easy, CURLINFO_OS_ERRNO, &number);
@@ -90,13 +98,14 @@ std::string problem_text(Transfer& t, CURLcode code) {
     case CURLE_OPERATION_TIMEDOUT:
       return too_late(t);
     case CURLE_WRITE_ERROR:
+      if (!t.answer.too_large) return kNotHttp;
       return "answer larger than " + std::to_string(t.request.answer_limit) + " bytes";
     case CURLE_GOT_NOTHING:
       return kHungUp;
     case CURLE_PARTIAL_FILE:
       return "connection closed in the middle of the answer";
     case CURLE_UNSUPPORTED_PROTOCOL:
-      return "the answer is not HTTP";
+      return kNotHttp;
     case CURLE_COULDNT_CONNECT:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
@@ -219,6 +228,8 @@ void Http::Impl::set_options(Transfer& t) {
   if (!t.request.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t.request.unix_socket.c_str());
   }
+  // So that on_write() sees what is not HTTP.
+  curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   // How long libcurl tries one of several addresses depends on it. Else it has no timeout: it looks
   // at those before it reads, and an answer that waits after a stall would come too late.
@@ -273,6 +284,10 @@ void Http::Impl::refuse(Transfer& t) {
 size_t Http::Impl::on_write(char* bytes, size_t size, size_t count, void* user) {
   auto* t = static_cast<Transfer*>(user);
   const size_t length = size * count;
+  if (status_of(*t) == 0) {
+    t->answer.body.assign(bytes, std::min(length, kFirstBytes));
+    return 0;  // ends the request
+  }
   if (!t->streaming && t->answer.body.size() + length > t->request.answer_limit) {
     t->answer.too_large = true;
     return 0;  // ends the request
@@ -379,7 +394,7 @@ void Http::Impl::collect_finished() {
     CURL* easy = message->easy_handle;
     Transfer* t = transfer_of(easy);
     t->answer.complete = code == CURLE_OK;
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->answer.status);
+    t->answer.status = status_of(*t);
     if (code != CURLE_OK) {
       t->answer.problem = problem_text(*t, code);
       if (t->request.tls) t->answer.trouble = tls_trouble(easy, code, t->error);

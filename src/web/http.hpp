@@ -48,12 +48,13 @@ enum class TlsTrouble {
 };
 
 inline constexpr char kHungUp[] = "connection closed without an answer";
+inline constexpr char kNotHttp[] = "the answer is not HTTP";
 
 struct HttpAnswer {
   bool complete = false;  // a whole answer, whatever its status
   bool too_large = false;
-  long status = 0;  // 0: none came
-  std::string body;
+  long status = 0;      // 0: none came
+  std::string body;     // of one that is not HTTP: the first bytes
   std::string problem;  // why it is not complete
   TlsTrouble trouble = TlsTrouble::None;
 };

@@ -49,6 +49,10 @@ Status troubled() {
   status.node = "n-with-a-longer-name";
   status.state = "starting";
   status.timeout_ms = 7500;
+  status.etcd_error_endpoint = "http://10.0.0.9:2380";
+  status.etcd_error = "this is etcd's \033peer port";
+  status.etcd_error_age_ms = 250;
+  status.etcd_error_matters = true;
   VipStatus vip;
   vip.name = "a-longer-name";
   vip.address = "10.0.0.1";
