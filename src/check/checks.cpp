@@ -120,6 +120,9 @@ void Checks::take(Check* check, const std::string& fault, MonoTime began) {
   const State before = state_of(*check);
   const std::string reason = reason_of(*check);
   check->fault = fault;
+  if (is_named(check->config)) {
+    names_->set_failing(place_of(check->config.target).host, !fault.empty());
+  }
   const bool turned = check->verdict.take(fault.empty(), check->config.rise, check->config.fall);
   const MonoTime next = std::max(began + jittered(check->config.interval), tools_.loop.now());
   check->timer = tools_.loop.add_timer(next, [this, check] { run(check); });

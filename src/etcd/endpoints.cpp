@@ -113,6 +113,12 @@ bool Endpoints::any_well() const {
   return std::any_of(members_.begin(), members_.end(), is_well);
 }
 
+bool Endpoints::all_failed(const std::string& host) const {
+  return std::all_of(members_.begin(), members_.end(), [&](const Member& m) {
+    return m.endpoint.host != host || (!is_well(m) && m.answers_since.is_never());
+  });
+}
+
 MonoTime Endpoints::next_probe() const {
   MonoTime next = MonoTime::never();
   for (const Member& m : members_) {

@@ -62,6 +62,8 @@ class Endpoints {
   [[nodiscard]] std::vector<MemberId> due_probes(MonoTime now);
 
   [[nodiscard]] bool any_well() const;
+  // Whether all members of this host failed when they were last asked.
+  [[nodiscard]] bool all_failed(const std::string& host) const;
   // Whether `a` is well and stands before `b`.
   [[nodiscard]] bool preferred(MemberId a, MemberId b) const;
 

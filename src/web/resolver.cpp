@@ -46,6 +46,12 @@ std::vector<Address> addresses_of(const ares_addrinfo* result) {
   return out;
 }
 
+std::string text_of(const std::vector<Address>& addresses) {
+  std::string text;
+  for (const Address& address : addresses) text += (text.empty() ? "" : ", ") + address.text();
+  return text;
+}
+
 bool same_set(std::vector<Address> a, std::vector<Address> b) {
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());
@@ -59,6 +65,9 @@ struct Resolver::Impl {
     std::vector<Address> addresses;
     std::string problem = "not resolved yet";
     Duration retry;
+    MonoTime failing_since = MonoTime::never();
+    bool asked = false;  // a look-up is under way
+    MonoTime asked_at = MonoTime::long_ago();
     Loop::Timer next = Loop::Timer::None;
   };
   struct Query {  // owned by c-ares until it calls back
@@ -77,6 +86,7 @@ struct Resolver::Impl {
   void process(ares_socket_t in, ares_socket_t out);
   void resolved(const std::string& name, int status, const ares_addrinfo* result);
   void again(const std::string& name, Name& entry, Duration after);
+  [[nodiscard]] Duration pause(const Name& entry, Duration usual) const;
 
   static void on_socket(void* user, ares_socket_t fd, int in, int out);
   static void on_result(void* user, int status, int timeouts, ares_addrinfo* result);
@@ -114,6 +124,9 @@ bool Resolver::Impl::open_channel() {
 }
 
 void Resolver::Impl::look_up(const std::string& name) {
+  Name& entry = names.at(name);
+  entry.asked = true;
+  entry.asked_at = loop.now();
   if (!open_channel()) return resolved(name, ARES_ENOTINITIALIZED, nullptr);
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
@@ -176,6 +189,7 @@ void Resolver::Impl::resolved(const std::string& name, int status, const ares_ad
   const auto found = names.find(name);
   if (found == names.end()) return;  // no longer wanted, or everything ends
   Name& entry = found->second;
+  entry.asked = false;
   const std::vector<Address> fresh =
       status == ARES_SUCCESS && result != nullptr ? addresses_of(result) : std::vector<Address>();
   if (fresh.empty()) {
@@ -189,13 +203,22 @@ void Resolver::Impl::resolved(const std::string& name, int status, const ares_ad
   entry.retry = Duration();
   again(name, entry, kRefresh);
   if (same_set(fresh, entry.addresses)) return;
+  if (!entry.addresses.empty()) {
+    log::info("%s: %s is at %s now", whose.c_str(), name.c_str(), text_of(fresh).c_str());
+  }
   entry.addresses = fresh;
   changed();
 }
 
+Duration Resolver::Impl::pause(const Name& entry, Duration usual) const {
+  if (entry.failing_since.is_never()) return usual;
+  const Duration quarter = (loop.now() - entry.failing_since) / 4;
+  return std::min(usual, std::clamp(quarter, kFirstRetry, kRefresh));
+}
+
 void Resolver::Impl::again(const std::string& name, Name& entry, Duration after) {
   loop.cancel_timer(entry.next);
-  entry.next = loop.add_timer(loop.now() + after, [this, name] {
+  entry.next = loop.add_timer(loop.now() + pause(entry, after), [this, name] {
     look_up(name);
     settle();
   });
@@ -221,6 +244,18 @@ void Resolver::set_names(const std::vector<std::string>& names) {
     if (impl_->names.try_emplace(name).second) impl_->look_up(name);
   }
   impl_->settle();
+}
+
+void Resolver::set_failing(const std::string& name, bool failing) {
+  const auto found = impl_->names.find(name);
+  if (found == impl_->names.end()) return;
+  Impl::Name& entry = found->second;
+  if (failing == !entry.failing_since.is_never()) return;
+  entry.failing_since = failing ? impl_->loop.now() : MonoTime::never();
+  if (entry.asked) return;
+  if (!failing) return impl_->again(name, entry, entry.retry == Duration() ? kRefresh : entry.retry);
+  const Duration since = impl_->loop.now() - entry.asked_at;
+  impl_->again(name, entry, std::max(Duration(), kFirstRetry - since));
 }
 
 const std::vector<Address>& Resolver::addresses(const std::string& name) const {

@@ -23,6 +23,10 @@ class Resolver {
 
   // The names to keep resolved: at once, then every minute; after a failure in 1, 2, 4, 8, 8... s.
   void set_names(const std::vector<std::string>& names);
+  // Whether all addresses of a name have failed: then it may be at others by now. It is looked up
+  // at once, though not twice in a second, and as long as this lasts after a quarter of that time,
+  // from 1 s to a minute. Harmless for a name that is not among those.
+  void set_failing(const std::string& name, bool failing);
   // Empty until the name was resolved for the first time. A later failure leaves the old ones. The
   // order stays as long as the set of addresses does.
   [[nodiscard]] const std::vector<Address>& addresses(const std::string& name) const;
