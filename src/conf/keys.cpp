@@ -102,6 +102,7 @@ const Key kKeys[] = {
      .fallback = "/vipd",
      .fallback_words = "",
      .help = "All keys in etcd start with this.\n"
+             "Keys of others below it do no harm, and are not read.\n"
              "Nodes that share VIPs must agree on it."},
     {.name = "session.timeout",
      .type = Span{s(3), kMinute, false, [](Config& c) -> Duration& { return c.session_timeout; }},

@@ -4,9 +4,11 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
+#include <iterator>
 
 namespace vipd {
 
@@ -15,6 +17,8 @@ namespace {
 constexpr std::string_view kSession = "/session/";
 constexpr std::string_view kWrites = "/writes/";
 constexpr std::string_view kVip = "/vip/";
+constexpr std::string_view kFamilies[] = {kSession, kVip, kWrites};
+static_assert(std::is_sorted(std::begin(kFamilies), std::end(kFamilies)));
 
 // Longer values are not ours: a node name has at most 64 bytes (HOST_NAME_MAX).
 constexpr size_t kMaxValue = 1024;
@@ -186,12 +190,19 @@ Value decode_value(KeyKind kind, std::string_view text) {
   return value;
 }
 
-std::string range_begin(std::string_view prefix) {
-  return std::string(prefix) + "/";
+std::vector<KeyRange> key_ranges(std::string_view prefix) {
+  std::vector<KeyRange> ranges;
+  for (const std::string_view family : kFamilies) {
+    KeyRange range{std::string(prefix).append(family), std::string(prefix).append(family)};
+    ++range.end.back();  // '/' + 1
+    ranges.push_back(std::move(range));
+  }
+  return ranges;
 }
 
-std::string range_end(std::string_view prefix) {
-  return std::string(prefix) + "0";
-}  // '/' + 1
+KeyRange watched_range(std::string_view prefix) {
+  const std::vector<KeyRange> ranges = key_ranges(prefix);
+  return {ranges.front().begin, ranges.back().end};
+}
 
 }  // namespace vipd

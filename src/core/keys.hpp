@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vipd/store.hpp"
 
@@ -22,8 +23,14 @@ namespace vipd {
 // valid == false for text that is not ours; a foreign candidate's text is then shown as its node.
 [[nodiscard]] Value decode_value(KeyKind kind, std::string_view text);
 
-// The range that the watch covers: [first, second).
-[[nodiscard]] std::string range_begin(std::string_view prefix);
-[[nodiscard]] std::string range_end(std::string_view prefix);
+// From the first key to behind the last.
+struct KeyRange {
+  std::string begin;
+  std::string end;
+};
+// Where our keys are, in order; a snapshot reads nothing else.
+[[nodiscard]] std::vector<KeyRange> key_ranges(std::string_view prefix);
+// From the begin of the first to the end of the last: what the one watch covers.
+[[nodiscard]] KeyRange watched_range(std::string_view prefix);
 
 }  // namespace vipd

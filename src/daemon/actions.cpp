@@ -130,15 +130,14 @@ void Daemon::perform(const action::SendTxn& a) {
 }
 
 void Daemon::perform(const action::ReadPrefix& a) {
-  etcd_->range(
-      store_.begin(), store_.end(),
-      [this, request = a.request](const etcd::RangeAnswer* answer, const etcd::Error* error) {
-        if (answer == nullptr) return request_failed(request, *error);
-        feed(event::PrefixRead{.request = request,
-                               .header = Store::header(answer->header),
-                               .entries = store_.entries(answer->kvs)});
-        for (const VipConfig& vip : config_.vips) note_owner(vip.address);
-      });
+  etcd_->snapshot(store_.ranges(), [this, request = a.request](const etcd::RangeAnswer* answer,
+                                                               const etcd::Error* error) {
+    if (answer == nullptr) return request_failed(request, *error);
+    feed(event::PrefixRead{.request = request,
+                           .header = Store::header(answer->header),
+                           .entries = store_.entries(answer->kvs)});
+    for (const VipConfig& vip : config_.vips) note_owner(vip.address);
+  });
 }
 
 void Daemon::perform(const action::OpenWatch& a) {
@@ -156,7 +155,7 @@ void Daemon::perform(const action::OpenWatch& a) {
     log_failure("watch ended", error);
     feed(event::WatchEnded{.compacted = compacted > 0, .reason = error.text});
   };
-  etcd_->watch(store_.begin(), store_.end(), a.from, a.avoid_current, std::move(handlers));
+  etcd_->watch(store_.watched(), a.from, a.avoid_current, std::move(handlers));
 }
 
 // The kernel acts inside the call; whatever held it up has passed when the clock is read again.

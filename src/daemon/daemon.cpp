@@ -76,6 +76,8 @@ etcd::Options Daemon::etcd_options() const {
   options.password_file = config_.etcd.password_file;
   options.needs = "readwrite from " + store_.begin() + " to " + store_.end() +
                   " (etcdctl role grant-permission ROLE readwrite --prefix " + store_.begin() + ")";
+  options.wanted = [this](std::string_view key) { return store_.is_ours(key); };
+  options.room = etcd::kRoomBase + config_.vips.size() * etcd::kRoomForVip;
   options.request_timeout = timing::request_timeout(config_.session_timeout);
   return options;
 }

@@ -93,12 +93,29 @@ std::vector<Change> Store::changes(const std::vector<etcd::WatchEvent>& events) 
   return out;
 }
 
+bool Store::is_ours(std::string_view key) const {
+  return decode_key(prefix_, key).has_value();
+}
+
+std::vector<etcd::Range> Store::ranges() const {
+  std::vector<etcd::Range> out;
+  for (KeyRange& range : key_ranges(prefix_)) {
+    out.push_back({std::move(range.begin), std::move(range.end)});
+  }
+  return out;
+}
+
+etcd::Range Store::watched() const {
+  KeyRange range = watched_range(prefix_);
+  return {std::move(range.begin), std::move(range.end)};
+}
+
 std::string Store::begin() const {
-  return range_begin(prefix_);
+  return prefix_ + "/";
 }
 
 std::string Store::end() const {
-  return range_end(prefix_);
+  return prefix_ + "0";  // '/' + 1
 }
 
 }  // namespace vipd

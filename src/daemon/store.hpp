@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "etcd/client.hpp"
@@ -19,7 +20,11 @@ class Store {
   // Keys that have no part in the protocol are left out.
   [[nodiscard]] std::vector<Entry> entries(const std::vector<etcd::KeyValue>& kvs) const;
   [[nodiscard]] std::vector<Change> changes(const std::vector<etcd::WatchEvent>& events) const;
-  [[nodiscard]] std::string begin() const;
+  // Whether a key has a part in the protocol.
+  [[nodiscard]] bool is_ours(std::string_view key) const;
+  [[nodiscard]] std::vector<etcd::Range> ranges() const;
+  [[nodiscard]] etcd::Range watched() const;
+  [[nodiscard]] std::string begin() const;  // of everything below the prefix
   [[nodiscard]] std::string end() const;
 
  private:

@@ -11,7 +11,6 @@
 namespace vipd::etcd {
 namespace {
 
-constexpr size_t kRangeLimit = 16U << 20;
 constexpr int64_t kConnectedFor = 4;  // request timeouts
 
 const Header& header_of(const Header& header) {
@@ -66,9 +65,14 @@ void Client::Impl::launch(const CallPtr& call) {
     return give_up(call, {Error::kTransport, "its endpoint is no longer configured", ""});
   }
   if (auth.renewal_due(loop.now())) renew_token(auth.number(), call->member);
-  HttpRequest request = make_request(call->member, call->path, with_token(unary_headers));
+  HttpRequest request = make_request(call->member, call->purpose, with_token(unary_headers));
   request.body = call->body;
-  request.answer_limit = call->limit;
+  if (call->snapshot) {
+    call->snapshot->restart();
+    request.sink = [reader = call->snapshot](std::string_view bytes) {
+      return reader->feed(bytes);
+    };
+  }
   request.timeout = std::max(call->until - loop.now(), Duration::milliseconds(1));
   call->credentials = request.tls ? request.tls->generation : 0;
   call->token = auth.number();
@@ -76,13 +80,12 @@ void Client::Impl::launch(const CallPtr& call) {
 }
 
 template <typename T>
-void Client::Impl::call(const char* path, const std::string& body, Group group, Read<T> read,
-                        Done<T> done, size_t limit) {
+Client::Impl::CallPtr Client::Impl::prepare(Purpose purpose, std::string body, Group group,
+                                            Read<T> read, Done<T> done) {
   auto call = std::make_shared<Call>();
-  call->path = path;
-  call->body = body;
+  call->purpose = purpose;
+  call->body = std::move(body);
   call->group = group;
-  call->limit = limit;
   call->finish = [this, read, done = std::move(done)](HttpAnswer& answer, const CallPtr& finished) {
     T value{};
     Error error;
@@ -95,7 +98,13 @@ void Client::Impl::call(const char* path, const std::string& body, Group group, 
     done(good ? &value : nullptr, good ? nullptr : &error);
   };
   ++in_flight;
-  submit(std::move(call));
+  return call;
+}
+
+template <typename T>
+void Client::Impl::call(Purpose purpose, std::string body, Group group, Read<T> read,
+                        Done<T> done) {
+  submit(prepare<T>(purpose, std::move(body), group, std::move(read), std::move(done)));
 }
 
 // Within the same attempt, once: what was refused for a reason of ours that can be mended.
@@ -146,10 +155,10 @@ bool Client::Impl::note_header(MemberId member, const Header& header, Error& err
   return true;
 }
 
-void Client::Impl::count(const std::string& endpoint, const char* path, const Error* error) {
+void Client::Impl::count(const std::string& endpoint, Purpose purpose, const Error* error) {
   using Result = Tally::Result;
   const bool failed = error != nullptr && blames_member(error->code);
-  tally.add(endpoint, path,
+  tally.add(endpoint, row_of(purpose).label,
             error == nullptr ? Result::Ok : (failed ? Result::Failed : Result::Refused));
 }
 
@@ -163,16 +172,16 @@ void Client::reconfigure(Options options) {
 }
 
 void Client::grant(int64_t ttl_s, Done<Granted> done) {
-  impl_->call<Granted>("/v3/lease/grant", write_grant(ttl_s), 0, read_granted, std::move(done));
+  impl_->call<Granted>(Purpose::Grant, write_grant(ttl_s), 0, read_granted, std::move(done));
 }
 
 void Client::keep_alive(int64_t lease, Done<KeptAlive> done) {
-  impl_->call<KeptAlive>("/v3/lease/keepalive", write_lease(lease), 0, read_kept_alive,
+  impl_->call<KeptAlive>(Purpose::KeepAlive, write_lease(lease), 0, read_kept_alive,
                          std::move(done));
 }
 
 void Client::revoke(int64_t lease, Done<Header> done) {
-  impl_->call<Header>("/v3/lease/revoke", write_lease(lease), 0, read_header,
+  impl_->call<Header>(Purpose::Revoke, write_lease(lease), 0, read_header,
                       [done = std::move(done)](const Header* header, const Error* error) {
                         const Header gone;
                         const bool found = error == nullptr || error->code != code::kNotFound;
@@ -189,17 +198,30 @@ void Client::txn(const Txn& txn, Group group, Done<TxnAnswer> done) {
     error = {Error::kBadAnswer, "the answer is not that of the request", ""};
     return false;
   };
-  impl_->call<TxnAnswer>("/v3/kv/txn", write_txn(txn), group, read, std::move(done));
+  impl_->call<TxnAnswer>(Purpose::Txn, write_txn(txn), group, read, std::move(done));
 }
 
-void Client::range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done) {
-  impl_->probe_key = key;
-  impl_->call<RangeAnswer>("/v3/kv/range", write_range(key, range_end), 0, read_range,
-                           std::move(done), kRangeLimit);
+// A txn's ranges show one revision. None of them is serializable, so it waits for a quorum.
+void Client::snapshot(const std::vector<Range>& ranges, Done<RangeAnswer> done) {
+  Txn txn;
+  for (const Range& range : ranges) {
+    txn.success.push_back({Op::Kind::Range, range.begin, range.end, "", 0});
+  }
+  impl_->probe_key = ranges.front().begin;
+  const auto reader =
+      std::make_shared<Snapshot>(ranges.size(), impl_->options.wanted, impl_->options.room);
+  const auto read = [reader](std::string& body, RangeAnswer& out, Error& error) {
+    body = reader->rest();  // it may tell what is there instead of a gateway
+    return reader->finish(out, error);
+  };
+  auto call =
+      impl_->prepare<RangeAnswer>(Purpose::Snapshot, write_txn(txn), 0, read, std::move(done));
+  call->snapshot = reader;
+  impl_->submit(std::move(call));
 }
 
 void Client::range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done) {
-  impl_->call<RangeAnswer>("/v3/kv/range", write_range(key, "", revision), 0, read_range,
+  impl_->call<RangeAnswer>(Purpose::Compaction, write_range(key, "", revision), 0, read_range,
                            std::move(done));
 }
 

@@ -14,8 +14,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "etcd/purpose.hpp"
 #include "etcd/tally.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
@@ -106,12 +108,20 @@ struct WatchHandlers {
   // The server confirmed the watch. header.revision may be behind what was asked for (lagging
   // member).
   std::function<void(const Header&)> created;
-  // Whole revisions, in order, as they arrive; the header names the last of them. Empty for a
-  // progress notification.
+  // Whole revisions, in order, as they arrive; header.revision is the last of them. Empty for a
+  // progress notification, and where no key in them is wanted.
   std::function<void(const Header&, const std::vector<WatchEvent>&)> events;
   // The watch is over: refused, cancelled, cut, or bad bytes. compact_revision > 0: history before
   // it is lost. Nothing further is called.
   std::function<void(const Error&, int64_t compact_revision)> ended;
+};
+
+// Which keys are wanted; others are forgotten as they arrive. Empty: all.
+using Wanted = std::function<bool(std::string_view key)>;
+
+struct Range {  // [begin, end)
+  std::string begin;
+  std::string end;
 };
 
 struct Options {
@@ -122,7 +132,9 @@ struct Options {
   TlsSettings tls;
   std::string user;  // empty: no authentication
   std::string password_file;
-  std::string needs;  // for people: the permission that whoever asks must have
+  std::string needs;        // for people: the permission that whoever asks must have
+  Wanted wanted;            // of a snapshot and of the watch
+  size_t room = kRoomBase;  // bytes for the keys that are wanted (purpose.hpp)
 };
 
 class Client {
@@ -143,15 +155,17 @@ class Client {
   void keep_alive(int64_t lease, Done<KeptAlive> done);
   void revoke(int64_t lease, Done<Header> done);  // "lease not found" (kNotFound) counts as done
   void txn(const Txn& txn, Group group, Done<TxnAnswer> done);
-  void range(const std::string& key, const std::string& range_end, Done<RangeAnswer> done);
+  // All keys that are wanted in these ranges, at one revision, and linearizable. However much else
+  // is in them, no more is held than options.room.
+  void snapshot(const std::vector<Range>& ranges, Done<RangeAnswer> done);
   // One key as it was at a revision; 0: as it is. Error::compacted() when that was compacted away.
   void range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done);
 
-  // Opens the watch on [key, range_end) from a revision on; there is at most one: a watch that was
-  // open is dropped without a call of its `ended`. avoid_current: rather not the member that serves
-  // it now (it answers, but the events do not come).
-  void watch(const std::string& key, const std::string& range_end, int64_t start_revision,
-             bool avoid_current, WatchHandlers handlers);
+  // Opens the watch on a range from a revision on; there is at most one: a watch that was open is
+  // dropped without a call of its `ended`. avoid_current: rather not the member that serves it now
+  // (it answers, but the events do not come).
+  void watch(const Range& range, int64_t start_revision, bool avoid_current,
+             WatchHandlers handlers);
   void close_watch();
 
   // For the status. The endpoint that answered last, whether any request was answered within the

@@ -36,9 +36,8 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
     return defer([this] { give_up_waiting(refusal); });
   }
   authenticating = true;
-  HttpRequest request = make_request(member, "/v3/auth/authenticate", unary_headers);
+  HttpRequest request = make_request(member, Purpose::Authenticate, unary_headers);
   request.body = write_authenticate(auth.settings().user, password);
-  request.answer_limit = kAnswerLimit;
   request.timeout = std::max(until - loop.now(), Duration::milliseconds(1));
   http.request(std::move(request),
                [this, member, asked = auth.settings(), sent_at = loop.now()](HttpAnswer& answer) {
@@ -55,7 +54,7 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
   const bool good = answer.complete && read_token(answer.body, token, error);
   const Endpoints::Member* found = endpoints.find(member);
   const std::string where = found == nullptr ? "" : label(found->endpoint);
-  count(where, "authenticate", good ? nullptr : &error);
+  count(where, Purpose::Authenticate, good ? nullptr : &error);
   if (good || error.code == code::kFailedPrecondition) {
     good ? auth.granted(std::move(token), loop.now()) : auth.not_needed();
     if (!good) log::info("etcd: its authentication is off; etcd.user is not needed");

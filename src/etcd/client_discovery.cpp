@@ -18,7 +18,7 @@ void Client::Impl::discover(MemberId member) {
   if (!options.discover || loop.now() < discover_at) return;
   discover_at = loop.now() + kBetweenLists;
   auto call = std::make_shared<Call>();
-  call->path = "/v3/cluster/member/list";
+  call->purpose = Purpose::Members;
   call->body = "{}";
   call->member = member;
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {

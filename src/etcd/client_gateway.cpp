@@ -30,13 +30,13 @@ void Client::Impl::look(MemberId member) {
   MonoTime& at = notes[member].seen_at;
   if (loop.now() < at + kBetweenLooks) return;
   at = loop.now();
-  get(member, "/version", [this, member](HttpAnswer& answer) {
+  get(member, Purpose::Version, [this, member](HttpAnswer& answer) {
     Seen& seen = notes[member].seen;
     seen.version = answer.status;
     Error ignored;
     seen.etcd.clear();
     if (answer.complete) static_cast<void>(read_version(answer.body, seen.etcd, ignored));
-    get(member, "/health", [this, member](HttpAnswer& health) {
+    get(member, Purpose::Health, [this, member](HttpAnswer& health) {
       notes[member].seen.health = health.status;
       looked(member);
     });
@@ -44,10 +44,9 @@ void Client::Impl::look(MemberId member) {
 }
 
 // Nothing comes of it where the member is no longer there.
-void Client::Impl::get(MemberId member, const char* path, std::function<void(HttpAnswer&)> done) {
+void Client::Impl::get(MemberId member, Purpose purpose, std::function<void(HttpAnswer&)> done) {
   if (endpoints.find(member) == nullptr) return;
-  HttpRequest request = make_request(member, path, stream_headers);
-  request.answer_limit = kLimit;
+  HttpRequest request = make_request(member, purpose, stream_headers);
   http.request(std::move(request), [this, member, done = std::move(done)](HttpAnswer& answer) {
     if (endpoints.find(member) != nullptr) done(answer);
   });

@@ -14,6 +14,7 @@
 #include "etcd/endpoints.hpp"
 #include "etcd/failure.hpp"
 #include "etcd/json.hpp"
+#include "etcd/snapshot.hpp"
 #include "etcd/watch.hpp"
 #include "web/http.hpp"
 #include "web/resolver.hpp"
@@ -30,12 +31,10 @@ using web::TlsFiles;
 constexpr Client::Group kWatchGroup = UINT64_MAX;
 
 struct Client::Impl {
-  static constexpr size_t kAnswerLimit = 1U << 20;
-
   struct Call {  // a request under way
-    const char* path = "";
+    Purpose purpose = Purpose::Txn;
     std::string body;
-    size_t limit = kAnswerLimit;
+    std::shared_ptr<Snapshot> snapshot;  // reads the answer while it arrives
     Group group = 0;
     MemberId member = MemberId::None;
     std::string endpoint;  // for messages
@@ -82,8 +81,9 @@ struct Client::Impl {
   void submit(CallPtr call);
   void launch(const CallPtr& call);
   template <typename T>
-  void call(const char* path, const std::string& body, Group group, Read<T> read, Done<T> done,
-            size_t limit = kAnswerLimit);
+  CallPtr prepare(Purpose purpose, std::string body, Group group, Read<T> read, Done<T> done);
+  template <typename T>
+  void call(Purpose purpose, std::string body, Group group, Read<T> read, Done<T> done);
   // Parses what came. False, and why not.
   template <typename T>
   [[nodiscard]] bool take(const Call& call, HttpAnswer& answer, Read<T> read, T& value,
@@ -93,7 +93,7 @@ struct Client::Impl {
   [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
 
   // error: nullptr when all was well.
-  void count(const std::string& endpoint, const char* path, const Error* error);
+  void count(const std::string& endpoint, Purpose purpose, const Error* error);
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
@@ -109,7 +109,7 @@ struct Client::Impl {
   void configure(Options o);
   void set_up_connections();
   void refresh_members();
-  [[nodiscard]] HttpRequest make_request(MemberId id, const char* path,
+  [[nodiscard]] HttpRequest make_request(MemberId id, Purpose purpose,
                                          const std::vector<std::string>& headers);
   [[nodiscard]] Error no_member() const;
   void note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error);
@@ -128,7 +128,7 @@ struct Client::Impl {
   // Of an answer that is none of etcd's gateway: says what the port is, or begins to find out.
   void recognise(MemberId member, const HttpAnswer& answer, Error& error);
   void look(MemberId member);
-  void get(MemberId member, const char* path, std::function<void(HttpAnswer&)> done);
+  void get(MemberId member, Purpose purpose, std::function<void(HttpAnswer&)> done);
   void looked(MemberId member);
 
   // --- client_discovery.cpp
@@ -189,7 +189,7 @@ bool Client::Impl::take(const Call& call, HttpAnswer& answer, Read<T> read, T& v
                         Error& error) {
   error = call.given_up ? call.error : transport_error(answer, options.tls);
   const bool good = answer.complete && read(answer.body, value, error);
-  if (!call.given_up) count(call.endpoint, call.path, good ? nullptr : &error);
+  if (!call.given_up) count(call.endpoint, call.purpose, good ? nullptr : &error);
   if (good) return true;
   if (!call.given_up) complete_text(error, answer, call.endpoint);
   const Endpoints::Member* member = endpoints.find(call.member);

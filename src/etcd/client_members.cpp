@@ -87,10 +87,12 @@ void Client::Impl::refresh_members() {
   std::erase_if(notes, [this](const auto& note) { return endpoints.find(note.first) == nullptr; });
 }
 
-HttpRequest Client::Impl::make_request(MemberId id, const char* path,
+HttpRequest Client::Impl::make_request(MemberId id, Purpose purpose,
                                        const std::vector<std::string>& headers) {
   const Endpoint& endpoint = endpoints.find(id)->endpoint;
+  const char* path = row_of(purpose).path;
   HttpRequest request;
+  request.answer_limit = row_of(purpose).limit;
   request.headers = headers;
   request.timeout = options.request_timeout;
   if (endpoint.is_unix()) {
@@ -195,11 +197,11 @@ void Client::Impl::ask_version(MemberId member) {
   Notes& note = notes[member];
   if (note.version_asked || endpoints.find(member) == nullptr) return;
   note.version_asked = true;
-  get(member, "/version", [this, member](HttpAnswer& answer) {
+  get(member, Purpose::Version, [this, member](HttpAnswer& answer) {
     Error error;
     std::string version;
     const bool good = answer.complete && read_version(answer.body, version, error);
-    count(label(endpoints.find(member)->endpoint), "version", good ? nullptr : &error);
+    count(label(endpoints.find(member)->endpoint), Purpose::Version, good ? nullptr : &error);
     if (good) notes[member].version = std::move(version);
   });
 }
@@ -219,7 +221,7 @@ void Client::Impl::arm_probe() {
 // not be there.
 void Client::Impl::probe(MemberId member) {
   auto call = std::make_shared<Call>();
-  call->path = "/v3/kv/range";
+  call->purpose = Purpose::Probe;
   call->body = write_range(probe_key, "");
   call->member = member;
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {

@@ -10,19 +10,19 @@ namespace {
 
 constexpr Duration kLaggardAvoided = Duration::seconds(8);
 constexpr int kNobodysFault = 0;
-constexpr char kPath[] = "/v3/watch";
 
 }  // namespace
 
 void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
-  const auto stream = std::make_shared<WatchStream>(wrap(std::move(handlers)));
+  const auto stream =
+      std::make_shared<WatchStream>(wrap(std::move(handlers)), options.wanted, options.room);
   watch.stream = stream;
   watch.member = endpoints.pick(loop.now(), kWatchGroup);
   watch.opened_at = loop.now();
   if (watch.member == MemberId::None) {
     return defer([stream, error = no_member()] { stream->finish(error); });
   }
-  HttpRequest request = make_request(watch.member, kPath, with_token(stream_headers));
+  HttpRequest request = make_request(watch.member, Purpose::Watch, with_token(stream_headers));
   request.body = std::move(body);
   watch.url = endpoints.find(watch.member)->endpoint.url;
   watch.where = label(endpoints.find(watch.member)->endpoint);
@@ -63,7 +63,7 @@ bool Client::Impl::watch_created(const Header& header) {
   loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
   Error error;
   if (note_header(watch.member, header, error)) {
-    count(watch.where, kPath, nullptr);
+    count(watch.where, Purpose::Watch, nullptr);
     return true;
   }
   const auto stream = watch.stream;
@@ -75,7 +75,7 @@ void Client::Impl::watch_ended(Error& error) {
   const OpenWatch over = std::exchange(watch, {});
   loop.cancel_timer(over.not_created);
   http.cancel(over.http);  // after a cancel etcd leaves the stream open
-  if (!over.where.empty() && !over.stream->created()) count(over.where, kPath, &error);
+  if (!over.where.empty() && !over.stream->created()) count(over.where, Purpose::Watch, &error);
   const Endpoints::Member* member = endpoints.find(over.member);
   if (member == nullptr) return;
   error.endpoint = label(member->endpoint);
@@ -113,14 +113,14 @@ void Client::Impl::end_watch_of_removed_endpoint() {
   }
 }
 
-void Client::watch(const std::string& key, const std::string& range_end, int64_t start_revision,
-                   bool avoid_current, WatchHandlers handlers) {
+void Client::watch(const Range& range, int64_t start_revision, bool avoid_current,
+                   WatchHandlers handlers) {
   if (avoid_current && impl_->watch.stream) {
     const MonoTime until = impl_->loop.now() + kLaggardAvoided;
     impl_->endpoints.avoid(impl_->watch.member, kWatchGroup, until);
   }
   impl_->drop_watch();
-  impl_->open_watch(write_watch(key, range_end, start_revision), std::move(handlers));
+  impl_->open_watch(write_watch(range.begin, range.end, start_revision), std::move(handlers));
 }
 
 void Client::close_watch() {

@@ -26,6 +26,13 @@ namespace vipd::etcd {
 [[nodiscard]] bool read_header(std::string& body, Header& out, Error& error);
 [[nodiscard]] bool read_txn(std::string& body, TxnAnswer& out, Error& error);
 [[nodiscard]] bool read_range(std::string& body, RangeAnswer& out, Error& error);
+// What is left of a txn of ranges when its keys have been cut out (splitter.hpp).
+struct SnapshotFrame {
+  Header header;
+  size_t count = 0;  // of the keys in all ranges
+};
+[[nodiscard]] bool read_snapshot(std::string& body, size_t ranges, SnapshotFrame& out,
+                                 Error& error);
 [[nodiscard]] bool read_version(std::string& body, std::string& out, Error& error);
 struct MemberInfo {  // etcdserverpb.Member
   uint64_t id = 0;
@@ -38,17 +45,19 @@ struct MemberInfo {  // etcdserverpb.Member
 // "exp" of a JWT's claims; false when there is none.
 [[nodiscard]] bool read_expiry(std::string& claims, int64_t& out, Error& error);
 
-struct WatchMessage {  // one line of the stream: WatchResponse
+struct WatchMessage {  // one line of the stream without its events: WatchResponse
   Header header;
   bool created = false;
   bool canceled = false;
   std::string cancel_reason;
   int64_t compact_revision = 0;
-  std::vector<WatchEvent> events;
+  bool fragment = false;  // the next message goes on within the last revision, perhaps
 };
 
-// `line` must be terminated by a NUL at line[length].
+// All three: a NUL must stand at text[length].
 [[nodiscard]] bool read_watch_line(char* line, size_t length, WatchMessage& out, Error& error);
+[[nodiscard]] bool read_watch_event(char* text, size_t length, WatchEvent& out, Error& error);
+[[nodiscard]] bool read_key_value(char* text, size_t length, KeyValue& out, Error& error);
 
 // The text's first `limit` characters; what is not printable ASCII becomes a space.
 [[nodiscard]] std::string printable(const char* text, size_t length, size_t limit);

@@ -18,9 +18,9 @@ namespace {
 
 using Value = rapidjson::Value;
 
-constexpr unsigned kDepthLimit = 32;         // a txn's answer has 6, an error's details a few more
-constexpr unsigned kValueLimit = 1'000'000;  // a range of 60,000 keys
-constexpr size_t kFirstPool = 4096;          // on the stack: no heap for the usual answer
+constexpr unsigned kDepthLimit = 32;      // a txn's answer has 6, an error's details a few more
+constexpr unsigned kValueLimit = 16'384;  // of 16 bytes each; a txn's answer has up to 1,300
+constexpr size_t kFirstPool = 4096;       // on the stack: no heap for the usual answer
 constexpr size_t kErrorTextLimit = 200;
 
 // Hands the parser's events on to the document until a bound is passed.
@@ -242,9 +242,11 @@ void bad_answer(Error& error, const std::string& text) {
   error.text = text;
 }
 
+enum class Kind { Whole, Part };  // only a whole answer may be an error
+
 // Parses, looks for an error, and lets `read` take the fields out of the object.
 template <typename Read>
-bool read_object(char* text, size_t length, Error& error, Read read) {
+bool read_object(char* text, size_t length, Error& error, Read read, Kind kind = Kind::Whole) {
   alignas(16) char pool[kFirstPool];
   rapidjson::MemoryPoolAllocator<> allocator(pool, sizeof pool);
   rapidjson::Document root(&allocator);
@@ -255,9 +257,10 @@ bool read_object(char* text, size_t length, Error& error, Read read) {
     bad_answer(error, length == 0 ? "empty answer" : "unexpected answer: " + start);
     return false;
   }
-  if (auto found = error_of(root)) {
+  const auto found = kind == Kind::Whole ? error_of(root) : std::nullopt;
+  if (found) {
     error.code = found->code;
-    error.text = std::move(found->text);
+    error.text = found->text;
     return false;
   }
   Fields fields;
@@ -341,6 +344,35 @@ bool read_range(std::string& body, RangeAnswer& out, Error& error) {
   });
 }
 
+bool read_snapshot(std::string& body, size_t ranges, SnapshotFrame& out, Error& error) {
+  return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
+    out.header = header_of(fields, root);
+    fields.check(fields.boolean(root, "succeeded"), "succeeded");
+    size_t answered = 0;
+    fields.list(root, "responses", [&](const Value& response) {
+      const Value* range = fields.object(response, "response_range");
+      if (range == nullptr) return void(fields.check(false, "response_range"));
+      ++answered;
+      const uint64_t count = fields.uint64(*range, "count");
+      fields.check(count <= UINT32_MAX, "count");
+      out.count += count;
+    });
+    fields.check(answered == ranges, "responses");
+  });
+}
+
+bool read_key_value(char* text, size_t length, KeyValue& out, Error& error) {
+  const auto read = [&](Fields& fields, const Value& kv) {
+    out = present_key_value_of(fields, kv);
+  };
+  return read_object(text, length, error, read, Kind::Part);
+}
+
+bool read_watch_event(char* text, size_t length, WatchEvent& out, Error& error) {
+  const auto read = [&](Fields& fields, const Value& event) { out = event_of(fields, event); };
+  return read_object(text, length, error, read, Kind::Part);
+}
+
 bool read_version(std::string& body, std::string& out, Error& error) {
   constexpr size_t kVersionLimit = 40;
   return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
@@ -385,12 +417,11 @@ bool read_watch_line(char* line, size_t length, WatchMessage& out, Error& error)
     out.header = any_header_of(fields, result);
     out.created = fields.boolean(result, "created");
     out.canceled = fields.boolean(result, "canceled");
+    out.fragment = fields.boolean(result, "fragment");
     const std::string reason = fields.text(result, "cancel_reason");
     out.cancel_reason = printable(reason.data(), reason.size(), kErrorTextLimit);
     out.compact_revision = fields.int64(result, "compact_revision");
     fields.check(out.canceled || is_revision(out.header.revision), "revision");
-    fields.list(result, "events",
-                [&](const Value& event) { out.events.push_back(event_of(fields, event)); });
   });
 }
 

@@ -29,6 +29,10 @@ class Body {
     writer_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
   }
   void number(const char* name, int64_t value) { text(name, std::to_string(value)); }
+  void flag(const char* name, bool value) {
+    writer_.Key(name);
+    writer_.Bool(value);
+  }
   void bytes(const char* name, const std::string& value) {
     if (!value.empty()) text(name, base64_encode(value));
   }
@@ -130,6 +134,7 @@ std::string write_watch(const std::string& key, const std::string& range_end,
   body.bytes("key", key);
   body.bytes("range_end", range_end);
   body.number("start_revision", start_revision);
+  body.flag("fragment", true);
   body.close();
   return body.finish();
 }

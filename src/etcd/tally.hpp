@@ -22,9 +22,9 @@ class Tally {
   using Key = std::pair<std::string, std::string>;  // endpoint, operation
   using Counts = std::map<Key, std::array<uint64_t, kResults.size()>>;
 
-  // The operation is the last word of the gateway's path: "txn" of "/v3/kv/txn".
-  void add(const std::string& endpoint, std::string_view path, Result result) {
-    Key key{endpoint, path.substr(path.rfind('/') + 1)};
+  // The operation is the label of the request's purpose (purpose.hpp).
+  void add(const std::string& endpoint, std::string_view operation, Result result) {
+    Key key{endpoint, operation};
     if (counts_.size() >= kMost && !counts_.contains(key)) key.first = "other";
     counts_[key][static_cast<size_t>(result)]++;
   }

@@ -1,22 +1,24 @@
 // The stream of one watch: bytes in, calls out. Pure. One JSON object a line, however the bytes are
 // cut; the first message says that the watch was created, and the last that it is over - which etcd
-// may say with HTTP 200 on a stream that then stays open.
+// may say with HTTP 200 on a stream that then stays open. Events are read one by one as they
+// arrive, and those of keys that nobody wants are forgotten at once: a line may be of any length.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "etcd/client.hpp"
 #include "etcd/json.hpp"
+#include "etcd/splitter.hpp"
 
 namespace vipd::etcd {
 
 class WatchStream {
  public:
-  static constexpr size_t kLineLimit = 8U << 20;
-
-  explicit WatchStream(WatchHandlers handlers) : handlers_(std::move(handlers)) {}
+  explicit WatchStream(WatchHandlers handlers, Wanted wanted = {}, size_t room = kRoomBase);
   WatchStream(const WatchStream&) = delete;
   WatchStream& operator=(const WatchStream&) = delete;
 
@@ -29,19 +31,25 @@ class WatchStream {
 
   [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] bool created() const { return created_; }
-  [[nodiscard]] const Header& header() const { return header_; }  // of the last message
 
  private:
-  void take_line(char* line, size_t length);
+  bool take_event(char* text, size_t length);
+  void take_line();
   void take(const WatchMessage& message);
-  bool goes_on(const std::vector<WatchEvent>& events);
+  void show(Header header, int64_t whole);
   void end(const Error& error, int64_t compact_revision = 0);
 
   WatchHandlers handlers_;
-  std::string pending_;  // from the last line break on
-  size_t searched_ = 0;  // of pending_: no line break in there
-  Header header_;
-  int64_t shown_ = 0;  // the last revision that was shown
+  Wanted wanted_;
+  size_t room_;
+  Splitter line_;
+  Error wrong_;                   // with an event of the line
+  size_t events_ = 0;             // of the line
+  std::vector<WatchEvent> kept_;  // those wanted of revisions that have not been shown
+  size_t held_ = 0;               // bytes that they take
+  int64_t shown_ = 0;             // the last revision that was shown whole
+  int64_t last_ = 0;              // that of the last event, wanted or not
+  bool fragment_ = false;         // the last message may have ended within a revision
   bool open_ = true;
   bool created_ = false;
 };

@@ -23,6 +23,7 @@ namespace {
 constexpr long kConnections = 16;  // idle ones beyond this are closed, oldest first
 constexpr size_t kIdleTransfers = 8;
 constexpr size_t kFirstBytes = 16;  // kept of an answer that is not HTTP
+constexpr long kPiece = 4096;       // bytes
 // A peer that is gone without a word is noticed within 3 to 5 seconds, by the kernel alone.
 constexpr int kKeepIdle_s = 2;
 constexpr int kKeepInterval_s = 1;
@@ -62,6 +63,7 @@ struct Transfer {
   Loop::Timer deadline = Loop::Timer::None;
   curl_socket_t socket = CURL_SOCKET_BAD;  // what it is sent and answered over, once there is one
   char error[CURL_ERROR_SIZE] = "";
+  std::string refusal;  // what the sink said
   HttpAnswer answer;
   Http::DataHandler data;
   Http::DoneHandler done;
@@ -99,6 +101,7 @@ std::string problem_text(Transfer& t, CURLcode code) {
       return too_late(t);
     case CURLE_WRITE_ERROR:
       if (!t.answer.too_large) return kNotHttp;
+      if (!t.refusal.empty()) return t.refusal;
       return "answer larger than " + std::to_string(t.request.answer_limit) + " bytes";
     case CURLE_GOT_NOTHING:
       return kHungUp;
@@ -188,6 +191,7 @@ void Http::Impl::recycle(std::unique_ptr<Transfer> transfer) {
   curl_easy_reset(transfer->easy);
   transfer->request = HttpRequest();
   transfer->error[0] = '\0';
+  transfer->refusal.clear();
   transfer->finished = transfer->touched = false;
   transfer->socket = CURL_SOCKET_BAD;
   transfer->answer = HttpAnswer();
@@ -225,6 +229,8 @@ void Http::Impl::set_options(Transfer& t) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  // libcurl reads up to a hundred of these in a turn, and a stream collects them.
+  if (t.streaming || t.request.sink) curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kPiece);
   if (!t.request.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t.request.unix_socket.c_str());
   }
@@ -287,6 +293,11 @@ size_t Http::Impl::on_write(char* bytes, size_t size, size_t count, void* user) 
   if (status_of(*t) == 0) {
     t->answer.body.assign(bytes, std::min(length, kFirstBytes));
     return 0;  // ends the request
+  }
+  if (t->request.sink) {
+    t->refusal = t->request.sink({bytes, length});
+    t->answer.too_large = !t->refusal.empty();
+    return t->answer.too_large ? 0 : length;
   }
   if (!t->streaming && t->answer.body.size() + length > t->request.answer_limit) {
     t->answer.too_large = true;

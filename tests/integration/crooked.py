@@ -6,6 +6,7 @@ wrong: each port from FIRST_PORT on has its own way, in the order of WAYS. A way
 leaves watches alone, but not on the ports from FIRST_PORT + 100 on.
 """
 
+import base64
 import http.client
 import json
 import re
@@ -115,6 +116,61 @@ def late(out, body):
     return True
 
 
+# ---- 32 MB of it: as answers to every call, /version too; or to a snapshot alone -----------------
+
+def long_list(out, _):
+    """Numbers, which a parser makes far more of than they are."""
+    out.sendall(reply(b'{"x":[0' + b",0" * (16 << 20) + b"]}"))
+    return True
+
+
+def padded(out, body):
+    """The true answer, but for a text in it that is 32 MB long."""
+    out.sendall(reply(b'{"padding":"' + MANY * 512 + b'",' + body.lstrip()[1:]))
+    return True
+
+
+def key_value(key, value=b"", revision="2"):
+    kv = {"key": base64.b64encode(key).decode(), "create_revision": "2", "mod_revision": revision,
+          "version": "1", "value": base64.b64encode(value).decode(), "lease": "77"}
+    return json.dumps(kv).encode()
+
+
+# Made once: it takes longer than a request may.
+STRANGER = key_value(b"/vipd/notes", MANY * 12)
+CROWD = b",".join(key_value(b"/vipd/vip/10.0.0.%d/77" % n, b"n" * 200) for n in range(100))
+
+
+def with_keys(out, body, keys, number):
+    """The true answer to a snapshot, with more keys in the first of its ranges."""
+    answer = json.loads(body)
+    first = answer["responses"][0]["response_range"]
+    true = first.get("kvs", [])
+    first["count"], first["kvs"] = str(number + len(true)), ["HERE", *true]
+    head, tail = json.dumps(answer).encode().split(b'"HERE"')
+    out.sendall(reply(head + keys + tail))
+    return True
+
+
+def strangers(out, body):
+    """Eight keys of somebody else's, of 1 MB each."""
+    return with_keys(out, body, b",".join([STRANGER] * 8), 8)
+
+
+def crowd(out, body):
+    """100,000 candidates, as if they were ours."""
+    return with_keys(out, body, b",".join([CROWD] * 1000), 100_000)
+
+
+def strangers_without_end(out, body):
+    out.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    head = body[:body.index(b'"responses"')] + b'"responses":[{"response_range":{"kvs":['
+    piece = key_value(b"/vipd/notes", MANY) + b","
+    out.sendall(f"{len(head):x}\r\n".encode() + head + b"\r\n")
+    while True:
+        out.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+
+
 # ---- ways of passing a watch on: one line -> lines -----------------------------------------------
 
 class Lines:
@@ -161,6 +217,28 @@ class LongLine(Lines):
         return [line] if self.seen < 3 else [MANY] * 1000
 
 
+class StrangersToo(Lines):
+    """In each message 8 MB of somebody else's changes."""
+    def change(self, line, events):
+        if not events:
+            return [line]
+        revision = json.loads(line)["result"]["events"][0]["kv"]["mod_revision"]
+        event = b'{"kv":' + STRANGER.replace(b'"2"', b'"%s"' % revision.encode()) + b"},"
+        at = line.index(b"[", line.index(b'"events"')) + 1
+        return [line[:at], *[event] * 8, line[at:]]
+
+
+class CrowdToo(Lines):
+    """... and 100,000 candidates, as if they were ours."""
+    def change(self, line, events):
+        if not events or self.seen < 3:
+            return [line]
+        revision = json.loads(line)["result"]["events"][0]["kv"]["mod_revision"]
+        event = b'{"kv":' + key_value(b"/vipd/vip/10.0.0.1/77", b"n" * 200, revision) + b"},"
+        at = line.index(b"[", line.index(b'"events"')) + 1
+        return [line[:at], *[event * 100] * 1000, line[at:]]
+
+
 class OtherCluster(Lines):
     def change(self, line, events):
         return [re.sub(rb'"cluster_id":"\d+"', b'"cluster_id":"12345"', line)]
@@ -169,9 +247,12 @@ class OtherCluster(Lines):
 CALLS = {way.__name__: way for way in (half, types, numbers, bare, endless, endless_head, drip,
                                        closed, reset, redirect, html, twice, hang, garbage,
                                        late)}
+FLOODS = {way.__name__: way for way in (long_list, padded)}
+SNAPSHOTS = {way.__name__: way for way in (strangers, crowd, strangers_without_end)}
 WATCHES = {"repeat": Repeat, "skip": Skip, "cut": Cut, "silent": Silent, "page": Page,
-           "long_line": LongLine, "other_cluster": OtherCluster}
-WAYS = [*CALLS, *WATCHES]
+           "long_line": LongLine, "other_cluster": OtherCluster,
+           "strangers_too": StrangersToo, "crowd_too": CrowdToo}
+WAYS = [*CALLS, *WATCHES, *FLOODS, *SNAPSHOTS]
 
 
 def port_of(way, watch_too=False, first=2400):
@@ -204,6 +285,10 @@ class Handler(socketserver.StreamRequestHandler):
         if path == "/v3/watch":
             return self.watch(answer)
         text = answer.read()
+        if self.way in FLOODS:
+            return FLOODS[self.way](self.connection, text)
+        if self.way in SNAPSHOTS and path == "/v3/kv/txn" and b'"compare":[]' in body:
+            return SNAPSHOTS[self.way](self.connection, text)
         if self.way not in CALLS or path == "/version":
             self.connection.sendall(reply(text, f"{answer.status} {answer.reason}"))
             return True

@@ -164,6 +164,16 @@ def rss_mb(pid):
     return int(process_status(pid)["VmRSS"].split()[0]) / 1024
 
 
+def forget_peak(pid):
+    """From now on peak_mb() counts."""
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
+
+
+def peak_mb(pid):
+    return int(process_status(pid)["VmHWM"].split()[0]) / 1024
+
+
 def rss_parts(pid):
     status = process_status(pid)
     return ", ".join(f"{part} {int(status['Rss' + part].split()[0]) / 1024:.1f}"

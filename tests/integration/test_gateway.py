@@ -6,8 +6,8 @@ import time
 
 import crooked
 from case import case
-from kernel import rss_mb
-from lab import BUILD, TIMEOUT
+from kernel import forget_peak, peak_mb, rss_mb
+from lab import BUILD, TIMEOUT, VIPD
 from spaces import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,7 +39,7 @@ WATCH_SAYS = {
     "cut": "connection closed in the middle of the answer",
     "silent": "a heartbeat is not shown in time; watching elsewhere",
     "page": "unexpected answer: <html>gateway time-out</html>",
-    "long_line": "a line of the watch is longer than",
+    "long_line": "unexpected message: xxx",
     "other_cluster": "it belongs to cluster 12345, others to",
 }
 
@@ -48,14 +48,19 @@ def url(way, watch_too=False):
     return f"http://127.0.0.1:{crooked.port_of(way, watch_too)}"
 
 
+def start_gateway(host):
+    """Of all ways, before the host's own member."""
+    gateway = host.spawn(["python3", f"{HERE}/crooked.py", "2379", str(crooked.port_of("half"))],
+                         "crooked.log")
+    wait_for(lambda: "ready" in gateway.text(), 10, "the crooked gateway")
+
+
 def up(t):
     """n1 owns, under the sanitizers, with a gateway of all ways before its own member."""
     lab = t.lab()
     lab.start_etcd()
     first, *others = lab.hosts
-    gateway = first.spawn(["python3", f"{HERE}/crooked.py", "2379", str(crooked.port_of("half"))],
-                          "crooked.log")
-    wait_for(lambda: "ready" in gateway.text(), 10, "the crooked gateway")
+    start_gateway(first)
     first.program, first.env = f"{BUILD}/san/vipd", {**os.environ, **CAUTIOUS}
     first.start_vipd(etcd__endpoints=GOOD)
     lab.wait_owner()
@@ -170,3 +175,103 @@ def test_answers_wait_while_the_daemon_is_stopped(t):
     t.equal([line for line in log().splitlines() if "no answer within" in line], [], "blamed")
     talk_to(host, GOOD)
     time.sleep(1)
+
+
+# ---- memory ---------------------------------------------------------------------------------------
+
+MOST_MB = 8  # of the static daemon; the shared libraries of the other are not its own
+IDLE_MB = 1.3  # what the static one takes when nothing happens
+
+
+class Peak:
+    """What daemons take at most, beside what one takes that has nothing to do: the owner with a
+    gateway that is well, which is there when this is made, and ends where others shall start."""
+    def __init__(self, t, lab, host):
+        self.t, self.host = t, host
+        host.start_vipd(etcd__endpoints=GOOD, etcd__discover="yes")
+        lab.wait_owner()
+        self.idle = rss_mb(host.vipd.pid)
+        forget_peak(host.vipd.pid)
+
+    def check(self, what):
+        peak = peak_mb(self.host.vipd.pid)
+        self.t.figure(f"{what}: at most {peak:.1f} MB, idle {self.idle:.1f}")
+        taken = peak if "static" in VIPD else peak - self.idle + IDLE_MB
+        self.t.check(taken < MOST_MB, f"{what}: {taken:.1f} MB")
+        forget_peak(self.host.vipd.pid)
+
+
+@case(seconds=60)
+def test_memory_under_floods(t):
+    """32 MB and more in the place of every kind of answer: the owner keeps the address, and never
+    takes more than a few megabytes."""
+    lab = t.lab(hosts=1)
+    lab.start_etcd()
+    host = lab.hosts[0]
+    start_gateway(host)
+    peak, moment = Peak(t, lab, host), time.monotonic()
+    for way, words in {"long_list": "answer larger than", "padded": "answer larger than",
+                       "endless": "answer larger than", "endless_head": "",
+                       "strangers_too": "", "crowd_too": "more keys than fit",
+                       "long_line": "unexpected message"}.items():
+        log = talk_to(host, url(way), GOOD)
+        if words:
+            wait_for(lambda: words in log(), 6, f"{way}: '{words}' in the log")
+        time.sleep(2)
+        peak.check(way)
+        t.check(way != "strangers_too" or "not shown in time" not in log(), "the watch ended")
+        talk_to(host, GOOD)
+        time.sleep(1)
+    lab.witness.sync()
+    t.check(not lab.witness.find("del", since=moment), "the address went")
+
+
+@case(seconds=60)
+def test_memory_of_a_snapshot(t):
+    """A start with 8 MB of other people's keys in what it reads; with so many of ours that they
+    cannot be true (50 MB); with keys without end."""
+    lab = t.lab(hosts=1)
+    lab.start_etcd()
+    host = lab.hosts[0]
+    start_gateway(host)
+    peak = Peak(t, lab, host)
+    for way, words in {"strangers": "", "crowd": "more keys than fit",
+                       "strangers_without_end": "no answer within"}.items():
+        host.vipd.end()
+        lab.witness.wait(lambda: not lab.witness.owner(lab.addresses[0]), 5, "no owner")
+        good = [] if way == "strangers" else [GOOD]
+        host.start_vipd(etcd__endpoints=", ".join([url(way), *good]))
+        if words:
+            wait_for(lambda: words in host.vipd.text(), 10, f"{way}: '{words}' in the log")
+        lab.wait_owner(timeout=TIMEOUT + 8)
+        peak.check(way)
+
+
+@case(seconds=60)
+def test_foreign_keys_below_the_prefix(t):
+    """16 MiB of somebody else's below our prefix, and some among our own keys: a start reads past
+    them, and the watch goes on while they change."""
+    lab = t.lab(hosts=1)
+    lab.start_etcd()
+    host, block = lab.hosts[0], "x" * (1 << 20)
+
+    def put(number):
+        for n in range(number):
+            for folder in ("backup", "zeta"):
+                host.gateway.put(f"/vipd/{folder}/{n}", block, timeout=10)
+        host.gateway.put("/vipd/vip/notes/1", block, timeout=10)
+        host.gateway.put("/vipd/session/notes", block, timeout=10)
+
+    peak = Peak(t, lab, host)
+    host.vipd.end()
+    put(8)
+    host.start_vipd()
+    lab.wait_owner(timeout=TIMEOUT + 5)
+    peak.check("start")
+    moment = time.monotonic()
+    put(8)
+    time.sleep(2)
+    lab.witness.sync()
+    peak.check("watch")
+    t.check(not lab.witness.find("del", since=moment), "the address went")
+    t.check("watch ended" not in host.vipd.text(), "the watch ended")

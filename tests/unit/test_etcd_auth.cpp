@@ -177,10 +177,10 @@ void a_watch_that_is_refused_for_its_token_is_nobodys_fault() {
     TEST_ASSERT_EQUAL_INT(0, error.code);
     ++ended;
   };
-  client.watch("c", "d", 34, false, handlers);
+  client.watch({"c", "d"}, 34, false, handlers);
   TEST_ASSERT_TRUE(run_until(g.loop, [&] { return ended == 1 && g.tokens == 3; }));
   run_for(g.loop, 20);
-  client.watch("c", "d", 34, false, handlers);
+  client.watch({"c", "d"}, 34, false, handlers);
   TEST_ASSERT_TRUE(run_until(g.loop, [&] { return created == 1; }));
 }
 

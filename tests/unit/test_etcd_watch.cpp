@@ -157,14 +157,69 @@ void revisions_go_on() {
                            fed(kCreated + line_of(put_at(5) + "," + put_at(4))));
 }
 
+std::string fragment_of(const std::string& events) {
+  std::string line = line_of(events);
+  line.insert(line.rfind("}}"), R"(,"fragment":true)");
+  return line;
+}
+
+// etcd cuts a long message between its events: what belongs together is shown together.
+void fragments_become_whole_revisions() {
+  const std::string both = put_at(4) + "," + put_at(5);
+  TEST_ASSERT_EQUAL_STRING("created@1 put c=a@4 put c=a@5 put c=a@5 put c=a@6 put c=a@7 open",
+                           fed(kCreated + fragment_of(both) + line_of(put_at(5) + "," + put_at(6)) +
+                               line_of(put_at(7))));
+  TEST_ASSERT_EQUAL_STRING(
+      "created@1 progress@3 put c=a@4 put c=a@4 put c=a@4 open",
+      fed(kCreated + fragment_of(put_at(4)) + fragment_of(put_at(4)) + line_of(put_at(4))));
+  TEST_ASSERT_EQUAL_STRING("created@1 put c=a@4 open", fed(kCreated + fragment_of(both)));
+  TEST_ASSERT_EQUAL_STRING("created@1 put c=a@4 ended -2 a fragment of a revision is missing",
+                           fed(kCreated + fragment_of(both) + kProgress));
+  TEST_ASSERT_EQUAL_STRING("created@1 put c=a@4 ended -2 the watch shows revision 4 after 5",
+                           fed(kCreated + fragment_of(both) + line_of(put_at(4))));
+}
+
+std::string foreign_at(int revision, size_t length) {
+  const std::string r = std::to_string(revision);
+  return R"({"kv":{"key":"eA==","create_revision":"1","mod_revision":")" + r + R"(","value":")" +
+         std::string(length, 'A') + R"("}})";
+}
+
+// Other people's keys are forgotten, and their revisions count.
+void unwanted_keys_take_no_room() {
+  const Wanted wanted = [](std::string_view key) { return key == "c"; };
+  WatchStream stream(tracing(), wanted, 8192);
+  stream.feed(kCreated);
+  std::string foreign = foreign_at(2, 1U << 20);
+  for (int i = 3; i < 40; ++i) foreign += "," + foreign_at(i, 1U << 20);
+  stream.feed(line_of(foreign));
+  stream.feed(line_of(foreign_at(40, 4) + "," + put_at(41) + "," + foreign_at(42, 4)));
+  TEST_ASSERT_EQUAL_STRING("created@1 progress@39 put c=a@41 ", trace);
+  stream.feed(line_of(put_at(42)));
+  TEST_ASSERT_EQUAL_STRING(
+      "created@1 progress@39 put c=a@41 ended -2 the watch shows revision 42 after 42", trace);
+}
+
+void wanted_keys_have_a_bound() {
+  WatchStream stream(tracing(), {}, 4 * (kKeyCost + 2));
+  std::string events = put_at(2);
+  for (int i = 3; i < 6; ++i) events += "," + put_at(i);
+  stream.feed(kCreated + line_of(events));
+  trace.clear();
+  events = put_at(6);
+  for (int i = 7; i < 11; ++i) events += "," + put_at(i);
+  stream.feed(line_of(events));
+  TEST_ASSERT_EQUAL_STRING(
+      "ended -2 more keys than fit into 1 KiB, which grow with the number of VIPs here", trace);
+}
+
 void a_line_has_a_bound() {
   WatchStream stream(tracing());
   stream.feed(kCreated);
-  const std::string piece(1U << 20, ' ');
-  for (int i = 0; i < 8; ++i) stream.feed(piece);
+  stream.feed(std::string(16384, 'x'));
   TEST_ASSERT_TRUE(stream.open());
-  stream.feed(" ");
-  TEST_ASSERT_EQUAL_STRING("created@1 ended -2 a line of the watch is longer than 8388608 bytes",
+  stream.feed("x");
+  TEST_ASSERT_EQUAL_STRING("created@1 ended -2 unexpected message: " + std::string(100, 'x'),
                            trace);
 }
 
@@ -231,6 +286,9 @@ int main() {
   RUN_TEST(error_lines_end_the_watch);
   RUN_TEST(bad_bytes_end_the_watch);
   RUN_TEST(revisions_go_on);
+  RUN_TEST(fragments_become_whole_revisions);
+  RUN_TEST(unwanted_keys_take_no_room);
+  RUN_TEST(wanted_keys_have_a_bound);
   RUN_TEST(a_line_has_a_bound);
   RUN_TEST(the_end_of_the_connection_ends_the_watch_once);
   RUN_TEST(what_is_left_at_the_end_may_say_why);
