@@ -43,7 +43,7 @@ const Key kKeys[] = {
          "Each is http://HOST or http://HOST:PORT (2379 when left out), the same with https, or\n"
          "unix:/PATH for a Unix socket; HOST is a name, an IPv4 address, or an IPv6 address in\n"
          "brackets.\n"
-         "Each address of a name is tried.\n"
+         "Each address of a name is tried; when all of them fail it is looked up again.\n"
          "A member that does not answer is passed over for the next until it has been well again\n"
          "for a while."},
     {.name = "etcd.discover",
@@ -54,7 +54,10 @@ const Key kKeys[] = {
      .help =
          "Whether further members are taken from the list that etcd keeps of them, after those of\n"
          "etcd.endpoints.\n"
-         "Only those that are reached by http or https as one of these is."},
+         "Only those that are reached by http or https as one of these is.\n"
+         "Where a member's own URL has no JSON gateway, its host is asked by the scheme and port of\n"
+         "the member that listed it.\n"
+         "A member that calls itself localhost is left out."},
     {.name = "etcd.cacert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cacert; }},
      .fallback = "",

@@ -123,7 +123,9 @@ bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const E
 }
 
 void Client::Impl::settle(const Call& call, const Error* error) {
-  if (error != nullptr && needs_mending(*error)) complain(*error);
+  if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
+    complain(*error);
+  }
   last_failed = error != nullptr && blames_member(error->code);
   if (last_failed) return note_failure(call.member, call.group, call.sent_at, *error);
   answered_by = call.member;

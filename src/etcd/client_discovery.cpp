@@ -1,6 +1,7 @@
 // Further members, from etcd's own list: asked for once a minute at most, beside what is asked
 // anyway.
 #include <algorithm>
+#include <cinttypes>
 #include <utility>
 
 #include "etcd/client_impl.hpp"
@@ -26,7 +27,7 @@ void Client::Impl::discover(MemberId member) {
     Error error;
     const bool good = take<std::vector<MemberInfo>>(*done, answer, read_members, members, error);
     if (!good && repeat(done, answer, error)) return;
-    if (good) return take_members(members);
+    if (good) return take_members(members, done->member);
     log::warn("etcd: %s: no list of members: %s", error.endpoint.c_str(), error.text.c_str());
   };
   submit(std::move(call));
@@ -41,27 +42,85 @@ bool Client::Impl::heard_from(uint64_t etcd_id) const {
   });
 }
 
-// After those that are configured, and only what is as safe as they are: a password must not go to
-// a plain http that nobody has asked for. A configured member that has been heard is not taken
-// again under the name by which etcd knows it.
-void Client::Impl::take_members(const std::vector<MemberInfo>& members) {
-  std::vector<Endpoint> found;
+// Only what is as safe as those that are configured: a password must not go to a plain http that
+// nobody has asked for.
+bool Client::Impl::as_safe(const Endpoint& endpoint) const {
+  return std::any_of(configured.begin(), configured.end(),
+                     [&](const Endpoint& e) { return e.tls == endpoint.tls && !e.is_unix(); });
+}
+
+// A configured member that has been heard is not taken again under the name by which etcd knows it.
+void Client::Impl::take_members(const std::vector<MemberInfo>& members, MemberId lister) {
+  const Endpoints::Member* found = endpoints.find(lister);
+  const Endpoint* from = found == nullptr || found->endpoint.is_unix() ? nullptr : &found->endpoint;
+  const std::vector<Listed> before = std::exchange(listed, {});
   for (const MemberInfo& member : members) {
     if (heard_from(member.id)) continue;
-    for (const std::string& url : member.client_urls) {
-      Endpoint endpoint;
-      const auto alike = [&](const Endpoint& e) { return e.tls == endpoint.tls && !e.is_unix(); };
-      if (!parse_endpoint(url, endpoint) || endpoint.is_unix()) continue;
-      if (std::none_of(configured.begin(), configured.end(), alike)) continue;
-      if (found.size() < kMostDiscovered) found.push_back(std::move(endpoint));
-    }
+    for (const std::string& url : member.client_urls) list(member, url, from);
+  }
+  for (Listed& now : listed) {
+    const auto same = [&](const Listed& l) { return l.own == now.own && l.instead == now.instead; };
+    const auto known = std::find_if(before.begin(), before.end(), same);
+    if (known != before.end()) now = *known;
+  }
+  use_listed();
+}
+
+// What every host calls itself leads to another member than the one that said it: whoever is that
+// member has been heard, by its id.
+void Client::Impl::list(const MemberInfo& member, const std::string& url, const Endpoint* lister) {
+  Listed entry;
+  if (listed.size() == kMostDiscovered || !parse_endpoint(url, entry.own)) return;
+  if (entry.own.is_unix()) return;
+  if (is_everyones_own(entry.own)) {
+    const auto known = std::find(passed_over.begin(), passed_over.end(), url);
+    if (known != passed_over.end() || passed_over.size() == kMostDiscovered) return;
+    passed_over.push_back(url);
+    log::warn("etcd: member %" PRIx64 " says it is at %s, which is this host: not used", member.id,
+              entry.own.url.c_str());
+    return;
+  }
+  entry.instead = lister == nullptr ? entry.own : on_port_of(entry.own, *lister);
+  entry.is_own = as_safe(entry.own);
+  entry.either = entry.is_own && entry.instead != entry.own && as_safe(entry.instead);
+  if (entry.is_own || as_safe(entry.instead)) listed.push_back(std::move(entry));
+}
+
+// After those that are configured.
+void Client::Impl::use_listed() {
+  std::vector<Endpoint> found;
+  for (const Listed& l : listed) {
+    const Endpoint& endpoint = l.is_own ? l.own : l.instead;
+    if (std::find(found.begin(), found.end(), endpoint) == found.end()) found.push_back(endpoint);
   }
   if (found == discovered) return;
-  discovered = std::move(found);
+  const std::vector<Endpoint> before = std::exchange(discovered, std::move(found));
   for (const Endpoint& endpoint : discovered) {
+    if (std::find(before.begin(), before.end(), endpoint) != before.end()) continue;
     log::info("etcd: %s is a member, too", endpoint.url.c_str());
   }
   set_up_connections();
+  // So that no heartbeat finds out whether they are what they are said to be.
+  std::vector<MemberId> unasked;
+  for (const Endpoints::Member& m : endpoints.members()) {
+    const bool is_new = !m.has_answered && !m.endpoint.address.empty();
+    const auto same = [&](const Endpoint& e) { return e.url == m.endpoint.url; };
+    if (is_new && std::any_of(discovered.begin(), discovered.end(), same)) unasked.push_back(m.id);
+  }
+  for (const MemberId id : unasked) probe(id);
+}
+
+bool Client::Impl::asked_elsewhere(MemberId member, const Error& error) {
+  const Endpoints::Member* found = endpoints.find(member);
+  if (found == nullptr || found->has_answered) return false;
+  const std::string url = found->endpoint.url;
+  const auto unused = [&](const Listed& l) { return l.either && l.is_own && l.own.url == url; };
+  const auto entry = std::find_if(listed.begin(), listed.end(), unused);
+  if (entry == listed.end()) return false;
+  entry->is_own = entry->either = false;
+  log::info("etcd: %s: %s; asking %s", url.c_str(), error.text.c_str(), entry->instead.url.c_str());
+  use_listed();
+  return true;
 }
 
 }  // namespace vipd::etcd

@@ -55,7 +55,8 @@ void Client::Impl::get(MemberId member, Purpose purpose, std::function<void(Http
 void Client::Impl::looked(MemberId member) {
   const std::string_view text = what_it_is(notes[member].seen);
   if (text.empty()) return;
-  complain({Error::kSetup, std::string(text), label(endpoints.find(member)->endpoint)});
+  const Error error{Error::kSetup, std::string(text), label(endpoints.find(member)->endpoint)};
+  if (!asked_elsewhere(member, error)) complain(error);
 }
 
 }  // namespace vipd::etcd

@@ -55,6 +55,12 @@ struct Client::Impl {
     Seen seen;  // of one that is no gateway
     MonoTime seen_at = MonoTime::long_ago();
   };
+  struct Listed {  // one URL of etcd's list of members
+    Endpoint own;
+    Endpoint instead;     // the same host, by scheme and port of the member that listed it
+    bool is_own = true;   // which of the two is used
+    bool either = false;  // whether the other is left to be tried
+  };
   struct Complaint {
     std::string text;
     MonoTime heard_at;
@@ -135,7 +141,12 @@ struct Client::Impl {
   void discover(MemberId member);
   // Whether a configured member has answered that is this one.
   [[nodiscard]] bool heard_from(uint64_t etcd_id) const;
-  void take_members(const std::vector<MemberInfo>& members);
+  void take_members(const std::vector<MemberInfo>& members, MemberId lister);
+  void list(const MemberInfo& member, const std::string& url, const Endpoint* lister);
+  [[nodiscard]] bool as_safe(const Endpoint& endpoint) const;
+  void use_listed();
+  // True when a listed member's own URL is no gateway, and another port is asked from now on.
+  [[nodiscard]] bool asked_elsewhere(MemberId member, const Error& error);
 
   // --- client_watch.cpp
   void open_watch(std::string body, WatchHandlers handlers);
@@ -154,6 +165,8 @@ struct Client::Impl {
   std::unique_ptr<TlsFiles> files;     // only when some endpoint is https
   std::vector<Endpoint> configured;
   std::vector<Endpoint> discovered;
+  std::vector<Listed> listed;
+  std::vector<std::string> passed_over;  // URLs of the list that are not used; said once
   MonoTime discover_at = MonoTime::long_ago();
   Endpoints endpoints;
   std::map<MemberId, Notes> notes;

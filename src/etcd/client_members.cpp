@@ -32,6 +32,8 @@ void Client::Impl::configure(Options o) {
   options = std::move(o);
   configured = parsed(options.endpoints);
   if (!options.discover) discovered.clear();
+  listed.clear();
+  passed_over.clear();
   discover_at = MonoTime::long_ago();
   const AuthSettings who = {options.user, options.password_file};
   if (auth.settings() != who) auth = Auth(who);
@@ -235,7 +237,9 @@ void Client::Impl::probe(MemberId member) {
 }
 
 void Client::Impl::probed(const Call& call, const Error* error) {
-  if (error != nullptr && needs_mending(*error)) complain(*error);
+  if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
+    complain(*error);
+  }
   if (error == nullptr || !blames_member(error->code)) return note_answer(call.member, 0);
   note_failure(call.member, 0, call.sent_at, *error);
 }

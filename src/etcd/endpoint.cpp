@@ -1,5 +1,7 @@
 #include "etcd/endpoint.hpp"
 
+#include <algorithm>
+
 #include "vipd/types.hpp"
 
 namespace vipd::etcd {
@@ -74,6 +76,30 @@ bool parse_endpoint(std::string_view text, Endpoint& out) {
   endpoint.url = url_with_host(endpoint, endpoint.host);
   out = std::move(endpoint);
   return true;
+}
+
+bool is_everyones_own(const Endpoint& endpoint) {
+  if (endpoint.named) {
+    return endpoint.host == "localhost" || endpoint.host.ends_with(".localhost");
+  }
+  const auto address = Address::parse(endpoint.host);
+  if (!address) return false;
+  const uint8_t* bytes = address->data();
+  if (address->is_v4()) return bytes[0] == 127 || bytes[0] == 0;
+  // ::, ::1, and both of IPv4 in IPv6.
+  const auto zero = [](uint8_t byte) { return byte == 0; };
+  if (std::all_of(bytes, bytes + 15, zero)) return bytes[15] <= 1;
+  const bool mapped =
+      std::all_of(bytes, bytes + 10, zero) && bytes[10] == 0xff && bytes[11] == 0xff;
+  return mapped && (bytes[12] == 127 || bytes[12] == 0);
+}
+
+Endpoint on_port_of(const Endpoint& endpoint, const Endpoint& like) {
+  Endpoint out = endpoint;
+  out.tls = like.tls;
+  out.port = like.port;
+  out.url = url_with_host(out, out.host);
+  return out;
 }
 
 std::string url_with_host(const Endpoint& endpoint, const std::string& host) {

@@ -25,6 +25,13 @@ struct Endpoint {
 // "unix:///PATH". False for anything else.
 [[nodiscard]] bool parse_endpoint(std::string_view text, Endpoint& out);
 
+// Whether it is this host whoever says it: a loopback or unspecified address, or "localhost"
+// (RFC 6761, 6.3). Not for a Unix socket.
+[[nodiscard]] bool is_everyones_own(const Endpoint& endpoint);
+
+// The endpoint with another scheme and port: those of `like`, which is no Unix socket.
+[[nodiscard]] Endpoint on_port_of(const Endpoint& endpoint, const Endpoint& like);
+
 // "https://NAME:PORT", whatever the endpoint's own host is.
 [[nodiscard]] std::string url_with_host(const Endpoint& endpoint, const std::string& host);
 

@@ -2,6 +2,7 @@
 and in the status; and the gateway on a port of its own, with TLS 1.3 alone."""
 
 import json
+import time
 
 from case import Skip, case
 from certs import Authority
@@ -60,10 +61,10 @@ def test_ports_without_the_gateway(t):
     lab = t.lab(hosts=1)
     host = lab.hosts[0]
     etcd = start(host, "--listen-metrics-urls", f"http://{HERE}:2381")
-    proxy = spawn(host, "proxy", "grpc-proxy", "start", "--endpoints", f"{HERE}:2379",
-                  "--listen-addr", f"{HERE}:2378")
     named(t, host, f"http://{HERE}:2380", "this is etcd's peer port: use its client port")
     named(t, host, f"http://{HERE}:2381", METRICS)
+    proxy = spawn(host, "proxy", "grpc-proxy", "start", "--endpoints", f"{HERE}:2379",
+                  "--listen-addr", f"{HERE}:2378")
     named(t, host, f"http://{HERE}:2378", METRICS)
     host.start_vipd(etcd__endpoints=f"http://{HERE}:2379")
     lab.wait_owner()
@@ -119,3 +120,33 @@ def test_tls_1_3_alone(t):
     host.start_vipd(etcd__endpoints=endpoint, etcd__cacert=ca.cert, etcd__cert=mine[0],
                     etcd__key=mine[1])
     lab.wait_owner()
+
+
+@case(seconds=30)
+def test_discovery_where_the_list_has_no_gateway(t):
+    """Three members whose client URLs speak gRPC alone: the one that is configured says where the
+    others are, and they are asked on its port. One that calls itself localhost is left out."""
+    needs_3_5()
+    lab = t.lab()
+    first, second, third = lab.hosts
+    for host in lab.hosts:
+        url = f"http://{host.address}:2382,http://{host.address}:2377"
+        advertised = "http://localhost" if host is third else f"http://{host.address}"
+        host.etcd_options = ["--listen-client-http-urls", url,
+                             "--advertise-client-urls", f"{advertised}:2379"]
+        host.start_etcd()
+    first.start_vipd(etcd__endpoints=f"http://{first.address}:2382", etcd__discover="yes")
+    lab.wait_owner(timeout=20)
+    said = f"etcd: http://{second.address}:2379: {GRPC_ALONE}"
+    asked = f"asking http://{second.address}:2382"
+    wait_for(lambda: said in first.vipd.text() and asked in first.vipd.text(), 10, asked)
+    t.check("says it is at http://localhost:2379, which is this host: not used"
+            in first.vipd.text(), "the log says nothing of localhost")
+    time.sleep(7)  # a trial
+    moment = time.monotonic()
+    first.etcd.kill()
+    wait_for(lambda: first.status()["etcd"]["endpoint"] == f"http://{second.address}:2382", 5,
+             "the second to be taken", step=0.1)
+    time.sleep(4)
+    lab.witness.sync()
+    t.check(not lab.witness.find("del", since=moment), "the address went")

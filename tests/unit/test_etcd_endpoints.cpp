@@ -277,6 +277,38 @@ void without_members_there_is_none() {
   ASSERT_PICKS(MemberId::None, none, 0, 7);
 }
 
+void what_every_host_calls_itself_is_known() {
+  const std::pair<const char*, bool> hosts[] = {{"localhost", true},
+                                                {"x.localhost", true},
+                                                {"localhost.example", false},
+                                                {"127.0.0.1", true},
+                                                {"127.9.9.9", true},
+                                                {"0.0.0.0", true},
+                                                {"128.0.0.1", false},
+                                                {"10.0.0.1", false},
+                                                {"[::1]", true},
+                                                {"[::]", true},
+                                                {"[::2]", false},
+                                                {"[::ffff:127.0.0.1]", true},
+                                                {"[::ffff:10.0.0.1]", false},
+                                                {"[2001:db8::1]", false}};
+  for (const auto& [host, expected] : hosts) {
+    Endpoint e;
+    TEST_ASSERT_TRUE(parse_endpoint(std::string("http://") + host, e));
+    TEST_ASSERT_MESSAGE(is_everyones_own(e) == expected, host);
+  }
+}
+
+void an_endpoint_takes_the_port_of_another() {
+  Endpoint e;
+  Endpoint like;
+  TEST_ASSERT_TRUE(parse_endpoint("http://[2001:db8::1]:2379", e));
+  TEST_ASSERT_TRUE(parse_endpoint("https://127.0.0.1:2383", like));
+  Endpoint expected;
+  TEST_ASSERT_TRUE(parse_endpoint("https://[2001:db8::1]:2383", expected));
+  TEST_ASSERT_TRUE(on_port_of(e, like) == expected);
+}
+
 }  // namespace
 
 int main() {
@@ -298,5 +330,7 @@ int main() {
   RUN_TEST(a_name_without_an_address_is_never_taken);
   RUN_TEST(members_that_stay_keep_their_record);
   RUN_TEST(without_members_there_is_none);
+  RUN_TEST(what_every_host_calls_itself_is_known);
+  RUN_TEST(an_endpoint_takes_the_port_of_another);
   return UNITY_END();
 }

@@ -13,6 +13,8 @@ using namespace vipd::etcd;
 
 namespace {
 
+constexpr size_t npos = std::string::npos;
+
 struct Case {
   std::string version;
   HttpAnswer answer;
@@ -102,6 +104,46 @@ void what_was_compacted_is_out_of_range() {
   TEST_ASSERT_FALSE((Error{14, "etcdserver: no leader", ""}.compacted()));
 }
 
+// As recorded of 3.4.23, 3.5.16 and 3.5.30.
+void each_port_that_is_no_gateway_is_named() {
+  const std::string settings("\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0", 15);
+  const std::string none = "404 page not found\n";
+  const std::pair<Seen, const char*> ports[] = {
+      {{0, settings, 0, 0, ""}, "this port serves gRPC alone; "},
+      {{0, "\x15\x03\x01\x00\x02\x02\x50", 0, 0, ""}, "this port speaks TLS: "},
+      {{421, "etcd received your", 0, 0, ""}, "etcd's --host-whitelist "},
+      {{404, none, 200, 200, "3.4.23"}, "etcd's JSON gateway is off: "},
+      {{404, none, 200, 503, "3.5.16"}, "etcd's JSON gateway is off: "},
+      {{404, none, 200, 200, "3.3.25"}, "this etcd is too old: "},
+      {{404, none, 200, 404, "3.5.30"}, "this is etcd's peer port: "},
+      {{404, none, 404, 200, ""}, "this is etcd's metrics port, or an etcd grpc-proxy; "},
+      {{404, none, 404, 404, ""}, "this is no port of etcd's: "},
+      {{}, ""},
+      {{404, none, 0, 0, ""}, ""},
+      {{404, "<html>", 200, 200, ""}, ""},
+      {{0, settings.substr(0, 8), 0, 0, ""}, ""},
+      {{502, settings, 0, 0, ""}, ""},
+  };
+  for (const auto& [seen, text] : ports) {
+    const std::string said(what_it_is(seen));
+    TEST_ASSERT_MESSAGE(said.starts_with(text), text + (" was: " + said));
+    TEST_ASSERT_TRUE(said.empty() == std::string(text).empty());
+    TEST_ASSERT_TRUE(needs_a_look(seen) == (seen.body == none));
+  }
+}
+
+void a_hang_up_after_the_handshake_may_be_grpc() {
+  HttpAnswer answer;
+  answer.trouble = TlsTrouble::WeAreRefused;
+  answer.problem = "Empty reply from server";
+  const std::string text = transport_error(answer, {}).text;
+  TEST_ASSERT_TRUE(text.find("(etcd.cert, etcd.key)? Or: this port serves gRPC alone") != npos);
+  TEST_ASSERT_TRUE(text.ends_with(" (libcurl: Empty reply from server)"));
+  answer.problem =
+      "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required";
+  TEST_ASSERT_TRUE(transport_error(answer, {}).text.find("gRPC") == npos);
+}
+
 // GET /version, the one answer that is no answer of gRPC.
 void every_version_says_which_it_is() {
   const std::pair<const char*, const char*> answers[] = {
@@ -127,6 +169,8 @@ int main() {
   RUN_TEST(alarms_are_named);
   RUN_TEST(only_a_full_etcd_has_no_space);
   RUN_TEST(what_was_compacted_is_out_of_range);
+  RUN_TEST(each_port_that_is_no_gateway_is_named);
+  RUN_TEST(a_hang_up_after_the_handshake_may_be_grpc);
   RUN_TEST(every_version_says_which_it_is);
   return UNITY_END();
 }
