@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "net/rtnl_parse.hpp"
-#include "sys/errno_text.hpp"
+#include "net/rtnl_socket.hpp"
 
 namespace vipd::net {
 namespace {
@@ -25,60 +25,11 @@ constexpr int kMessagesPerTurn = 256;    // the rest of the loop must not wait f
 constexpr int kDrainMax = 8192;
 constexpr int kDumpAttempts = 5;
 constexpr int kStrayAnswers = 64;  // late answers of earlier requests that one request skips
-constexpr timeval kAnswerTimeout = {0, 200'000};
-constexpr size_t kBufferSize = 32 << 10;  // what the kernel fills at most in one part of a dump
-
-struct alignas(nlmsghdr) Buffer {
-  uint8_t bytes[kBufferSize];
-};
-
-struct CloseSocket {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
-
-Socket open_socket(int flags, unsigned groups, std::string* reason) {
-  Socket socket(mnl_socket_open2(NETLINK_ROUTE, flags | SOCK_CLOEXEC));
-  if (!socket || mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) < 0) {
-    *reason = sys::errno_text("rtnetlink socket");
-    return nullptr;
-  }
-  return socket;
-}
-
-int descriptor(const Socket& socket) {
-  return mnl_socket_get_fd(socket.get());
-}
 
 void enlarge_buffer(int fd) {
   const int size = kMonitorBuffer;
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0) return;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
-
-// One datagram. Returns its size; 0 for one that is to be passed over; -1 and errno.
-ssize_t receive(int fd, Buffer* buffer) {
-  sockaddr_nl from{};
-  iovec part = {buffer->bytes, sizeof buffer->bytes};
-  msghdr header{};
-  header.msg_name = &from;
-  header.msg_namelen = sizeof from;
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  const ssize_t size = recvmsg(fd, &header, 0);
-  if (size < 0) return -1;
-  // Other processes may send to our port id as well: only what comes from the kernel counts.
-  if (from.nl_pid != 0) return 0;
-  if ((header.msg_flags & MSG_TRUNC) != 0) return errno = ENOBUFS, -1;
-  return size;
-}
-
-nlmsghdr* start_request(Buffer* buffer, uint16_t type, uint16_t flags, uint32_t seq) {
-  nlmsghdr* header = mnl_nlmsg_put_header(buffer->bytes);
-  header->nlmsg_type = type;
-  header->nlmsg_flags = NLM_F_REQUEST | flags;
-  header->nlmsg_seq = seq;
-  return header;
 }
 
 void put_address(nlmsghdr* header, int link_index, const Address& address, unsigned prefix_length) {
@@ -113,15 +64,14 @@ void call(const Function& function, Args&&... args) {
 struct Netlink::Impl {
   Loop& loop;
   Handlers handlers;
-  Socket request;
-  Socket monitor;
+  RtnlSocket request;
+  RtnlSocket monitor;
   Loop::FdWatch watch = Loop::FdWatch::None;
   uint32_t seq = 0;
   uint32_t own_port = 0;
 
   ~Impl();
   int execute(nlmsghdr* header);
-  int send(const nlmsghdr* header);
   int await_ack();
   int dump_part(nlmsghdr* header, std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   int dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
@@ -135,16 +85,12 @@ Netlink::Impl::~Impl() {
   if (watch != Loop::FdWatch::None) loop.remove_fd(watch);
 }
 
-int Netlink::Impl::send(const nlmsghdr* header) {
-  return mnl_socket_sendto(request.get(), header, header->nlmsg_len) < 0 ? errno : 0;
-}
-
 // The kernel has queued the acknowledgement before the send returned, so this waits only when
 // something is wrong.
 int Netlink::Impl::await_ack() {
-  Buffer buffer;
+  RtnlBuffer buffer;
   for (int i = 0; i < kStrayAnswers; ++i) {
-    const ssize_t size = receive(descriptor(request), &buffer);
+    const ssize_t size = request.receive(&buffer);
     if (size < 0 && errno != EINTR) return errno == EAGAIN ? ETIMEDOUT : errno;
     int result = -1;
     for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port, [&](const RtnlMessage& message) {
@@ -156,19 +102,19 @@ int Netlink::Impl::await_ack() {
 }
 
 int Netlink::Impl::execute(nlmsghdr* header) {
-  const int error = send(header);
+  const int error = request.send(header);
   return error != 0 ? error : await_ack();
 }
 
 // Returns 0, EINTR for a dump that the kernel calls inconsistent, or another errno.
 int Netlink::Impl::dump_part(nlmsghdr* header, std::vector<Link>* links,
                              std::vector<AddressInfo>* addresses) {
-  if (const int error = send(header); error != 0) return error;
-  Buffer buffer;
+  if (const int error = request.send(header); error != 0) return error;
+  RtnlBuffer buffer;
   bool interrupted = false;
   int result = -1;
   while (result < 0) {
-    const ssize_t size = receive(descriptor(request), &buffer);
+    const ssize_t size = request.receive(&buffer);
     if (size < 0 && errno != EINTR) return errno == EAGAIN ? ETIMEDOUT : errno;
     for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port, [&](const RtnlMessage& message) {
       if (message.seq != seq) return;
@@ -182,7 +128,7 @@ int Netlink::Impl::dump_part(nlmsghdr* header, std::vector<Link>* links,
 }
 
 int Netlink::Impl::dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses) {
-  Buffer buffer;
+  RtnlBuffer buffer;
   links->clear();
   addresses->clear();
   nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_DUMP, ++seq);
@@ -216,9 +162,9 @@ void Netlink::Impl::deliver(const RtnlMessage& message) {
 }
 
 void Netlink::Impl::on_readable() {
-  Buffer buffer;
+  RtnlBuffer buffer;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
-    const ssize_t size = receive(descriptor(monitor), &buffer);
+    const ssize_t size = monitor.receive(&buffer);
     if (size < 0 && errno == ENOBUFS) return drain();
     if (size < 0) return;
     for_each_message(buffer.bytes, size, own_port, [&](const RtnlMessage& m) { deliver(m); });
@@ -227,10 +173,10 @@ void Netlink::Impl::on_readable() {
 
 // Whether anything had been queued.
 bool Netlink::Impl::deliver_queued() {
-  Buffer buffer;
+  RtnlBuffer buffer;
   bool any = false;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
-    const ssize_t size = receive(descriptor(monitor), &buffer);
+    const ssize_t size = monitor.receive(&buffer);
     if (size < 0 && errno != ENOBUFS) break;
     any = true;
     for_each_message(buffer.bytes, size < 0 ? 0 : size, own_port,
@@ -241,9 +187,9 @@ bool Netlink::Impl::deliver_queued() {
 
 // What is queued is older than what was lost: it would only undo what the dump is about to say.
 void Netlink::Impl::drain() {
-  Buffer buffer;
+  RtnlBuffer buffer;
   for (int i = 0; i < kDrainMax; ++i) {
-    if (receive(descriptor(monitor), &buffer) < 0 && errno == EAGAIN) break;
+    if (monitor.receive(&buffer) < 0 && errno == EAGAIN) break;
   }
   call(handlers.overrun);
 }
@@ -252,23 +198,16 @@ Netlink::Netlink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Netlink::~Netlink() = default;
 
 std::unique_ptr<Netlink> Netlink::open(Loop& loop, Handlers handlers, std::string* reason) {
-  Socket request = open_socket(0, 0, reason);
-  if (!request) return nullptr;
+  RtnlSocket request = RtnlSocket::open_for_requests(reason);
   const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-  Socket monitor = open_socket(SOCK_NONBLOCK, groups, reason);
-  if (!monitor) return nullptr;
-  enlarge_buffer(descriptor(monitor));
-  if (setsockopt(descriptor(request), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
-                 sizeof kAnswerTimeout) < 0) {
-    *reason = sys::errno_text("rtnetlink socket");
-    return nullptr;
-  }
+  RtnlSocket monitor = RtnlSocket::open_for_notices(groups, reason);
+  if (!request.is_open() || !monitor.is_open()) return nullptr;
+  enlarge_buffer(monitor.fd());
   auto impl = std::unique_ptr<Impl>(
       new Impl{loop, std::move(handlers), std::move(request), std::move(monitor)});
-  impl->own_port = mnl_socket_get_portid(impl->request.get());
+  impl->own_port = impl->request.port();
   Impl* self = impl.get();
-  impl->watch =
-      loop.add_fd(descriptor(impl->monitor), EPOLLIN, [self](uint32_t) { self->on_readable(); });
+  impl->watch = loop.add_fd(impl->monitor.fd(), EPOLLIN, [self](uint32_t) { self->on_readable(); });
   return std::unique_ptr<Netlink>(new Netlink(std::move(impl)));
 }
 
@@ -286,7 +225,7 @@ bool Netlink::dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses
 int Netlink::add_address(int link_index, const Address& address, unsigned prefix_length,
                          uint32_t valid_s, bool is_preferred) {
   assert(valid_s >= 1 && valid_s <= 14);
-  Buffer buffer;
+  RtnlBuffer buffer;
   nlmsghdr* header =
       start_request(&buffer, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, ++impl_->seq);
   put_address(header, link_index, address, prefix_length);
@@ -295,7 +234,7 @@ int Netlink::add_address(int link_index, const Address& address, unsigned prefix
 }
 
 int Netlink::remove_address(int link_index, const Address& address, unsigned prefix_length) {
-  Buffer buffer;
+  RtnlBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_DELADDR, NLM_F_ACK, ++impl_->seq);
   put_address(header, link_index, address, prefix_length);
   const int error = impl_->execute(header);

@@ -27,8 +27,10 @@ struct Link {
   MacAddress mac;
   bool up = false;       // IFF_UP
   bool carrier = false;  // IFF_LOWER_UP
-  int master = 0;        // the bond or bridge that it is a port of
-  int lower = 0;         // the link that it is made on (VLAN, macvlan)
+  bool has_arp = false;  // neither loopback nor IFF_NOARP: the kernel answers there
+  bool is_ethernet = false;
+  int master = 0;  // the bond or bridge that it is a port of
+  int lower = 0;   // the link that it is made on (VLAN, macvlan)
 };
 
 struct AddressInfo {

@@ -95,7 +95,8 @@ bool parse_link(const nlmsghdr& header, Link* link) {
   link->up = (info->ifi_flags & IFF_UP) != 0;
   link->carrier = (info->ifi_flags & IFF_LOWER_UP) != 0;
   // Tunnels and loopback have addresses too, but no ARP over Ethernet.
-  const bool is_ethernet = info->ifi_type == ARPHRD_ETHER;
+  link->is_ethernet = info->ifi_type == ARPHRD_ETHER;
+  link->has_arp = (info->ifi_flags & (IFF_LOOPBACK | IFF_NOARP)) == 0;
   bool is_partial = false;
   auto take = [&](const nlattr* attr) {
     const uint16_t type = mnl_attr_get_type(attr);
@@ -103,7 +104,7 @@ bool parse_link(const nlmsghdr& header, Link* link) {
     if (type == IFLA_PROP_LIST) read_altnames(attr, link);
     if (type == IFLA_MASTER) link->master = fixed_payload<int>(attr).value_or(0);
     if (type == IFLA_LINK) link->lower = fixed_payload<int>(attr).value_or(0);
-    if (type == IFLA_ADDRESS && is_ethernet) link->mac = mac_payload(attr);
+    if (type == IFLA_ADDRESS && link->is_ethernet) link->mac = mac_payload(attr);
     // A wireless driver's event: nothing of the link but name and flags (net/wireless/wext-core.c).
     if (type == IFLA_WIRELESS) is_partial = true;
   };

@@ -94,6 +94,17 @@ void test_up_and_carrier_are_two_things() {
   TEST_ASSERT_FALSE(message.link.carrier);
 }
 
+void test_where_the_kernel_answers_arp() {
+  const std::pair<unsigned, bool> links[] = {
+      {IFF_UP, true}, {IFF_UP | IFF_NOARP, false}, {IFF_UP | IFF_LOOPBACK, false}};
+  for (const auto& [flags, expected] : links) {
+    Builder b(RTM_NEWLINK);
+    b.link(7, flags);
+    TEST_ASSERT_EQUAL_INT(expected, b.parse().link.has_arp);
+    TEST_ASSERT_TRUE(b.parse().link.is_ethernet);
+  }
+}
+
 void test_hardware_addresses_other_than_ethernet_are_left_out() {
   const uint8_t infiniband[20] = {1};
   for (const uint16_t type : {ARPHRD_LOOPBACK, ARPHRD_TUNNEL, ARPHRD_NONE}) {
@@ -324,6 +335,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(test_link_in_full);
   RUN_TEST(test_up_and_carrier_are_two_things);
+  RUN_TEST(test_where_the_kernel_answers_arp);
   RUN_TEST(test_hardware_addresses_other_than_ethernet_are_left_out);
   RUN_TEST(test_link_removal_needs_no_name);
   RUN_TEST(test_what_a_bridge_says_of_its_ports_is_no_link_event);
