@@ -18,7 +18,7 @@ namespace {
 
 // Raised with every change of the lists. Asked of prctl(2), the filter answers with it as an error
 // number, which no kernel has: so a program executed inside knows whose filter it is.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr int kQuestion = 0x76697064;
 constexpr int kAnswer = 3000;
 
@@ -88,22 +88,22 @@ Program the_filter() {
   for (const uint32_t call : {__NR_kill, __NR_tkill, __NR_tgkill}) {
     program.decide_if(call, self, kAllow);
   }
+  for (const uint32_t command : kAllowedBpf) program.decide_if(__NR_bpf, command, kAllow);
   for (const uint32_t call : kHostileCalls) program.decide(call, kKill);
   program.answer(kRefuse);
   return program;
 }
 
-// Of the filter that we live in; 0 when there is none of ours.
-int version_inside() {
+}  // namespace
+
+int sandbox_version() {
   errno = 0;
   prctl(kQuestion, 0, 0, 0, 0);
   return errno > kAnswer ? errno - kAnswer : 0;
 }
 
-}  // namespace
-
 bool enter_sandbox(std::string* reason) {
-  const int inside = version_inside();
+  const int inside = sandbox_version();
   if (inside == kVersion) return true;
   if (inside != 0) {
     *reason = "the system calls are still filtered as the version before wanted it";

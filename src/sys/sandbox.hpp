@@ -15,4 +15,9 @@ namespace vipd::sys {
 // version. REQUIRES: no_new_privs is set; one thread.
 [[nodiscard]] bool enter_sandbox(std::string* reason);
 
+// Of the filter that we live in: at the start of a program that was executed inside, perhaps
+// another one than ours. 0: none of ours. From 2 on it lets the packet fence be attached and
+// detached by bpf(2); before, such a call ends the process.
+[[nodiscard]] int sandbox_version();
+
 }  // namespace vipd::sys

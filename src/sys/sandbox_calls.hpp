@@ -5,6 +5,7 @@
 #pragma once
 
 #include <asm/unistd.h>
+#include <linux/bpf.h>
 
 #include <cstdint>
 
@@ -103,6 +104,10 @@ constexpr uint32_t kAllowedCalls[] = {
     __ARM_NR_set_tls, __ARM_NR_cacheflush,
 #endif
 };
+
+// Of bpf(2): the packet fence is attached to links that appear, and looked after. These load
+// nothing; whoever has CAP_NET_ADMIN may remove what filters packets anyway.
+constexpr uint32_t kAllowedBpf[] = {BPF_PROG_ATTACH, BPF_PROG_DETACH, BPF_PROG_QUERY};
 
 // Other processes, the kernel, what is mounted, keys, namespaces, the clock.
 constexpr uint32_t kHostileCalls[] = {

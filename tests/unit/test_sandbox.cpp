@@ -1,6 +1,7 @@
 // What is forbidden is tried, each in a process of its own.
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -122,6 +123,24 @@ void test_what_is_hostile_ends_the_process() {
                             return error_of(syscall(call, -1, -1, -1, -1, -1, -1));
                           }));
   }
+}
+
+// The packet fence is attached from inside; nothing is loaded there.
+void test_of_bpf_three_commands_are_left() {
+  NEEDS(has_filters(), "a kernel with seccomp filters");
+  for (unsigned command = 0; command < 40; ++command) {
+    const bool is_left =
+        command == BPF_PROG_ATTACH || command == BPF_PROG_DETACH || command == BPF_PROG_QUERY;
+    const int status =
+        status_inside([command] { return error_of(syscall(__NR_bpf, command, nullptr, 0)) != 0; });
+    TEST_ASSERT_EQUAL_INT(is_left ? 1 : 100 + SIGSYS, status);
+  }
+}
+
+void test_the_version_is_told_inside() {
+  NEEDS(has_filters(), "a kernel with seccomp filters");
+  TEST_ASSERT_EQUAL_INT(0, sandbox_version());
+  TEST_ASSERT_EQUAL_INT(2, status_inside([] { return sandbox_version(); }));
 }
 
 #ifdef __x86_64__
@@ -333,6 +352,8 @@ int main() {
   RUN_TEST(test_what_nobody_needs_is_refused);
   RUN_TEST(test_others_are_not_signalled);
   RUN_TEST(test_what_is_hostile_ends_the_process);
+  RUN_TEST(test_of_bpf_three_commands_are_left);
+  RUN_TEST(test_the_version_is_told_inside);
 #ifdef __x86_64__
   RUN_TEST(test_calls_of_another_architecture_end_the_process);
 #endif
