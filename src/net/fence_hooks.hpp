@@ -1,0 +1,90 @@
+// Where the packet fence stands: ingress and egress of links, at the head of tcx where the kernel
+// has it (Linux 6.6), else at the head of clsact. Attaching needs CAP_NET_ADMIN alone, so links
+// that appear later get the fence, too. What is attached outlives the process. Decides nothing.
+//
+// A fence may only be believed while it is the first program of both hooks: whatever comes before
+// it may end the chain for IP and ARP, and still let our own frames through.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/fence_clsact.hpp"
+#include "net/fence_program.hpp"
+
+namespace vipd::net {
+
+// Of each hook (ingress, egress), in that order.
+struct FencePrograms {
+  std::array<int, 2> fds{-1, -1};
+  std::array<uint32_t, 2> ids{};
+};
+
+enum class FencePlace : uint8_t { Clsact, Tcx };
+
+class FenceHooks {
+ public:
+  // tcx, where there is one: it runs before all of clsact, so behind a foreign program there (as of
+  // Cilium) a filter of clsact would be no fence. Needs CAP_NET_ADMIN.
+  static FencePlace best_place();
+  // state_dir is part of the filters' names, and keeps the list of our programs: a next process
+  // finds by it what this one left, even after a kill. nullptr and a reason without rtnetlink.
+  // After SIGUSR2 as well. REQUIRES: state_dir is ours alone (sys/state_dir.hpp).
+  static std::unique_ptr<FenceHooks> open(FencePlace place, const std::string& state_dir,
+                                          std::string* reason);
+
+  // "tcx" or "clsact".
+  [[nodiscard]] const char* kind() const { return place_ == FencePlace::Tcx ? "tcx" : "clsact"; }
+  // Whether changes of others are told by RTMGRP_TC. tcx tells nobody: look once in a while.
+  [[nodiscard]] bool are_changes_told() const { return place_ == FencePlace::Clsact; }
+
+  // [safety] Before the first attach(): a program whose number nobody knows could not be removed by
+  // a next process. False and a reason when the list cannot be written.
+  [[nodiscard]] bool remember(const FencePrograms& programs, std::string* reason);
+
+  // First of both hooks, wherever it was before; what a former process left there is behind it, and
+  // stays in force. Harmless where it is first already. False and a reason: "no clsact in this
+  // kernel", "another filter has the first place", ...; also for a link that has gone.
+  [[nodiscard]] bool attach(int link_index, const FencePrograms& programs, std::string* reason);
+  // Of both hooks. Otherwise the reason: "bypassed by another filter", "removed".
+  [[nodiscard]] bool is_first(int link_index, const FencePrograms& programs, std::string* reason);
+  // And clsact, if it came with us and nobody else has a filter there. A link that has gone, or has
+  // no fence, is no error. False: the kernel refused something; it may still be there.
+  bool detach(int link_index, const FencePrograms& programs);
+
+  // Whether a former process left programs that are not known to be gone.
+  [[nodiscard]] bool has_former() const { return !former_.empty(); }
+  // Removes them from a link: not before this process has authority of its own and has stored its
+  // deadline, or has removed the addresses.
+  bool remove_former(int link_index);
+  // Once that was done on all links.
+  void forget_former();
+
+ private:
+  FenceHooks(FencePlace place, std::unique_ptr<Clsact> clsact, std::string state_dir);
+  [[nodiscard]] bool uses_tcx() const { return place_ == FencePlace::Tcx; }
+  [[nodiscard]] std::string file() const { return state_dir_ + "/fence"; }
+  [[nodiscard]] std::string name() const;
+  void read_former();
+  [[nodiscard]] bool write_list(std::string* reason) const;
+
+  [[nodiscard]] std::vector<uint32_t> ids_at(int link_index, FenceHook hook);
+  bool attach_tcx(int link_index, FenceHook hook, int fd, uint32_t id, std::string* reason);
+  bool attach_clsact(int link_index, FenceHook hook, int fd, uint32_t id, const std::string& name,
+                     std::string* reason);
+  bool make_clsact(int link_index, std::string* name, std::string* reason);
+  bool remove(int link_index, const std::vector<uint32_t>& ids);
+  bool remove_tcx(int link_index, FenceHook hook, const std::vector<uint32_t>& ids);
+  bool remove_clsact(int link_index, const std::vector<uint32_t>& ids);
+
+  FencePlace place_;
+  std::unique_ptr<Clsact> clsact_;
+  std::string state_dir_;
+  std::vector<uint32_t> own_;
+  std::vector<uint32_t> former_;
+};
+
+}  // namespace vipd::net
