@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-metrics check-page check-etcd-versions bench-etcd demo sim model mutants scenarios fuzz lint size \
+.PHONY: all check check-metrics check-page check-etcd-versions check-antietcd bench-etcd demo sim model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -202,6 +202,14 @@ check-etcd-versions:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory test-programs
 	@tests/integration/versions $(TESTS)
+
+# Beside another implementation of etcd's gateway, which comes from npm into build/.
+ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js
+check-antietcd: all $(B)/witness $(B)/san/vipd
+	@tools/setup run node
+	@test -e $(ANTIETCD) || npm install --prefix $(B)/antietcd --ignore-scripts --no-audit \
+	  --no-fund --silent antietcd@1.3.1
+	ANTIETCD=$(CURDIR)/$(ANTIETCD) tests/integration/run antietcd_alone antietcd_beside_etcd
 
 # Three whole machines in QEMU, on Debian's kernel, which is unpacked and not installed: some ten
 # minutes each. TESTS names cases; ACCEL=tcg or kvm.

@@ -228,8 +228,8 @@ def test_memory_under_floods(t):
 
 @case(seconds=60)
 def test_memory_of_a_snapshot(t):
-    """A start with 8 MB of other people's keys in what it reads; with so many of ours that they
-    cannot be true (50 MB); with keys without end."""
+    """A start with 8 MB of other people's keys in what it reads; with more keys of ours
+    than a node with one VIP takes; with keys without end."""
     lab = t.lab(hosts=1)
     lab.start_etcd()
     host = lab.hosts[0]
