@@ -1,6 +1,7 @@
 // Options, and whom to hand them to. One binary, two names: vipd and vipctl.
 #include <fcntl.h>
 #include <getopt.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <csignal>
@@ -14,7 +15,9 @@
 #include "daemon/daemon.hpp"
 #include "sys/background.hpp"
 #include "sys/options.hpp"
+#include "sys/user.hpp"
 #include "vipd/paths.hpp"
+#include "web/tls_trial.hpp"
 
 #ifndef VIPD_VERSION
 #define VIPD_VERSION "unknown"
@@ -125,10 +128,29 @@ int say(const std::string& text) {
   return is_written ? kDone : kFailed;
 }
 
+std::string tls_fault(const conf::TlsFilesNamed& files) {
+  return web::tls_fault({.cacert = files.cacert,
+                         .cert = files.cert,
+                         .key = files.key,
+                         .servername = "",
+                         .verifies = true});
+}
+
+// Only root can be somebody else for a while.
+void say_who_judged(const Config& config) {
+  sys::User user;
+  std::string reason;
+  if (geteuid() == 0 || !sys::find_user(config.user, &user, &reason)) return;
+  if (user.uid == geteuid()) return;
+  fprintf(stderr, "vipd: what user %s may read was not checked; run vipd -n as root\n",
+          config.user.c_str());
+}
+
 int check_configuration(const Options& options) {
   conf::Result result = conf::load(options.daemon.sources);
   for (const std::string& error : result.errors) fprintf(stderr, "%s\n", error.c_str());
   if (!result.errors.empty()) return kUsage;
+  say_who_judged(result.config);
   if (options.task == Task::Check) return say("configuration OK\n");
   if (options.daemon.verbose) result.config.log_level = log::Level::Debug;
   return say(conf::print(result.config));
@@ -136,6 +158,7 @@ int check_configuration(const Options& options) {
 
 int vipd_main(int argc, char** argv) {
   Options options;
+  options.daemon.sources.try_tls = tls_fault;
   options.daemon.program = sys::Program::started(argv);
   if (!parse_options(argc, argv, &options)) {
     fprintf(stderr, "See vipd --help.\n");

@@ -9,11 +9,21 @@
 
 namespace vipd::conf {
 
+// Tries certificates as a client of https will use them ("": none, or the system's authorities).
+// Answers with what is wrong, in words, or with "".
+struct TlsFilesNamed {
+  std::string cacert;
+  std::string cert;
+  std::string key;
+};
+using TlsTrial = std::string (*)(const TlsFilesNamed& files);
+
 struct Sources {
   // Files or folders (their *.conf in the order of names). Empty: /etc/vipd.conf, then
   // /etc/vipd.d/*.conf, whichever exist.
   std::vector<std::string> paths;
   std::vector<std::string> overrides;  // "KEY=VALUE", from the command line; they win
+  TlsTrial try_tls = nullptr;          // nullptr: not tried
 };
 
 struct Result {
@@ -22,6 +32,9 @@ struct Result {
       errors;  // "FILE:LINE: what is wrong, and what would be right", all of them
 };
 
+// The files that are named in it are judged as the daemon will be able to read them once it is the
+// configured user, without root's capabilities (sys/as_user.hpp), and so are the sources
+// themselves: they are read again by a reload.
 [[nodiscard]] Result load(const Sources& sources);
 // The effective configuration, defaults included, in the syntax of the files; it reads back to the
 // same.

@@ -22,6 +22,7 @@ class Errors {
 
   void add(const Place& place, const std::string& words);
   [[nodiscard]] bool empty() const { return faults_.empty(); }
+  [[nodiscard]] size_t count() const { return faults_.size(); }
   // No more are kept: whoever reads on would find nothing that is told.
   [[nodiscard]] bool full() const { return faults_.size() == kMost; }
 

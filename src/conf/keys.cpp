@@ -98,7 +98,7 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "none",
      .help = "The file with that user's password, in one line.\n"
-             "It is refused when others than its owner have access to it.\n"
+             "It is refused when others can read it; see SECRETS.\n"
              "It is read again whenever a new token is needed."},
     {.name = "etcd.prefix",
      .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
@@ -386,7 +386,7 @@ const Key kKeys[] = {
      .help =
          "Who the daemon is once it has started, with the groups that /etc/group gives a name.\n"
          "Whoever it is, it keeps of the capabilities CAP_NET_ADMIN and CAP_NET_RAW alone: all\n"
-         "files that it is to read later must be readable for that user.\n"
+         "files that it is to read later must be readable for that user, this one for a reload.\n"
          "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
          "vipd makes it or its name ends in /vipd.\n"
          "Programs of checks and notifications are run as that user, without any capability."},

@@ -1,8 +1,12 @@
 // Reads the sources in their order, and checks what only shows when all of them are read.
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
+#include <cstring>
 #include <map>
 
 #include "conf/conf.hpp"
@@ -12,6 +16,9 @@
 #include "conf/nearest.hpp"
 #include "conf/reader.hpp"
 #include "conf/values.hpp"
+#include "sys/as_user.hpp"
+#include "sys/fd.hpp"
+#include "sys/user.hpp"
 #include "vipd/paths.hpp"
 
 namespace vipd::conf {
@@ -64,9 +71,13 @@ class Loader {
   T* find_or_add(Group<T>* group, std::string_view name, const Setting& setting);
   void store(const Key& key, const Setting& setting, const Target& target);
 
-  void check_etcd();
+  void check_as_the_daemon(TlsTrial try_tls);
+  void check_sources();
+  void check_etcd(TlsTrial try_tls);
+  void check_tls(const std::string& head, const TlsFilesNamed& files, TlsTrial try_tls);
   void check_file(const std::string& key, const std::string& path,
                   std::string (*fault_of)(const std::string&));
+  std::string denied(const std::string& fault) const;
   void check_pair(const std::string& key, const std::string& other);
   void check_heartbeat();
   void check_vips();
@@ -74,6 +85,7 @@ class Loader {
   void check_addresses();
   void check_checks();
   void check_check(const Check& check);
+  void check_check_files(const Check& check, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_arp_links();
   const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
@@ -82,6 +94,8 @@ class Loader {
   Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
   Group<CheckConfig> checks_{"check", "check.", kMostChecks, {}, {}};
   std::map<std::string, Given, std::less<>> given_;  // the last one of each key
+  std::string who_;                                  // reads the files that are named
+  std::vector<std::string> read_;                    // files and folders
   Place last_read_;                                  // for faults that have no line
   bool may_lack_vips_ = false;                       // those that are missing have been reported
   Errors errors_;
@@ -118,6 +132,7 @@ void Loader::read_path(const std::string& path) {
 
 void Loader::read_folder(const std::string& path) {
   last_read_ = Place{path};
+  read_.push_back(path);
   for (const std::string& file : list_folder(path, &errors_)) {
     if (!errors_.full()) read_one(file);
   }
@@ -128,7 +143,11 @@ void Loader::read_one(const std::string& path) {
   errors_.begin_file(path);
   std::map<std::string, Place> seen;
   const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
-  if (!read_file(path, &errors_, take)) may_lack_vips_ = true;
+  if (read_file(path, &errors_, take)) {
+    read_.push_back(path);
+  } else {
+    may_lack_vips_ = true;
+  }
 }
 
 void Loader::read_override(const std::string& text, size_t number) {
@@ -210,23 +229,73 @@ void Loader::store(const Key& key, const Setting& setting, const Target& target)
   if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
 }
 
-void Loader::check_etcd() {
+// What it will read, with what it will be allowed to.
+void Loader::check_as_the_daemon(TlsTrial try_tls) {
+  sys::User user;
+  std::string reason;
+  const bool changes =
+      !config_.user.empty() && geteuid() == 0 && sys::find_user(config_.user, &user, &reason);
+  const sys::AsUser as(changes ? &user : nullptr);
+  who_ = changes ? "user " + config_.user : "uid " + std::to_string(geteuid());
+  check_sources();
+  check_etcd(try_tls);
+  for (const Check& check : checks_.list) check_check_files(check, try_tls);
+}
+
+void Loader::check_sources() {
+  for (const std::string& path : read_) {
+    const sys::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (fd.is_open()) continue;
+    errors_.add(Place{path}, "can be read now, but not by a reload: " + denied(strerror(errno)));
+  }
+}
+
+void Loader::check_etcd(TlsTrial try_tls) {
   const EtcdConfig& etcd = config_.etcd;
-  check_file("etcd.cacert", etcd.cacert, certificate_fault);
-  check_file("etcd.cert", etcd.cert, certificate_fault);
-  check_file("etcd.key", etcd.key, private_key_fault);
   check_pair("etcd.cert", "etcd.key");
   check_pair("etcd.key", "etcd.cert");
   check_file("etcd.password_file", etcd.password_file, password_fault);
   check_pair("etcd.user", "etcd.password_file");
   check_pair("etcd.password_file", "etcd.user");
+  const bool is_https =
+      std::any_of(etcd.endpoints.begin(), etcd.endpoints.end(),
+                  [](const std::string& url) { return url.starts_with("https://"); });
+  const bool is_tried = is_https || etcd.discover;
+  check_tls("etcd.", {etcd.cacert, etcd.cert, etcd.key}, is_https ? try_tls : nullptr);
+  for (const char* key : {"etcd.cacert", "etcd.cert", "etcd.key", "etcd.servername"}) {
+    if (is_tried || !given_.contains(key)) continue;
+    errors_.add(place_of(key), std::string(key) + " is of use for https alone, and no endpoint is");
+  }
+}
+
+// Those that are there and are what they should be are tried together.
+void Loader::check_tls(const std::string& head, const TlsFilesNamed& files, TlsTrial try_tls) {
+  const size_t before = errors_.count();
+  check_file(head + "cacert", files.cacert, certificate_fault);
+  check_file(head + "cert", files.cert, certificate_fault);
+  check_file(head + "key", files.key, private_key_fault);
+  const bool is_whole = files.cert.empty() == files.key.empty();
+  if (try_tls == nullptr || !is_whole || errors_.count() != before) return;
+  const std::string fault = try_tls(files);
+  if (fault.empty()) return;
+  for (const char* key : {"key", "cert", "cacert", "endpoints", "http"}) {
+    const auto given = given_.find(head + key);
+    if (given == given_.end()) continue;
+    return errors_.add(given->second.place, head + fault);
+  }
+  errors_.add(last_read_, head + fault);
 }
 
 void Loader::check_file(const std::string& key, const std::string& path,
                         std::string (*fault_of)(const std::string&)) {
   if (path.empty()) return;
   const std::string fault = fault_of(path);
-  if (!fault.empty()) errors_.add(place_of(key), key + ": " + fault);
+  if (!fault.empty()) errors_.add(place_of(key), key + ": " + denied(fault));
+}
+
+// Whom: the daemon's user is somebody else than who asks.
+std::string Loader::denied(const std::string& fault) const {
+  return fault.ends_with(strerror(EACCES)) ? fault + " to " + who_ : fault;
 }
 
 void Loader::check_pair(const std::string& key, const std::string& other) {
@@ -314,11 +383,19 @@ void Loader::check_check(const Check& check) {
     if (is_https || kinds != 1 || !given_.contains(head + key)) continue;
     errors_.add(place_of(head + key), head + key + " is of use for https alone");
   }
-  check_file(head + "cacert", config.cacert, certificate_fault);
-  check_file(head + "cert", config.cert, certificate_fault);
-  check_file(head + "key", config.key, private_key_fault);
+  if (config.insecure && given_.contains(head + "cacert")) {
+    errors_.add(place_of(head + "cacert"),
+                head + "cacert is of no use with " + head + "insecure = yes; write one of the two");
+  }
   check_pair(head + "cert", head + "key");
   check_pair(head + "key", head + "cert");
+}
+
+void Loader::check_check_files(const Check& check, TlsTrial try_tls) {
+  const CheckConfig& config = check.config;
+  const bool is_tried = config.target.starts_with("https://") && !config.insecure;
+  check_tls("check." + config.name + ".", {config.cacert, config.cert, config.key},
+            is_tried ? try_tls : nullptr);
 }
 
 // Fills in what VIPs need that do not say it.
@@ -364,7 +441,7 @@ Result Loader::run(const Sources& sources) {
   for (const std::string& path : sources.paths) read_path(path);
   if (sources.paths.empty()) read_default_paths();
   for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
-  check_etcd();
+  check_as_the_daemon(sources.try_tls);
   check_heartbeat();
   check_vips();
   check_checks();

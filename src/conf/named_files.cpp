@@ -1,6 +1,7 @@
 #include "conf/named_files.hpp"
 
 #include "sys/file.hpp"
+#include "sys/secret.hpp"
 
 namespace vipd::conf {
 namespace {

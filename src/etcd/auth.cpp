@@ -6,7 +6,7 @@
 
 #include "etcd/base64.hpp"
 #include "etcd/json.hpp"
-#include "sys/file.hpp"
+#include "sys/secret.hpp"
 
 namespace vipd::etcd {
 namespace {

@@ -80,11 +80,6 @@ constexpr Words kWords[] = {
     {"does not match target host name", "it is for another name"},
     {"does not match with the expected CN", "it is for another name"},
     {"alert protocol version", "no version of TLS is spoken by both (vipd: 1.2 and 1.3)"},
-    // Of our own files, where what we say ourselves is enough.
-    {"(memory blob)", ""},
-    {"Error importing ca cert blob", ""},
-    {"Error reading client cert data", ""},
-    {"Error parsing private key", ""},
 };
 
 // libcurl's and its TLS library's words, without what only says who speaks.

@@ -31,27 +31,6 @@ bool write_all(int fd, std::string_view content) {
   return true;
 }
 
-bool read_up_to(int fd, size_t limit, std::string* out) {
-  out->clear();
-  char buffer[4096];
-  while (out->size() < limit) {
-    const ssize_t size = read(fd, buffer, sizeof buffer);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return false;
-    if (size == 0) return true;
-    out->append(buffer, static_cast<size_t>(size));
-  }
-  return true;
-}
-
-Fd open_regular(const std::string& path, struct stat* info, std::string* reason) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.is_open() || fstat(fd.get(), info) < 0) return fail(path, reason), Fd();
-  if (S_ISREG(info->st_mode)) return fd;
-  *reason = path + ": not a regular file";
-  return Fd();
-}
-
 bool is_same_file(int fd, const std::string& path) {
   struct stat open_one {};
   struct stat named_one {};
@@ -77,6 +56,27 @@ bool write_pid(int fd) {
 }
 
 }  // namespace
+
+bool read_up_to(int fd, size_t limit, std::string* out) {
+  out->clear();
+  char buffer[4096];
+  while (out->size() < limit) {
+    const ssize_t size = read(fd, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return false;
+    if (size == 0) return true;
+    out->append(buffer, static_cast<size_t>(size));
+  }
+  return true;
+}
+
+Fd open_regular(const std::string& path, struct stat* info, std::string* reason) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.is_open() || fstat(fd.get(), info) < 0) return fail(path, reason), Fd();
+  if (S_ISREG(info->st_mode)) return fd;
+  *reason = path + ": not a regular file";
+  return Fd();
+}
 
 bool write_atomically(const std::string& path, std::string_view content, mode_t mode,
                       std::string* reason) {
@@ -117,21 +117,6 @@ bool read_bounded(const std::string& path, size_t max, std::string* out, std::st
   return false;
 }
 
-bool read_secret(const std::string& path, size_t max, std::string* out, std::string* reason) {
-  struct stat info {};
-  const Fd fd = open_regular(path, &info, reason);
-  if (!fd.is_open()) return false;
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    *reason = path + ": others than its owner have access; chmod 600 it";
-    return false;
-  }
-  if (!read_up_to(fd.get(), max + 1, out)) return fail(path, reason);
-  while (out->ends_with('\n') || out->ends_with('\r')) out->pop_back();
-  if (!out->empty() && out->size() <= max && out->find('\n') == std::string::npos) return true;
-  *reason = path + ": not one line of at most " + std::to_string(max) + " bytes";
-  return false;
-}
-
 bool make_folder(const std::string& path, std::string* reason) {
   size_t end = 0;
   while (end != std::string::npos) {
@@ -143,6 +128,22 @@ bool make_folder(const std::string& path, std::string* reason) {
   if (stat(path.c_str(), &info) < 0) return fail(path, reason);
   if (S_ISDIR(info.st_mode)) return true;
   *reason = path + ": not a folder";
+  return false;
+}
+
+bool can_be_replaced(const std::string& path, std::string* reason) {
+  const size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
+  struct stat around {};
+  struct stat info {};
+  const bool may_write = faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+  if (!may_write || stat(folder.c_str(), &around) < 0) return fail(folder, reason);
+  // unlink(2), EPERM: in a sticky folder it takes the owner of one of the two.
+  const bool is_ours =
+      lstat(path.c_str(), &info) < 0 || info.st_uid == geteuid() || around.st_uid == geteuid();
+  if ((around.st_mode & S_ISVTX) == 0 || is_ours) return true;
+  *reason = errno_text(path, EPERM);
   return false;
 }
 

@@ -2,6 +2,7 @@
 // blocking (FIFOs and devices are refused). Each function that fails says why in words.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -29,10 +30,13 @@ constexpr char kOtherOfTwo[] = ".other";
 [[nodiscard]] bool read_bounded(const std::string& path, size_t max, std::string* out,
                                 std::string* reason);
 
-// One line that nobody else may know: false also when the file's mode lets others or its group at
-// it, and for an empty line. Without the line's end.
-[[nodiscard]] bool read_secret(const std::string& path, size_t max, std::string* out,
-                               std::string* reason);
+// Opens a regular file for reading, and tells of it; not open, and a reason, for anything else.
+[[nodiscard]] Fd open_regular(const std::string& path, struct stat* info, std::string* reason);
+// Reads on to the end, or to the block that passes the limit. False and errno when that fails.
+[[nodiscard]] bool read_up_to(int fd, size_t limit, std::string* out);
+
+// Whether we may remove what is at the path and make it anew, as its folder lets us.
+[[nodiscard]] bool can_be_replaced(const std::string& path, std::string* reason);
 
 // mkdir -p, 0755 less the umask.
 [[nodiscard]] bool make_folder(const std::string& path, std::string* reason);

@@ -409,6 +409,7 @@ void Http::Impl::collect_finished() {
     if (code != CURLE_OK) {
       t->answer.problem = problem_text(*t, code);
       if (t->request.tls) t->answer.trouble = tls_trouble(easy, code, t->error);
+      if (is_of_our_files(t->answer.trouble)) t->answer.problem = reason_in(t->error);
     }
     finish(*t);
     finished.push_back(t->id);

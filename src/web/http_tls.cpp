@@ -48,6 +48,25 @@ void set_tls(CURL* easy, const Credentials& tls) {
   curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
+bool is_of_our_files(TlsTrouble trouble) {
+  return trouble == TlsTrouble::OurCertificate || trouble == TlsTrouble::OurKey ||
+         trouble == TlsTrouble::Authorities;
+}
+
+// "Error importing ca cert blob - mbedTLS: (-0x262E) X509 - Signature algorithm ..."; "could not
+// load ..., OpenSSL error error:068000A8:asn1 encoding routines::wrong tag, (no key found, ...".
+std::string reason_in(std::string_view error) {
+  const size_t ours = error.find("mbedTLS: (");
+  if (ours != std::string_view::npos) {
+    const size_t end = error.find(") ", ours);
+    return end == std::string_view::npos ? "" : std::string(error.substr(end + 2));
+  }
+  const size_t theirs = error.find("routines::");
+  if (theirs == std::string_view::npos) return "";
+  const std::string_view words = error.substr(theirs + 10);
+  return std::string(words.substr(0, words.find(',')));
+}
+
 TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
   switch (static_cast<int>(code)) {
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -56,7 +75,9 @@ TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
       return TlsTrouble::Authorities;
     case CURLE_SSL_CERTPROBLEM:
       if (strstr(error, "ca cert") != nullptr) return TlsTrouble::Authorities;
-      return strstr(error, "key") != nullptr ? TlsTrouble::OurKey : TlsTrouble::OurCertificate;
+      // "no key found" is what libcurl guesses of a certificate that it cannot load.
+      return strstr(error, "rivate key") != nullptr ? TlsTrouble::OurKey
+                                                    : TlsTrouble::OurCertificate;
     case CURLE_SSL_CONNECT_ERROR:
       return strstr(error, "alert") != nullptr && strstr(error, "cert") != nullptr
                  ? TlsTrouble::WeAreRefused

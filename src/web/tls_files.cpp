@@ -74,7 +74,7 @@ bool TlsFiles::read_all(Credentials* out, std::string* reason) const {
   if (!settings_.cacert.empty() || !settings_.verifies) return true;
   out->bundle = system_authorities(bundles_, reason);
   if (!out->bundle.empty()) return true;
-  *reason += "; configure cacert";
+  *reason = "cacert is not configured, and " + *reason;
   return false;
 }
 

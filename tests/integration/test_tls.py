@@ -66,7 +66,7 @@ def test_tls_faults_are_named(t):
     refused("does it want a client certificate (etcd.cert, etcd.key)?",
             etcd__cert=None, etcd__key=None)
     refused(f"does it accept etcd.cert {other[0]}?", etcd__cert=other[0], etcd__key=other[1])
-    refused(f"etcd.key {other[1]} cannot be used with etcd.cert {mine[1]}", etcd__key=other[1])
+    refused(f"etcd.key {other[1]} cannot be used with cert {mine[1]}", etcd__key=other[1])
     replace(server, expired)  # etcd reads its own anew for each connection
     refused(at + "it has expired")
 

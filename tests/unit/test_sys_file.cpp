@@ -11,7 +11,9 @@
 #include <string>
 
 #include "harness.hpp"
+#include "sys/as_user.hpp"
 #include "sys/pidfile.hpp"
+#include "sys/secret.hpp"
 #include "sys/state_dir.hpp"
 
 using namespace vipd::sys;
@@ -147,6 +149,77 @@ void test_secret_is_one_line_that_others_cannot_read() {
   TEST_ASSERT_FALSE(read_secret(in("none"), 20, &text, &reason));
 }
 
+bool is_taken(const std::string& path) {
+  std::string text;
+  return read_secret(path, 20, &text, &reason);
+}
+
+// As root: who may read it beside the owner. What failed, or 0.
+int read_as_another_user() {
+  if (geteuid() != 0) return 77;
+  if (!write_atomically(in("s"), "secret", 0640, &reason)) return 1;
+  if (chown(in("s").c_str(), 0, 4321) < 0 || chmod(folder.c_str(), 0755) < 0) return 2;
+  if (is_taken(in("s"))) return 3;  // root itself needs no group
+  const User user = {.uid = 1234, .gid = 1234, .groups = {4321}};
+  const User other = {.uid = 1234, .gid = 1234, .groups = {}};
+  {
+    const AsUser as(&user);
+    if (geteuid() != 1234 || !is_taken(in("s"))) return 4;
+  }
+  {
+    const AsUser as(&other);
+    if (is_taken(in("s")) || !said("Permission denied")) return 5;
+  }
+  if (geteuid() != 0 || getegid() != 0) return 6;
+  if (chown(in("s").c_str(), 999, 4321) < 0) return 7;
+  {
+    const AsUser as(&user);
+    if (is_taken(in("s")) || !said("others than its owner")) return 8;  // a third one has it
+  }
+  if (chmod(in("s").c_str(), 0600) < 0) return 9;
+  {
+    const AsUser as(nullptr);
+    if (is_taken(in("s")) || !said("Permission denied")) return 10;  // without CAP_DAC_OVERRIDE
+  }
+  return is_taken(in("s")) ? 0 : 11;
+}
+
+void test_another_user_is_judged_by_the_kernel() {
+  const int failed = in_child(read_as_another_user);
+  if (failed == 77) TEST_IGNORE_MESSAGE("needs root");
+  TEST_ASSERT_EQUAL_INT(0, failed);
+}
+
+// As orchestrators mount them. What failed, or 0.
+int read_from_mounts() {
+  if (unshare(CLONE_NEWNS) < 0) return 77;
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return 1;
+  for (const char* name : {"memory", "here", "bound"}) {
+    if (mkdir(in(name).c_str(), 0755) < 0) return 2;
+  }
+  if (mount("none", in("memory").c_str(), "tmpfs", 0, "mode=755") < 0) return 3;
+  for (const char* name : {"memory/s", "here/s", "bound/s"}) {
+    if (!write_atomically(in(name), "secret", 0444, &reason)) return 4;
+  }
+  if (is_taken(in("memory/s")) || !said("chmod 600")) return 5;  // whoever mounts it can do that
+  if (mount("none", in("memory").c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) < 0) return 6;
+  if (!is_taken(in("memory/s"))) return 7;  // Kubernetes, Docker's swarm
+  if (mount(in("here").c_str(), in("here").c_str(), nullptr, MS_BIND, nullptr) < 0) return 8;
+  const unsigned long again = MS_REMOUNT | MS_BIND | MS_RDONLY;
+  if (mount("none", in("here").c_str(), nullptr, again, nullptr) < 0) return 9;
+  if (is_taken(in("here/s"))) return 10;  // a disk that happens to be read-only (/nix/store)
+  const std::string one = in("bound/s");
+  if (is_taken(one)) return 11;
+  if (mount(one.c_str(), one.c_str(), nullptr, MS_BIND, nullptr) < 0) return 12;
+  return is_taken(one) ? 0 : 13;  // Docker Compose, Podman
+}
+
+void test_secret_on_a_mount_for_secrets() {
+  const int failed = in_child(read_from_mounts);
+  if (failed == 77) TEST_IGNORE_MESSAGE("needs root, for mounts of its own");
+  TEST_ASSERT_EQUAL_INT(0, failed);
+}
+
 void test_read_is_bounded() {
   std::string text = "old";
   TEST_ASSERT_TRUE(write_atomically(in("a"), "12345", 0600, &reason));
@@ -266,6 +339,8 @@ int main() {
   RUN_TEST(test_files_that_take_turns_need_no_space);
   RUN_TEST(test_read_is_bounded);
   RUN_TEST(test_secret_is_one_line_that_others_cannot_read);
+  RUN_TEST(test_another_user_is_judged_by_the_kernel);
+  RUN_TEST(test_secret_on_a_mount_for_secrets);
   RUN_TEST(test_read_refuses_what_could_block);
   RUN_TEST(test_make_folder_with_parents);
   RUN_TEST(test_make_folder_says_what_is_in_the_way);

@@ -166,7 +166,8 @@ void without_a_cacert_the_system_has_to_have_one() {
   TlsFiles lost("etcd", {}, 0, std::span(bundles).first(1));
   TEST_ASSERT_FALSE(lost.look(at(0)));
   TEST_ASSERT_EQUAL_STRING(
-      "no file of the system's authorities can be read (/nowhere/ca.crt); configure cacert",
+      "cacert is not configured, and no file of the system's authorities can be read "
+      "(/nowhere/ca.crt)",
       lost.current()->fault);
   TlsSettings any;
   any.verifies = false;
