@@ -1,10 +1,13 @@
 // SIGUSR2: the program on disk is run in our place, and takes our session up as after a restart
 // (ARCHITECTURE.md, "Taking up one's own session after a restart"). Nothing else is handed over.
 // Whatever stands in the way, we go on.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "conf/conf.hpp"
 #include "daemon/impl.hpp"
+#include "sys/file.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -44,6 +47,14 @@ void Daemon::wait_for_quiet() {
 // What would end the new program at once, or make it open another session.
 bool Daemon::may_be_replaced(std::string* reason) const {
   if (!options_.program.is_sound(reason)) return false;
+  if (!sys::can_be_replaced(config_.control_socket, reason) ||
+      (!options_.pidfile.empty() && access(options_.pidfile.c_str(), W_OK) < 0 &&
+       !sys::can_be_replaced(options_.pidfile, reason))) {
+    *reason +=
+        ", where the next program has to make its socket and its pidfile; let the daemon's "
+        "user write there, or restart the daemon";
+    return false;
+  }
   const conf::Result next = conf::load(options_.sources);
   if (!next.errors.empty()) {
     *reason = next.errors.front();

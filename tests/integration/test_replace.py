@@ -213,6 +213,34 @@ def test_program_replaced_as_another_user(t):
     t.equal(host.vipd.end(), 0, "exit status")
 
 
+@case(seconds=30)
+def test_replacement_needs_the_socket_folder(t):
+    """The next program could not make its socket as that user: it is not run, until it can."""
+    lab = t.lab(hosts=1)
+    lab.start_etcd()
+    host = lab.hosts[0]
+    host.program, folder = f"{host.folder}/vipd", f"{host.folder}/roots"
+    install(host.program)
+    os.mkdir(folder, 0o755)
+    host.socket = f"{folder}/vipd.sock"
+    host.start_vipd(user="nobody", state__dir=f"{host.folder}/run/vipd",
+                    control__socket=host.socket)
+    lab.wait_owner()
+    time.sleep(1)
+    moment, wanted = time.monotonic(), install(host.program)
+    host.vipd.send(SIGUSR2)
+    wait_for(lambda: f"not replaced: {folder}: Permission denied" in host.vipd.text(), 3, "a word")
+    t.check(host.vipd.running(), "the daemon ended")
+    t.check(program_of(host.vipd.pid) != wanted, "the program was replaced")
+    os.chown(folder, NOBODY, NOBODY)
+    host.vipd.send(SIGUSR2)
+    wait_for(lambda: program_of(host.vipd.pid) == wanted, TIMEOUT, "the new program to run")
+    wait_for(host.status, 3, "an answer on its socket")
+    time.sleep(TIMEOUT)
+    lab.witness.sync()
+    t.check(not lab.witness.find("del", since=moment), "the address went")
+
+
 @case(seconds=35)
 def test_copied_state_dir(t):
     """Two processes with one remembered session: one has it, the other opens a new one."""
