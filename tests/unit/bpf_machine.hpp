@@ -27,6 +27,7 @@ struct World {
   uint32_t link_index = 1;
   uint64_t mono = 0;
   uint64_t boot = 0;
+  int calls = 0;                  // of helpers
   bool ran_past_the_end = false;  // of the packet: the kernel ends the program with 0
 };
 
@@ -166,6 +167,7 @@ class Machine {
     require(helper == BPF_FUNC_ktime_get_ns || helper == BPF_FUNC_ktime_get_boot_ns,
             "unknown helper", pc_ - 1);
     forget_scratch();
+    ++world_.calls;
     set(0, helper == BPF_FUNC_ktime_get_ns ? world_.mono : world_.boot);
   }
 

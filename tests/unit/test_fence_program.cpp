@@ -256,10 +256,21 @@ void test_an_address_counts_while_it_is_protected() {
   fence.unprotect(kVip6);
   TEST_ASSERT_EQUAL_INT(0, dropped(FenceHook::Ingress));
   TEST_ASSERT_TRUE(fence.protect(kVip) && fence.protect(kVip));
+  TEST_ASSERT_EQUAL_INT(1, fence.head().address_count);
   TEST_ASSERT_EQUAL_INT(2, dropped(FenceHook::Egress));
   fence.unprotect(kVip);
   fence.unprotect(kVip);
   TEST_ASSERT_EQUAL_INT(0, fence.head().address_count);
+}
+
+// A host without a VIP pays next to nothing for each packet.
+void test_the_clocks_are_read_only_where_there_is_a_vip() {
+  TEST_ASSERT_EQUAL_INT(4, dropped(FenceHook::Ingress));
+  TEST_ASSERT_EQUAL_INT(8, world.calls);
+  fence.unprotect(kVip);
+  fence.unprotect(kVip6);
+  TEST_ASSERT_EQUAL_INT(0, dropped(FenceHook::Ingress));
+  TEST_ASSERT_EQUAL_INT(8, world.calls);
 }
 
 // IPv4 addresses and IPv6 ones that end alike are different ones.
@@ -365,8 +376,10 @@ void test_marks_nothing_for_others() {
   Bytes other_version = own(PeerFrame::Kind::Renew, kNonce);
   other_version[14] = 2;
   (void)verdict(FenceHook::Egress, other_version);
-  world.link_index = kLink + 1;
-  (void)verdict(FenceHook::Egress, own(PeerFrame::Kind::Renew, kNonce));
+  for (const uint32_t other : {kLink + 1U, kLink + kFenceGroups}) {  // of another group, of its own
+    world.link_index = other;
+    (void)verdict(FenceHook::Egress, own(PeerFrame::Kind::Renew, kNonce));
+  }
   TEST_ASSERT_EQUAL_INT(0, marks(&FenceRequest::has_left));
   TEST_ASSERT_EQUAL_INT(0, marks(&FenceRequest::is_granted));
   TEST_ASSERT_TRUE(fence.sight(kLink + 1, kNonce) == Sight::Unknown);
@@ -444,6 +457,7 @@ int main() {
   RUN_TEST(test_cut_frames_pass_and_are_never_read_past_their_end);
   RUN_TEST(test_other_protocols_pass);
   RUN_TEST(test_an_address_counts_while_it_is_protected);
+  RUN_TEST(test_the_clocks_are_read_only_where_there_is_a_vip);
   RUN_TEST(test_protocols_do_not_mix);
   RUN_TEST(test_finds_every_address_of_a_crowded_table);
   RUN_TEST(test_as_many_addresses_as_were_asked_for);
