@@ -35,6 +35,7 @@ struct Value {
   Duration timeout{};
   uint64_t nonce = 0;
   bool released = false;
+  bool held = false;  // ... and whatever the same revision deletes of its keys was held under them
   // Candidate only
   int priority = 0;
 };

@@ -45,6 +45,7 @@ Txn Chain::txn_of(const Attempt& attempt) const {
   value.timeout = attempt.timeout;
   value.nonce = attempt.nonce;
   value.released = !link.leave.empty();
+  value.held = link.held;
   txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
   if (link.put_writes) {
     txn.success.push_back({.kind = Op::Kind::Put, .key = {KeyKind::Writes, lease_, {}}});

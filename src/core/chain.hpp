@@ -24,6 +24,7 @@ struct Link {
   bool put_writes = false;
   std::vector<Join> join;      // put our candidate key
   std::vector<Address> leave;  // delete it: a clean release, said in the same txn
+  bool held = false;           // each VIP in `leave` was installed under the key that goes
 
   [[nodiscard]] size_t size() const { return join.size() + leave.size(); }
 };

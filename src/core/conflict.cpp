@@ -45,6 +45,8 @@ void Core::Impl::note_owner(Vip* vip) {
     vip->conflict.owner_known = true;
     // Then it is that one who answers our probes, and its affair who else does.
     if (vip->conflict.foreign) conflict_over(vip, head->node + " has it");
+  } else if (queue.handed_on) {
+    vip->conflict.owner_known = true;
   }
   if (vip->address == Vip::AddressState::Present) vip->conflict.owner_known = true;
 }

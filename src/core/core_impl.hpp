@@ -53,6 +53,8 @@ struct Vip {
   // The create revision of our key under which every former owner was waited out: as long as the
   // key has it, nobody can have come between.
   Revision waited_out = 0;
+  // ... and under which it was installed last, whatever became of it since.
+  Revision held = 0;
 
   LeaseId transfer_to = LeaseId::None;  // the candidate that a person wants to have it
   MonoTime transfer_at;                 // when to clear its way again
@@ -242,6 +244,8 @@ struct Core::Impl {
   [[nodiscard]] bool has_key(const Vip& vip) const;
   // It has a key that must go, and nothing of it is on a link.
   [[nodiscard]] bool to_leave(const Vip& vip) const;
+  // [safety] It was installed under the very key that it has: every former owner was waited out.
+  [[nodiscard]] bool was_held(const Vip& vip) const;
   // The heartbeat that our authority comes from is one of this VIP.
   [[nodiscard]] bool covered(const Vip& vip) const;
   [[nodiscard]] Revision key_created(const Vip& vip) const;

@@ -60,6 +60,10 @@ Revision Core::Impl::key_created(const Vip& vip) const {
   return own == nullptr ? 0 : own->created;
 }
 
+bool Core::Impl::was_held(const Vip& vip) const {
+  return vip.held != 0 && vip.held == key_created(vip);
+}
+
 Revision Core::Impl::headed_since(const Vip& vip) const {
   const View::Candidate* head = view_.queue(vip.settings.address).head();
   if (head == nullptr || !chain_.live() || head->lease != chain_.lease()) return 0;
@@ -304,6 +308,7 @@ void Core::Impl::on(const event::AddressAdded& e) {
 
 void Core::Impl::address_is_up(Vip* vip) {
   vip->address = Vip::AddressState::Present;
+  vip->held = vip->waited_out;
   vip->refused = false;
   if (vip->removed_by_others) {
     vip->removed_by_others = false;

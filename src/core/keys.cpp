@@ -88,6 +88,9 @@ bool read_session(const rapidjson::Document& json, Value* out) {
   if (parsed.ec != std::errc() || parsed.ptr != end) return false;
   out->timeout = Duration::milliseconds(timeout->GetInt64());
   out->released = state == "released";
+  // Not there: of a daemon that does not say it, or nothing was held.
+  const rapidjson::Value* held = member(json, "held");
+  out->held = out->released && held != nullptr && held->IsTrue();
   return out->released || state == "live";
 }
 
@@ -164,6 +167,10 @@ std::string encode_value(KeyKind kind, const Value& value) {
     json.String(nonce);
     json.Key("state");
     json.String(value.released ? "released" : "live");
+    if (value.held) {
+      json.Key("held");
+      json.Bool(true);
+    }
   } else {
     json.Key("priority");
     json.Int(value.priority);

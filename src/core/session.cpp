@@ -212,13 +212,21 @@ Link Core::Impl::wanted_link() {
   // Somebody deleted it; a view that has not caught up with our last link says nothing of that.
   const bool missing = own != nullptr && !own->writes && view_.applied() >= chain_.end();
   link.put_writes = !chain_.live() || missing;
+  std::vector<Address> places;  // to be given up without having held the VIP
   for (Vip& vip : vips_) {
     if (link.size() == kMaxLinkSize) break;
     const bool joins = vip.address == Vip::AddressState::Absent && !has_key(vip);
     if (wanted(vip) && (joins || priority_is_stale(vip))) {
       link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
     }
-    if (to_leave(vip) && !no_space_) link.leave.push_back(vip.settings.address);
+    if (no_space_ || !to_leave(vip)) continue;
+    (was_held(vip) ? link.leave : places).push_back(vip.settings.address);
+  }
+  // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
+  link.held = !link.leave.empty();
+  if (!link.held) {
+    places.resize(std::min(places.size(), kMaxLinkSize - link.join.size()));
+    link.leave = std::move(places);
   }
   return link;
 }

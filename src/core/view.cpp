@@ -69,13 +69,13 @@ View::Before View::remember(const Address& vip) const {
 // One revision is one moment: keys that went in it went together.
 void View::apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout) {
   std::vector<Before> touched;
-  std::vector<LeaseId> released;
+  std::vector<Release> released;
   bool shrank = false;
   for (const Change& change : changes) {
     const Key& key = change.entry.key;
     shrank = shrank || change.deleted;
     if (key.kind == KeyKind::Session && !change.deleted && change.entry.value.released) {
-      released.push_back(key.lease);
+      released.push_back({.lease = key.lease, .held = change.entry.value.held});
     }
     const bool listed = std::any_of(touched.begin(), touched.end(),
                                     [&](const Before& b) { return b.vip == key.vip; });
@@ -84,8 +84,9 @@ void View::apply_revision(MonoTime now, std::span<const Change> changes, Duratio
   for (const Change& change : changes) apply_change(now, change);
   for (const Before& before : touched) {
     const LeaseId head = before.first[0].lease;
-    const bool clean = std::find(released.begin(), released.end(), head) != released.end();
-    judge_head(now, before, clean, own_timeout);
+    const auto release = std::find_if(released.begin(), released.end(),
+                                      [&](const Release& r) { return r.lease == head; });
+    judge_head(now, before, release == released.end() ? nullptr : &*release, own_timeout);
   }
   if (shrank) drop_forgotten(now);
 }
@@ -156,7 +157,8 @@ void View::apply_candidate(const Change& change) {
 
 // [safety] Whoever was head may have held the VIP until its fencing deadline, however its key went,
 // unless the same revision says that it had let go.
-void View::judge_head(MonoTime now, const Before& before, bool clean, Duration own_timeout) {
+void View::judge_head(MonoTime now, const Before& before, const Release* release,
+                      Duration own_timeout) {
   Queue& queue = queues_[before.vip];
   const auto stays = [&](size_t place) {
     const Candidate& was = before.first[place];
@@ -171,11 +173,16 @@ void View::judge_head(MonoTime now, const Before& before, bool clean, Duration o
   if (stays(0) || head.lease == LeaseId::None) return;
   const std::string who = head.node.empty() ? lease_hex(head.lease) : head.node;
   const Session* session = this->session(head.lease);
-  if (clean) {
+  queue.handed_on = false;
+  if (release != nullptr) {
     // Whoever ends a silent session has waited it out, and says so in its own name.
     const bool itself = session != nullptr && session->instance == before.instance;
     queue.cause = itself ? TakeoverCause::Released : TakeoverCause::Silent;
     queue.how = who + (itself ? " released it" : " fell silent and was waited out");
+    // [safety] Whoever held a VIP had waited out everybody before it, so nobody is left to be
+    // waited for. A place in the queue that is given up proves nothing of the kind.
+    queue.handed_on = itself && release->held;
+    if (queue.handed_on) queue.not_before = now;
     return;
   }
   queue.cause = TakeoverCause::Vanished;

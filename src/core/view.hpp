@@ -50,6 +50,7 @@ class View {
     std::array<MonoTime, kBeating> since{MonoTime::long_ago(), MonoTime::long_ago()};
     TakeoverCause cause = TakeoverCause::First;  // how the last head went
     std::string how;                             // ... in words
+    bool handed_on = false;                      // ... it had held the VIP, and let go of it
 
     [[nodiscard]] const Candidate* head() const {
       return candidates.empty() ? nullptr : &candidates.front();
@@ -86,12 +87,18 @@ class View {
     std::string instance{};                   // of the head's session
   };
 
+  // A session that was put with `released`.
+  struct Release {
+    LeaseId lease = LeaseId::None;
+    bool held = false;
+  };
+
   void apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout);
   void apply_change(MonoTime now, const Change& change);
   void apply_session(MonoTime now, const Change& change);
   void apply_candidate(const Change& change);
   [[nodiscard]] Before remember(const Address& vip) const;
-  void judge_head(MonoTime now, const Before& before, bool clean, Duration own_timeout);
+  void judge_head(MonoTime now, const Before& before, const Release* release, Duration own_timeout);
   void drop_forgotten(MonoTime now);
 
   std::map<LeaseId, Session> sessions_;

@@ -59,8 +59,8 @@
 #define IDS 1
 #endif
 
-/* A mutant is the model WITHOUT one rule. Marked [safety] are those up to VanishTime and
- * Traceless. */
+/* A mutant is the model WITHOUT one rule. Marked [safety] are those up to VanishTime, Traceless and
+ * Held. */
 #define NoRule         0
 #define SentTime       1    /* a heartbeat counts from before it was sent, not from its echo */
 #define Echo           2    /* it counts only when our own watch shows it */
@@ -81,6 +81,7 @@
 #define Comparison     17   /* ... if no other came after it */
 #define Traceless      18   /* ... and if its heartbeats leave a trace */
 #define Takeover       19   /* (progress) the second takes over from a dead head */
+#define Held           20   /* only a release of what was held ends every wait */
 #ifndef WITHOUT
 #define WITHOUT NoRule
 #endif
@@ -113,6 +114,7 @@ typedef Node {
   byte releasing;             /* a release is under way: No, Ours or of the Former process */
   bit retired;                /* our key was given up: nothing is installed under it again */
   bit waited;                 /* on disk: not_before was waited out under our present key */
+  bit held;                   /* this process has set the address under our present key */
 
   byte lifetime;              /* of the address, in a call to the kernel that is under way */
   byte address;               /* the kernel's: ticks that it will stay; 0: absent */
@@ -121,6 +123,8 @@ Node node[2];
 #define No     0
 #define Ours   1
 #define Former 2
+#define Said   4              /* ... and the release says that the VIP was held */
+#define BY(by) ((by) & 3)
 
 byte faults = FAULTS;
 bit calm;                     /* PROGRESS: no more faults, and nobody is slow ... */
@@ -188,10 +192,10 @@ inline put(n, what, S, by) {
     fi
   }
   writes[S] = 1;
-  node[n].echo = (by == Former -> 0 : T);
+  node[n].echo = (BY(by) == Former -> 0 : T);
   RAISE(node[n].authority, (RULE(Echo) -> 0 : node[n].echo));
-  node[n].broken = (by == Former && RULE(Chain));
-  node[n].swapped = (by == Ours);
+  node[n].broken = (BY(by) == Former && RULE(Chain));
+  node[n].swapped = (BY(by) == Ours);
   if
   :: node[n].releasing != No && RULE(Chain) && (RULE(JoinLinks) || what != Joined) ->
      node[n].releasing = No;     /* certainly refused, and the key is still ours */
@@ -209,7 +213,7 @@ inline commit_release(n) {
   node[n].releasing = No;
   if
   :: QUEUED(queue, node[n].own) -> cut(queue, node[n].own); put(n, Released, node[n].own, s)
-  :: else -> put(n, Beat, node[n].own, s)
+  :: else -> put(n, Beat, node[n].own, BY(s))
   fi
 }
 
@@ -232,7 +236,8 @@ inline delete_writes(S) { writes[S] = 0; tell(WritesGone, S, No) }
 /* "Fenced": every address down at once, and start over. A session once lost never comes back. */
 inline fence(n) {
   node[n].address = 0; node[n].lifetime = 0;
-  node[n].live = 0; node[n].broken = 0; node[n].swapped = 0; node[n].waited = 0;
+  node[n].live = 0; node[n].broken = 0; node[n].swapped = 0;
+  node[n].waited = 0; node[n].held = 0;
   node[n].echo = 0; node[n].read = 0; node[n].authority = 0;
   node[n].releasing = No; node[n].retired = 0
 }
@@ -240,6 +245,7 @@ inline fence(n) {
 /* "Taking a VIP": each time the head of the queue disappears. */
 inline vanish(n, S, clean) {
   if
+  :: HEAD(node[n].queue) == S && clean && (former & Said) -> node[n].not_before = 0
   :: HEAD(node[n].queue) == S && !clean && (S & 1) != n && RULE(Wait) ->
      RAISE(node[n].not_before,
            (!node[n].writes[S] && RULE(VanishTime) -> T : T - node[n].seen[S >> 1]))
@@ -248,7 +254,7 @@ inline vanish(n, S, clean) {
   cut(node[n].queue, S);
   if
   :: node[n].live && S == node[n].own ->
-     node[n].address = 0; node[n].retired = 0; node[n].waited = 0
+     node[n].address = 0; node[n].retired = 0; node[n].waited = 0; node[n].held = 0
   :: else
   fi
 }
@@ -258,8 +264,8 @@ inline heard(n, S) {
   node[n].writes[S] = 1;
   if
   :: (S & 1) != n -> node[n].seen[S >> 1] = 0
-  :: node[n].live && S == node[n].own && former == Former -> fence(n)
-  :: node[n].live && S == node[n].own && former == Ours ->
+  :: node[n].live && S == node[n].own && BY(former) == Former -> fence(n)
+  :: node[n].live && S == node[n].own && BY(former) == Ours ->
      RAISE(node[n].authority, (RULE(SentTime) -> node[n].echo : T));
      node[n].echo = 0
   :: else
@@ -327,7 +333,10 @@ inline snapshot(n) {
 
 #define WAS_LOST(n) (node[n].retired && !COMING(n, Beat, node[n].own))
 
-inline release(n) { node[n].releasing = Ours; node[n].retired = RULE(Retired) }
+inline release(n) {
+  node[n].releasing = (node[n].held || !RULE(Held) -> Ours + Said : Ours);
+  node[n].retired = RULE(Retired)
+}
 
 /* "Taking a VIP", rules 1 to 3; a renewal is the same call. The clock is read here ... */
 #define MARGIN      (RULE(Lateness) -> 1 : 0)
@@ -335,7 +344,11 @@ inline release(n) { node[n].releasing = Ours; node[n].retired = RULE(Retired) }
                      node[n].not_before == 0 && node[n].authority > MARGIN && \
                      node[n].address < node[n].authority)
 
-inline set_address(n) { node[n].lifetime = node[n].authority - MARGIN; node[n].waited = 1 }
+inline set_address(n) {
+  node[n].lifetime = node[n].authority - MARGIN;
+  node[n].waited = 1;
+  node[n].held = 1
+}
 
 /* ... the kernel acts here, perhaps much later, and the next thing is another look at the clock. */
 inline address_set(n) {
@@ -418,8 +431,8 @@ end:
 /* A new process takes up the session. Whose chain it is shows when either's next link commits. */
 inline restart(n) {
   node[n].lifetime = 0; node[n].read = 0; node[n].authority = 0; node[n].retired = 0;
-  node[n].swapped = 0;
-  node[n].releasing = (node[n].releasing == No -> No : Former);
+  node[n].swapped = 0; node[n].held = 0;
+  node[n].releasing = (node[n].releasing == No -> No : Former + (node[n].releasing & Said));
   snapshot(n)
 }
 
@@ -430,7 +443,8 @@ inline compaction(n) {
   if
   :: !node[n].live
   :: node[n].live && !CHAIN(n) -> fence(n)
-  :: node[n].live && CHAIN(n) && !HAS_KEY(n) -> node[n].address = 0; node[n].retired = 0
+  :: node[n].live && CHAIN(n) && !HAS_KEY(n) ->
+     node[n].address = 0; node[n].retired = 0; node[n].held = 0
   :: node[n].live && CHAIN(n) && HAS_KEY(n)
   fi
 }

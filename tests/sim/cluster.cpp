@@ -74,6 +74,7 @@ void World::note_changes(const Store::Commit& commit) {
   for (const vipd::Change& change : commit.changes) {
     SAY(-1, "      etcd r%lld: %s", static_cast<long long>(commit.revision),
         describe(change).c_str());
+    if (change.entry.value.held) tally_.count(Rule::ReleasedHeld);
     if (!change.deleted || change.entry.key.kind != vipd::KeyKind::Candidate) continue;
     const bool clean =
         std::any_of(commit.changes.begin(), commit.changes.end(), [&](const vipd::Change& other) {

@@ -133,6 +133,7 @@ void World::clone_process(int from, int to) {
   copy.old_memory = original.old_memory;
   copy.person_paused = original.person_paused;
   copy.started_at = original.started_at;
+  copy.started_shown = original.started_shown;
   copy.read_at = original.read_at;
   copy.sent = original.sent;
   copy.deadline = original.deadline;

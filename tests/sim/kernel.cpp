@@ -167,6 +167,10 @@ void World::add_address(int n, int vip, int lifetime) {
   if (fresh) {
     owner_changes_++;
     owned_since_[static_cast<size_t>(vip)] = now_;
+    // It knows of nobody before its start but by a release that says `held`.
+    const bool is_new = node.its_settings.memory.lease == vipd::LeaseId::None;
+    const bool soon = shown(node) - node.started_shown < node.its_timeout;
+    if (is_new && soon) tally_.count(Rule::WaitCutShort);
   }
   if (held_up(node) && address.longest > node.deadline) {
     excuse(n, vip, Excuse::Call, address.expires);

@@ -71,6 +71,7 @@ void World::start_process(int n) {
   if (node.paused != HostPause::None) return post(now_ + kS, Ev::ProcessStarts, n);
   node.incarnation++;
   node.started_at = now_;
+  node.started_shown = shown(node);
   node.stopped = node.busy = node.exiting = node.person_paused = node.in_call = false;
   node.reading = false;
   node.watch = {};

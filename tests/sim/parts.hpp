@@ -220,7 +220,8 @@ struct Node {
   bool stay_dead = false;
   uint32_t wake_id = 0;
   int64_t started_at = 0;
-  int64_t read_at = 0;  // when it looked at its clock, in true time
+  int64_t started_shown = 0;  // the same by the host's clock
+  int64_t read_at = 0;        // when it looked at its clock, in true time
   vipd::MonoTime armed = vipd::MonoTime::never();
   std::vector<Mail> inbox{};
   std::vector<Frame> stack{};

@@ -37,7 +37,9 @@ std::string key_text(const vipd::Key& key) {
 std::string nonce_text(const vipd::Value& value) {
   if (!value.valid) return "(foreign)";
   return text("%04llx%s", static_cast<unsigned long long>(value.nonce & 0xffff),
-              value.released ? " released" : "");
+              value.held       ? " released, held"
+              : value.released ? " released"
+                               : "");
 }
 
 std::string txn_text(const vipd::Txn& txn) {

@@ -27,6 +27,7 @@ namespace sim {
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
+  X(ReleasedHeld) X(WaitCutShort) \
   X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
   X(TxnLeaseGone) X(NoSpaceRefused) X(CommittedAnswerLost) X(CommittedAfterTimeout) \
   X(KeptExecuted) X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \

@@ -532,6 +532,46 @@ static void a_release_is_said_only_when_the_kernel_has_confirmed_it() {
   TEST_ASSERT_TRUE(release->txn.success[0].value.released);
 }
 
+static void a_release_says_that_the_vip_was_held_under_its_key() {
+  own();
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.held);
+}
+
+// Its former owner is still waited for.
+static void a_place_that_is_given_up_was_not_held() {
+  open();
+  TEST_ASSERT_TRUE(state() == VipState::Waiting);
+  tell(event::ResignAsked{{kVip}});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+  TEST_ASSERT_FALSE(wanted<action::SendTxn>()->txn.success[0].value.held);
+}
+
+// Held once, given up, and queued up again: the new key is a place like any other.
+static void what_was_held_under_a_former_key_is_not_held() {
+  own();
+  tell(event::ResignAsked{{kVip}});
+  tell(event::AddressRemoved{kVip, 0});
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo(), gone(KeyKind::Candidate, kOwn), changed(KeyKind::Candidate, kOther, 0)});
+  while (!is_own_link(wanted<action::SendTxn>())) later(10);
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo(), changed(KeyKind::Candidate, kOwn, own_created)});
+  tell(event::StopAsked{});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
+  TEST_ASSERT_FALSE(wanted<action::SendTxn>()->txn.success[0].value.held);
+}
+
+// Its address may be gone by then.
+static void what_was_held_stays_held_when_somebody_removes_the_address() {
+  own();
+  tell(event::AddressLost{.address = kVip, .expired = false});
+  tell(event::AddressRemoved{kVip, 0});
+  tell(event::StopAsked{});
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.held);
+}
+
 // Its answer may come long before our watch has caught up.
 static void a_released_key_is_never_installed_again_whatever_the_watch_shows() {
   own();
@@ -1172,6 +1212,10 @@ int main() {
   RUN_TEST(the_first_write_that_is_taken_puts_the_writes_key_again);
   RUN_TEST(without_space_a_vip_is_given_up_without_a_word);
   RUN_TEST(a_release_is_said_only_when_the_kernel_has_confirmed_it);
+  RUN_TEST(a_release_says_that_the_vip_was_held_under_its_key);
+  RUN_TEST(a_place_that_is_given_up_was_not_held);
+  RUN_TEST(what_was_held_under_a_former_key_is_not_held);
+  RUN_TEST(what_was_held_stays_held_when_somebody_removes_the_address);
   RUN_TEST(a_released_key_is_never_installed_again_whatever_the_watch_shows);
   RUN_TEST(a_release_that_was_certainly_refused_is_taken_back);
   RUN_TEST(a_release_that_was_tried_long_ago_is_taken_back_too);

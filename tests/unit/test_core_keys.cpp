@@ -65,6 +65,27 @@ static void session_values_read_back() {
   }
 }
 
+static void what_was_held_is_said_of_a_release_only() {
+  Value value;
+  value.timeout = Duration::seconds(5);
+  value.released = value.held = true;
+  const std::string text = encode_value(KeyKind::Session, value);
+  TEST_ASSERT_TRUE(text.find(R"("state":"released","held":true)") != std::string::npos);
+  TEST_ASSERT_TRUE(decode_value(KeyKind::Session, text).held);
+  const auto held = [](const std::string& end) {
+    return decode_value(
+        KeyKind::Session,
+        R"({"node":"","instance":"","timeout_ms":1,"nonce":"1","state":)" + end + "}");
+  };
+  TEST_ASSERT_FALSE(held(R"("released")").held);  // as a former version writes it
+  TEST_ASSERT_FALSE(held(R"("live","held":true)").held);
+  for (const char* odd : {"1", "null", R"("true")", "[true]", "false"}) {
+    const Value read = held(R"("released","held":)" + std::string(odd));
+    TEST_ASSERT_TRUE(read.valid && read.released);
+    TEST_ASSERT_FALSE(read.held);
+  }
+}
+
 static void values_that_are_not_ours_say_so() {
   const std::string deep(100'000, '[');
   const std::string good = encode_value(KeyKind::Session, [] {
@@ -101,6 +122,7 @@ int main() {
   RUN_TEST(other_keys_have_no_part);
   RUN_TEST(a_candidate_that_is_no_lease_is_foreign_and_keeps_its_identity);
   RUN_TEST(session_values_read_back);
+  RUN_TEST(what_was_held_is_said_of_a_release_only);
   RUN_TEST(values_that_are_not_ours_say_so);
   RUN_TEST(a_foreign_candidate_is_shown_by_its_text);
   return UNITY_END();

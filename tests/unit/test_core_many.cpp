@@ -29,7 +29,8 @@ struct World {
   int64_t last_up = 0;
   std::map<Address, int> probed;
   std::map<Address, bool> up;
-  int most_frames = 0;  // that one step sent
+  std::map<Address, bool> left;  // whether the release said that it was held
+  int most_frames = 0;           // that one step sent
 
   Input input() { return {.now = MonoTime::from_ns(now), .random = static_cast<uint64_t>(now)}; }
 
@@ -75,6 +76,10 @@ struct World {
   void act(const action::SendTxn& a) {
     bool succeeded = false;
     std::vector<Entry> entries;
+    const Value& value = a.txn.success.front().value;
+    for (const Op& op : a.txn.success) {
+      if (op.kind == Op::Kind::Delete && value.released) left[op.key.vip] = value.held;
+    }
     (void)store.txn(a.txn, &succeeded, &entries);
     inbox.emplace_back(event::TxnAnswered{a.request, store.header(), succeeded, entries});
   }
@@ -130,6 +135,26 @@ void a_slow_machine_still_adds_many_addresses_at_once() {
   TEST_ASSERT_TRUE(world.core->vips(MonoTime::from_ns(world.now))[0].state == VipState::Owner);
 }
 
+// A release says for all that it leaves whether they were held; those that were go first.
+void what_was_held_goes_apart_from_places_in_queues() {
+  World world;
+  const LeaseId foreign = static_cast<LeaseId>(0x55);
+  world.store.grant(foreign, 0, 0);
+  for (uint32_t i = 0; i < kVips; i += 2) {
+    world.store.put({KeyKind::Candidate, foreign, Address::v4(0x0a000001 + i)}, {}, foreign);
+  }
+  world.start();
+  world.run(10'000 * kMs);
+  const std::map<Address, bool> held = world.up;
+  TEST_ASSERT_EQUAL_INT(kVips / 2, held.size());
+  world.inbox.emplace_back(event::StopAsked{});
+  world.run(1'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(kVips, world.left.size());
+  for (const auto& [address, was_held] : world.left) {
+    TEST_ASSERT_TRUE(was_held == held.contains(address));
+  }
+}
+
 void frames_go_a_few_at_a_time() {
   World world;
   world.start();
@@ -158,6 +183,7 @@ void who_waits_for_his_turn_says_so() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(a_slow_machine_still_adds_many_addresses_at_once);
+  RUN_TEST(what_was_held_goes_apart_from_places_in_queues);
   RUN_TEST(frames_go_a_few_at_a_time);
   RUN_TEST(who_waits_for_his_turn_says_so);
   return UNITY_END();

@@ -31,6 +31,13 @@ Change session(int n, bool released = false, Duration timeout = kTimeout) {
   return change;
 }
 
+// It let go, and had held whatever goes in the same revision.
+Change handed_on(int n) {
+  Change change = session(n, true);
+  change.entry.value.held = true;
+  return change;
+}
+
 Change writes(int n) {
   Change change;
   change.entry.key = {KeyKind::Writes, lease(n), {}};
@@ -147,6 +154,46 @@ static void a_longer_wait_is_never_shortened() {
   TEST_ASSERT_TRUE(not_before() == first);
 }
 
+// Somebody vanished, and nobody of ours knows the one before the snapshot.
+static void a_wait_that_is_not_over_ends_with_a_release_of_what_was_held() {
+  view.load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry}, kTimeout);
+  revision = 200;
+  apply(at_ms(10), {session(2), writes(2), candidate(2)});
+  TEST_ASSERT_TRUE(not_before() > at_ms(1000));
+  apply(at_ms(500), {handed_on(1), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(500));
+  TEST_ASSERT_TRUE(view.queue(kVip).handed_on);
+}
+
+static void a_place_that_is_given_up_ends_no_wait() {
+  apply(at_ms(10), {gone(session(1)), gone(writes(1)), gone(candidate(1))});
+  apply(at_ms(500), {session(2, true), gone(candidate(2))});
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(kTimeout));
+  TEST_ASSERT_FALSE(view.queue(kVip).handed_on);
+}
+
+// Whoever ends a silent session says that it let go, and never that it held anything.
+static void what_somebody_else_says_was_held_ends_no_wait() {
+  view.load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry}, kTimeout);
+  revision = 200;
+  Change ended = handed_on(1);
+  ended.entry.value.instance = "somebody else";
+  apply(at_ms(500), {ended, gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == at_ms(0) + timing::with_drift(kTimeout));
+}
+
+static void what_another_session_held_ends_no_wait() {
+  apply(at_ms(500), {handed_on(2), gone(candidate(1))});
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(kTimeout));
+}
+
+static void whoever_comes_after_a_hand_over_is_waited_for() {
+  apply(at_ms(500), {handed_on(1), gone(candidate(1))});
+  apply(at_ms(600), {gone(session(2)), gone(writes(2)), gone(candidate(2))});
+  TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(kTimeout));
+  TEST_ASSERT_FALSE(view.queue(kVip).handed_on);
+}
+
 static void revisions_that_come_again_change_nothing() {
   const Change again = [] {
     Change change = gone(candidate(1));
@@ -188,6 +235,11 @@ int main() {
   RUN_TEST(a_foreign_head_is_waited_for_from_its_end);
   RUN_TEST(somebody_behind_the_head_may_go_unnoticed);
   RUN_TEST(a_longer_wait_is_never_shortened);
+  RUN_TEST(a_wait_that_is_not_over_ends_with_a_release_of_what_was_held);
+  RUN_TEST(a_place_that_is_given_up_ends_no_wait);
+  RUN_TEST(what_somebody_else_says_was_held_ends_no_wait);
+  RUN_TEST(what_another_session_held_ends_no_wait);
+  RUN_TEST(whoever_comes_after_a_hand_over_is_waited_for);
   RUN_TEST(revisions_that_come_again_change_nothing);
   RUN_TEST(a_value_that_somebody_wrote_over_keeps_the_timeout);
   RUN_TEST(the_first_two_are_timed_from_when_they_got_their_places);
