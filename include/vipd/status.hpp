@@ -1,5 +1,5 @@
-// What `vipctl status` shows, as plain data: src/daemon/daemon.cpp fills it, src/ctl writes it as JSON
-// (vipctl(8)) and as text for the log.
+// What `vipctl status` shows, as plain data: src/daemon fills it, src/ctl writes it as
+// JSON (vipctl(8)) and as text for the log.
 #pragma once
 
 #include <cstdint>

@@ -76,15 +76,15 @@ void put_node(Page* page, const Metrics& m) {
   page->single("vipd_authority_seconds", "gauge",
                "How long this node may own VIPs without a further heartbeat.",
                seconds(m.status.authority_ms * 1'000'000));
-  page->single("vipd_fenced_total", "counter", "Sessions that were lost.", number(m.fenced));
+  page->single("vipd_fenced_total", "counter", "Sessions that were lost.", number(m.node.fenced));
   page->single("vipd_authority_lost_total", "counter",
                "Times that no heartbeat came back until the fencing deadline.",
-               number(m.authority_lost));
+               number(m.node.authority_lost));
   page->family("vipd_takeovers_total", "counter",
                "VIPs that this node took, by how their last owner went.");
   for (const std::string_view cause : kCauses) {
-    const auto found = m.takeovers.find(cause);
-    page->sample({{"cause", cause}}, number(found == m.takeovers.end() ? 0 : found->second));
+    const auto found = m.node.takeovers.find(cause);
+    page->sample({{"cause", cause}}, number(found == m.node.takeovers.end() ? 0 : found->second));
   }
 }
 
@@ -111,7 +111,7 @@ void put_etcd(Page* page, const Metrics& m) {
   page->single("vipd_etcd_connected", "gauge", "1 while etcd answers.",
                m.status.etcd_connected ? "1" : "0");
   page->single("vipd_etcd_no_space", "gauge", "1 while etcd takes no writes for want of space.",
-               m.no_space ? "1" : "0");
+               m.node.no_space ? "1" : "0");
   page->single("vipd_etcd_uncompacted_revisions", "gauge",
                "Revisions that etcd is known to keep, asked for once an hour: nobody compacts it "
                "if this goes on to grow.",

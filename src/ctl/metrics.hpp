@@ -1,45 +1,11 @@
 // The metrics of vipd(8), in the text format of Prometheus. Pure.
 #pragma once
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <map>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "vipd/heartbeats.hpp"
-#include "vipd/status.hpp"
+#include "vipd/metrics.hpp"
 
 namespace vipd::ctl {
-
-// What one VIP counts; `to` by the state that was changed to.
-struct VipCounts {
-  std::map<std::string_view, uint64_t> to;
-  uint64_t announcements = 0;
-  uint64_t conflicts = 0;
-  uint64_t restored = 0;
-};
-
-struct RequestCounts {
-  std::string endpoint;
-  std::string operation;
-  std::string_view result;
-  uint64_t count = 0;
-};
-
-struct Metrics {
-  Status status;
-  std::vector<VipCounts> vips;  // in the order of status.vips
-  Heartbeats heartbeats;
-  std::map<std::string_view, uint64_t> takeovers;  // by cause
-  uint64_t fenced = 0;
-  uint64_t authority_lost = 0;
-  bool no_space = false;
-  int64_t uncompacted = 0;  // revisions of etcd
-  std::vector<RequestCounts> requests;
-};
 
 [[nodiscard]] std::string metrics_text(const Metrics& metrics);
 

@@ -1,23 +1,48 @@
+// The daemon: its parts, put together. What is done for each action of the core stands in
+// perform(); a part knows only what it is given here, so this is the one file that sees them all.
 #include "daemon/daemon.hpp"
 
 #include <signal.h>
 
 #include <cinttypes>
 #include <cstdio>
-#include <iterator>
+#include <memory>
+#include <utility>
 
-#include "core/timing.hpp"
-#include "ctl/history.hpp"
-#include "ctl/status_text.hpp"
-#include "daemon/impl.hpp"
+#include "check/probe.hpp"
+#include "daemon/api.hpp"
+#include "daemon/commands.hpp"
+#include "daemon/engine.hpp"
+#include "daemon/etcd_side.hpp"
+#include "daemon/gate.hpp"
+#include "daemon/journal.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/ledger.hpp"
+#include "daemon/network.hpp"
+#include "daemon/privileges.hpp"
+#include "daemon/programs.hpp"
+#include "daemon/replacement.hpp"
+#include "daemon/reports.hpp"
+#include "daemon/settings.hpp"
+#include "daemon/status.hpp"
+#include "daemon/vips.hpp"
+#include "sys/background.hpp"
 #include "sys/log_repeats.hpp"
+#include "sys/notify.hpp"
+#include "sys/pidfile.hpp"
 #include "sys/random.hpp"
 #include "sys/wall_clock.hpp"
-#include "vipd/log.hpp"
 
 namespace vipd {
-
 namespace {
+
+// For what is still to be told to programs once nothing is ours any more.
+constexpr Duration kLastNotifications = Duration::seconds(5);
+
+template <typename... Cases>
+struct Visitor : Cases... {
+  using Cases::operator()...;
+};
 
 std::string random_text() {
   char text[17];
@@ -25,156 +50,282 @@ std::string random_text() {
   return text;
 }
 
-}  // namespace
+class Daemon {
+ public:
+  Daemon(const DaemonOptions& options, Config config, sys::Notify notify);
 
-Daemon::Daemon(const DaemonOptions& options, Config config)
+  // False and a reason: exit status 1.
+  [[nodiscard]] bool start(std::string* reason);
+  // Reports that the daemon is ready, to whoever waits for it.
+  void ready(sys::Background* background);
+  [[nodiscard]] int run();
+
+ private:
+  void perform(const Action& action);
+  void feed(const Event& event) { engine_.feed(event); }
+  void etcd_said(const Event& event);
+  void report_state(const action::ReportState& change);
+  void report(const action::Report& report);
+  void finish();
+
+  [[nodiscard]] Settings settings() const;
+  [[nodiscard]] Parts parts() const;
+  [[nodiscard]] std::vector<VipView> views() const { return engine_.core().vips(loop_.now()); }
+  void remember_figures();
+  void open_log() const;
+  void hear_signals();
+  void stop();
+  void feed_watchdog();
+  [[nodiscard]] std::vector<std::string> reload();
+  void keep_until_restart(Config* next) const;
+  void take(const Config& next);
+
+  [[nodiscard]] Network::Handlers network_handlers();
+  [[nodiscard]] Gate::Handlers gate_handlers();
+  [[nodiscard]] check::Tools check_tools();
+  [[nodiscard]] Journal::Sources journal_sources();
+  [[nodiscard]] Commands::Needs command_needs();
+  [[nodiscard]] Api::Sources api_sources();
+  [[nodiscard]] Replacement::Needs replacement_needs();
+
+  DaemonOptions options_;
+  Config config_;
+  sys::Notify notify_;
+  std::string instance_ = random_text();
+  std::string started_ = sys::wall_clock_text();
+  Loop loop_;
+  std::unique_ptr<sys::PidFile> pidfile_;
+
+  Vips vips_;
+  Programs programs_;
+  Kept kept_;
+  Ledger ledger_;
+  Engine engine_;
+  EtcdSide etcd_;
+  Network network_;
+  Gate gate_;
+  Journal journal_;
+  Commands commands_;
+  Api api_;
+  Replacement replacement_;
+};
+
+Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
     : options_(options),
       config_(std::move(config)),
-      store_(config_.etcd.prefix),
-      instance_(random_text()),
-      started_(sys::wall_clock_text()) {
-  index_config();
+      notify_(std::move(notify)),
+      vips_(config_.vips),
+      programs_(loop_),
+      kept_(config_.etcd.prefix),
+      engine_(loop_, {[this] { remember_figures(); }, [this](const Action& a) { perform(a); }}),
+      etcd_(loop_, config_.etcd.prefix, [this](const Event& event) { etcd_said(event); }),
+      network_(loop_, vips_, network_handlers()),
+      gate_(loop_, vips_, gate_handlers()),
+      journal_(loop_, vips_, journal_sources()),
+      commands_(command_needs()),
+      api_(loop_, api_sources()),
+      replacement_(loop_, replacement_needs()) {}
+
+// --- what the core wants, done
+
+void Daemon::perform(const Action& action) {
+  std::visit(Visitor{
+                 [this](const action::GrantLease& a) { etcd_.perform(a); },
+                 [this](const action::KeepLease& a) { etcd_.perform(a); },
+                 [this](const action::RevokeLease& a) { etcd_.perform(a); },
+                 [this](const action::SendTxn& a) {
+                   replacement_.txn_sent(engine_.core().fencing_deadline());
+                   etcd_.perform(a);
+                 },
+                 [this](const action::ReadPrefix& a) { etcd_.perform(a); },
+                 [this](const action::OpenWatch& a) { etcd_.perform(a); },
+                 [this](const action::AddAddress& a) { network_.perform(a); },
+                 [this](const action::RemoveAddress& a) {
+                   network_.perform(a, engine_.pending(), engine_.core().fencing_deadline());
+                 },
+                 [this](const action::SendAnnouncement& a) {
+                   if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
+                 },
+                 [this](const action::SendProbe& a) { network_.perform(a); },
+                 [this](const action::Remember& a) { kept_.remember(a.memory); },
+                 [this](const action::ReportState& a) { report_state(a); },
+                 [this](const action::Report& a) { report(a); },
+                 [this](const action::Finish&) { finish(); },
+             },
+             action);
 }
 
-Daemon::~Daemon() = default;
+void Daemon::report_state(const action::ReportState& change) {
+  const VipConfig* vip = vips_.at(change.address);
+  log::info("vip %s: %s -> %s: %s",
+            vip == nullptr ? change.address.text().c_str() : vip->name.c_str(),
+            name_of(change.from).data(), name_of(change.to).data(), change.reason.c_str());
+  ledger_.take(change);
+  journal_.note(change);
+  programs_.told(change);
+}
+
+void Daemon::report(const action::Report& report) {
+  ledger_.take(report);
+  if (belongs_in_history(report)) journal_.note(report);
+  log_report(report);
+}
+
+void Daemon::finish() {
+  engine_.finish();
+  gate_.stop();
+  (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
+    log::warn("stopped before every notification was given out");
+    loop_.stop(0);
+  });
+  programs_.when_idle([this] { loop_.stop(0); });
+}
+
+// --- what the core is told
+
+void Daemon::remember_figures() {
+  const Core& core = engine_.core();
+  journal_.before_step({.session = core.session(),
+                        .deadline = core.fencing_deadline(),
+                        .revision = core.revision(),
+                        .timeout = core.timeout()});
+}
+
+void Daemon::etcd_said(const Event& event) {
+  feed(event);
+  if (const auto* shown = std::get_if<event::WatchAdvanced>(&event)) journal_.after(*shown);
+  if (const auto* read = std::get_if<event::PrefixRead>(&event)) journal_.after(*read);
+}
 
 Settings Daemon::settings() const {
-  Settings settings;
-  settings.node = config_.node_name;
+  Settings settings = settings_of(config_);
   settings.instance = instance_;
-  settings.timeout = config_.session_timeout;
-  settings.heartbeat = config_.session_heartbeat;
-  settings.announce_count = config_.announce.count;
-  settings.announce_interval = config_.announce.interval;
-  settings.announce_refresh = config_.announce.refresh;
-  settings.conflict = config_.conflict;
-  settings.conflict_probe = config_.conflict_probe;
-  settings.memory = memory_;
-  settings.paused = pause_persists_ || options_.program.was_paused();
-  for (const VipConfig& vip : config_.vips) {
-    settings.vips.push_back({.name = vip.name,
-                             .address = vip.address,
-                             .link = vip.link,
-                             .prefix_length = vip.prefix_length,
-                             .priority = vip.priority,
-                             .preempt = vip.preempt,
-                             .preempt_delay = vip.preempt_delay,
-                             .blocked = checks_ == nullptr ? "" : blocked(vip).reason});
+  settings.memory = kept_.former();
+  settings.paused = kept_.is_paused() || options_.program.was_paused();
+  for (size_t i = 0; i < settings.vips.size(); i++) {
+    settings.vips[i].blocked = gate_.reason(config_.vips[i]);
   }
   return settings;
 }
 
-etcd::Options Daemon::etcd_options() const {
-  etcd::Options options;
-  options.endpoints = config_.etcd.endpoints;
-  options.discover = config_.etcd.discover;
-  options.tls = {.cacert = config_.etcd.cacert,
-                 .cert = config_.etcd.cert,
-                 .key = config_.etcd.key,
-                 .servername = config_.etcd.servername};
-  options.user = config_.etcd.user;
-  options.password_file = config_.etcd.password_file;
-  options.needs = "readwrite from " + store_.begin() + " to " + store_.end() +
-                  " (etcdctl role grant-permission ROLE readwrite --prefix " + store_.begin() + ")";
-  options.wanted = [this](std::string_view key) { return store_.is_ours(key); };
-  options.room = etcd::kRoomBase + config_.vips.size() * etcd::kRoomForVip;
-  options.request_timeout = timing::request_timeout(config_.session_timeout);
-  return options;
+// --- what the parts are given of each other
+
+Network::Handlers Daemon::network_handlers() {
+  return {.feed = [this](const Event& event) { feed(event); },
+          .obstacle = [this](const VipConfig& vip,
+                             const std::string& obstacle) { gate_.obstructed(vip, obstacle); }};
 }
 
-const VipConfig* Daemon::vip_at(const Address& address) const {
-  const auto found = vip_index_.find(address);
-  return found == vip_index_.end() ? nullptr : &config_.vips[found->second];
+Gate::Handlers Daemon::gate_handlers() {
+  return {.feed = [this](const Event& event) { feed(event); },
+          .queues = [this] { return views(); },
+          .is_connected = [this] { return etcd_.is_connected(); }};
 }
 
-void Daemon::index_config() {
-  vip_index_.clear();
-  std::set<std::string> names;
-  for (const VipConfig& vip : config_.vips) {
-    vip_index_.emplace(vip.address, vip_index_.size());
-    names.insert(vip.link);
-    Record& record = records_[vip.address];
-    record.name = vip.name;
-    record.notify = vip.notify;
-  }
-  link_names_.assign(names.begin(), names.end());
-  std::erase_if(link_states_, [&](const auto& item) { return !names.contains(item.first); });
+check::Tools Daemon::check_tools() {
+  return {.loop = loop_,
+          .runner = programs_.runner(),
+          .environment = programs_.environment(),
+          .packet = network_.packet(),
+          .link_of = [this](const std::string& check) -> const net::Link* {
+            const VipConfig* vip = vips_.first_with(check);
+            return vip == nullptr ? nullptr : network_.link_of(*vip);
+          }};
 }
 
-const VipConfig* Daemon::vip_named(const std::string& name) const {
-  const std::optional<Address> address = Address::parse(name);
-  for (const VipConfig& vip : config_.vips) {
-    if (vip.name == name || (address && vip.address == *address)) return &vip;
-  }
-  return nullptr;
+Journal::Sources Daemon::journal_sources() {
+  return {.owner = [this](const Address& vip) { return engine_.core().owner(vip, loop_.now()); },
+          .how = [this](const Address& vip) { return engine_.core().how(vip); },
+          .endpoint = [this] { return etcd_.endpoint(); },
+          .publish = [this](std::string_view line) { api_.publish(line); }};
 }
+
+Commands::Needs Daemon::command_needs() {
+  return {.vips = vips_,
+          .kept = kept_,
+          .node = config_.node_name,
+          .core = [this]() -> const Core& { return engine_.core(); },
+          .views = [this] { return views(); },
+          .feed = [this](const Event& event) { feed(event); },
+          .note = [this](const std::string& what) { journal_.note(what); },
+          .transfer_asked = [this](const Address& vip) { ledger_.transfer_asked(vip); },
+          .override_check =
+              [this](const std::string& name, const std::string& word) {
+                return gate_.override_check(name, word);
+              },
+          .reload = [this] { return reload(); }};
+}
+
+Api::Sources Daemon::api_sources() {
+  return {.status = [this] { return status_of(parts()); },
+          .metrics = [this] { return metrics_of(parts()); },
+          .state = [this] { return name_of(engine_.core().node_state()); },
+          .unhealthy = [this] { return unhealthy(parts()); },
+          .moves = [this] { return moves_in(journal_.entries()); },
+          .history = journal_.entries(),
+          .commands = commands_};
+}
+
+Replacement::Needs Daemon::replacement_needs() {
+  return {.config = config_,
+          .sources = options_.sources,
+          .pidfile = options_.pidfile,
+          .program = options_.program,
+          .programs = programs_,
+          .kept = kept_,
+          .notify = notify_,
+          .situation = [this] {
+            const Core& core = engine_.core();
+            return Replacement::Situation{
+                .node = core.node_state(),
+                .is_busy = etcd_.txns_under_way() > 0 || !engine_.pending().empty(),
+                .owns_anything = network_.owns_anything(),
+                .deadline = core.fencing_deadline(),
+                .timeout = core.timeout()};
+          }};
+}
+
+Parts Daemon::parts() const {
+  return {loop_, config_, vips_, engine_, etcd_, gate_, kept_, ledger_, started_};
+}
+
+// --- from the start to the end
 
 bool Daemon::start(std::string* reason) {
-  if (!start_runner(reason)) return false;
-  notifier_ = std::make_unique<Notifier>(runner_.get());
+  if (!programs_.start(config_, options_.program.inherited_fd(), reason)) return false;
   if (!options_.pidfile.empty()) {
     pidfile_ = sys::PidFile::open(options_.pidfile, reason);
     if (pidfile_ == nullptr) return false;
   }
-  state_dir_ = sys::StateDir::open(config_.state_dir, reason);
-  if (state_dir_ == nullptr) return false;
-  memory_ = read_memory(state_dir_->file(kMemoryFile), config_.etcd.prefix);
-  remembered_ = memory_;
-  pause_persists_ = read_pause();
-  if (pause_persists_) log::warn("paused, as vipctl pause --persist said; vipctl resume ends it");
-  if (!open_kernel(reason)) return false;
-  server_ = ctl::Server::open(
-      loop_, config_.control_socket, [this](const ctl::Request& r) { return handle(r); }, reason);
-  if (server_ == nullptr) return false;
-  listen_http();  // its port may be one of root's
-  if (!drop_privileges(reason)) return false;
-  etcd_ = std::make_unique<etcd::Client>(loop_, etcd_options());
+  if (!kept_.open(config_.state_dir, reason)) return false;
+  if (!network_.open(kept_.former().lease != LeaseId::None, reason)) return false;
+  if (!api_.open(config_.control_socket, reason)) return false;
+  api_.listen(config_.http_listen);  // its port may be one of root's
+  if (!drop_privileges(config_, kept_, options_.pidfile, reason)) return false;
+  etcd_.start(config_);
   hear_signals();
 
-  Actions actions;
-  core_ = std::make_unique<Core>(settings(), input(), &actions);
-  actions_.assign(actions.begin(), actions.end());
-  perform_all();
-  start_checks();
-  for (const Address& address : inherited_) feed(event::AddressFound{address});
-  look_again();
+  engine_.start(settings());
+  gate_.start(check_tools(), config_.checks);
+  network_.start();
   loop_.on_turn_start([this] {
-    hear_neighbours();
-    if (loop_.now() < armed_) return;
-    disarm();
-    feed(event::Ticked{});
+    network_.hear();
+    engine_.begin_turn();
   });
   loop_.on_turn_end([this] {
-    arm();
-    replace_when_quiet();
+    engine_.end_turn();
+    replacement_.end_turn();
     log::tell_repeats();
   });
-  history_timer_ =
-      loop_.add_timer(loop_.now() + etcd::History::kInterval, [this] { look_at_history(); });
-  arm();
+  engine_.end_turn();
   return true;
 }
 
-void Daemon::ready(sys::Background* background, sys::Notify* notify) {
-  notify_ = notify;
-  open_log(log::level());
+void Daemon::ready(sys::Background* background) {
+  open_log();
   background->ready();
-  notify->ready();
+  notify_.ready();
   feed_watchdog();
-}
-
-void Daemon::open_log(log::Level level) const {
-  // In the background nobody reads stderr.
-  const bool unread = options_.daemonize && config_.log_target == log::Target::Stderr;
-  log::open(unread ? log::Target::Syslog : config_.log_target, level);
-}
-
-// From the loop: what stands still is not fed.
-void Daemon::feed_watchdog() {
-  const Duration interval = notify_->watchdog_interval();
-  if (interval == Duration()) return;
-  notify_->watchdog();
-  (void)loop_.add_timer(loop_.now() + interval, [this] { feed_watchdog(); });
 }
 
 int Daemon::run() {
@@ -187,92 +338,88 @@ int Daemon::run() {
   return status;
 }
 
-Input Daemon::input() const {
-  return {.now = loop_.now(), .random = sys::random_u64(), .suspended = loop_.suspended()};
+void Daemon::open_log() const {
+  // In the background nobody reads stderr.
+  const bool unread = options_.daemonize && config_.log_target == log::Target::Stderr;
+  log::open(unread ? log::Target::Syslog : config_.log_target, log::level());
 }
 
-void Daemon::feed(const Event& event) {
-  if (is_finished_) return;
-  Actions actions;
-  remember_figures();
-  core_->step(input(), event, &actions);
-  actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
-                  std::make_move_iterator(actions.end()));
-  perform_all();
-}
-
-// One timer for all that the core waits for; the turn's start does the work.
-void Daemon::arm() {
-  const MonoTime deadline = is_finished_ ? MonoTime::never() : core_->next_deadline();
-  if (deadline == armed_) return;
-  disarm();
-  armed_ = deadline;
-  if (!deadline.is_never()) timer_ = loop_.add_timer(deadline, [] {});
-}
-
-void Daemon::disarm() {
-  loop_.cancel_timer(timer_);
-  timer_ = Loop::Timer::None;
-  armed_ = MonoTime::never();
+// From the loop: what stands still is not fed.
+void Daemon::feed_watchdog() {
+  const Duration interval = notify_.watchdog_interval();
+  if (interval == Duration()) return;
+  notify_.watchdog();
+  (void)loop_.add_timer(loop_.now() + interval, [this] { feed_watchdog(); });
 }
 
 void Daemon::hear_signals() {
-  const auto stop = [this] {
-    log::info("asked to stop: releasing every VIP");
-    if (notify_ != nullptr) notify_->stopping();
-    feed(event::StopAsked{});
-  };
-  loop_.on_signal(SIGTERM, stop);
-  loop_.on_signal(SIGINT, stop);
+  loop_.on_signal(SIGTERM, [this] { stop(); });
+  loop_.on_signal(SIGINT, [this] { stop(); });
   loop_.on_signal(SIGHUP, [this] { (void)reload(); });
-  loop_.on_signal(SIGUSR2, [this] { replace_asked(); });
   loop_.on_signal(SIGUSR1, [this] {
     log::forget_repeats();  // a person wants to see them all
-    for (const std::string& line : ctl::status_lines(status())) log::info("%s", line.c_str());
-    for (const HistoryEntry& entry : journal_) {
-      log::info("history: %s", ctl::history_line(entry).c_str());
-    }
+    api_.log_status();
   });
+  loop_.on_signal(SIGUSR2, [this] { replacement_.asked(); });
 }
 
-// A faulty file changes nothing. What a living session cannot change waits for a restart.
+void Daemon::stop() {
+  log::info("asked to stop: releasing every VIP");
+  notify_.stopping();
+  feed(event::StopAsked{});
+}
+
+// --- another configuration
+
+// A faulty file changes nothing.
 std::vector<std::string> Daemon::reload() {
-  if (notify_ != nullptr) notify_->reloading();
+  notify_.reloading();
   conf::Result result = conf::load(options_.sources);
   if (!result.errors.empty()) {
     for (const std::string& error : result.errors) log::error("%s", error.c_str());
     log::error("the configuration was not changed");
   } else {
-    Config& next = result.config;
-    if (next.etcd.prefix != config_.etcd.prefix || next.control_socket != config_.control_socket ||
-        next.state_dir != config_.state_dir || next.user != config_.user) {
-      log::warn("etcd.prefix, control.socket, state.dir and user stay as they are until a restart");
-    }
-    next.etcd.prefix = config_.etcd.prefix;
-    next.control_socket = config_.control_socket;
-    next.state_dir = config_.state_dir;
-    next.user = config_.user;
-    const Config before = std::exchange(config_, next);
-    index_config();
-    if (config_.log_target != before.log_target) open_log(log::level());
-    const bool other_level = config_.log_level != before.log_level && !options_.verbose;
-    if (other_level) log::set_level(config_.log_level);
-    if (config_.etcd != before.etcd) etcd_->reconfigure(etcd_options());
-    checks_->configure(config_.checks);
-    feed(event::Reconfigured{settings()});
-    reload_checks(before);
-    config_.node_name = before.node_name;
-    config_.session_timeout = before.session_timeout;
-    config_.session_heartbeat = before.session_heartbeat;
-    listen_for_claims();
-    look_again();
-    listen_http();
-    note("configuration read again");
+    keep_until_restart(&result.config);
+    take(result.config);
+    journal_.note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
   }
-  if (notify_ != nullptr) notify_->ready();
+  notify_.ready();
   return result.errors;
 }
+
+void Daemon::keep_until_restart(Config* next) const {
+  if (next->etcd.prefix != config_.etcd.prefix || next->control_socket != config_.control_socket ||
+      next->state_dir != config_.state_dir || next->user != config_.user) {
+    log::warn("etcd.prefix, control.socket, state.dir and user stay as they are until a restart");
+  }
+  next->etcd.prefix = config_.etcd.prefix;
+  next->control_socket = config_.control_socket;
+  next->state_dir = config_.state_dir;
+  next->user = config_.user;
+}
+
+// What a living session cannot change is told to the core, which says that it waits for a restart.
+void Daemon::take(const Config& next) {
+  const Config before = std::exchange(config_, next);
+  vips_.changed();
+  network_.vips_changed();
+  programs_.configure(config_);
+  if (config_.log_target != before.log_target) open_log();
+  const bool other_level = config_.log_level != before.log_level && !options_.verbose;
+  if (other_level) log::set_level(config_.log_level);
+  if (config_.etcd != before.etcd) etcd_.reconfigure(config_);
+  gate_.configure(config_.checks);
+  feed(event::Reconfigured{settings()});
+  gate_.reconfigured(before.vips);
+  config_.node_name = before.node_name;
+  config_.session_timeout = before.session_timeout;
+  config_.session_heartbeat = before.session_heartbeat;
+  network_.reconfigured();
+  api_.listen(config_.http_listen);
+}
+
+}  // namespace
 
 int run_daemon(const DaemonOptions& options) {
   const conf::Result loaded = conf::load(options.sources);
@@ -293,12 +440,12 @@ int run_daemon(const DaemonOptions& options) {
       options.daemonize && is_replacement && loaded.config.log_target == log::Target::Stderr;
   log::open(unread ? log::Target::Syslog : loaded.config.log_target,
             options.verbose ? log::Level::Debug : loaded.config.log_level);
-  Daemon daemon(options, loaded.config);
+  Daemon daemon(options, loaded.config, std::move(notify));
   if (!daemon.start(&reason)) {
     log::error("%s", reason.c_str());
     return 1;
   }
-  daemon.ready(&background, &notify);
+  daemon.ready(&background);
   return daemon.run();
 }
 

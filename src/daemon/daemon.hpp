@@ -1,4 +1,4 @@
-// The seam: turns what the adapters see into events, steps the core, and performs its actions.
+// The daemon: turns what the adapters see into events, steps the core, and performs its actions.
 #pragma once
 
 #include <string>

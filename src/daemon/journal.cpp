@@ -1,89 +1,88 @@
-// The history: the last changes and the figures that explain them, for vipctl history and
-// GET /v1/events.
+#include "daemon/journal.hpp"
+
 #include <algorithm>
+#include <utility>
 
 #include "ctl/history.hpp"
-#include "daemon/impl.hpp"
+#include "daemon/vips.hpp"
 #include "sys/wall_clock.hpp"
 
 namespace vipd {
 
-// As they are before a step: what it changes is explained by what was there, and a session that was
-// lost has no figures any more.
-void Daemon::remember_figures() {
-  before_ = {.session = core_->session(),
-             .deadline = core_->fencing_deadline(),
-             .revision = core_->revision()};
-}
+Journal::Journal(const Loop& loop, const Vips& vips, Sources sources)
+    : loop_(loop), vips_(vips), sources_(std::move(sources)) {}
 
-void Daemon::note(HistoryEntry entry) {
+void Journal::add(HistoryEntry entry) {
   entry.time = sys::wall_clock_text();
   if (before_.session != LeaseId::None) entry.session = lease_hex(before_.session);
-  entry.endpoint = etcd_->endpoint();
+  entry.endpoint = sources_.endpoint();
   entry.revision = before_.revision;
   if (before_.deadline != MonoTime::long_ago()) {
     const Duration left = before_.deadline - loop_.now();
-    entry.heartbeat_ms = (core_->timeout() - left).ms();
+    entry.heartbeat_ms = (before_.timeout - left).ms();
     entry.authority_ms = std::max<int64_t>(0, left.ms());
   }
-  server_->publish(ctl::entry_json(entry));
-  journal_.push_back(std::move(entry));
-  if (journal_.size() > ctl::kMostHistory) journal_.pop_front();
+  sources_.publish(ctl::entry_json(entry));
+  entries_.push_back(std::move(entry));
+  if (entries_.size() > ctl::kMostHistory) entries_.pop_front();
 }
 
-void Daemon::note(const std::string& what) {
+void Journal::note(const std::string& what) {
   HistoryEntry entry;
   entry.kind = "event";
   entry.reason = what;
-  note(std::move(entry));
+  add(std::move(entry));
 }
 
-void Daemon::note(const action::Report& a) {
+void Journal::note(const action::Report& report) {
   HistoryEntry entry;
   entry.kind = "event";
-  const VipConfig* vip = vip_at(a.address);
+  const VipConfig* vip = vips_.at(report.address);
   if (vip != nullptr) entry.vip = vip->name;
-  if (vip != nullptr) entry.address = a.address.text();
-  entry.reason = a.text;
-  note(std::move(entry));
+  if (vip != nullptr) entry.address = report.address.text();
+  entry.reason = report.text;
+  add(std::move(entry));
 }
 
-void Daemon::note(const action::ReportState& a) {
-  const VipConfig* vip = vip_at(a.address);
-  Record& record = records_[a.address];
-  record.owner = core_->owner(a.address, loop_.now());
+void Journal::note(const action::ReportState& change) {
+  const VipConfig* vip = vips_.at(change.address);
+  std::string& owner = owners_[change.address];
+  owner = sources_.owner(change.address);
   HistoryEntry entry;
   entry.kind = "state";
-  entry.vip = vip == nullptr ? a.address.text() : vip->name;
-  entry.address = a.address.text();
-  entry.from = name_of(a.from);
-  entry.to = name_of(a.to);
-  entry.owner = record.owner;
-  entry.reason = a.reason;
-  note(std::move(entry));
+  entry.vip = vip == nullptr ? change.address.text() : vip->name;
+  entry.address = change.address.text();
+  entry.from = name_of(change.from);
+  entry.to = name_of(change.to);
+  entry.owner = owner;
+  entry.reason = change.reason;
+  add(std::move(entry));
 }
 
-// Who owns it elsewhere, as the watch has just shown.
-void Daemon::note_owner(const Address& address) {
-  const VipConfig* vip = vip_at(address);
+void Journal::note_owner(const Address& address) {
+  const VipConfig* vip = vips_.at(address);
   if (vip == nullptr) return;
-  Record& record = records_[address];
-  const std::string owner = core_->owner(address, loop_.now());
-  if (record.owner == owner) return;
+  std::string& noted = owners_[address];
+  const std::string owner = sources_.owner(address);
+  if (noted == owner) return;
   HistoryEntry entry;
   entry.kind = "owner";
   entry.vip = vip->name;
   entry.address = address.text();
-  entry.from = std::exchange(record.owner, owner);
+  entry.from = std::exchange(noted, owner);
   entry.to = entry.owner = owner;
-  entry.reason = core_->how(address);
-  note(std::move(entry));
+  entry.reason = sources_.how(address);
+  add(std::move(entry));
 }
 
-void Daemon::note_owners(const std::vector<Change>& changes) {
-  for (const Change& change : changes) {
+void Journal::after(const event::WatchAdvanced& shown) {
+  for (const Change& change : shown.changes) {
     if (change.entry.key.kind == KeyKind::Candidate) note_owner(change.entry.key.vip);
   }
+}
+
+void Journal::after(const event::PrefixRead&) {
+  for (const VipConfig& vip : vips_.all()) note_owner(vip.address);
 }
 
 }  // namespace vipd

@@ -1,7 +1,11 @@
-// The links that the configuration names, told to the core and listened on.
-#include <algorithm>
+#include "daemon/links.hpp"
 
-#include "daemon/impl.hpp"
+#include <algorithm>
+#include <utility>
+
+#include "daemon/vips.hpp"
+#include "net/claims.hpp"
+#include "net/netlink.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -10,6 +14,8 @@ namespace {
 
 constexpr std::string_view kMacPrefix = "mac:";
 constexpr size_t kLinksNamed = 8;  // in a message
+// However many claims there are, a few tell as much.
+constexpr Duration kBetweenClaims = Duration::milliseconds(20);
 
 // A bond's ports share its MAC, and VLANs that of the link they are on: what is meant is neither a
 // port of another link nor made on one.
@@ -24,7 +30,32 @@ bool has_name(const net::Link& link, const std::string& text) {
 
 }  // namespace
 
-const net::Link* Daemon::link_named(const std::string& text) const {
+Links::Links(Loop& loop, const Vips& vips, Handlers handlers)
+    : loop_(loop), vips_(vips), handlers_(std::move(handlers)) {}
+
+Links::~Links() = default;
+
+void Links::set(std::vector<net::Link> links) {
+  links_.clear();
+  for (net::Link& link : links) links_.emplace(link.index, std::move(link));
+}
+
+void Links::changed(const net::Link& link) {
+  links_[link.index] = link;
+}
+
+void Links::removed(int index) {
+  links_.erase(index);
+}
+
+void Links::reconfigured() {
+  const std::vector<std::string>& names = vips_.links();
+  std::erase_if(told_, [&](const auto& item) {
+    return !std::binary_search(names.begin(), names.end(), item.first);
+  });
+}
+
+const net::Link* Links::named(const std::string& text) const {
   const net::Link* best = nullptr;
   const bool by_mac = text.starts_with(kMacPrefix);
   for (const auto& [index, link] : links_) {
@@ -37,47 +68,40 @@ const net::Link* Daemon::link_named(const std::string& text) const {
   return best;
 }
 
-void Daemon::link_changed(const net::Link& link) {
-  links_[link.index] = link;
-  tell_links();
-}
-
-void Daemon::link_removed(int index) {
-  links_.erase(index);
-  tell_links();
+int Links::told_index(const std::string& text) const {
+  const auto told = told_.find(text);
+  return told == told_.end() ? 0 : told->second.index;
 }
 
 // A link that was replaced by one of the same name between two looks is the same to the core: what
 // was on it is found to be lost, and put on the new one.
-void Daemon::tell_links() {
-  if (core_ == nullptr) return;
+void Links::tell() {
   bool is_news = false;
-  for (const std::string& name : link_names_) {
-    const net::Link* link = link_named(name);
-    const LinkState now =
+  for (const std::string& name : vips_.links()) {
+    const net::Link* link = named(name);
+    const Told now =
         link == nullptr
-            ? LinkState{}
-            : LinkState{.index = link->index, .up = link->up && link->carrier, .mac = link->mac};
-    const auto told = link_states_.find(name);
-    if (told != link_states_.end() && told->second == now) continue;
+            ? Told{}
+            : Told{.index = link->index, .up = link->up && link->carrier, .mac = link->mac};
+    const auto told = told_.find(name);
+    if (told != told_.end() && told->second == now) continue;
     is_news = true;
     if (link == nullptr) say_missing(name);
-    link_states_[name] = now;
-    feed(
+    told_[name] = now;
+    handlers_.feed(
         event::LinkChanged{.link = name, .present = link != nullptr, .up = now.up, .mac = now.mac});
   }
   if (!is_news) return;
-  listen_for_claims();
-  look_within(Duration::milliseconds(50));
+  listen();
+  handlers_.look_within(Duration::milliseconds(50));
 }
 
-// The core takes it for gone, and is told whatever the next look shows.
-void Daemon::doubt_link(const std::string& name) {
-  link_states_.erase(name);
-  look_within(Duration());
+void Links::doubt(const std::string& name) {
+  told_.erase(name);
+  handlers_.look_within(Duration());
 }
 
-void Daemon::say_missing(const std::string& name) {
+void Links::say_missing(const std::string& name) const {
   std::string others;
   size_t count = 0;
   for (const auto& [index, link] : links_) {
@@ -89,13 +113,11 @@ void Daemon::say_missing(const std::string& name) {
 
 // --- claims
 
-void Daemon::listen_for_claims() {
+void Links::listen() {
   std::map<int, std::vector<Address>> wanted;
-  for (const VipConfig& vip : config_.vips) {
-    const auto state = link_states_.find(vip.link);
-    if (state != link_states_.end() && state->second.index != 0) {
-      wanted[state->second.index].push_back(vip.address);
-    }
+  for (const VipConfig& vip : vips_.all()) {
+    const int index = told_index(vip.link);
+    if (index != 0) wanted[index].push_back(vip.address);
   }
   std::erase_if(ears_, [&](const auto& ear) { return !wanted.contains(ear.first); });
   for (const auto& [index, addresses] : wanted) {
@@ -114,28 +136,25 @@ void Daemon::listen_for_claims() {
   }
 }
 
-// What waited in a socket, however long, was said before anything that this turn decides: it is no
-// answer to a probe that is about to be sent, and no claim on an address that is about to be ours.
-void Daemon::hear_neighbours() {
+// It is no answer to a probe that is about to be sent, and no claim on an address that is about to
+// be ours, however long it waited.
+void Links::hear() {
   for (const auto& [index, ear] : ears_) {
     if (ear.listener != nullptr) ear.listener->hear();
   }
 }
 
-void Daemon::claimed(int link_index, const Address& address, const MacAddress& mac) {
-  const VipConfig* vip = vip_at(address);
-  if (vip == nullptr) return;
-  const auto state = link_states_.find(vip->link);
-  if (state == link_states_.end() || state->second.index != link_index) return;
+void Links::claimed(int link_index, const Address& address, const MacAddress& mac) {
+  const VipConfig* vip = vips_.at(address);
+  if (vip == nullptr || told_index(vip->link) != link_index) return;
   // Another link of this host in the same segment speaks for it, too.
   const bool own = std::any_of(links_.begin(), links_.end(),
                                [&](const auto& item) { return item.second.mac == mac; });
   if (own) return;
-  // However many there are, a few tell as much.
-  Record& record = records_[address];
-  if (loop_.now() - record.claimed_at < Duration::milliseconds(20)) return;
-  record.claimed_at = loop_.now();
-  feed(event::ForeignClaim{.address = address, .mac = mac});
+  MonoTime& last = claimed_at_.try_emplace(address, MonoTime::long_ago()).first->second;
+  if (loop_.now() - last < kBetweenClaims) return;
+  last = loop_.now();
+  handlers_.feed(event::ForeignClaim{.address = address, .mac = mac});
 }
 
 }  // namespace vipd

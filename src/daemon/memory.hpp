@@ -1,5 +1,5 @@
-// The state directory's one file: what a next process needs to take up the session. Part of the
-// seam. Whatever is wrong with the file, it is ignored with a line in the log, and a new session is
+// The state directory's session file: what a next process needs to take up the session. Part of
+// Kept. Whatever is wrong with the file, it is ignored with a line in the log, and a new session is
 // opened.
 #pragma once
 

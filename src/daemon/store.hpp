@@ -1,5 +1,5 @@
 // The core's typed keys and requests as the texts and requests of the etcd adapter, and back. Part
-// of the seam; pure.
+// of EtcdSide; pure.
 #pragma once
 
 #include <string>

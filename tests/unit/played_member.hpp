@@ -15,18 +15,12 @@
 #include <vector>
 
 #include "etcd/client.hpp"
-#include "vipd/log.hpp"
+#include "logged.hpp"
 
 using vipd::Duration;
 using vipd::Loop;
 using vipd::MonoTime;
 using namespace vipd::etcd;
-
-namespace vipd::log {
-void error(const char*, ...) {}
-void warn(const char*, ...) {}
-void info(const char*, ...) {}
-}  // namespace vipd::log
 
 inline const std::string kHeader =
     R"("header":{"cluster_id":"11","member_id":"22","revision":"33"})";

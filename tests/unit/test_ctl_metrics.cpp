@@ -36,8 +36,8 @@ Metrics example() {
   m.heartbeats.echoed = 3;
   m.heartbeats.failed = 1;
   for (const int ms : {1, 7, 3000}) m.heartbeats.took.add(Duration::milliseconds(ms));
-  m.takeovers = {{"silent", 2}};
-  m.fenced = 5;
+  m.node.takeovers = {{"silent", 2}};
+  m.node.fenced = 5;
   m.uncompacted = 345600;
   m.requests = {{"http://127.0.0.1:2379", "txn", "ok", 42},
                 {"unix:/run/a\\b \"c\"\nd\xff", "range", "failed", 1}};

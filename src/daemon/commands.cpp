@@ -1,23 +1,19 @@
-// What people ask for by vipctl, besides resign: pause and resume, a transfer, another log level.
-#include <rapidjson/document.h>
-#include <unistd.h>
+#include "daemon/commands.hpp"
 
-#include <algorithm>
-#include <cerrno>
+#include <rapidjson/document.h>
+
+#include <utility>
 
 #include "conf/keys.hpp"
 #include "ctl/json_text.hpp"
-#include "daemon/impl.hpp"
-#include "sys/errno_text.hpp"
-#include "sys/file.hpp"
-#include "sys/wall_clock.hpp"
+#include "ctl/server.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/vips.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
 
 namespace {
-
-constexpr char kPauseFile[] = "paused";
 
 // An object; nothing at all is an empty one.
 bool parse_body(const std::string& body, rapidjson::Document* json) {
@@ -53,46 +49,67 @@ std::string nodes_of(const VipView& view, LeaseId own) {
 
 }  // namespace
 
-// --- pause
+Commands::Commands(Needs needs) : needs_(std::move(needs)) {}
 
-bool Daemon::read_pause() const {
-  return access(state_dir_->file(kPauseFile).c_str(), F_OK) == 0;
+bool Commands::may_run(const std::string& name) {
+  if (needs_.core().node_state() == NodeState::Releasing) return false;
+  needs_.note(name + " asked by vipctl");
+  return true;
 }
 
+ctl::Response Commands::resign(const std::string& body) {
+  event::ResignAsked asked;
+  rapidjson::Document json;
+  if (!parse_body(body, &json)) return refused(400, "the body must be a JSON object");
+  const auto vips = json.FindMember("vips");
+  if (vips != json.MemberEnd()) {
+    if (!vips->value.IsArray()) return refused(400, "\"vips\" must be a list of names");
+    for (const rapidjson::Value& name : vips->value.GetArray()) {
+      if (!name.IsString()) return refused(400, "\"vips\" must be a list of names");
+      const VipConfig* vip = needs_.vips.named(name.GetString());
+      if (vip == nullptr) return refused(404, std::string("no VIP is called ") + name.GetString());
+      asked.vips.push_back(vip->address);
+    }
+  }
+  if (asked.vips.empty()) {
+    for (const VipConfig& vip : needs_.vips.all()) asked.vips.push_back(vip.address);
+  }
+  log::info("resign asked by vipctl: %zu VIPs", asked.vips.size());
+  needs_.feed(asked);
+  return done();
+}
+
+// --- pause
+
 // What is to survive a restart is written first: who was told that it does relies on it.
-ctl::Response Daemon::pause(const std::string& body) {
+ctl::Response Commands::pause(const std::string& body) {
   rapidjson::Document json;
   if (!parse_body(body, &json)) return refused(400, "the body must be a JSON object");
   const auto persist = json.FindMember("persist");
   const bool given = persist != json.MemberEnd();
   if (given && !persist->value.IsBool()) return refused(400, "\"persist\" must be true or false");
-  if (given && persist->value.IsTrue()) {
-    std::string reason;
-    const std::string text = sys::wall_clock_text() + "\n";
-    if (!sys::write_atomically(state_dir_->file(kPauseFile), text, 0644, &reason)) {
-      return refused(500, reason + ": not paused, since a restart would not know of it");
-    }
-    pause_persists_ = true;
+  std::string reason;
+  if (given && persist->value.IsTrue() && !needs_.kept.pause(&reason)) {
+    return refused(500, reason + ": not paused, since a restart would not know of it");
   }
-  log::info("pause asked by vipctl%s", pause_persists_ ? ", until resumed" : "");
-  feed(event::PauseAsked{});
+  log::info("pause asked by vipctl%s", needs_.kept.is_paused() ? ", until resumed" : "");
+  needs_.feed(event::PauseAsked{});
   return done();
 }
 
-ctl::Response Daemon::resume() {
-  const std::string path = state_dir_->file(kPauseFile);
-  if (unlink(path.c_str()) < 0 && errno != ENOENT) {
-    return refused(500, sys::errno_text(path) + ": not resumed, since a restart would pause again");
+ctl::Response Commands::resume(const std::string&) {
+  std::string reason;
+  if (!needs_.kept.resume(&reason)) {
+    return refused(500, reason + ": not resumed, since a restart would pause again");
   }
-  pause_persists_ = false;
   log::info("resume asked by vipctl");
-  feed(event::ResumeAsked{});
+  needs_.feed(event::ResumeAsked{});
   return done();
 }
 
 // --- transfer
 
-ctl::Response Daemon::transfer(const std::string& body) {
+ctl::Response Commands::transfer(const std::string& body) {
   rapidjson::Document json;
   const bool is_object = parse_body(body, &json);
   const std::string name = is_object ? text_of(json, "vip") : "";
@@ -100,26 +117,28 @@ ctl::Response Daemon::transfer(const std::string& body) {
   if (name.empty() || node.empty()) {
     return refused(400, R"(the body must be {"vip":"NAME","node":"NODE"})");
   }
-  const VipConfig* vip = vip_named(name);
+  const VipConfig* vip = needs_.vips.named(name);
   if (vip == nullptr) return refused(404, "no VIP is called " + name);
-  for (const VipView& view : core_->vips(loop_.now())) {
+  for (const VipView& view : needs_.views()) {
     if (view.address == vip->address) return transfer(*vip, view, node);
   }
   return refused(404, "no VIP is called " + name);
 }
 
 // The node by its name, or by its session where several nodes have the name.
-ctl::Response Daemon::transfer(const VipConfig& vip, const VipView& view, const std::string& node) {
+ctl::Response Commands::transfer(const VipConfig& vip, const VipView& view,
+                                 const std::string& node) {
   const std::string quoted = "VIP '" + vip.name + "'";
   if (view.state != VipState::Owner) {
     return refused(409, "this node does not own " + quoted + "; " +
                             (view.owner.empty() ? "nobody is known to" : view.owner + " does"));
   }
+  const LeaseId own = needs_.core().session();
   std::vector<CandidateView> found;
   std::string sessions;
   for (const CandidateView& c : view.queue) {
     const std::string session = lease_hex(c.lease);
-    if (c.lease == core_->session() || (c.node != node && session != node)) continue;
+    if (c.lease == own || (c.node != node && session != node)) continue;
     found.push_back(c);
     sessions += (sessions.empty() ? "" : ", ") + session;
   }
@@ -127,23 +146,41 @@ ctl::Response Daemon::transfer(const VipConfig& vip, const VipView& view, const 
     return refused(409,
                    "several nodes are called " + node + "; name its session, one of " + sessions);
   }
-  if (found.empty() && node == config_.node_name) {
+  if (found.empty() && node == needs_.node) {
     return refused(409, "this node owns " + quoted + " already");
   }
   if (found.empty()) {
-    return refused(409, node + " is not in the queue of " + quoted +
-                            "; in it: " + nodes_of(view, core_->session()));
+    return refused(409,
+                   node + " is not in the queue of " + quoted + "; in it: " + nodes_of(view, own));
   }
   if (!found[0].has_session) return refused(409, node + " is not ready: it has no session");
   log::info("vip %s: transfer to %s asked by vipctl", vip.name.c_str(), node.c_str());
-  records_[vip.address].transfer_failed.clear();
-  feed(event::TransferAsked{.vip = vip.address, .to = found[0].lease});
+  needs_.transfer_asked(vip.address);
+  needs_.feed(event::TransferAsked{.vip = vip.address, .to = found[0].lease});
   return done();
 }
 
-// --- the log
+// --- the daemon
 
-ctl::Response Daemon::set_log_level(const std::string& body) {
+ctl::Response Commands::reload(const std::string&) {
+  std::string all;
+  for (const std::string& error : needs_.reload()) all += (all.empty() ? "" : "\n") + error;
+  return all.empty() ? done() : refused(422, all);
+}
+
+ctl::Response Commands::set_check(const std::string& body) {
+  rapidjson::Document json;
+  const bool is_object = parse_body(body, &json);
+  const std::string name = is_object ? text_of(json, "name") : "";
+  const std::string state = is_object ? text_of(json, "state") : "";
+  if (name.empty() || (state != "up" && state != "down" && state != "auto")) {
+    return refused(400, R"(the body must be {"name": NAME, "state": "up", "down" or "auto"})");
+  }
+  if (!needs_.override_check(name, state)) return refused(404, "no check is called " + name);
+  return done();
+}
+
+ctl::Response Commands::set_log_level(const std::string& body) {
   rapidjson::Document json;
   const std::string level = parse_body(body, &json) ? text_of(json, "level") : "";
   if (level.empty()) return refused(400, R"(the body must be {"level":"LEVEL"})");

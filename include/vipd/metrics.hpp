@@ -1,0 +1,48 @@
+// What GET /metrics shows, as plain data: src/daemon fills it, src/ctl writes it in the text format
+// of Prometheus.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vipd/heartbeats.hpp"
+#include "vipd/status.hpp"
+
+namespace vipd {
+
+// What one VIP counts; `to` by the state that was changed to.
+struct VipCounts {
+  std::map<std::string_view, uint64_t> to;
+  uint64_t announcements = 0;
+  uint64_t conflicts = 0;
+  uint64_t restored = 0;
+};
+
+// What the node counts, and what it last reported.
+struct NodeCounts {
+  std::map<std::string_view, uint64_t> takeovers;  // by cause
+  uint64_t fenced = 0;
+  uint64_t authority_lost = 0;
+  bool no_space = false;  // etcd takes no writes
+};
+
+struct RequestCounts {
+  std::string endpoint;
+  std::string operation;
+  std::string_view result;
+  uint64_t count = 0;
+};
+
+struct Metrics {
+  Status status;
+  std::vector<VipCounts> vips;  // in the order of status.vips
+  NodeCounts node;
+  Heartbeats heartbeats;
+  int64_t uncompacted = 0;  // revisions of etcd
+  std::vector<RequestCounts> requests;
+};
+
+}  // namespace vipd

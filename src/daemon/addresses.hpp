@@ -1,0 +1,83 @@
+// The VIPs' addresses as the kernel shows them: where they were put, left behind by a former
+// process, lost, or put there by others. Part of the network.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "vipd/event.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::net {
+class AddressBook;
+class Netlink;
+struct AddressInfo;
+}  // namespace vipd::net
+
+namespace vipd {
+
+class Links;
+class Vips;
+struct VipConfig;
+
+class Addresses {
+ public:
+  struct Handlers {
+    std::function<void(const Event&)> feed;
+    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again
+    // What on this host stands in the way of a VIP, after each look; empty: nothing.
+    std::function<void(const VipConfig&, const std::string& obstacle)> obstacle;
+  };
+
+  Addresses(const Vips& vips, const Links& links, Handlers handlers);
+  Addresses(const Addresses&) = delete;
+  Addresses& operator=(const Addresses&) = delete;
+
+  // An address that the former process put there lives on by the lifetime that it has, if its
+  // session may still be taken up; otherwise it is removed.
+  void meet_leftovers(const net::AddressBook& book, bool has_session, net::Netlink* netlink);
+  [[nodiscard]] const std::vector<Address>& inherited() const { return inherited_; }
+
+  // A notice of a change that somebody made, of whatever address.
+  void added(const net::AddressInfo& info);
+  void removed(const net::AddressInfo& info);
+  // One look at all of them.
+  void judge(const net::AddressBook& book, net::Netlink* netlink);
+
+  // Our own doing. add: 0 or an errno, as net::Netlink says it; it is moved if it is elsewhere.
+  [[nodiscard]] int add(const VipConfig& vip, int link_index, int lifetime_s,
+                        net::Netlink* netlink);
+  // From where it was put, whatever the configuration says by now. 0 or an errno.
+  [[nodiscard]] int remove(const Address& address, net::Netlink* netlink);
+
+  [[nodiscard]] bool is_up(const Address& address) const;  // by us, as far as we know
+  [[nodiscard]] bool any_is_up() const;
+
+ private:
+  struct Place {
+    int link_index = 0;
+    unsigned prefix_length = 32;
+    bool is_up = false;
+  };
+
+  void remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what,
+                    net::Netlink* netlink) const;
+  [[nodiscard]] bool is_in_place(const net::AddressInfo& info) const;
+  void lose(const Address& address, bool expired, uint32_t by_port);
+  void find_lost(const net::AddressBook& book);
+  void find_strays(const net::AddressBook& book, net::Netlink* netlink);
+  void judge(const VipConfig& vip, const net::AddressBook& book);
+
+  const Vips& vips_;
+  const Links& links_;
+  Handlers handlers_;
+  std::map<Address, Place> places_;
+  std::set<Address> expired_;  // by a notice that may be out of date
+  std::vector<Address> inherited_;
+  std::map<Address, std::string> oddities_;
+};
+
+}  // namespace vipd

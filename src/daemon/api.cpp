@@ -1,0 +1,172 @@
+#include "daemon/api.hpp"
+
+#include <cinttypes>
+#include <cstdio>
+#include <utility>
+
+#include "ctl/history.hpp"
+#include "ctl/json_text.hpp"
+#include "ctl/metrics.hpp"
+#include "ctl/page.hpp"
+#include "ctl/server.hpp"
+#include "ctl/status_text.hpp"
+#include "daemon/commands.hpp"
+#include "sys/random.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kListenRetry = Duration::seconds(5);
+
+std::string fresh_nonce() {
+  char text[33];
+  snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, sys::random_u64(), sys::random_u64());
+  return text;
+}
+
+ctl::Response refused(int status, std::string_view reason) {
+  return {.status = status, .body = ctl::error_json(reason)};
+}
+
+}  // namespace
+
+// A command ends in one event for the core, or in a refusal that says why.
+template <ctl::Response (Commands::*kCommand)(const std::string& body)>
+ctl::Response Api::run(const ctl::Request& request) {
+  const std::string name = request.path.substr(request.path.rfind('/') + 1);
+  if (!sources_.commands.may_run(name)) return refused(409, "the daemon is stopping");
+  return (sources_.commands.*kCommand)(request.body);
+}
+
+struct Api::Route {
+  std::string_view method;
+  std::string_view path;
+  Access access;
+  ctl::Response (Api::*answer)(const ctl::Request& request);
+};
+
+constexpr Api::Route Api::kRoutes[] = {
+    {"GET", "/v1/status", Access::Socket, &Api::status},
+    {"GET", "/v1/events", Access::Socket, &Api::events},
+    {"GET", "/v1/history", Access::Socket, &Api::history},
+    {"GET", "/metrics", Access::Socket, &Api::metrics},
+    {"GET", "/healthz", Access::Socket, &Api::health},
+    {"POST", "/v1/resign", Access::Socket, &Api::run<&Commands::resign>},
+    {"POST", "/v1/transfer", Access::Socket, &Api::run<&Commands::transfer>},
+    {"POST", "/v1/pause", Access::Socket, &Api::run<&Commands::pause>},
+    {"POST", "/v1/resume", Access::Socket, &Api::run<&Commands::resume>},
+    {"POST", "/v1/reload", Access::Socket, &Api::run<&Commands::reload>},
+    {"POST", "/v1/log-level", Access::Socket, &Api::run<&Commands::set_log_level>},
+    {"POST", "/v1/check", Access::Socket, &Api::run<&Commands::set_check>},
+    {"GET", "/", Access::Public, &Api::page},
+    {"GET", "/v1/status", Access::Public, &Api::status_with_moves},
+    {"GET", "/metrics", Access::Public, &Api::metrics},
+    {"GET", "/healthz", Access::Public, &Api::health},
+};
+
+Api::Api(Loop& loop, Sources sources) : loop_(loop), sources_(std::move(sources)) {}
+
+Api::~Api() = default;
+
+bool Api::open(const std::string& socket, std::string* reason) {
+  socket_ = ctl::Server::open(
+      loop_, socket, [this](const ctl::Request& r) { return answer(Access::Socket, r); }, reason);
+  return socket_ != nullptr;
+}
+
+void Api::listen(const std::string& where) {
+  loop_.cancel_timer(retry_);
+  retry_ = Loop::Timer::None;
+  if (public_at_ == where && public_ != nullptr) return;
+  public_.reset();
+  const bool is_new = public_at_ != where;
+  public_at_ = where;
+  if (!where.empty()) try_to_listen(is_new);
+}
+
+void Api::try_to_listen(bool is_new) {
+  std::string reason;
+  public_ = ctl::Server::open_tcp(
+      loop_, public_at_, [this](const ctl::Request& r) { return answer(Access::Public, r); },
+      &reason);
+  if (public_ != nullptr) return log::info("http.listen: serving at %s", public_at_.c_str());
+  if (is_new) log::warn("http.listen: %s; trying again every 5 s", reason.c_str());
+  retry_ = loop_.add_timer(loop_.now() + kListenRetry, [this] { try_to_listen(false); });
+}
+
+void Api::publish(std::string_view line) {
+  socket_->publish(line);
+}
+
+void Api::log_status() const {
+  for (const std::string& line : ctl::status_lines(sources_.status())) {
+    log::info("%s", line.c_str());
+  }
+  for (const HistoryEntry& entry : sources_.history) {
+    log::info("history: %s", ctl::history_line(entry).c_str());
+  }
+}
+
+ctl::Response Api::answer(Access access, const ctl::Request& request) {
+  std::string_view method;
+  for (const Route& route : kRoutes) {
+    if (route.path != request.path || route.access != access) continue;
+    if (route.method == request.method) return (this->*route.answer)(request);
+    method = route.method;
+  }
+  if (method.empty()) return refused(404, "no such resource");
+  ctl::Response response = refused(405, "use " + std::string(method));
+  const std::string allowed = access == Access::Public ? "GET, HEAD" : std::string(method);
+  response.fields = "Allow: " + allowed + "\r\n";
+  return response;
+}
+
+// --- the answers
+
+ctl::Response Api::status(const ctl::Request&) {
+  return {.body = ctl::status_json(sources_.status())};
+}
+
+// With what the page's time line shows.
+Status Api::public_status() const {
+  Status shown = sources_.status();
+  shown.moves = sources_.moves();
+  return shown;
+}
+
+ctl::Response Api::status_with_moves(const ctl::Request&) {
+  return {.body = ctl::status_json(public_status())};
+}
+
+ctl::Response Api::page(const ctl::Request&) {
+  const std::string nonce = fresh_nonce();
+  return {.body = ctl::status_page(public_status(), nonce),
+          .content_type = "text/html; charset=utf-8",
+          .fields = ctl::page_fields(nonce)};
+}
+
+ctl::Response Api::events(const ctl::Request&) {
+  return {.body = "", .content_type = "application/x-ndjson", .stream = true};
+}
+
+ctl::Response Api::history(const ctl::Request&) {
+  return {.body = ctl::history_json(sources_.history)};
+}
+
+ctl::Response Api::metrics(const ctl::Request&) {
+  return {.body = ctl::metrics_text(sources_.metrics()),
+          .content_type = "text/plain; version=0.0.4"};
+}
+
+// For balancers and monitors. Whoever restarts what does not answer should look at whether it
+// answers, not at the status.
+ctl::Response Api::health(const ctl::Request&) {
+  const std::string reason = sources_.unhealthy();
+  const std::string head = "{\"state\":\"" + std::string(sources_.state()) + "\"";
+  if (reason.empty()) return {.body = head + "}"};
+  return {.status = 503, .body = head + ",\"error\":\"" + reason + "\"}"};
+}
+
+}  // namespace vipd

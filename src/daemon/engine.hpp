@@ -1,0 +1,57 @@
+// Runs the core: its steps, what it wants done in order, and the one timer for all that it waits
+// for. Decides nothing, and performs nothing itself.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "vipd/core.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd {
+
+class Engine {
+ public:
+  struct Handlers {
+    // What a step changes is explained by what was there before it.
+    std::function<void()> before_step;
+    // Called for one action after the other, never from inside itself. It may feed().
+    std::function<void(const Action&)> perform;
+  };
+
+  Engine(Loop& loop, Handlers handlers);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Makes the core and performs what it wants first. REQUIRES: once, before all that follows.
+  void start(const Settings& settings);
+  // One step. What follows from a completion inside the kernel comes before what else was to be
+  // done. Nothing happens after finish().
+  void feed(const Event& event);
+  // To be called at the start of each turn, and at its end.
+  void begin_turn();
+  void end_turn();
+  // The core is done: it takes no further step.
+  void finish() { is_finished_ = true; }
+
+  [[nodiscard]] const Core& core() const;
+  [[nodiscard]] const std::deque<Action>& pending() const { return actions_; }
+
+ private:
+  [[nodiscard]] Input input() const;
+  void perform_all();
+  void arm(MonoTime deadline);
+
+  Loop& loop_;
+  Handlers handlers_;
+  std::unique_ptr<Core> core_;
+  std::deque<Action> actions_;  // still to be performed, in order
+  bool is_performing_ = false;
+  bool is_finished_ = false;
+  Loop::Timer timer_ = Loop::Timer::None;
+  MonoTime armed_ = MonoTime::never();
+};
+
+}  // namespace vipd

@@ -1,0 +1,231 @@
+#include "daemon/etcd_side.hpp"
+
+#include <cassert>
+#include <cinttypes>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "core/timing.hpp"
+#include "daemon/store.hpp"
+#include "etcd/client.hpp"
+#include "etcd/history.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+void log_failure(const char* what, const etcd::Error& error) {
+  const std::string where = error.endpoint.empty() ? "" : error.endpoint + ": ";
+  log::debug("etcd: %s: %s%s", what, where.c_str(), error.text.c_str());
+}
+
+}  // namespace
+
+struct EtcdSide::Impl {
+  Impl(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
+      : loop(loop), store(std::move(prefix)), feed(std::move(feed)) {}
+
+  [[nodiscard]] etcd::Options options(const Config& config) const;
+  void failed(RequestId request, const etcd::Error& error);
+  void look_at_history();
+  void look_again_in_an_hour();
+
+  Loop& loop;
+  Store store;
+  std::function<void(const Event&)> feed;
+  std::unique_ptr<etcd::Client> client;
+  etcd::History history;
+  size_t txns_under_way = 0;
+};
+
+EtcdSide::EtcdSide(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
+    : impl_(std::make_unique<Impl>(loop, std::move(prefix), std::move(feed))) {}
+
+EtcdSide::~EtcdSide() = default;
+
+etcd::Options EtcdSide::Impl::options(const Config& config) const {
+  etcd::Options options;
+  options.endpoints = config.etcd.endpoints;
+  options.discover = config.etcd.discover;
+  options.tls = {.cacert = config.etcd.cacert,
+                 .cert = config.etcd.cert,
+                 .key = config.etcd.key,
+                 .servername = config.etcd.servername};
+  options.user = config.etcd.user;
+  options.password_file = config.etcd.password_file;
+  options.needs = "readwrite from " + store.begin() + " to " + store.end() +
+                  " (etcdctl role grant-permission ROLE readwrite --prefix " + store.begin() + ")";
+  options.wanted = [this](std::string_view key) { return store.is_ours(key); };
+  options.room = etcd::kRoomBase + config.vips.size() * etcd::kRoomForVip;
+  options.request_timeout = timing::request_timeout(config.session_timeout);
+  return options;
+}
+
+void EtcdSide::start(const Config& config) {
+  assert(impl_->client == nullptr);
+  impl_->client = std::make_unique<etcd::Client>(impl_->loop, impl_->options(config));
+  impl_->look_again_in_an_hour();
+}
+
+void EtcdSide::reconfigure(const Config& config) {
+  assert(impl_->client != nullptr);
+  impl_->client->reconfigure(impl_->options(config));
+}
+
+// --- requests
+
+void EtcdSide::Impl::failed(RequestId request, const etcd::Error& error) {
+  log_failure("request failed", error);
+  feed(event::RequestFailed{.request = request,
+                            .reason = error.endpoint + ": " + error.text,
+                            .no_space = error.no_space()});
+}
+
+void EtcdSide::perform(const action::GrantLease& a) {
+  Impl& self = *impl_;
+  const auto done = [&self, request = a.request](const etcd::Granted* granted,
+                                                 const etcd::Error* error) {
+    if (granted == nullptr) return self.failed(request, *error);
+    self.feed(event::LeaseGranted{.request = request,
+                                  .header = Store::header(granted->header),
+                                  .lease = static_cast<LeaseId>(granted->lease)});
+  };
+  self.client->grant(a.ttl / Duration::seconds(1), done);
+}
+
+void EtcdSide::perform(const action::KeepLease& a) {
+  Impl& self = *impl_;
+  const auto done = [&self, lease = a.lease](const etcd::KeptAlive* kept,
+                                             const etcd::Error* error) {
+    // The next keepalive comes long before the lease ends.
+    if (kept == nullptr) return log_failure("keepalive", *error);
+    self.feed(event::LeaseKept{.lease = lease, .alive = kept->ttl_s > 0});
+  };
+  self.client->keep_alive(static_cast<int64_t>(a.lease), done);
+}
+
+void EtcdSide::perform(const action::RevokeLease& a) {
+  Impl& self = *impl_;
+  const auto done = [&self, request = a.request](const etcd::Header* header,
+                                                 const etcd::Error* error) {
+    if (header == nullptr) return self.failed(request, *error);
+    self.feed(event::LeaseRevoked{.request = request});
+  };
+  self.client->revoke(static_cast<int64_t>(a.lease), done);
+}
+
+void EtcdSide::perform(const action::SendTxn& a) {
+  Impl& self = *impl_;
+  self.txns_under_way++;
+  const auto done = [&self, request = a.request](const etcd::TxnAnswer* answer,
+                                                 const etcd::Error* error) {
+    assert(self.txns_under_way > 0);
+    self.txns_under_way--;
+    if (answer == nullptr) return self.failed(request, *error);
+    self.feed(event::TxnAnswered{.request = request,
+                                 .header = Store::header(answer->header),
+                                 .succeeded = answer->succeeded,
+                                 .entries = self.store.entries(answer->kvs)});
+  };
+  self.client->txn(self.store.request(a.txn), a.group, done);
+}
+
+void EtcdSide::perform(const action::ReadPrefix& a) {
+  Impl& self = *impl_;
+  const auto done = [&self, request = a.request](const etcd::RangeAnswer* answer,
+                                                 const etcd::Error* error) {
+    if (answer == nullptr) return self.failed(request, *error);
+    self.feed(event::PrefixRead{.request = request,
+                                .header = Store::header(answer->header),
+                                .entries = self.store.entries(answer->kvs)});
+  };
+  self.client->snapshot(self.store.ranges(), done);
+}
+
+void EtcdSide::perform(const action::OpenWatch& a) {
+  Impl& self = *impl_;
+  etcd::WatchHandlers handlers;
+  handlers.created = [&self](const etcd::Header& header) {
+    self.feed(event::WatchCreated{Store::header(header)});
+  };
+  handlers.events = [&self](const etcd::Header& header,
+                            const std::vector<etcd::WatchEvent>& events) {
+    self.feed(event::WatchAdvanced{.header = Store::header(header),
+                                   .changes = self.store.changes(events)});
+  };
+  handlers.ended = [&self](const etcd::Error& error, int64_t compacted) {
+    log_failure("watch ended", error);
+    self.feed(event::WatchEnded{.compacted = compacted > 0, .reason = error.text});
+  };
+  self.client->watch(self.store.watched(), a.from, a.avoid_current, std::move(handlers));
+}
+
+// --- compaction: looked at by one read in an hour; nothing but a line in the log follows
+
+void EtcdSide::Impl::look_at_history() {
+  const auto done = [this](const etcd::RangeAnswer* answer, const etcd::Error* error) {
+    if (error != nullptr && error->compacted()) history.compacted();
+    if (answer == nullptr) return;
+    const std::string text = history.answered(loop.now(), answer->header.revision);
+    if (!text.empty()) log::warn("%s", text.c_str());
+  };
+  client->range_at(store.begin(), history.asks(), done);
+  look_again_in_an_hour();
+}
+
+void EtcdSide::Impl::look_again_in_an_hour() {
+  (void)loop.add_timer(loop.now() + etcd::History::kInterval, [this] { look_at_history(); });
+}
+
+// --- for people
+
+size_t EtcdSide::txns_under_way() const {
+  return impl_->txns_under_way;
+}
+
+bool EtcdSide::is_connected() const {
+  return impl_->client->connected();
+}
+
+std::string EtcdSide::endpoint() const {
+  return impl_->client->endpoint();
+}
+
+void EtcdSide::fill_in(Status* status) const {
+  const etcd::Client& client = *impl_->client;
+  status->etcd_connected = client.connected();
+  status->etcd_endpoint = client.endpoint();
+  status->etcd_version = client.version();
+  if (client.cluster_id() != 0) {
+    char text[17];
+    snprintf(text, sizeof text, "%" PRIx64, client.cluster_id());
+    status->etcd_cluster_id = text;
+  }
+  if (const std::optional<etcd::LastError> last = client.last_error()) {
+    status->etcd_error = last->error.text;
+    status->etcd_error_endpoint = last->error.endpoint;
+    status->etcd_error_age_ms = last->age.ms();
+    status->etcd_error_matters = last->matters;
+  }
+}
+
+Revision EtcdSide::uncompacted() const {
+  return impl_->history.uncompacted();
+}
+
+std::vector<RequestCounts> EtcdSide::requests() const {
+  std::vector<RequestCounts> requests;
+  for (const auto& [key, counts] : impl_->client->tally().counts()) {
+    for (size_t i = 0; i < counts.size(); i++) {
+      requests.push_back({.endpoint = key.first,
+                          .operation = key.second,
+                          .result = etcd::Tally::kResults[i],
+                          .count = counts[i]});
+    }
+  }
+  return requests;
+}
+
+}  // namespace vipd

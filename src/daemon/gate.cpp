@@ -1,0 +1,141 @@
+#include "daemon/gate.hpp"
+
+#include <cassert>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "check/checks.hpp"
+#include "daemon/vips.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kLookForOthers = Duration::seconds(1);
+
+}  // namespace
+
+Gate::Gate(Loop& loop, const Vips& vips, Handlers handlers)
+    : loop_(loop), vips_(vips), handlers_(std::move(handlers)) {}
+
+Gate::~Gate() = default;
+
+void Gate::start(const check::Tools& tools, const std::vector<CheckConfig>& checks) {
+  assert(checks_ == nullptr);
+  checks_ = std::make_unique<check::Checks>(tools, [this] { tell_all(); });
+  checks_->configure(checks);
+  tell_all();
+}
+
+void Gate::stop() {
+  checks_->stop();
+}
+
+void Gate::configure(const std::vector<CheckConfig>& checks) {
+  checks_->configure(checks);
+}
+
+void Gate::reconfigured(const std::vector<VipConfig>& before) {
+  std::set<Address> known;
+  for (const VipConfig& vip : before) known.insert(vip.address);
+  for (const VipConfig& vip : vips_.all()) {
+    if (!known.contains(vip.address)) states_[vip.address].told = {};
+  }
+  tell_all();
+}
+
+void Gate::obstructed(const VipConfig& vip, const std::string& obstacle) {
+  State& state = states_[vip.address];
+  if (state.obstacle == obstacle) return;
+  state.obstacle = obstacle;
+  if (!obstacle.empty()) log::warn("vip %s: %s", vip.name.c_str(), obstacle.c_str());
+  tell(vip);
+}
+
+// A check that is down is minded by an owner, too. One without a result yet keeps nobody from what
+// he owns.
+Gate::Blocked Gate::blocked(const VipConfig& vip) const {
+  const auto state = states_.find(vip.address);
+  Blocked found{.reason = state == states_.end() ? "" : state->second.obstacle};
+  for (const std::string& name : vip.checks) {
+    switch (checks_->state(name)) {
+      case check::State::Up:
+        break;
+      case check::State::Down:
+        return {.reason = "check " + name + " is down: " + checks_->reason(name),
+                .for_owner = true};
+      case check::State::Unknown:
+        found.reason = "check " + name + " has not been good yet: " + checks_->reason(name);
+    }
+  }
+  return found;
+}
+
+std::string Gate::reason(const VipConfig& vip) const {
+  return checks_ == nullptr ? "" : blocked(vip).reason;
+}
+
+void Gate::tell(const VipConfig& vip) {
+  if (checks_ == nullptr) return;
+  State& state = states_[vip.address];
+  const Blocked now = blocked(vip);
+  if (state.told == now) return;
+  state.told = now;
+  if (!now.for_owner) state.is_nobodys = false;
+  if (now.for_owner) look_for_others();
+  handlers_.feed(event::AddressBlocked{
+      .address = vip.address, .reason = now.reason, .for_owner = now.for_owner});
+}
+
+void Gate::tell_all() {
+  for (const VipConfig& vip : vips_.all()) tell(vip);
+}
+
+// While a check keeps this node away: whether anybody else is there.
+void Gate::look_for_others() {
+  if (others_timer_ != Loop::Timer::None) return;
+  others_timer_ = loop_.add_timer(loop_.now() + kLookForOthers, [this] {
+    others_timer_ = Loop::Timer::None;
+    bool goes_on = false;
+    for (const VipView& view : handlers_.queues()) goes_on |= look_whether_nobodys(view);
+    if (goes_on) look_for_others();
+  });
+}
+
+// Said once. Whether it is to be looked at again.
+bool Gate::look_whether_nobodys(const VipView& view) {
+  const VipConfig* vip = vips_.at(view.address);
+  State& state = states_[view.address];
+  if (vip == nullptr || !state.told.for_owner) return false;
+  const bool is_nobodys = handlers_.is_connected() && view.queue.empty();
+  if (is_nobodys && !state.is_nobodys) {
+    log::warn(
+        "vip %s: no node is fit to own it: each has a check that is down, is paused, or is away",
+        vip->name.c_str());
+  }
+  state.is_nobodys = is_nobodys;
+  return true;
+}
+
+bool Gate::is_nobodys(const Address& vip) const {
+  const auto state = states_.find(vip);
+  return state != states_.end() && state->second.is_nobodys;
+}
+
+CheckStatus Gate::check(const std::string& name) const {
+  return checks_->status(name);
+}
+
+bool Gate::override_check(const std::string& name, const std::string& word) {
+  std::optional<check::State> state;
+  if (word == "up") state = check::State::Up;
+  if (word == "down") state = check::State::Down;
+  if (!checks_->override_with(name, state)) return false;
+  log::info("check %s: %s by vipctl", name.c_str(),
+            state ? ("set " + word).c_str() : "by its results again");
+  return true;
+}
+
+}  // namespace vipd

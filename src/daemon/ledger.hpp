@@ -1,0 +1,37 @@
+// What is counted, and what is kept of each VIP for people: nothing that the core needs to know.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "vipd/action.hpp"
+#include "vipd/metrics.hpp"
+
+namespace vipd {
+
+class Ledger {
+ public:
+  struct OfVip {
+    uint64_t transitions = 0;
+    std::string since;            // as sys::wall_clock_text(); empty: since the start
+    std::string last_change;      // why
+    std::string transfer_failed;  // why the last one was given up
+    VipCounts counts;
+  };
+
+  void take(const action::ReportState& change);
+  void take(const action::Report& report);
+  void announced(const Address& vip) { vips_[vip].counts.announcements++; }
+  // What became of the transfer before is of no interest any more.
+  void transfer_asked(const Address& vip) { vips_[vip].transfer_failed.clear(); }
+
+  // Of a VIP that was never heard of: nothing yet.
+  [[nodiscard]] const OfVip& of(const Address& vip) const;
+  [[nodiscard]] const NodeCounts& node() const { return node_; }
+
+ private:
+  std::map<Address, OfVip> vips_;
+  NodeCounts node_;
+};
+
+}  // namespace vipd

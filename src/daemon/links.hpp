@@ -1,0 +1,82 @@
+// The network links that the configuration names: told to the core as they come, go and change, and
+// listened on for foreign claims of our addresses. Part of the network.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vipd/event.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::net {
+class ClaimListener;
+struct Link;
+}  // namespace vipd::net
+
+namespace vipd {
+
+class Vips;
+
+class Links {
+ public:
+  struct Handlers {
+    std::function<void(const Event&)> feed;
+    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again
+  };
+
+  Links(Loop& loop, const Vips& vips, Handlers handlers);
+  ~Links();
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  // What the kernel shows; the core is not told.
+  void set(std::vector<net::Link> links);
+  void changed(const net::Link& link);
+  void removed(int index);
+  // Links that no VIP is for any more are forgotten.
+  void reconfigured();
+
+  // Tells the core what is news to it.
+  void tell();
+  // The core takes the link for gone, and is told whatever the next look shows.
+  void doubt(const std::string& name);
+  // Opens a listener for each link that has VIPs, and anew for one that was replaced by another.
+  void listen();
+  // Hands out what waited in the listeners: it was said before anything that this turn decides.
+  void hear();
+
+  [[nodiscard]] const std::map<int, net::Link>& all() const { return links_; }
+  // By name, alternative name or "mac:..."; nullptr: there is none.
+  [[nodiscard]] const net::Link* named(const std::string& text) const;
+  // The number of the link as the core was last told of it; 0: there is none.
+  [[nodiscard]] int told_index(const std::string& text) const;
+
+ private:
+  // A link that the configuration names, as the core was told of it. index 0: there is none.
+  struct Told {
+    int index = 0;
+    bool up = false;
+    MacAddress mac;
+    bool operator==(const Told&) const = default;
+  };
+  struct Ear {
+    std::vector<Address> addresses;
+    std::unique_ptr<net::ClaimListener> listener;
+  };
+
+  void claimed(int link_index, const Address& address, const MacAddress& mac);
+  void say_missing(const std::string& name) const;
+
+  Loop& loop_;
+  const Vips& vips_;
+  Handlers handlers_;
+  std::map<int, net::Link> links_;
+  std::map<std::string, Told> told_;  // by what the configuration calls them
+  std::map<int, Ear> ears_;           // by link
+  std::map<Address, MonoTime> claimed_at_;
+};
+
+}  // namespace vipd

@@ -1,0 +1,198 @@
+#include "daemon/network.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "daemon/vips.hpp"
+#include "net/address_book.hpp"
+#include "net/claims.hpp"
+#include "net/connections.hpp"
+#include "net/netlink.hpp"
+#include "net/packet.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+// Whatever a notice may have missed is found by then.
+constexpr Duration kPeriodicLook = Duration::seconds(60);
+constexpr Duration kLookRetry = Duration::seconds(1);
+// A turn should not take longer: heartbeats wait meanwhile.
+constexpr Duration kMostForResets = Duration::milliseconds(80);
+
+}  // namespace
+
+Network::Network(Loop& loop, const Vips& vips, Handlers handlers)
+    : loop_(loop),
+      vips_(vips),
+      handlers_(std::move(handlers)),
+      links_(loop, vips, {handlers_.feed, [this](Duration wait) { look_within(wait); }}),
+      addresses_(
+          vips, links_,
+          {handlers_.feed, [this](Duration wait) { look_within(wait); }, handlers_.obstacle}) {}
+
+Network::~Network() = default;
+
+bool Network::open(bool has_session, std::string* reason) {
+  assert(netlink_ == nullptr);
+  net::Netlink::Handlers handlers;
+  handlers.link_changed = [this](const net::Link& link) {
+    links_.changed(link);
+    link_is_news();
+  };
+  handlers.link_removed = [this](int index) {
+    links_.removed(index);
+    link_is_news();
+  };
+  handlers.address_added = [this](const net::AddressInfo& info) { addresses_.added(info); };
+  handlers.address_removed = [this](const net::AddressInfo& info) { addresses_.removed(info); };
+  handlers.overrun = [this] {
+    log::warn("netlink messages were lost; looking at every link and address anew");
+    look_again();
+  };
+  netlink_ = net::Netlink::open(loop_, std::move(handlers), reason);
+  if (netlink_ == nullptr) return false;
+  packet_ = net::PacketSocket::open(reason);
+  if (packet_ == nullptr) return false;
+  if (meet_leftovers(has_session)) return true;
+  *reason = "the kernel would not list links and addresses";
+  return false;
+}
+
+void Network::start() {
+  assert(netlink_ != nullptr && !is_started_);
+  is_started_ = true;
+  for (const Address& address : addresses_.inherited()) {
+    handlers_.feed(event::AddressFound{address});
+  }
+  look_again();
+}
+
+void Network::reconfigured() {
+  links_.listen();
+  look_again();
+}
+
+const net::Link* Network::link_of(const VipConfig& vip) const {
+  return links_.named(vip.link);
+}
+
+// --- looking
+
+void Network::link_is_news() {
+  if (is_started_) links_.tell();
+}
+
+bool Network::meet_leftovers(bool has_session) {
+  std::vector<net::Link> links;
+  std::vector<net::AddressInfo> addresses;
+  if (!netlink_->dump(&links, &addresses)) return false;
+  links_.set(std::move(links));
+  const net::AddressBook book(links_.all(), addresses);
+  addresses_.meet_leftovers(book, has_session, netlink_.get());
+  return true;
+}
+
+bool Network::look() {
+  std::vector<net::Link> links;
+  std::vector<net::AddressInfo> addresses;
+  if (!netlink_->dump(&links, &addresses)) return false;
+  links_.set(std::move(links));
+  const net::AddressBook book(links_.all(), addresses);
+  links_.tell();
+  links_.listen();  // a link may have been made anew, under its number and unnoticed
+  addresses_.judge(book, netlink_.get());
+  return true;
+}
+
+// Under constant change no dump is whole; what is known stays in force until one is.
+void Network::look_again() {
+  loop_.cancel_timer(look_timer_);
+  look_at_ = MonoTime::never();
+  const bool is_whole = look();
+  if (!is_whole) log::debug("the kernel's lists kept changing; looking again in a second");
+  look_within(is_whole ? kPeriodicLook : kLookRetry);
+}
+
+// Many notices, one look.
+void Network::look_within(Duration wait) {
+  const MonoTime at = loop_.now() + wait;
+  if (at >= look_at_) return;
+  loop_.cancel_timer(look_timer_);
+  look_at_ = at;
+  look_timer_ = loop_.add_timer(at, [this] { look_again(); });
+}
+
+// --- the core's wishes
+
+// Whatever held up the kernel has passed when the clock is read for the completion.
+void Network::perform(const action::AddAddress& a) {
+  const VipConfig* vip = vips_.at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : links_.named(vip->link);
+  int error = ENODEV;
+  if (link != nullptr) error = addresses_.add(*vip, link->index, a.lifetime_s, netlink_.get());
+  if (error == ENODEV && vip != nullptr) links_.doubt(vip->link);
+  handlers_.feed(
+      event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
+}
+
+void Network::perform(const action::RemoveAddress& a, const std::deque<Action>& pending,
+                      MonoTime deadline) {
+  reset_connections(a.address, pending, deadline);
+  const int error = addresses_.remove(a.address, netlink_.get());
+  handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});
+}
+
+// Before the address goes, or the resets never leave; and well before somebody else may have it.
+void Network::reset_connections(const Address& first, const std::deque<Action>& pending,
+                                MonoTime deadline) {
+  if (reset_.erase(first) != 0) return;
+  std::vector<Address> locals;
+  const auto consider = [&](const Address& address) {
+    const VipConfig* vip = vips_.at(address);
+    if (vip != nullptr && vip->kill_connections && addresses_.is_up(address)) {
+      locals.push_back(address);
+    }
+  };
+  consider(first);
+  for (const Action& next : pending) {
+    if (const auto* remove = std::get_if<action::RemoveAddress>(&next)) consider(remove->address);
+  }
+  const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
+  if (locals.empty() || budget <= Duration()) return;
+  const net::Killed killed = net::kill_connections(loop_, locals, budget);
+  if (killed.error != 0) log::debug("resetting connections: %s", strerror(killed.error));
+  if (killed.connections != 0) {
+    log::info("%zu connections to %zu addresses reset%s", killed.connections, locals.size(),
+              killed.is_complete ? "" : ", and no time for more");
+  }
+  reset_.insert(locals.begin(), locals.end());
+  reset_.erase(first);
+}
+
+bool Network::perform(const action::SendAnnouncement& a, AnnounceForm form) {
+  const VipConfig* vip = vips_.at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : links_.named(vip->link);
+  if (link == nullptr) return false;
+  const net::Sender sender = {.link_index = link->index,
+                              .mac = link->mac,
+                              .is_router = a.address.is_v6() && net::forwards_ipv6(link->name)};
+  const int error = packet_->announce(sender, a.address, form);
+  if (error == 0) return true;
+  log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
+             strerror(error));
+  return false;
+}
+
+void Network::perform(const action::SendProbe& a) {
+  const VipConfig* vip = vips_.at(a.address);
+  const net::Link* link = vip == nullptr ? nullptr : links_.named(vip->link);
+  if (link == nullptr) return;
+  (void)packet_->probe({.link_index = link->index, .mac = link->mac}, a.address);
+}
+
+}  // namespace vipd

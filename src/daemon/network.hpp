@@ -1,0 +1,87 @@
+// The core's dealings with the kernel's network: addresses, announcements and probes as it wants
+// them, and what links and addresses show as events. Notices only say when to look; each look reads
+// the kernel's lists as a whole.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "daemon/addresses.hpp"
+#include "daemon/links.hpp"
+#include "vipd/action.hpp"
+#include "vipd/config.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::net {
+class PacketSocket;
+}
+
+namespace vipd {
+
+class Network {
+ public:
+  struct Handlers {
+    std::function<void(const Event&)> feed;
+    // What on this host stands in the way of a VIP, after each look; empty: nothing.
+    std::function<void(const VipConfig&, const std::string& obstacle)> obstacle;
+  };
+
+  Network(Loop& loop, const Vips& vips, Handlers handlers);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  // Opens the kernel's sockets and removes what a former process left behind, unless its session
+  // may still be taken up. False and a reason when the kernel refuses. Nothing is fed before
+  // start(). REQUIRES: once, before all that follows.
+  [[nodiscard]] bool open(bool has_session, std::string* reason);
+  // Feeds what was left behind, and what a first look shows.
+  void start();
+  // The VIPs are others; and once the core was told: to look at what they mean for it.
+  void vips_changed() { links_.reconfigured(); }
+  void reconfigured();
+  // To be called at the start of each turn.
+  void hear() { links_.hear(); }
+
+  // Performed inside the kernel call; the completion is fed before these return.
+  void perform(const action::AddAddress& a);
+  // What `pending` is going to remove has its connections reset in the same go, if there is time
+  // for that until the deadline.
+  void perform(const action::RemoveAddress& a, const std::deque<Action>& pending,
+               MonoTime deadline);
+  // Whether it was sent.
+  bool perform(const action::SendAnnouncement& a, AnnounceForm form);
+  void perform(const action::SendProbe& a);
+
+  [[nodiscard]] bool owns_anything() const { return addresses_.any_is_up(); }
+  // For checks: the link of a VIP, nullptr while it is not there; and what frames leave by.
+  [[nodiscard]] const net::Link* link_of(const VipConfig& vip) const;
+  [[nodiscard]] net::PacketSocket* packet() const { return packet_.get(); }
+
+ private:
+  // False when the kernel would not say.
+  [[nodiscard]] bool meet_leftovers(bool has_session);
+  [[nodiscard]] bool look();
+  void look_again();
+  void look_within(Duration wait);
+  void link_is_news();
+  void reset_connections(const Address& first, const std::deque<Action>& pending,
+                         MonoTime deadline);
+
+  Loop& loop_;
+  const Vips& vips_;
+  Handlers handlers_;
+  std::unique_ptr<net::Netlink> netlink_;
+  std::unique_ptr<net::PacketSocket> packet_;
+  Links links_;
+  Addresses addresses_;
+  bool is_started_ = false;
+  Loop::Timer look_timer_ = Loop::Timer::None;
+  MonoTime look_at_ = MonoTime::never();
+  std::set<Address> reset_;  // their connections; they are about to be removed
+};
+
+}  // namespace vipd

@@ -1,0 +1,18 @@
+// What is given up once everything is open that needs more, and before the first byte of foreign
+// input is read.
+#pragma once
+
+#include <string>
+
+namespace vipd {
+
+class Kept;
+struct Config;
+
+// Becomes config.user, or stays who we are, keeps two capabilities and enters the sandbox. Gives
+// the user what a next process of his must be able to write. pidfile: empty for none. False and a
+// reason when the kernel refuses.
+[[nodiscard]] bool drop_privileges(const Config& config, const Kept& kept,
+                                   const std::string& pidfile, std::string* reason);
+
+}  // namespace vipd

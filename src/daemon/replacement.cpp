@@ -1,0 +1,103 @@
+#include "daemon/replacement.hpp"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "conf/conf.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/programs.hpp"
+#include "sys/file.hpp"
+#include "sys/notify.hpp"
+#include "sys/program.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+Replacement::Replacement(Loop& loop, Needs needs) : loop_(loop), needs_(std::move(needs)) {}
+
+void Replacement::asked() {
+  std::string reason;
+  if (needs_.situation().node == NodeState::Releasing) return;
+  if (!is_possible(&reason)) return log::error("not replaced: %s", reason.c_str());
+  by_ = MonoTime::never();
+  if (!needs_.programs.can_run()) return wait_for_quiet();
+  // It may be older or newer than the configuration.
+  needs_.programs.try_out(needs_.program.trial(), [this](const std::string& fault) {
+    if (needs_.situation().node == NodeState::Releasing) return;
+    if (fault.empty()) return wait_for_quiet();
+    log::error("not replaced: %s -n, tried on the configuration: %s", needs_.program.path().c_str(),
+               fault.c_str());
+  });
+}
+
+void Replacement::wait_for_quiet() {
+  log::info("%s is about to be run in our place", needs_.program.path().c_str());
+  by_ = loop_.now() + needs_.situation().timeout;
+  (void)loop_.add_timer(by_, [] {});  // so that there is a turn by then
+}
+
+// What would end the new program at once, or make it open another session.
+bool Replacement::is_possible(std::string* reason) const {
+  if (!needs_.program.is_sound(reason)) return false;
+  const std::string& pidfile = needs_.pidfile;
+  if (!sys::can_be_replaced(needs_.config.control_socket, reason) ||
+      (!pidfile.empty() && access(pidfile.c_str(), W_OK) < 0 &&
+       !sys::can_be_replaced(pidfile, reason))) {
+    *reason +=
+        ", where the next program has to make its socket and its pidfile; let the daemon's "
+        "user write there, or restart the daemon";
+    return false;
+  }
+  const conf::Result next = conf::load(needs_.sources);
+  if (!next.errors.empty()) {
+    *reason = next.errors.front();
+    return false;
+  }
+  const Config& config = next.config;
+  const Config& now = needs_.config;
+  if (config.session_timeout != now.session_timeout || config.etcd.prefix != now.etcd.prefix ||
+      config.state_dir != now.state_dir) {
+    *reason =
+        "session.timeout, etcd.prefix or state.dir are others in the configuration, which would "
+        "cost the session; restart the daemon instead";
+    return false;
+  }
+  // By then no helper can be forked any more.
+  if (Programs::needed_by(config) && !needs_.programs.can_run()) {
+    *reason = "no helper is there that runs the programs of the configuration; restart the daemon";
+    return false;
+  }
+  return true;
+}
+
+// Nothing of ours may be under way: a heartbeat that commits behind the new program's back fences
+// it. And the addresses must have as much of their lifetimes left as possible.
+void Replacement::end_turn() {
+  if (by_.is_never()) return;
+  const Situation now = needs_.situation();
+  if (now.node == NodeState::Releasing) return;
+  const bool is_confirmed = !now.owns_anything || now.deadline != deadline_at_txn_;
+  if (!now.is_busy && is_confirmed) {
+    by_ = MonoTime::never();
+    return replace();
+  }
+  if (loop_.now() < by_) return;
+  by_ = MonoTime::never();
+  log::error("not replaced: etcd did not confirm a heartbeat in time");
+}
+
+void Replacement::replace() {
+  std::string reason;
+  if (!needs_.kept.write(&reason)) return log::error("not replaced: %s", reason.c_str());
+  log::info("running %s", needs_.program.path().c_str());
+  needs_.notify.reloading();
+  needs_.notify.restore_environment();
+  needs_.program.replace(needs_.situation().node == NodeState::Paused, needs_.programs.socket(),
+                         &reason);
+  log::error("not replaced: %s", reason.c_str());
+  needs_.notify.clear_environment();
+  needs_.notify.ready();
+}
+
+}  // namespace vipd

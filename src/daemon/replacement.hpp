@@ -1,0 +1,67 @@
+// SIGUSR2: the program on disk is run in our place, and takes our session up as after a restart
+// (ARCHITECTURE.md, "Taking up one's own session after a restart"). Nothing else is handed over.
+// Whatever stands in the way is logged, and we go on.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "vipd/config.hpp"
+#include "vipd/loop.hpp"
+#include "vipd/state.hpp"
+
+namespace vipd::conf {
+struct Sources;
+}
+namespace vipd::sys {
+class Notify;
+class Program;
+}  // namespace vipd::sys
+
+namespace vipd {
+
+class Kept;
+class Programs;
+
+class Replacement {
+ public:
+  // How the daemon stands at this moment.
+  struct Situation {
+    NodeState node = NodeState::Starting;
+    bool is_busy = false;  // a txn is under way, or something is still to be performed
+    bool owns_anything = false;
+    MonoTime deadline = MonoTime::long_ago();  // of the authority
+    Duration timeout;
+  };
+  struct Needs {
+    const Config& config;  // in force
+    const conf::Sources& sources;
+    const std::string& pidfile;  // empty: none
+    const sys::Program& program;
+    Programs& programs;
+    Kept& kept;
+    sys::Notify& notify;
+    std::function<Situation()> situation;
+  };
+
+  Replacement(Loop& loop, Needs needs);
+
+  // By a person. First the program is tried out, if there is a helper that can do it.
+  void asked();
+  // The authority ended then when the last txn was sent.
+  void txn_sent(MonoTime deadline) { deadline_at_txn_ = deadline; }
+  // To be called at the end of each turn: replaces this process as soon as nothing is under way.
+  void end_turn();
+
+ private:
+  [[nodiscard]] bool is_possible(std::string* reason) const;
+  void wait_for_quiet();
+  void replace();
+
+  Loop& loop_;
+  Needs needs_;
+  MonoTime by_ = MonoTime::never();  // given up then; never: nobody asked
+  MonoTime deadline_at_txn_ = MonoTime::long_ago();
+};
+
+}  // namespace vipd

@@ -1,0 +1,29 @@
+#include "daemon/settings.hpp"
+
+#include "vipd/config.hpp"
+
+namespace vipd {
+
+Settings settings_of(const Config& config) {
+  Settings settings;
+  settings.node = config.node_name;
+  settings.timeout = config.session_timeout;
+  settings.heartbeat = config.session_heartbeat;
+  settings.announce_count = config.announce.count;
+  settings.announce_interval = config.announce.interval;
+  settings.announce_refresh = config.announce.refresh;
+  settings.conflict = config.conflict;
+  settings.conflict_probe = config.conflict_probe;
+  for (const VipConfig& vip : config.vips) {
+    settings.vips.push_back({.name = vip.name,
+                             .address = vip.address,
+                             .link = vip.link,
+                             .prefix_length = vip.prefix_length,
+                             .priority = vip.priority,
+                             .preempt = vip.preempt,
+                             .preempt_delay = vip.preempt_delay});
+  }
+  return settings;
+}
+
+}  // namespace vipd

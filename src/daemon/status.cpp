@@ -1,0 +1,106 @@
+#include "daemon/status.hpp"
+
+#include <algorithm>
+
+#include "daemon/engine.hpp"
+#include "daemon/etcd_side.hpp"
+#include "daemon/gate.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/ledger.hpp"
+#include "daemon/vips.hpp"
+#include "sys/wall_clock.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr size_t kMostMoves = 64;
+
+VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView& view) {
+  const Ledger::OfVip& record = parts.ledger.of(view.address);
+  VipStatus vip;
+  vip.name = config.name;
+  vip.address = view.address.text();
+  vip.link = config.link;
+  vip.state = name_of(view.state);
+  vip.reason = view.reason;
+  if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node is fit to own it";
+  vip.owner = view.owner;
+  if (view.transfer_to != LeaseId::None) vip.transfer_to = lease_hex(view.transfer_to);
+  vip.transfer_failed = record.transfer_failed;
+  vip.since = record.since.empty() ? parts.started : record.since;
+  vip.transitions = record.transitions;
+  vip.last_change = record.last_change;
+  for (const std::string& name : config.checks) vip.checks.push_back(parts.gate.check(name));
+  for (const CandidateView& candidate : view.queue) {
+    vip.queue.push_back({.node = candidate.node,
+                         .priority = candidate.priority,
+                         .session = lease_hex(candidate.lease)});
+  }
+  return vip;
+}
+
+void put_session(const Parts& parts, Status* status) {
+  const Core& core = parts.engine.core();
+  status->state = name_of(core.node_state());
+  status->pause_persists = parts.kept.is_paused();
+  if (core.session() != LeaseId::None) status->session_id = lease_hex(core.session());
+  status->timeout_ms = core.timeout().ms();
+  status->authority_ms = std::max<int64_t>(0, (core.fencing_deadline() - parts.loop.now()).ms());
+}
+
+}  // namespace
+
+Status status_of(const Parts& parts) {
+  Status status;
+  status.time = sys::wall_clock_text();
+  status.version = VIPD_VERSION;
+  status.node = parts.config.node_name;
+  put_session(parts, &status);
+  parts.etcd.fill_in(&status);
+  for (const VipView& view : parts.engine.core().vips(parts.loop.now())) {
+    const VipConfig* config = parts.vips.at(view.address);
+    if (config != nullptr) status.vips.push_back(vip_status(parts, *config, view));
+  }
+  for (const CheckConfig& check : parts.config.checks) {
+    status.checks.push_back(parts.gate.check(check.name));
+  }
+  return status;
+}
+
+Metrics metrics_of(const Parts& parts) {
+  Metrics metrics;
+  metrics.status = status_of(parts);
+  for (const VipStatus& vip : metrics.status.vips) {
+    metrics.vips.push_back(parts.ledger.of(*Address::parse(vip.address)).counts);
+  }
+  metrics.node = parts.ledger.node();
+  metrics.heartbeats = parts.engine.core().heartbeats();
+  metrics.uncompacted = parts.etcd.uncompacted();
+  metrics.requests = parts.etcd.requests();
+  return metrics;
+}
+
+std::string unhealthy(const Parts& parts) {
+  const Core& core = parts.engine.core();
+  const NodeState state = core.node_state();
+  if (state == NodeState::Releasing) return "the daemon is stopping";
+  if (core.session() == LeaseId::None || state == NodeState::Starting) {
+    return "there is no session in etcd";
+  }
+  return parts.etcd.is_connected() ? "" : "etcd does not answer";
+}
+
+std::vector<HistoryEntry> moves_in(const std::deque<HistoryEntry>& history) {
+  std::vector<HistoryEntry> moves;
+  for (const HistoryEntry& entry : history) {
+    const bool is_move =
+        entry.kind == "owner" || (entry.kind == "state" && entry.to != entry.from &&
+                                  (entry.to == "owner" || entry.from == "owner"));
+    if (is_move) moves.push_back(entry);
+  }
+  if (moves.size() > kMostMoves) moves.erase(moves.begin(), moves.end() - kMostMoves);
+  return moves;
+}
+
+}  // namespace vipd

@@ -1,0 +1,42 @@
+// What people and monitors are told of this daemon, gathered from its parts. Changes nothing.
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "vipd/loop.hpp"
+#include "vipd/metrics.hpp"
+#include "vipd/status.hpp"
+
+namespace vipd {
+
+class Engine;
+class EtcdSide;
+class Gate;
+class Kept;
+class Ledger;
+class Vips;
+struct Config;
+
+// Where it is gathered. REQUIRES: all were started.
+struct Parts {
+  const Loop& loop;
+  const Config& config;
+  const Vips& vips;
+  const Engine& engine;
+  const EtcdSide& etcd;
+  const Gate& gate;
+  const Kept& kept;
+  const Ledger& ledger;
+  std::string started;  // as sys::wall_clock_text()
+};
+
+[[nodiscard]] Status status_of(const Parts& parts);
+// Counters of a VIP that is configured no more are left out.
+[[nodiscard]] Metrics metrics_of(const Parts& parts);
+// Why this node could not take part in the elections, or not keep a VIP; empty: it could.
+[[nodiscard]] std::string unhealthy(const Parts& parts);
+// The last of the history's entries at which the owner of a VIP changed, for the status page.
+[[nodiscard]] std::vector<HistoryEntry> moves_in(const std::deque<HistoryEntry>& history);
+
+}  // namespace vipd

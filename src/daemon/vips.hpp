@@ -1,0 +1,35 @@
+// The VIPs that are configured: found by address or by name, and the links that they are for. Pure.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "vipd/config.hpp"
+
+namespace vipd {
+
+class Vips {
+ public:
+  // REQUIRES: `configured` outlives this; changed() is called whenever its contents changed.
+  explicit Vips(const std::vector<VipConfig>& configured);
+  void changed();
+
+  // What these return is good until the next change. nullptr: it is not configured.
+  [[nodiscard]] const std::vector<VipConfig>& all() const { return configured_; }
+  [[nodiscard]] const VipConfig* at(const Address& address) const;
+  [[nodiscard]] const VipConfig* named(const std::string& name_or_address) const;
+  // The first that needs the check.
+  [[nodiscard]] const VipConfig* first_with(const std::string& check) const;
+
+  // As the configuration calls them, each once, in order.
+  [[nodiscard]] const std::vector<std::string>& links() const { return links_; }
+
+ private:
+  const std::vector<VipConfig>& configured_;
+  std::map<Address, size_t> by_address_;
+  std::vector<std::string> links_;
+};
+
+}  // namespace vipd

@@ -1,0 +1,181 @@
+#include "daemon/api.hpp"
+
+#include <unistd.h>
+
+#include "ctl/server.hpp"
+#include "daemon/commands.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/vips.hpp"
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "logged.hpp"
+
+using namespace vipd;
+using Access = Api::Access;
+
+namespace {
+
+struct Bench {
+  fixture::Folder folder;
+  Loop loop;
+  std::vector<VipConfig> configured;
+  Vips vips{configured};
+  Kept kept{"/vipd"};
+  Actions actions;
+  Core core{settings(), {.now = MonoTime()}, &actions};
+  std::deque<HistoryEntry> entries;
+  std::vector<HistoryEntry> moves;
+  std::string unhealthy;
+  size_t fed = 0;
+
+  Bench() {
+    for (const char* name : {"lock", "session.json", "session.json.other", "paused"}) {
+      unlink(folder.file(name, "").c_str());
+    }
+    std::string reason;
+    if (!kept.open(folder.path(), &reason)) abort();
+  }
+
+  static Settings settings() {
+    Settings settings;
+    settings.node = "a";
+    settings.instance = "a-1";
+    settings.timeout = Duration::seconds(5);
+    settings.heartbeat = Duration::milliseconds(600);
+    return settings;
+  }
+
+  Commands commands{{.vips = vips,
+                     .kept = kept,
+                     .node = "a",
+                     .core = [this]() -> const Core& { return core; },
+                     .views = [] { return std::vector<VipView>(); },
+                     .feed = [this](const Event&) { ++fed; },
+                     .note = [](const std::string&) {},
+                     .transfer_asked = [](const Address&) {},
+                     .override_check = [](const std::string&, const std::string&) { return true; },
+                     .reload = [] { return std::vector<std::string>(); }}};
+  Api api{loop,
+          {.status = [] { return Status(); },
+           .metrics = [] { return Metrics(); },
+           .state = [] { return std::string_view("running"); },
+           .unhealthy = [this] { return unhealthy; },
+           .moves = [this] { return moves; },
+           .history = entries,
+           .commands = commands}};
+
+  ctl::Response ask(Access access, const char* method, const char* path, const char* body = "") {
+    return api.answer(access, {.method = method, .path = path, .body = body});
+  }
+};
+
+constexpr const char* kRead[] = {"/v1/status", "/v1/history", "/v1/events", "/metrics", "/healthz"};
+constexpr const char* kCommands[] = {"/v1/resign", "/v1/transfer",  "/v1/pause", "/v1/resume",
+                                     "/v1/reload", "/v1/log-level", "/v1/check"};
+
+bool has(const ctl::Response& response, const char* text) {
+  return response.body.find(text) != std::string::npos;
+}
+
+void what_is_read_is_read_with_get() {
+  Bench b;
+  for (const char* path : kRead) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Socket, "GET", path).status == 200, path);
+    const ctl::Response other = b.ask(Access::Socket, "POST", path);
+    TEST_ASSERT_MESSAGE(other.status == 405 && has(other, "use GET"), path);
+    TEST_ASSERT_EQUAL_STRING("Allow: GET\r\n", other.fields);
+  }
+  TEST_ASSERT_TRUE(b.ask(Access::Socket, "GET", "/v1/events").stream);
+}
+
+void what_changes_something_is_posted() {
+  Bench b;
+  for (const char* path : kCommands) {
+    const ctl::Response other = b.ask(Access::Socket, "GET", path);
+    TEST_ASSERT_MESSAGE(other.status == 405 && has(other, "use POST"), path);
+    const int status = b.ask(Access::Socket, "POST", path).status;
+    TEST_ASSERT_MESSAGE(status == 200 || status == 400, path);
+  }
+  TEST_ASSERT_TRUE(b.fed > 0);
+}
+
+// Whatever is sent: over TCP nothing can be changed, and the history is nobody's business there.
+void over_tcp_nothing_can_be_changed() {
+  Bench b;
+  for (const char* path : kCommands) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Public, "POST", path).status == 404, path);
+    TEST_ASSERT_MESSAGE(b.ask(Access::Public, "GET", path).status == 404, path);
+  }
+  for (const char* path : {"/v1/history", "/v1/events", "/v1/", "", "/x"}) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Public, "GET", path).status == 404, path);
+  }
+  for (const char* path : {"/", "/v1/status", "/metrics", "/healthz"}) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Public, "GET", path).status == 200, path);
+    const ctl::Response other = b.ask(Access::Public, "POST", path);
+    TEST_ASSERT_MESSAGE(other.status == 405, path);
+    TEST_ASSERT_EQUAL_STRING("Allow: GET, HEAD\r\n", other.fields);
+  }
+  TEST_ASSERT_EQUAL_INT(0, b.fed);
+}
+
+void the_control_socket_has_no_page() {
+  Bench b;
+  for (const char* path : {"/", "/v1/", "/v1/none", "/v2/status", "", "/v1/status/"}) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Socket, "GET", path).status == 404, path);
+  }
+}
+
+void only_the_page_is_given_the_moves() {
+  Bench b;
+  b.moves.resize(1);
+  TEST_ASSERT_TRUE(has(b.ask(Access::Public, "GET", "/v1/status"), "\"moves\""));
+  TEST_ASSERT_FALSE(has(b.ask(Access::Socket, "GET", "/v1/status"), "\"moves\""));
+}
+
+void health_says_why_it_is_none() {
+  Bench b;
+  TEST_ASSERT_EQUAL_STRING(R"({"state":"running"})", b.ask(Access::Public, "GET", "/healthz").body);
+  b.unhealthy = "etcd does not answer";
+  const ctl::Response bad = b.ask(Access::Socket, "GET", "/healthz");
+  TEST_ASSERT_EQUAL_INT(503, bad.status);
+  TEST_ASSERT_EQUAL_STRING(R"({"state":"running","error":"etcd does not answer"})", bad.body);
+}
+
+void while_the_daemon_stops_commands_are_refused() {
+  Bench b;
+  b.core.step({.now = MonoTime()}, event::StopAsked{}, &b.actions);
+  for (const char* path : kCommands) {
+    TEST_ASSERT_MESSAGE(b.ask(Access::Socket, "POST", path).status == 409, path);
+  }
+  TEST_ASSERT_EQUAL_INT(200, b.ask(Access::Socket, "GET", "/v1/status").status);
+  TEST_ASSERT_EQUAL_INT(0, b.fed);
+}
+
+void a_port_that_is_taken_is_said_once() {
+  Bench b;
+  Bench other;
+  logged::lines.clear();
+  b.api.listen("127.0.0.1:0");
+  TEST_ASSERT_EQUAL_INT(1, logged::count("http.listen: serving at 127.0.0.1:0"));
+  other.api.listen("192.0.2.77:80");  // no address of this host
+  other.api.listen("192.0.2.77:80");
+  TEST_ASSERT_EQUAL_INT(1, logged::count("trying again every 5 s"));
+  other.api.listen("");
+  b.api.listen("127.0.0.1:0");
+  TEST_ASSERT_EQUAL_INT(1, logged::count("serving at"));
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(what_is_read_is_read_with_get);
+  RUN_TEST(what_changes_something_is_posted);
+  RUN_TEST(over_tcp_nothing_can_be_changed);
+  RUN_TEST(the_control_socket_has_no_page);
+  RUN_TEST(only_the_page_is_given_the_moves);
+  RUN_TEST(health_says_why_it_is_none);
+  RUN_TEST(while_the_daemon_stops_commands_are_refused);
+  RUN_TEST(a_port_that_is_taken_is_said_once);
+  return UNITY_END();
+}

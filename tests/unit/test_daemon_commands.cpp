@@ -1,0 +1,205 @@
+#include "daemon/commands.hpp"
+
+#include <unistd.h>
+
+#include "ctl/server.hpp"
+#include "daemon/kept.hpp"
+#include "daemon/vips.hpp"
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "logged.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("192.0.2.1");
+
+CandidateView candidate(const char* node, int64_t lease, bool has_session = true) {
+  return {.node = node, .lease = static_cast<LeaseId>(lease), .has_session = has_session};
+}
+
+// The commands of a daemon that has one VIP, and a core that does nothing.
+struct Bench {
+  fixture::Folder folder;
+  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
+  Vips vips{configured};
+  Kept kept{"/vipd"};
+  Actions actions;
+  Core core{settings(), {.now = MonoTime()}, &actions};
+  std::vector<VipView> views = std::vector<VipView>(1);
+  std::vector<Event> fed;
+  std::vector<std::string> noted;
+  std::vector<std::string> overrides;
+  std::vector<std::string> faults;
+
+  Bench() {
+    for (const char* name : {"lock", "session.json", "session.json.other", "paused"}) {
+      unlink(folder.file(name, "").c_str());
+    }
+    std::string reason;
+    if (!kept.open(folder.path(), &reason)) abort();
+    configured[0].name = "api";
+    configured[0].address = kVip;
+    vips.changed();
+    views[0].address = kVip;
+    logged::lines.clear();
+    logged::level = log::Level::Info;
+  }
+
+  static Settings settings() {
+    Settings settings;
+    settings.node = "a";
+    settings.instance = "a-1";
+    settings.timeout = Duration::seconds(5);
+    settings.heartbeat = Duration::milliseconds(600);
+    return settings;
+  }
+
+  Commands commands{{.vips = vips,
+                     .kept = kept,
+                     .node = "a",
+                     .core = [this]() -> const Core& { return core; },
+                     .views = [this] { return views; },
+                     .feed = [this](const Event& event) { fed.push_back(event); },
+                     .note = [this](const std::string& what) { noted.push_back(what); },
+                     .transfer_asked = [](const Address&) {},
+                     .override_check =
+                         [this](const std::string& name, const std::string& word) {
+                           overrides.push_back(name + "=" + word);
+                           return name == "web";
+                         },
+                     .reload = [this] { return faults; }}};
+
+  template <typename T>
+  [[nodiscard]] const T* only() const {
+    return fed.size() == 1 ? std::get_if<T>(&fed[0]) : nullptr;
+  }
+};
+
+bool refused(const ctl::Response& response, int status, const char* text) {
+  return response.status == status && response.body.find(text) != std::string::npos;
+}
+
+void resign_without_names_means_all() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.resign("").status);
+  TEST_ASSERT_NOT_NULL(b.only<event::ResignAsked>());
+  TEST_ASSERT_TRUE(b.only<event::ResignAsked>()->vips == std::vector<Address>{kVip});
+}
+
+void resign_takes_names_and_addresses() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.resign(R"({"vips":["192.0.2.1"]})").status);
+  TEST_ASSERT_TRUE(b.only<event::ResignAsked>()->vips == std::vector<Address>{kVip});
+  TEST_ASSERT_TRUE(refused(b.commands.resign(R"({"vips":["db"]})"), 404, "no VIP is called db"));
+  TEST_ASSERT_TRUE(refused(b.commands.resign(R"({"vips":"api"})"), 400, "list of names"));
+  TEST_ASSERT_TRUE(refused(b.commands.resign(R"({"vips":[1]})"), 400, "list of names"));
+  for (const char* body : {"[]", "{", "\"api\"", "{} {}"}) {
+    TEST_ASSERT_MESSAGE(refused(b.commands.resign(body), 400, "must be a JSON object"), body);
+  }
+  TEST_ASSERT_EQUAL_INT(1, b.fed.size());
+}
+
+void a_pause_that_persists_is_written_before_it_is_answered() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.pause(R"({"persist":true})").status);
+  TEST_ASSERT_NOT_NULL(b.only<event::PauseAsked>());
+  TEST_ASSERT_EQUAL_INT(0, access((b.folder.path() + "/paused").c_str(), F_OK));
+  TEST_ASSERT_EQUAL_INT(200, b.commands.resume("").status);
+  TEST_ASSERT_TRUE(std::holds_alternative<event::ResumeAsked>(b.fed[1]));
+  TEST_ASSERT_TRUE(access((b.folder.path() + "/paused").c_str(), F_OK) < 0);
+}
+
+void a_pause_that_cannot_persist_is_none() {
+  Bench b;
+  const std::string away = b.folder.path() + "-away";
+  TEST_ASSERT_EQUAL_INT(0, rename(b.folder.path().c_str(), away.c_str()));
+  const ctl::Response response = b.commands.pause(R"({"persist":true})");
+  TEST_ASSERT_EQUAL_INT(0, rename(away.c_str(), b.folder.path().c_str()));
+  TEST_ASSERT_TRUE(refused(response, 500, "not paused, since a restart would not know of it"));
+  TEST_ASSERT_TRUE(b.fed.empty());
+  TEST_ASSERT_TRUE(refused(b.commands.pause(R"({"persist":1})"), 400, "must be true or false"));
+  TEST_ASSERT_EQUAL_INT(200, b.commands.pause("").status);
+}
+
+const char kToB[] = R"({"vip":"api","node":"b"})";
+
+void a_transfer_names_the_session_of_the_heir() {
+  Bench b;
+  b.views[0].state = VipState::Owner;
+  b.views[0].queue = {candidate("a", 1), candidate("b", 2)};
+  TEST_ASSERT_EQUAL_INT(200, b.commands.transfer(kToB).status);
+  TEST_ASSERT_NOT_NULL(b.only<event::TransferAsked>());
+  TEST_ASSERT_TRUE(b.only<event::TransferAsked>()->to == static_cast<LeaseId>(2));
+  TEST_ASSERT_EQUAL_INT(200, b.commands.transfer(R"({"vip":"api","node":"2"})").status);
+}
+
+void a_transfer_that_cannot_be_says_why() {
+  Bench b;
+  b.views[0].owner = "c";
+  TEST_ASSERT_TRUE(refused(b.commands.transfer(kToB), 409, "this node does not own VIP 'api'; c"));
+  b.views[0].state = VipState::Owner;
+  b.views[0].queue = {candidate("a", 1), candidate("c", 3)};
+  TEST_ASSERT_TRUE(refused(b.commands.transfer(kToB), 409, "in it: a, c"));
+  b.views[0].queue.push_back(candidate("b", 2, false));
+  TEST_ASSERT_TRUE(refused(b.commands.transfer(kToB), 409, "b is not ready"));
+  b.views[0].queue.push_back(candidate("b", 4));
+  TEST_ASSERT_TRUE(refused(b.commands.transfer(kToB), 409, "name its session, one of 2, 4"));
+  TEST_ASSERT_TRUE(
+      refused(b.commands.transfer(R"({"vip":"db","node":"b"})"), 404, "no VIP is called db"));
+  TEST_ASSERT_TRUE(refused(b.commands.transfer(R"({"vip":"api"})"), 400, "the body must be"));
+  TEST_ASSERT_TRUE(b.fed.empty());
+}
+
+void a_check_is_set_by_word() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.set_check(R"({"name":"web","state":"down"})").status);
+  TEST_ASSERT_TRUE(b.overrides == std::vector<std::string>{"web=down"});
+  TEST_ASSERT_TRUE(
+      refused(b.commands.set_check(R"({"name":"web","state":"x"})"), 400, "the body must be"));
+  TEST_ASSERT_TRUE(
+      refused(b.commands.set_check(R"({"name":"db","state":"up"})"), 404, "no check is called db"));
+}
+
+void the_log_level_is_one_of_the_configuration() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.set_log_level(R"({"level":"debug"})").status);
+  TEST_ASSERT_TRUE(logged::level == log::Level::Debug);
+  TEST_ASSERT_EQUAL_INT(400, b.commands.set_log_level(R"({"level":"loud"})").status);
+  TEST_ASSERT_EQUAL_INT(400, b.commands.set_log_level("").status);
+  TEST_ASSERT_TRUE(logged::level == log::Level::Debug);
+}
+
+void a_faulty_configuration_is_refused_with_every_fault() {
+  Bench b;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.reload("").status);
+  b.faults = {"a.conf:1: no", "a.conf:2: no"};
+  TEST_ASSERT_TRUE(refused(b.commands.reload(""), 422, R"(a.conf:1: no\na.conf:2: no)"));
+}
+
+void while_the_daemon_stops_nothing_is_done() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.commands.may_run("resign"));
+  TEST_ASSERT_TRUE(b.noted == std::vector<std::string>{"resign asked by vipctl"});
+  b.core.step({.now = MonoTime()}, event::StopAsked{}, &b.actions);
+  TEST_ASSERT_FALSE(b.commands.may_run("resign"));
+  TEST_ASSERT_EQUAL_INT(1, b.noted.size());
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(resign_without_names_means_all);
+  RUN_TEST(resign_takes_names_and_addresses);
+  RUN_TEST(a_pause_that_persists_is_written_before_it_is_answered);
+  RUN_TEST(a_pause_that_cannot_persist_is_none);
+  RUN_TEST(a_transfer_names_the_session_of_the_heir);
+  RUN_TEST(a_transfer_that_cannot_be_says_why);
+  RUN_TEST(a_check_is_set_by_word);
+  RUN_TEST(the_log_level_is_one_of_the_configuration);
+  RUN_TEST(a_faulty_configuration_is_refused_with_every_fault);
+  RUN_TEST(while_the_daemon_stops_nothing_is_done);
+  return UNITY_END();
+}

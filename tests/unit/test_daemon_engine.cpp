@@ -1,0 +1,121 @@
+#include "daemon/engine.hpp"
+
+#include <string>
+
+#include "harness.hpp"
+
+using namespace vipd;
+
+namespace {
+
+Settings settings() {
+  Settings settings;
+  settings.node = "a";
+  settings.instance = "a-1";
+  settings.timeout = Duration::seconds(5);
+  settings.heartbeat = Duration::milliseconds(600);
+  return settings;
+}
+
+// An engine that performs nothing: it remembers what was wanted, and may answer the first.
+struct Bench {
+  Loop loop;
+  int steps = 0;
+  int depth = 0;
+  int deepest = 0;
+  std::vector<Action> wanted;
+  std::function<void(const Action&)> also;
+  Engine engine{loop,
+                {[this] { ++steps; },
+                 [this](const Action& action) {
+                   deepest = std::max(deepest, ++depth);
+                   wanted.push_back(action);
+                   if (also) also(action);
+                   --depth;
+                 }}};
+
+  template <typename T>
+  [[nodiscard]] size_t count() const {
+    size_t found = 0;
+    for (const Action& action : wanted) found += std::holds_alternative<T>(action) ? 1 : 0;
+    return found;
+  }
+};
+
+void what_the_core_wants_first_is_performed_at_the_start() {
+  Bench b;
+  b.engine.start(settings());
+  TEST_ASSERT_TRUE(!b.wanted.empty());
+  TEST_ASSERT_TRUE(b.engine.pending().empty());
+  TEST_ASSERT_EQUAL_INT(0, b.steps);
+}
+
+void every_step_is_announced_before_it_is_made() {
+  Bench b;
+  b.engine.start(settings());
+  b.engine.feed(event::Ticked{});
+  TEST_ASSERT_EQUAL_INT(1, b.steps);
+}
+
+// A completion may be fed while another action is being performed: it makes its step at once, and
+// what follows from it comes before what else is waiting.
+void what_follows_from_a_completion_comes_first_and_never_from_inside() {
+  Bench b;
+  size_t waiting = 0;
+  b.also = [&](const Action& action) {
+    if (b.steps != 0 || std::holds_alternative<action::Finish>(action)) return;
+    waiting = b.engine.pending().size();
+    b.engine.feed(event::StopAsked{});
+  };
+  b.engine.start(settings());
+  TEST_ASSERT_EQUAL_INT(1, b.deepest);
+  TEST_ASSERT_EQUAL_INT(1, b.count<action::Finish>());
+  // The action that asked, what the stop wants up to Finish, and only then what was waiting.
+  TEST_ASSERT_TRUE(std::holds_alternative<action::Finish>(b.wanted[b.wanted.size() - waiting - 1]));
+}
+
+void after_the_finish_nothing_happens_any_more() {
+  Bench b;
+  b.engine.start(settings());
+  b.engine.finish();
+  const size_t before = b.wanted.size();
+  b.engine.feed(event::StopAsked{});
+  TEST_ASSERT_EQUAL_INT(before, b.wanted.size());
+  TEST_ASSERT_EQUAL_INT(0, b.steps);
+}
+
+// The core's deadline is a turn of the loop, and that turn a step.
+void a_deadline_of_the_core_makes_a_step() {
+  Bench b;
+  b.loop.on_turn_start([&] { b.engine.begin_turn(); });
+  b.loop.on_turn_end([&] { b.engine.end_turn(); });
+  b.engine.start(settings());
+  for (const Action& action : std::vector<Action>(b.wanted)) {
+    if (const auto* read = std::get_if<action::ReadPrefix>(&action)) {
+      b.engine.feed(event::RequestFailed{.request = read->request, .reason = "no"});
+    }
+    if (const auto* grant = std::get_if<action::GrantLease>(&action)) {
+      b.engine.feed(event::RequestFailed{.request = grant->request, .reason = "no"});
+    }
+  }
+  b.engine.end_turn();
+  const MonoTime deadline = b.engine.core().next_deadline();
+  TEST_ASSERT_FALSE(deadline.is_never());
+  const int before = b.steps;
+  const MonoTime end = b.loop.now() + Duration::seconds(20);
+  while (b.steps == before && b.loop.now() < end) b.loop.run_once(Duration::seconds(10));
+  TEST_ASSERT_EQUAL_INT(before + 1, b.steps);
+  TEST_ASSERT_TRUE(b.loop.now() >= deadline);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(what_the_core_wants_first_is_performed_at_the_start);
+  RUN_TEST(every_step_is_announced_before_it_is_made);
+  RUN_TEST(what_follows_from_a_completion_comes_first_and_never_from_inside);
+  RUN_TEST(after_the_finish_nothing_happens_any_more);
+  RUN_TEST(a_deadline_of_the_core_makes_a_step);
+  return UNITY_END();
+}

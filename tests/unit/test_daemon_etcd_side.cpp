@@ -1,0 +1,144 @@
+#include "daemon/etcd_side.hpp"
+
+#include "harness.hpp"
+#include "played_member.hpp"
+
+namespace event = vipd::event;
+namespace action = vipd::action;
+
+namespace {
+
+const std::string kFull = R"({"code":8,"message":"etcdserver: mvcc: database space exceeded"})";
+
+struct Bench {
+  Loop loop;
+  Member member;
+  std::vector<vipd::Event> fed;
+  vipd::EtcdSide etcd{loop, "/vipd", [this](const vipd::Event& e) { fed.push_back(e); }};
+
+  explicit Bench(Member::Answer answer) : member(loop, std::move(answer)) {
+    vipd::Config config;
+    config.etcd.endpoints = {member.url()};
+    config.etcd.prefix = "/vipd";
+    config.session_timeout = Duration::seconds(6);
+    etcd.start(config);
+  }
+
+  // What the request ended in.
+  template <typename T>
+  const T* answer() {
+    run_until(loop, [&] { return !fed.empty(); });
+    return fed.size() == 1 ? std::get_if<T>(&fed[0]) : nullptr;
+  }
+};
+
+action::SendTxn heartbeat(vipd::RequestId request) {
+  action::SendTxn txn{.request = request, .group = 1, .txn = {}};
+  txn.txn.success.push_back(
+      {.kind = vipd::Op::Kind::Put,
+       .key = {.kind = vipd::KeyKind::Session, .lease = static_cast<vipd::LeaseId>(7)}});
+  return txn;
+}
+
+std::string txn_answer() {
+  return reply("{" + kHeader +
+               R"(,"succeeded":true,"responses":[{"response_put":{"header":{"revision":"34"}}}]})");
+}
+
+void a_lease_is_granted_in_whole_seconds() {
+  Bench b(good);
+  b.etcd.perform(action::GrantLease{.request = 5, .ttl = Duration::milliseconds(20'000)});
+  const auto* granted = b.answer<event::LeaseGranted>();
+  TEST_ASSERT_NOT_NULL(granted);
+  TEST_ASSERT_EQUAL_UINT64(5, granted->request);
+  TEST_ASSERT_TRUE(granted->lease == static_cast<vipd::LeaseId>(7));
+  TEST_ASSERT_EQUAL_INT(33, granted->header.revision);
+  TEST_ASSERT_TRUE(b.member.requests[0].find(R"("TTL":"20")") != std::string::npos ||
+                   b.member.requests[0].find(R"("TTL":20)") != std::string::npos);
+}
+
+void a_txn_is_under_way_until_it_is_answered() {
+  Bench b([](const std::string& path, const std::string& text) {
+    return path == "/v3/kv/txn" ? txn_answer() : good(path, text);
+  });
+  b.etcd.perform(heartbeat(9));
+  TEST_ASSERT_EQUAL_INT(1, b.etcd.txns_under_way());
+  const auto* answered = b.answer<event::TxnAnswered>();
+  TEST_ASSERT_NOT_NULL(answered);
+  TEST_ASSERT_EQUAL_UINT64(9, answered->request);
+  TEST_ASSERT_TRUE(answered->succeeded);
+  TEST_ASSERT_EQUAL_INT(0, b.etcd.txns_under_way());
+}
+
+// By then the count must be right: what is fed may ask for it.
+void a_refusal_ends_the_request_and_says_when_etcd_is_full() {
+  Bench b([](const std::string& path, const std::string& text) {
+    return path == "/v3/kv/txn" ? reply(kFull, "429 Too Many Requests") : good(path, text);
+  });
+  b.etcd.perform(heartbeat(9));
+  const auto* failed = b.answer<event::RequestFailed>();
+  TEST_ASSERT_NOT_NULL(failed);
+  TEST_ASSERT_EQUAL_UINT64(9, failed->request);
+  TEST_ASSERT_TRUE(failed->no_space);
+  TEST_ASSERT_TRUE(failed->reason.starts_with(b.member.url() + ": "));
+  TEST_ASSERT_EQUAL_INT(0, b.etcd.txns_under_way());
+}
+
+// The next one comes long before the lease ends.
+void a_keepalive_that_fails_is_no_event() {
+  Bench b(leaderless);
+  b.etcd.perform(action::KeepLease{.lease = static_cast<vipd::LeaseId>(7)});
+  TEST_ASSERT_TRUE(run_until(b.loop, [&] { return logged::count("keepalive") > 0; }));
+  TEST_ASSERT_TRUE(b.fed.empty());
+}
+
+void the_watch_is_of_our_prefix_and_shows_what_comes() {
+  Bench b(good);
+  b.etcd.perform(action::OpenWatch{.from = 34, .avoid_current = false});
+  TEST_ASSERT_NOT_NULL(b.answer<event::WatchCreated>());
+  b.member.send_all(chunk(kPut));
+  TEST_ASSERT_TRUE(run_until(b.loop, [&] { return b.fed.size() == 2; }));
+  const auto* shown = std::get_if<event::WatchAdvanced>(&b.fed[1]);
+  TEST_ASSERT_NOT_NULL(shown);
+  TEST_ASSERT_EQUAL_INT(34, shown->header.revision);
+  TEST_ASSERT_TRUE(shown->changes.empty());  // a key that is none of the protocol's
+  b.member.drop_all();
+  TEST_ASSERT_TRUE(run_until(b.loop, [&] { return b.fed.size() == 3; }));
+  TEST_ASSERT_TRUE(std::holds_alternative<event::WatchEnded>(b.fed[2]));
+}
+
+void people_are_told_what_etcd_says_of_itself() {
+  Bench b(good);
+  vipd::Status before;
+  b.etcd.fill_in(&before);
+  TEST_ASSERT_EQUAL_STRING("", before.etcd_cluster_id);
+  TEST_ASSERT_FALSE(b.etcd.is_connected());
+  b.etcd.perform(action::GrantLease{.request = 5, .ttl = Duration::seconds(20)});
+  TEST_ASSERT_NOT_NULL(b.answer<event::LeaseGranted>());
+  TEST_ASSERT_TRUE(b.etcd.is_connected());
+  TEST_ASSERT_EQUAL_STRING(b.member.url(), b.etcd.endpoint());
+  vipd::Status status;
+  b.etcd.fill_in(&status);
+  TEST_ASSERT_TRUE(status.etcd_connected);
+  TEST_ASSERT_EQUAL_STRING("b", status.etcd_cluster_id);  // 11
+  TEST_ASSERT_EQUAL_STRING(b.member.url(), status.etcd_endpoint);
+  bool counted = false;
+  for (const vipd::RequestCounts& counts : b.etcd.requests()) {
+    counted =
+        counted || (counts.operation == "grant" && counts.result == "ok" && counts.count == 1);
+  }
+  TEST_ASSERT_TRUE(counted);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(a_lease_is_granted_in_whole_seconds);
+  RUN_TEST(a_txn_is_under_way_until_it_is_answered);
+  RUN_TEST(a_refusal_ends_the_request_and_says_when_etcd_is_full);
+  RUN_TEST(a_keepalive_that_fails_is_no_event);
+  RUN_TEST(the_watch_is_of_our_prefix_and_shows_what_comes);
+  RUN_TEST(people_are_told_what_etcd_says_of_itself);
+  return UNITY_END();
+}

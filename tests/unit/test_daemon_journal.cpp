@@ -1,0 +1,136 @@
+#include "daemon/journal.hpp"
+
+#include "ctl/history.hpp"
+#include "daemon/vips.hpp"
+#include "harness.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("192.0.2.1");
+const Address kOther = *Address::parse("192.0.2.9");
+
+struct Bench {
+  Loop loop;
+  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
+  std::string owner;
+  std::vector<std::string> published;
+
+  Bench() {
+    configured[0].name = "api";
+    configured[0].address = kVip;
+    vips.changed();
+  }
+
+  Vips vips{configured};
+  Journal journal{loop,
+                  vips,
+                  {.owner = [this](const Address&) { return owner; },
+                   .how = [](const Address&) { return "how it went"; },
+                   .endpoint = [] { return "http://m:2379"; },
+                   .publish = [this](std::string_view line) { published.emplace_back(line); }}};
+};
+
+event::WatchAdvanced candidate_of(const Address& vip) {
+  Change change;
+  change.entry.key = {.kind = KeyKind::Candidate, .lease = static_cast<LeaseId>(7), .vip = vip};
+  return {.header = {}, .changes = {change}};
+}
+
+void a_change_has_the_figures_of_just_before() {
+  Bench b;
+  b.owner = "node-b";
+  b.journal.before_step({.session = static_cast<LeaseId>(0x2a),
+                         .deadline = b.loop.now() + Duration::seconds(4),
+                         .revision = 77,
+                         .timeout = Duration::seconds(5)});
+  b.journal.note(action::ReportState{
+      .address = kVip, .from = VipState::Owner, .to = VipState::Standby, .reason = "so"});
+  TEST_ASSERT_EQUAL_INT(1, b.journal.entries().size());
+  const HistoryEntry& entry = b.journal.entries().front();
+  TEST_ASSERT_EQUAL_STRING("state", entry.kind);
+  TEST_ASSERT_EQUAL_STRING("api", entry.vip);
+  TEST_ASSERT_EQUAL_STRING("owner", entry.from);
+  TEST_ASSERT_EQUAL_STRING("standby", entry.to);
+  TEST_ASSERT_EQUAL_STRING("node-b", entry.owner);
+  TEST_ASSERT_EQUAL_STRING("2a", entry.session);
+  TEST_ASSERT_EQUAL_STRING("http://m:2379", entry.endpoint);
+  TEST_ASSERT_EQUAL_INT(77, entry.revision);
+  TEST_ASSERT_TRUE(entry.authority_ms > 3000 && entry.authority_ms <= 4000);
+  TEST_ASSERT_TRUE(entry.heartbeat_ms >= 1000 && entry.heartbeat_ms < 2000);
+}
+
+void without_authority_there_is_no_heartbeat_to_speak_of() {
+  Bench b;
+  b.journal.note("reload asked by vipctl");
+  TEST_ASSERT_EQUAL_INT(-1, b.journal.entries().front().heartbeat_ms);
+  TEST_ASSERT_EQUAL_STRING("", b.journal.entries().front().session);
+  TEST_ASSERT_EQUAL_STRING("event", b.journal.entries().front().kind);
+}
+
+void an_owner_elsewhere_is_noted_once() {
+  Bench b;
+  b.owner = "node-b";
+  b.journal.after(candidate_of(kVip));
+  b.journal.after(candidate_of(kVip));
+  TEST_ASSERT_EQUAL_INT(1, b.journal.entries().size());
+  b.owner = "node-c";
+  b.journal.after(event::PrefixRead{});
+  TEST_ASSERT_EQUAL_INT(2, b.journal.entries().size());
+  const HistoryEntry& entry = b.journal.entries().back();
+  TEST_ASSERT_EQUAL_STRING("owner", entry.kind);
+  TEST_ASSERT_EQUAL_STRING("node-b", entry.from);
+  TEST_ASSERT_EQUAL_STRING("node-c", entry.to);
+  TEST_ASSERT_EQUAL_STRING("how it went", entry.reason);
+}
+
+// Its own change says who owns it; the watch that shows the same is no news.
+void what_a_state_has_said_is_not_said_again() {
+  Bench b;
+  b.owner = "node-b";
+  b.journal.note(action::ReportState{
+      .address = kVip, .from = VipState::Owner, .to = VipState::Standby, .reason = "so"});
+  b.journal.after(candidate_of(kVip));
+  TEST_ASSERT_EQUAL_INT(1, b.journal.entries().size());
+}
+
+void a_vip_that_is_not_configured_has_no_owner() {
+  Bench b;
+  b.owner = "node-b";
+  b.journal.after(candidate_of(kOther));
+  TEST_ASSERT_TRUE(b.journal.entries().empty());
+}
+
+void a_report_names_the_vip_that_it_is_about() {
+  Bench b;
+  b.journal.note(action::Report{.kind = ReportKind::ConflictSeen, .text = "who", .address = kVip});
+  b.journal.note(action::Report{.kind = ReportKind::Fenced, .text = "lost"});
+  TEST_ASSERT_EQUAL_STRING("api", b.journal.entries()[0].vip);
+  TEST_ASSERT_EQUAL_STRING("192.0.2.1", b.journal.entries()[0].address);
+  TEST_ASSERT_EQUAL_STRING("", b.journal.entries()[1].vip);
+  TEST_ASSERT_EQUAL_STRING("", b.journal.entries()[1].address);
+}
+
+void every_entry_is_published_and_only_the_last_are_kept() {
+  Bench b;
+  for (size_t i = 0; i < ctl::kMostHistory + 3; i++) b.journal.note(std::to_string(i));
+  TEST_ASSERT_EQUAL_INT(ctl::kMostHistory, b.journal.entries().size());
+  TEST_ASSERT_EQUAL_STRING("3", b.journal.entries().front().reason);
+  TEST_ASSERT_EQUAL_INT(ctl::kMostHistory + 3, b.published.size());
+  TEST_ASSERT_TRUE(b.published[0].find(R"("reason":"0")") != std::string::npos);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(a_change_has_the_figures_of_just_before);
+  RUN_TEST(without_authority_there_is_no_heartbeat_to_speak_of);
+  RUN_TEST(an_owner_elsewhere_is_noted_once);
+  RUN_TEST(what_a_state_has_said_is_not_said_again);
+  RUN_TEST(a_vip_that_is_not_configured_has_no_owner);
+  RUN_TEST(a_report_names_the_vip_that_it_is_about);
+  RUN_TEST(every_entry_is_published_and_only_the_last_are_kept);
+  return UNITY_END();
+}

@@ -1,0 +1,228 @@
+// The network of a daemon on the running kernel, in a network namespace of its own. Needs root.
+#include "daemon/network.hpp"
+
+#include <net/if.h>
+#include <sched.h>
+
+#include <cstdlib>
+
+#include "daemon/vips.hpp"
+#include "harness.hpp"
+#include "logged.hpp"
+#include "net/netlink.hpp"
+
+using namespace vipd;
+
+static bool is_isolated = false;
+
+void setUp() {
+  if (!is_isolated) TEST_IGNORE_MESSAGE("needs root: unshare(CLONE_NEWNET) was refused");
+}
+
+namespace {
+
+const Address kVip = *Address::parse("192.0.2.15");
+bool run(const char* command) {
+  return system(command) == 0;
+}
+
+bool is_there(const char* link = "eth0") {
+  return run(("ip -o address show dev " + std::string(link) + " | grep -q ' 192.0.2.15/'").c_str());
+}
+
+// As a former process of vipd would have put it there.
+bool leave_behind() {
+  Loop loop;
+  std::string reason;
+  const std::unique_ptr<net::Netlink> netlink = net::Netlink::open(loop, {}, &reason);
+  const int index = static_cast<int>(if_nametoindex("eth0"));
+  return netlink != nullptr && netlink->add_address(index, kVip, 24, 10) == 0;
+}
+
+// One VIP on a link of its own, which goes with the test.
+struct Bench {
+  Loop loop;
+  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
+  std::vector<Event> fed;
+  std::string obstacle;
+  std::string reason;
+
+  Bench() {
+    (void)run(
+        "ip link add eth0 type veth peer name peer0 && ip link set eth0 up && ip link set peer0 "
+        "up");
+    configured[0].name = "api";
+    configured[0].address = kVip;
+    configured[0].prefix_length = 24;
+    configured[0].link = "eth0";
+    vips.changed();
+    logged::lines.clear();
+  }
+  ~Bench() {
+    (void)run("ip link delete eth0 2>/dev/null");
+    (void)run("ip link delete eth1 2>/dev/null");
+  }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
+
+  Vips vips{configured};
+  Network network{loop,
+                  vips,
+                  {.feed = [this](const Event& event) { fed.push_back(event); },
+                   .obstacle = [this](const VipConfig&, const std::string& o) { obstacle = o; }}};
+
+  template <typename T>
+  [[nodiscard]] const T* last() const {
+    return fed.empty() ? nullptr : std::get_if<T>(&fed.back());
+  }
+  bool wait_for(const std::function<bool()>& done) {
+    const MonoTime end = loop.now() + Duration::seconds(10);
+    while (!done() && loop.now() < end) loop.run_once(Duration::milliseconds(20));
+    return done();
+  }
+  bool start() {
+    if (!network.open(false, &reason)) return false;
+    network.start();
+    return true;
+  }
+  int add() {
+    network.perform(action::AddAddress{.address = kVip, .lifetime_s = 5});
+    const auto* added = last<event::AddressAdded>();
+    return added == nullptr ? -1 : added->error;
+  }
+  int remove() {
+    network.perform(action::RemoveAddress{kVip}, {}, loop.now() + Duration::seconds(5));
+    const auto* removed = last<event::AddressRemoved>();
+    return removed == nullptr ? -1 : removed->error;
+  }
+};
+
+void nothing_is_told_before_the_start_and_then_the_links() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.network.open(false, &b.reason));
+  TEST_ASSERT_TRUE(b.fed.empty());
+  b.network.start();
+  const auto* link = b.last<event::LinkChanged>();
+  TEST_ASSERT_NOT_NULL(link);
+  TEST_ASSERT_TRUE(link->present && link->up);
+  TEST_ASSERT_EQUAL_STRING("eth0", link->link);
+}
+
+void what_was_left_behind_without_a_session_goes() {
+  Bench b;
+  TEST_ASSERT_TRUE(leave_behind());
+  TEST_ASSERT_TRUE(b.network.open(false, &b.reason));
+  TEST_ASSERT_FALSE(is_there());
+  TEST_ASSERT_EQUAL_INT(1, logged::count("was left on a link without authority: removed"));
+}
+
+void what_was_left_behind_with_a_session_stays_and_is_found() {
+  Bench b;
+  TEST_ASSERT_TRUE(leave_behind());
+  TEST_ASSERT_TRUE(b.network.open(true, &b.reason));
+  TEST_ASSERT_TRUE(is_there());
+  b.network.start();
+  TEST_ASSERT_NOT_NULL(std::get_if<event::AddressFound>(&b.fed[0]));
+  TEST_ASSERT_TRUE(b.network.owns_anything());
+}
+
+void an_address_is_added_and_removed_within_the_call() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_TRUE(is_there() && b.network.owns_anything());
+  TEST_ASSERT_EQUAL_INT(0, b.remove());
+  TEST_ASSERT_FALSE(is_there() || b.network.owns_anything());
+}
+
+// Its first link keeps it otherwise, and two links would have it.
+void an_address_moves_when_its_vip_is_for_another_link() {
+  Bench b;
+  TEST_ASSERT_TRUE(run(
+      "ip link add eth1 type veth peer name peer1 && ip link set eth1 up && ip link set peer1 up"));
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  b.configured[0].link = "eth1";
+  b.vips.changed();
+  b.network.vips_changed();
+  b.network.reconfigured();
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_FALSE(is_there("eth0"));
+  TEST_ASSERT_TRUE(is_there("eth1"));
+}
+
+void without_the_link_the_core_is_told_so() {
+  Bench b;
+  TEST_ASSERT_TRUE(run("ip link delete eth0"));
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_FALSE(b.last<event::LinkChanged>()->present);
+  TEST_ASSERT_EQUAL_INT(1, logged::count("there is no link eth0 (there are: lo"));
+  TEST_ASSERT_EQUAL_INT(ENODEV, b.add());
+}
+
+void who_removes_an_address_of_ours_is_named() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.15/24 dev eth0"));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.last<event::AddressLost>() != nullptr; }));
+  TEST_ASSERT_FALSE(b.last<event::AddressLost>()->expired);
+  TEST_ASSERT_FALSE(b.last<event::AddressLost>()->by.empty());
+  TEST_ASSERT_FALSE(b.network.owns_anything());
+}
+
+void what_expired_is_said_to_have_expired() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  b.network.perform(action::AddAddress{.address = kVip, .lifetime_s = 1});
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.last<event::AddressLost>() != nullptr; }));
+  TEST_ASSERT_TRUE(b.last<event::AddressLost>()->expired);
+}
+
+void a_foreign_address_on_this_host_is_an_obstacle() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_STRING("", b.obstacle);
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.15/32 dev lo"));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !b.obstacle.empty(); }));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.15/32 dev lo"));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.obstacle.empty(); }));
+}
+
+void a_link_that_goes_down_is_told() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_TRUE(run("ip link set eth0 down"));
+  TEST_ASSERT_TRUE(b.wait_for([&] {
+    const auto* link = b.last<event::LinkChanged>();
+    return link != nullptr && !link->up;
+  }));
+  TEST_ASSERT_TRUE(b.last<event::LinkChanged>()->present);
+}
+
+void what_cannot_be_sent_was_not_announced() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_TRUE(b.network.perform(action::SendAnnouncement{kVip}, AnnounceForm::Both));
+  TEST_ASSERT_FALSE(b.network.perform(action::SendAnnouncement{*Address::parse("192.0.2.16")},
+                                      AnnounceForm::Both));
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  is_isolated = unshare(CLONE_NEWNET) == 0 && run("ip link set lo up");
+  RUN_TEST(nothing_is_told_before_the_start_and_then_the_links);
+  RUN_TEST(what_was_left_behind_without_a_session_goes);
+  RUN_TEST(what_was_left_behind_with_a_session_stays_and_is_found);
+  RUN_TEST(an_address_is_added_and_removed_within_the_call);
+  RUN_TEST(an_address_moves_when_its_vip_is_for_another_link);
+  RUN_TEST(without_the_link_the_core_is_told_so);
+  RUN_TEST(who_removes_an_address_of_ours_is_named);
+  RUN_TEST(what_expired_is_said_to_have_expired);
+  RUN_TEST(a_foreign_address_on_this_host_is_an_obstacle);
+  RUN_TEST(a_link_that_goes_down_is_told);
+  RUN_TEST(what_cannot_be_sent_was_not_announced);
+  return UNITY_END();
+}

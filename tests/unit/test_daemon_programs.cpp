@@ -1,0 +1,129 @@
+#include "daemon/programs.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fixture.hpp"
+#include "harness.hpp"
+#include "logged.hpp"
+
+using namespace vipd;
+
+namespace {
+
+const Address kVip = *Address::parse("192.0.2.1");
+
+struct Bench {
+  fixture::Folder folder;
+  std::string out = folder.file("out", "");
+  std::string script =
+      folder.file("script", "#!/bin/sh\necho \"$* $VIPD_NODE $VIPD_FROM\" >> " + out + "\n");
+  Loop loop;
+  Programs programs{loop};
+  Config config;
+  std::string reason;
+
+  Bench() {
+    chmod(script.c_str(), 0755);
+    config.node_name = "a";
+    config.control_socket = "/run/vipd.sock";
+    config.vips.resize(1);
+    config.vips[0].name = "api";
+    config.vips[0].address = kVip;
+    logged::lines.clear();
+  }
+  bool wait_for(const std::function<bool()>& done) {
+    const MonoTime end = loop.now() + Duration::seconds(20);
+    while (!done() && loop.now() < end) loop.run_once(Duration::milliseconds(20));
+    return done();
+  }
+  void tell(VipState to) {
+    programs.told({.address = kVip, .from = VipState::Standby, .to = to, .reason = "so"});
+  }
+};
+
+void without_a_program_there_is_no_helper() {
+  Bench b;
+  TEST_ASSERT_FALSE(Programs::needed_by(b.config));
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  TEST_ASSERT_NULL(b.programs.runner());
+  TEST_ASSERT_FALSE(b.programs.can_run());
+  TEST_ASSERT_EQUAL_INT(-1, b.programs.socket());
+  bool idle = false;
+  b.programs.when_idle([&] { idle = true; });
+  TEST_ASSERT_TRUE(idle);
+}
+
+void a_change_is_told_with_its_environment() {
+  Bench b;
+  b.config.vips[0].notify = b.script;
+  TEST_ASSERT_TRUE(Programs::needed_by(b.config));
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  b.tell(VipState::Owner);
+  bool idle = false;
+  b.programs.when_idle([&] { idle = true; });
+  TEST_ASSERT_FALSE(idle);
+  TEST_ASSERT_TRUE(b.wait_for([&] { return idle; }));
+  TEST_ASSERT_EQUAL_STRING("api 192.0.2.1 owner so a standby\n", fixture::read(b.out));
+}
+
+// Its last changes are still of interest to the program that it had.
+void a_vip_that_is_configured_away_keeps_its_program() {
+  Bench b;
+  b.config.vips[0].notify = b.script;
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  b.config.vips.clear();
+  b.programs.configure(b.config);
+  b.tell(VipState::Fault);
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !fixture::read(b.out).empty(); }));
+  TEST_ASSERT_EQUAL_STRING("api 192.0.2.1 fault so a standby\n", fixture::read(b.out));
+}
+
+void a_program_that_comes_too_late_is_said_to_need_a_restart() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  b.config.vips[0].notify = b.script;
+  b.programs.configure(b.config);
+  TEST_ASSERT_EQUAL_INT(1, logged::count("needs a restart of the daemon"));
+  b.tell(VipState::Owner);
+  TEST_ASSERT_EQUAL_INT(1, logged::count("not run; that needs a restart"));
+}
+
+void a_trial_says_why_it_failed_and_logs_what_it_said() {
+  Bench b;
+  b.config.vips[0].notify = b.script;
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  std::string fault = "not ended";
+  b.programs.try_out({"/bin/sh", "-c", "echo no such key; exit 2"},
+                     [&](const std::string& text) { fault = text; });
+  TEST_ASSERT_TRUE(b.wait_for([&] { return fault != "not ended"; }));
+  TEST_ASSERT_EQUAL_STRING("exit status 2", fault);
+  TEST_ASSERT_EQUAL_INT(1, logged::count("info: /bin/sh -n: no such key"));
+  b.programs.try_out({"/bin/sh", "-c", "exit 0"}, [&](const std::string& text) { fault = text; });
+  TEST_ASSERT_TRUE(b.wait_for([&] { return fault.empty(); }));
+}
+
+void a_trial_takes_the_place_of_the_one_before() {
+  Bench b;
+  b.config.vips[0].notify = b.script;
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  int first = 0;
+  int second = 0;
+  b.programs.try_out({"/bin/sh", "-c", "sleep 20"}, [&](const std::string&) { ++first; });
+  b.programs.try_out({"/bin/sh", "-c", "exit 0"}, [&](const std::string&) { ++second; });
+  TEST_ASSERT_TRUE(b.wait_for([&] { return second == 1; }));
+  TEST_ASSERT_EQUAL_INT(0, first);
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(without_a_program_there_is_no_helper);
+  RUN_TEST(a_change_is_told_with_its_environment);
+  RUN_TEST(a_vip_that_is_configured_away_keeps_its_program);
+  RUN_TEST(a_program_that_comes_too_late_is_said_to_need_a_restart);
+  RUN_TEST(a_trial_says_why_it_failed_and_logs_what_it_said);
+  RUN_TEST(a_trial_takes_the_place_of_the_one_before);
+  return UNITY_END();
+}
