@@ -146,6 +146,16 @@ void test_filters_of_others_come_after_and_live() {
   TEST_ASSERT_EQUAL_INT(1, filters.size() + programs.ids.size());
 }
 
+// clsact came with us; by now somebody else has a filter there.
+void test_clsact_stays_for_others() {
+  NEEDS_ROOT;
+  if (place == FencePlace::Tcx) TEST_IGNORE_MESSAGE("of clsact only");
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
+  TEST_ASSERT_TRUE(run("tc filter add dev t0 egress prio 9 protocol ip bpf bytecode '1,6 0 0 0'"));
+  TEST_ASSERT_TRUE(fence->detach(index_of("t0")));
+  TEST_ASSERT_TRUE(run("tc filter show dev t0 egress | grep -q 'pref 9'"));
+}
+
 void test_nothing_is_left_by_a_clean_stop() {
   NEEDS_ROOT;
   TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
@@ -237,11 +247,12 @@ void test_a_first_place_that_cannot_be_had() {
 // Those of other chains are asked by a filter only; those of lower priority come after.
 void test_other_filters_do_not_count() {
   NEEDS_ROOT;
-  TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
-  for (const char* where : {"prio 2", "chain 7 prio 1"}) {
+  TEST_ASSERT_TRUE(run("tc qdisc add dev t0 clsact"));
+  for (const char* where : {"chain 7 prio 1", "prio 2"}) {
     TEST_ASSERT_TRUE(run(std::string("tc filter add dev t0 ingress ") + where +
                          " protocol ip bpf bytecode '1,6 0 0 0'"));
   }
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
   TEST_ASSERT_EQUAL_STRING("first", first("t0"));
   fence->memory().close();
   TEST_ASSERT_EQUAL_STRING("....", vips());
@@ -254,6 +265,7 @@ void at(FencePlace where) {
   RUN_TEST(test_the_deadline_is_exact);
   RUN_TEST(test_a_filter_in_front_is_noticed_and_overtaken);
   RUN_TEST(test_filters_of_others_come_after_and_live);
+  RUN_TEST(test_clsact_stays_for_others);
   RUN_TEST(test_nothing_is_left_by_a_clean_stop);
   RUN_TEST(test_a_link_that_goes_and_comes);
   RUN_TEST(test_a_macvlan_and_its_parent);
