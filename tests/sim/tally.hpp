@@ -30,12 +30,14 @@ namespace sim {
   X(ReleasedHeld) X(WaitCutShort) \
   X(TakeoverTxnRefused) X(LeaseExpired) X(LeaseExtended) X(TxnCommitted) X(TxnRefused) \
   X(TxnLeaseGone) X(NoSpaceRefused) X(CommittedAnswerLost) X(CommittedAfterTimeout) \
-  X(KeptExecuted) X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) X(RequestLost) X(RequestTimedOut) \
+  X(KeptExecuted) X(RepeatExecuted) X(RepeatRefused) X(CommittedForDeadProcess) X(AnswerLost) \
+  X(RequestLost) X(RequestTimedOut) \
   X(WatchOpened) X(WatchEnded) X(WatchEndedCompacted) X(WatchBatch) X(AddressAdded) \
   X(AddressRenewed) X(AddressRemoved) X(AddressExpired) X(AddressGoneByOthers) \
   X(LeftoverRemoved) X(LeftoverInherited) X(Announced) X(AnnouncementLost) \
   X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
-  X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) X(LivenessChecked) X(LivenessNobodyMay) \
+  X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) \
+  X(LivenessChecked) X(LivenessNobodyMay) \
   X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard)
 // clang-format on
 
