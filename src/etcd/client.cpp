@@ -73,7 +73,7 @@ void Client::Impl::launch(const CallPtr& call) {
       return reader->feed(bytes);
     };
   }
-  request.timeout = std::max(call->until - loop.now(), Duration::milliseconds(1));
+  request.until = call->until;
   call->credentials = request.tls ? request.tls->generation : 0;
   call->token = auth.number();
   http.request(std::move(request), [call](HttpAnswer& answer) { call->finish(answer, call); });

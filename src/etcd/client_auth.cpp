@@ -38,7 +38,7 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
   authenticating = true;
   HttpRequest request = make_request(member, Purpose::Authenticate, unary_headers);
   request.body = write_authenticate(auth.settings().user, password);
-  request.timeout = std::max(until - loop.now(), Duration::milliseconds(1));
+  request.until = until;
   http.request(std::move(request),
                [this, member, asked = auth.settings(), sent_at = loop.now()](HttpAnswer& answer) {
                  authenticating = false;

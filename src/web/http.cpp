@@ -263,7 +263,8 @@ Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data
     refuse(*transfer);
   } else {
     if (!streaming) {
-      const MonoTime deadline = loop.now() + transfer->request.timeout;
+      const MonoTime deadline =
+          std::min(transfer->request.until, loop.now() + transfer->request.timeout);
       transfer->deadline = loop.add_timer(deadline, [this, id] { expire(id); });
     }
     // Only asks for a timer: libcurl does the rest in a later turn, from act().

@@ -32,7 +32,8 @@ struct HttpRequest {
   std::string body;                        // empty: GET
   std::vector<std::string> headers;
   Duration timeout;  // of the whole request; not for a stream, which is cancelled by its user
-  size_t answer_limit = 0;  // in bytes; not for a stream, and not with a sink
+  MonoTime until = MonoTime::never();  // where that time began earlier
+  size_t answer_limit = 0;             // in bytes; not for a stream, and not with a sink
   // Takes the answer's bytes as they arrive, from within libcurl: it may not call anything here.
   // Says what is wrong with them, which ends the request as an answer that is too large; "": go on.
   std::function<std::string(std::string_view)> sink;
