@@ -88,7 +88,8 @@ std::string plain(std::string text) {
     if (text.find(words.theirs) != std::string::npos) return std::string(words.ours);
   }
   const size_t alert = text.find("alert ");
-  if (alert != std::string::npos) return text.substr(alert, text.find(',', alert) - alert);
+  const bool is_named = alert != std::string::npos && text.find("alert message") != alert;
+  if (is_named) return text.substr(alert, text.find(',', alert) - alert);
   for (const std::string_view head : {"SSL certificate problem: ", "SSL: "}) {
     if (text.starts_with(head)) text.erase(0, head.size());
   }
@@ -113,6 +114,7 @@ std::string refused_text(const std::string& reason, const TlsSettings& tls) {
                                : "does it accept etcd.cert " + tls.cert + "?";
   const std::string text = "the server ended the connection after the TLS handshake";
   if (reason.starts_with("alert ")) return text + " with the " + reason + ": " + ours;
+  if (reason.find("fatal alert") != std::string::npos) return text + ": " + ours;  // mbedTLS's
   return text + ": " + ours + " Or: " + std::string(kGrpcAlone);
 }
 
@@ -152,8 +154,8 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
 
 // What libcurl and its TLS library said, where we say it otherwise: it may name what we do not
 // know.
-std::string in_their_words(const std::string& theirs, const std::string& ours) {
-  if (theirs.empty() || ours.empty() || theirs == ours) return "";
+std::string in_their_words(const std::string& theirs, const std::string& text) {
+  if (theirs.empty() || text.find(theirs) != std::string::npos) return "";
   return " (libcurl: " + theirs + ")";
 }
 
@@ -239,7 +241,9 @@ Error transport_error(const HttpAnswer& answer, const TlsSettings& tls) {
   if (answer.trouble != TlsTrouble::None) {
     const std::string reason = plain(answer.problem);
     const std::string text = tls_text(answer.trouble, reason, tls);
-    return {Error::kSetup, text + in_their_words(answer.problem, reason), ""};
+    // Of our own files we know enough.
+    const std::string theirs = reason.empty() ? "" : in_their_words(answer.problem, text);
+    return {Error::kSetup, text + theirs, ""};
   }
   return {answer.too_large ? Error::kBadAnswer : Error::kTransport, answer.problem, ""};
 }

@@ -79,6 +79,8 @@ TlsTrouble tls_trouble(CURL* easy, CURLcode code, const char* error) {
       return strstr(error, "rivate key") != nullptr ? TlsTrouble::OurKey
                                                     : TlsTrouble::OurCertificate;
     case CURLE_SSL_CONNECT_ERROR:
+      // What we send last is our certificate: the server spoke TLS until it saw that.
+      if (strstr(error, "Broken pipe") != nullptr) return TlsTrouble::WeAreRefused;
       return strstr(error, "alert") != nullptr && strstr(error, "cert") != nullptr
                  ? TlsTrouble::WeAreRefused
                  : TlsTrouble::Handshake;

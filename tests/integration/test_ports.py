@@ -64,8 +64,8 @@ def test_ports_without_the_gateway(t):
     named(t, host, f"http://{HERE}:2380", "this is etcd's peer port: use its client port")
     named(t, host, f"http://{HERE}:2381", METRICS)
     proxy = spawn(host, "proxy", "grpc-proxy", "start", "--endpoints", f"{HERE}:2379",
-                  "--listen-addr", f"{HERE}:2378")
-    named(t, host, f"http://{HERE}:2378", METRICS)
+                  "--listen-addr", f"{HERE}:23790")
+    named(t, host, f"http://{HERE}:23790", METRICS)
     host.start_vipd(etcd__endpoints=f"http://{HERE}:2379")
     lab.wait_owner()
     t.check("last_error" not in host.status()["etcd"], "an error where there was none")

@@ -38,7 +38,7 @@ Result answered_during_a_stall(const std::string& answer, int* calls_before) {
   Member member(loop, [&](const std::string&, const std::string&) { return reply(answer); });
   Client client(loop, options({member.url()}, 100));
   Result result;
-  client.range("a", "", result.done<RangeAnswer>());
+  client.snapshot({{"a", "b"}}, result.done<RangeAnswer>());
   run_until(loop, [&] { return !member.requests.empty(); });
   *calls_before = result.calls;
   usleep(150'000);
@@ -50,8 +50,10 @@ void an_answer_that_waits_after_a_stall_counts() {
   const std::string kv = R"({"key":"YQ==","create_revision":"1","mod_revision":"2","value":")";
   // More than libcurl reads at once.
   for (const size_t size : {4U, 150'000U}) {
-    const std::string body =
+    const std::string range =
         "{" + kHeader + R"(,"kvs":[)" + kv + std::string(size, 'A') + R"("}],"count":"1"})";
+    const std::string body =
+        "{" + kHeader + R"(,"succeeded":true,"responses":[{"response_range":)" + range + "}]}";
     int calls = 1;
     const Result result = answered_during_a_stall(body, &calls);
     TEST_ASSERT_EQUAL_INT(0, calls);

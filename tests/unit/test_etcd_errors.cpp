@@ -142,6 +142,12 @@ void a_hang_up_after_the_handshake_may_be_grpc() {
   answer.problem =
       "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required";
   TEST_ASSERT_TRUE(transport_error(answer, {}).text.find("gRPC") == npos);
+  answer.problem =
+      "ssl_read returned: (-0x7780) SSL - A fatal alert message was received from our peer";
+  const std::string refused = transport_error(answer, {}).text;
+  TEST_ASSERT_TRUE(refused.starts_with(
+      "the server ended the connection after the TLS handshake: does it want a client"));
+  TEST_ASSERT_TRUE(refused.find("gRPC") == npos);
 }
 
 // GET /version, the one answer that is no answer of gRPC.
