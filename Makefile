@@ -155,7 +155,8 @@ $(STATIC)/vipctl: ; $(Q)mkdir -p $(@D) && ln -sfn vipd $@
 check-static: static all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	VIPD=$(STATIC)/vipd tests/integration/run $(or $(TESTS),static_in_an_empty_root \
-	  static_dead_name_server static_needs_no_library graceful_sigterm daemon_restarted host_dies)
+	  static_dead_name_server static_needs_no_library static_names_what_it_cannot_take \
+	  static_system_authorities graceful_sigterm daemon_restarted host_dies)
 
 # Under each init system of contrib/init, unpacked from Debian's packages; procd is not in Debian.
 check-init: all $(B)/witness $(B)/san/vipd

@@ -79,6 +79,11 @@ constexpr Words kWords[] = {
     {"no alternative certificate subject name matches", "it is for another name"},
     {"does not match target host name", "it is for another name"},
     {"does not match with the expected CN", "it is for another name"},
+    {"Signature algorithm (oid) is unsupported",
+     "it is signed by an algorithm that this build does not take (it takes RSA and ECDSA)"},
+    {"A fatal alert message was received",
+     "the server sent an alert; either it refuses us, or its certificate has a key that this build "
+     "does not take (it takes RSA and ECDSA)"},
     {"alert protocol version", "no version of TLS is spoken by both (vipd: 1.2 and 1.3)"},
 };
 

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import ssl
 import time
 
 import kernel
 from case import case
+from certs import ED25519, Authority
 from lab import LINK, TIMEOUT, VIPD
 from spaces import run, wait_for
+
+SANS = ["IP:127.0.0.1", "IP:10.77.0.1"]
 
 
 def empty_root(host, files):
@@ -55,6 +59,56 @@ def test_static_dead_name_server(t):
     lab.wait_owner(timeout=TIMEOUT + 5)
     status = wait_for(host.status, 1, "an answer on the control socket")
     t.equal(status["etcd"]["endpoint"], "http://127.0.0.1:2379", "the endpoint in use")
+
+
+def secured(t, ca, server):
+    """One host whose etcd has this certificate."""
+    lab = t.lab(hosts=1, tls=ssl.create_default_context(cafile=ca.cert),
+                etcd_options=["--cert-file", server[0], "--key-file", server[1]])
+    lab.start_etcd()
+    return lab
+
+
+@case(seconds=25)
+def test_static_names_what_it_cannot_take(t):
+    """mbedTLS 3.6 has no Ed25519: said of our own files by -n, of the server's in the log."""
+    folder = f"{t.logs}/certs"
+    ca, other = Authority(folder), Authority(folder, "ed25519", ED25519)
+    server = ca.issue("server", SANS, kind=ED25519)
+    lab = secured(t, ca, server)
+    host = lab.hosts[0]
+    config = host.write_config(etcd__cacert=other.cert)
+    said = run(VIPD, "-n", "-c", config, check=False)
+    t.check(f"etcd.cacert {other.cert} cannot be used: X509 - Signature algorithm" in said.stderr,
+            f"-n says {said.stderr}")
+    host.start_vipd(etcd__cacert=ca.cert)
+    wait_for(lambda: "or its certificate has a key that this build does not take"
+             in host.vipd.text(), 6, "word of the alert")
+    host.vipd.end()
+    for path, source in zip(server, other.issue("signed", SANS)):
+        shutil.copy(source, path)  # etcd reads its own anew for each connection
+    host.start_vipd(etcd__cacert=ca.cert)
+    wait_for(lambda: "it is signed by an algorithm that this build does not take"
+             in host.vipd.text(), 6, "word of the signature")
+
+
+@case(seconds=20)
+def test_static_system_authorities(t):
+    """Found where distributions keep them; where there are none, that is a fault."""
+    ca = Authority(f"{t.logs}/certs")
+    lab = secured(t, ca, ca.issue("server", SANS))
+    host = lab.hosts[0]
+    root = empty_root(host, {})
+    shutil.copy(host.write_config(state__dir="/run", control__socket="/run/vipd.sock"),
+                f"{root}/etc/vipd.conf")
+    said = run("chroot", root, "/vipd", "-n", check=False)
+    t.equal(said.returncode, 2, "exit status without authorities")
+    t.check("etcd.cacert is not configured, and no file of the system's authorities can be read "
+            "(/etc/ssl/certs/ca-certificates.crt, " in said.stderr, f"-n says {said.stderr}")
+    os.makedirs(f"{root}/etc/pki/tls/certs")
+    shutil.copy(ca.cert, f"{root}/etc/pki/tls/certs/ca-bundle.crt")
+    start_in(root, host)
+    lab.wait_owner(timeout=TIMEOUT + 5)
 
 
 @case(seconds=2)
