@@ -1,6 +1,7 @@
 // What the core wants done, in the order in which it must be done.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,10 @@ namespace vipd {
   X(HandedOver)      /* to another, by priority or as asked */            \
   X(TransferGivenUp) /* the node that was asked for is not ready */       \
   X(SpaceAgain)                                                           \
+  X(TermEntered)  /* the other nodes renew our peer lease */              \
+  X(TermLeft)     /* and no longer: why */                                \
+  X(TermRefused)  /* no term is entered: why */                           \
+  X(TermExpired)  /* here: the owner has asked for no grant in time */    \
   X(NeedsRestart) /* a changed setting has no effect on a live session */
 
 #define VIPD_ENUMERATOR(value) value,
@@ -63,6 +68,11 @@ struct SendAnnouncement { Address address; };
 // Asks whether another host has the address; an answer comes as ForeignClaim.
 struct SendProbe { Address address; };
 
+// The packet fence: from that instant on no packet of a VIP passes; never(): all pass.
+struct SetFence { MonoTime deadline; };
+// A frame to another daemon on that link; without a MAC address to all.
+struct SendPeerFrame { PeerFrame frame; std::string link; std::optional<MacAddress> to{}; };
+
 // The state directory: replaces what was remembered; a Memory without a lease forgets.
 struct Remember { Memory memory; };
 
@@ -80,11 +90,11 @@ struct Finish {};  // everything that StopAsked wanted is done
 
 }  // namespace action
 
-using Action =
-    std::variant<action::GrantLease, action::KeepLease, action::RevokeLease, action::SendTxn,
-                 action::ReadPrefix, action::OpenWatch, action::AddAddress, action::RemoveAddress,
-                 action::SendAnnouncement, action::SendProbe, action::Remember, action::ReportState,
-                 action::Report, action::Finish>;
+using Action = std::variant<action::GrantLease, action::KeepLease, action::RevokeLease,
+                            action::SendTxn, action::ReadPrefix, action::OpenWatch,
+                            action::AddAddress, action::RemoveAddress, action::SendAnnouncement,
+                            action::SendProbe, action::SetFence, action::SendPeerFrame,
+                            action::Remember, action::ReportState, action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "vipd/peer.hpp"
 #include "vipd/store.hpp"
 #include "vipd/types.hpp"
 
@@ -50,6 +51,9 @@ struct Settings {
   std::string instance;  // random text, new for each session
   Duration timeout;      // REQUIRES: at least 3 s (ARCHITECTURE.md, "Authority")
   Duration heartbeat;    // REQUIRES: at most a quarter of the timeout
+  // The peer lease; 0: this node enters no term (it grants in those of others all the same).
+  // REQUIRES: whole milliseconds, at least 100.
+  Duration peer_timeout{};
   int announce_count = 5;
   Duration announce_interval = Duration::seconds(1);
   Duration announce_refresh = Duration::seconds(60);  // 0: never
@@ -100,6 +104,19 @@ struct AddressBlocked { Address address; std::string reason; bool for_owner = fa
 // A host that is not this one has spoken as the owner of the address.
 struct ForeignClaim { Address address; MacAddress mac; };
 
+// The packet fence: whether it drops the VIPs' packets, on every link concerned, once the deadline
+// of SetFence has come. Not before it has said so is any term entered. `reason`: why not, in words.
+// Each such event asks for the deadline anew, whether all links have the fence or only some.
+struct FenceChanged { bool in_force; std::string reason{}; };
+// A frame of another daemon, from that MAC address. `fenced`: the counters of the fence on that
+// link show that it saw this frame arrive, and the request leave that a Grant answers.
+struct PeerFrameReceived {
+  PeerFrame frame;
+  std::string link;
+  MacAddress mac{};
+  bool fenced = true;
+};
+
 // People.
 struct PauseAsked {};
 struct ResumeAsked {};
@@ -116,7 +133,8 @@ using Event =
                  event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
                  event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound,
                  event::AddressAdded, event::AddressRemoved, event::AddressLost,
-                 event::AddressBlocked, event::ForeignClaim, event::PauseAsked, event::ResumeAsked,
+                 event::AddressBlocked, event::ForeignClaim, event::FenceChanged,
+                 event::PeerFrameReceived, event::PauseAsked, event::ResumeAsked,
                  event::ResignAsked, event::TransferAsked, event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

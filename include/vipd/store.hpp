@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "vipd/peer.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {
@@ -14,6 +15,7 @@ enum class KeyKind : uint8_t {
   Session,    // P/session/L
   Writes,     // P/writes/L
   Candidate,  // P/vip/ADDRESS/L
+  Peers,      // P/peers/L
 };
 
 // A candidate key of somebody else whose last part is no lease id has a LeaseId below zero, made
@@ -36,8 +38,12 @@ struct Value {
   uint64_t nonce = 0;
   bool released = false;
   bool held = false;  // ... and whatever the same revision deletes of its keys was held under them
+  uint64_t incarnation = 0;  // 0: a daemon of a version without the peer lease
+  Revision seen = 0;         // up to which its writer had applied its watch
   // Candidate only
   int priority = 0;
+  // Peers only
+  PeerTerm peers{};
 };
 
 struct Entry {

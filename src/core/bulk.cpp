@@ -80,7 +80,7 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
   const bool expected = vip != nullptr && (vip->address == Vip::AddressState::Present ||
                                            vip->address == Vip::AddressState::Adding);
   if (!expected || e.error != 0 || now_ + longest > chain_.deadline() ||
-      now_ >= chain_.deadline() - timing::kTakeDownMargin) {
+      now_ >= deadline() - timing::kTakeDownMargin) {
     return false;
   }
   adding_ = false;

@@ -46,10 +46,21 @@ Txn Chain::txn_of(const Attempt& attempt) const {
   value.nonce = attempt.nonce;
   value.released = !link.leave.empty();
   value.held = link.held;
+  value.incarnation = identity_.incarnation;
+  value.seen = link.seen;
   txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
   if (link.put_writes) {
     txn.success.push_back({.kind = Op::Kind::Put, .key = {KeyKind::Writes, lease_, {}}});
   }
+  const Key peers{KeyKind::Peers, lease_, {}};
+  if (link.enter) {
+    assert(link.enter->valid() && !link.leave_term);
+    Value term;
+    term.valid = true;
+    term.peers = *link.enter;
+    txn.success.push_back({.kind = Op::Kind::Put, .key = peers, .value = term});
+  }
+  if (link.leave_term) txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
   Value candidate;
   candidate.valid = true;
   candidate.node = identity_.node;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,15 @@ struct Link {
   std::vector<Join> join;      // put our candidate key
   std::vector<Address> leave;  // delete it: a clean release, said in the same txn
   bool held = false;           // each VIP in `leave` was installed under the key that goes
+  // The peer lease: put our P/peers key, or delete it. Never both.
+  std::optional<PeerTerm> enter{};
+  bool leave_term = false;
+  Revision seen = 0;  // up to which our watch has been applied
 
   [[nodiscard]] size_t size() const { return join.size() + leave.size(); }
 };
 
-// etcd refuses a txn of more than 128 operations (--max-txn-ops); a link has two of its own.
+// etcd refuses a txn of more than 128 operations (--max-txn-ops); a link has three of its own.
 constexpr size_t kMaxLinkSize = 120;
 
 class Chain {
@@ -38,6 +43,7 @@ class Chain {
     std::string node;
     std::string instance;
     Duration timeout;
+    uint64_t incarnation = 0;
   };
 
   struct Outcome {

@@ -57,6 +57,7 @@ void Core::Impl::forget_cluster(const std::string& why) {
   take_everything_down();
   report(ReportKind::ClusterChanged, why + "; starting over");
   chain_.close();
+  end_incarnation();
   session_state_ = SessionState::Absent;
   view_ = View();
   takeovers_.clear();
@@ -107,6 +108,7 @@ void Core::Impl::on(const event::PrefixRead& e) {
   cluster_id_ = e.header.cluster_id;
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
+  watch_goes_on();
   replay_.load(e.header.revision, e.entries);
   loaded_ = just_loaded_ = true;
   watch_ = WatchState::Closed;
@@ -188,6 +190,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
     return;
   }
   watch_ = WatchState::Open;
+  watch_goes_on();
   watch_backoff_ = Duration();
   watch_elsewhere_ = false;
   if (e.changes.empty()) {

@@ -80,7 +80,7 @@ Duration Core::timeout() const {
 }
 
 MonoTime Core::fencing_deadline() const {
-  return impl_->chain_.deadline();
+  return impl_->deadline();
 }
 
 std::string Core::owner(const Address& address, MonoTime now) const {
@@ -131,6 +131,8 @@ std::vector<VipView> Core::vips(MonoTime now) const {
 Core::Impl::Impl(Settings settings)
     : settings_(std::move(settings)), paused_(settings_.paused), memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
+  assert(settings_.peer_timeout == Duration() ||
+         settings_.peer_timeout >= Duration::milliseconds(100));
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
     vips_.push_back({});
@@ -161,6 +163,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   if (slept > Duration()) host_slept(slept);
   if (stalled_) resume_after_stall();
   take(event);
+  refresh_peer_deadline();
   next_ = MonoTime::never();
   drive();
   check_invariants();
@@ -176,6 +179,7 @@ void Core::Impl::drive() {
   drive_link_debounce();
   drive_fence();
   drive_removals();
+  update_fence();
   drive_renewals();
   drive_conflicts();
   drive_installs();
@@ -185,9 +189,12 @@ void Core::Impl::drive() {
   drive_session();
   drive_memory();  // what is let go is forgotten before it is said
   drive_order();
+  drive_peers();
   drive_links();
   drive_no_space();
   drive_takeovers();
+  drive_grants();
+  drive_words();
   drive_stop();
   drive_states();
 }
@@ -217,9 +224,11 @@ void Core::Impl::check_invariants() const {
     // Whatever is on the link is covered by authority, or on its way out.
     const bool up =
         vip.address == Vip::AddressState::Present || vip.address == Vip::AddressState::Adding;
-    assert(!up || now_ < chain_.deadline());
+    assert(!up || now_ < deadline());
     assert(!up || headed_since(vip) > std::max(vip.retired, vip.retiring));
   }
+  assert((chain_.lease() != LeaseId::None) == (incarnation_ != 0));
+  assert(chain_.lease() != LeaseId::None || !peer_lease_.obeys());
   assert(chain_.lease() == LeaseId::None || session_state_ == SessionState::Opening ||
          session_state_ == SessionState::Live);
 }
@@ -254,6 +263,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
   settings_.announce_count = e.settings.announce_count;
   settings_.announce_interval = e.settings.announce_interval;
   settings_.announce_refresh = e.settings.announce_refresh;
+  settings_.peer_timeout = e.settings.peer_timeout;
   settings_.conflict = e.settings.conflict;
   settings_.conflict_probe = e.settings.conflict_probe;
   settings_.vips = e.settings.vips;

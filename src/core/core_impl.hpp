@@ -4,10 +4,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/chain.hpp"
+#include "core/peer_lease.hpp"
+#include "core/promises.hpp"
 #include "core/replay.hpp"
 #include "core/view.hpp"
 #include "vipd/core.hpp"
@@ -106,6 +109,27 @@ struct Burst {
   int left = 0;
 };
 
+// Another process that may grant, by its incarnation.
+struct Peer {
+  // From a request to its grant, the longest in this minute and in the one before.
+  Duration worst;
+  Duration worst_before;
+  MonoTime minute = MonoTime::long_ago();
+  // After it did not answer: twice as long each time.
+  Duration backoff;
+  MonoTime try_at = MonoTime::long_ago();
+  std::map<std::string, MacAddress> macs;  // by link
+
+  [[nodiscard]] Duration delay() const { return std::max(worst, worst_before); }
+};
+
+// The grantors of a term in force that say that it has expired, by the owner's lease.
+struct Word {
+  Revision modified = 0;                   // of its key
+  std::set<uint64_t> expired{};            // their incarnations
+  MonoTime enough_at = MonoTime::never();  // since when so many do that its owner may be ended
+};
+
 // A session that fell silent, being taken over.
 struct Takeover {
   RequestId ending = 0;       // the txn under way
@@ -120,6 +144,9 @@ struct Takeover {
   int refusals = 0;     // since then
   int revocations = 0;
   bool no_space = false;  // etcd takes no put: the session key is deleted instead
+  // Where the key of its peer lease stood whose grantors say that it has expired; 0: the session
+  // fell silent in etcd.
+  Revision peers = 0;
 };
 
 enum class SessionState {
@@ -142,6 +169,7 @@ enum class Obstacle {
   NotHead,
   KeyRetired,
   NoAuthority,
+  NoGrants,
   PreviousOwner,
   KernelRefused,
   Blocked,
@@ -185,6 +213,8 @@ struct Core::Impl {
   void on(const event::AddressLost& e);
   void on(const event::AddressBlocked& e);
   void on(const event::ForeignClaim& e);
+  void on(const event::FenceChanged& e);
+  void on(const event::PeerFrameReceived& e);
   void on(const event::PauseAsked&);
   void on(const event::ResumeAsked&);
   void on(const event::ResignAsked& e);
@@ -325,6 +355,46 @@ struct Core::Impl {
   [[nodiscard]] bool beat_read(const event::PrefixRead& e);
   [[nodiscard]] bool deletion_answered(const event::TxnAnswered& e);
 
+  // --- peers.cpp: the terms of our own peer lease
+  void drive_peers();
+  void begin_incarnation();
+  void end_incarnation();
+  [[nodiscard]] MonoTime deadline() const;
+  void refresh_peer_deadline();
+  void update_fence();
+  [[nodiscard]] bool peers_allow(const Vip& vip) const;
+  [[nodiscard]] bool may_try() const;
+  void consider_leaving();
+  void leave_term(const std::string& why);
+  void consider_trying();
+  void judge_try();
+  void try_term(const std::vector<uint64_t>& incarnations, Duration timeout);
+  [[nodiscard]] bool change_wanted(const std::vector<uint64_t>& candidates);
+  [[nodiscard]] bool key_in_place() const;
+  [[nodiscard]] std::vector<uint64_t> candidates();
+  [[nodiscard]] Duration timeout_for(const std::vector<uint64_t>& incarnations) const;
+  void refuse_term(const std::string& why);
+  void ask_grantors(Term* term);
+  void add_term_to(Link* link);
+  void settle_term(const Chain::Outcome& outcome);
+  void delete_term();
+  void make_way();
+  [[nodiscard]] bool term_deletion_answered(const event::TxnAnswered& e);
+  // --- grants.cpp: frames, and our grants in the terms of others
+  void drive_grants();
+  void expire_if_silent(const PeerTerm& term);
+  void announce_expiry(const PeerTerm& term, const Grantor& own);
+  void grant(const event::PeerFrameReceived& e);
+  void granted(const event::PeerFrameReceived& e);
+  void heard_expiry(const PeerFrame& frame);
+  void watch_goes_on();
+  [[nodiscard]] const Grantor* own_entry(const PeerTerm& term) const;
+  // --- words.cpp: owners whose grantors agree that they have fallen silent
+  void drive_words();
+  void consider_word(LeaseId lease, const View::Peers& peers);
+  [[nodiscard]] Word* word_of(LeaseId lease, const View::Peers& peers);
+  void go_on_ending();
+
   // --- takeover.cpp: sessions that fell silent
   void drive_takeovers();
   // distance: how many places behind it we are.
@@ -407,6 +477,32 @@ struct Core::Impl {
   Burst probing_;
 
   std::map<LeaseId, Takeover> takeovers_;
+
+  // The peer lease
+  uint64_t incarnation_ = 0;  // of this process with this session; 0: there is none
+  PeerLease peer_lease_;
+  bool fence_told_ = false;  // of some fence, which may be there on one link and not on another
+  bool fence_in_force_ = false;
+  std::string fence_reason_ = "the packet fence is not in force yet";  // why not
+  std::optional<MonoTime> fence_;  // as SetFence said last, to the fence that is there
+  LinkNames carrying_;             // links that may have an address of a VIP
+  LinkNames asking_;               // and those that are about to get one
+  MonoTime peer_deadline_ = MonoTime::never();
+  bool try_judged_ = false;  // the tried term has its grantors
+  MonoTime try_at_ = MonoTime::long_ago();
+  MonoTime try_until_;
+  MonoTime entered_at_ = MonoTime::long_ago();
+  std::string leaving_;    // why the terms are left, until the chain has said so
+  bool unfenced_ = false;  // the fence did not see a grant: nothing is taken until they are left
+  std::string no_term_;    // why none is entered
+  RequestId deleting_term_ = 0;
+  Revision deleting_revision_ = 0;
+  MonoTime delete_term_at_ = MonoTime::long_ago();
+  std::map<uint64_t, Peer> peers_;  // by incarnation
+  Promises promises_;
+  std::map<uint64_t, MonoTime> announced_;    // when the expiry of a term is said again
+  MonoTime shown_at_ = MonoTime::long_ago();  // when our watch showed anything last
+  std::map<LeaseId, Word> words_;
 
   Heartbeats heartbeats_;
 };

@@ -75,7 +75,7 @@ bool Core::Impl::covered(const Vip& vip) const {
 }
 
 bool Core::Impl::may_keep(const Vip& vip) const {
-  return wanted(vip) && covered(vip) && now_ < chain_.deadline() - timing::kTakeDownMargin &&
+  return wanted(vip) && covered(vip) && now_ < deadline() - timing::kTakeDownMargin &&
          headed_since(vip) > std::max(vip.retired, vip.retiring);
 }
 
@@ -100,6 +100,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   }
   if (!replay_.proven() || !covered(vip)) return Obstacle::NoAuthority;
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
+  if (!peers_allow(vip)) return Obstacle::NoGrants;
   if (must_probe(vip, headed, now)) return Obstacle::Probing;
   if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
@@ -123,6 +124,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::NotHead:
     case Obstacle::KeyRetired:
     case Obstacle::NoAuthority:
+    case Obstacle::NoGrants:
     case Obstacle::Blocked:
     case Obstacle::ForeignHost:
     case Obstacle::Probing:
@@ -170,7 +172,7 @@ void Core::Impl::drive_fence() {
       case Vip::AddressState::Adding:
       case Vip::AddressState::Present:
         if (may_keep(vip)) {
-          due(chain_.deadline() - timing::kTakeDownMargin);
+          due(deadline() - timing::kTakeDownMargin);
         } else {
           remove(&vip);
         }
@@ -187,14 +189,17 @@ void Core::Impl::drive_inherited(Vip* vip) {
   const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
                     headed_since(*vip) == vip->waited_out && vip->retiring == 0;
   if (!ours) return remove(vip);
-  const bool authority =
-      chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven() && covered(*vip);
+  const bool authority = chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven() &&
+                         covered(*vip) && peers_allow(*vip);
   if (authority && may_add()) install(vip);
 }
 
 // [safety] Lifetimes stood still meanwhile and end that much later than was asked for: those that
 // could outlive the fencing deadline are set anew, or the address goes.
 void Core::Impl::host_slept(Duration span) {
+  peer_lease_.forget_grants();
+  promises_.restart(now_);
+  refresh_peer_deadline();
   const bool renewable = timing::lifetime_s(chain_.deadline() - now_) > 0;
   for (Vip& vip : vips_) {
     if (vip.address == Vip::AddressState::Inherited) remove(&vip);
@@ -243,6 +248,8 @@ void Core::Impl::install(Vip* vip) {
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->waited_out = headed_since(*vip);
+  refresh_peer_deadline();
+  update_fence();
   add(vip, lifetime);
   const MonoTime renew = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;

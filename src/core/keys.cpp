@@ -17,7 +17,8 @@ namespace {
 constexpr std::string_view kSession = "/session/";
 constexpr std::string_view kWrites = "/writes/";
 constexpr std::string_view kVip = "/vip/";
-constexpr std::string_view kFamilies[] = {kSession, kVip, kWrites};
+constexpr std::string_view kPeers = "/peers/";
+constexpr std::string_view kFamilies[] = {kPeers, kSession, kVip, kWrites};
 static_assert(std::is_sorted(std::begin(kFamilies), std::end(kFamilies)));
 
 // Longer values are not ours: a node name has at most 64 bytes (HOST_NAME_MAX).
@@ -60,33 +61,52 @@ std::optional<Key> decode_candidate(std::string_view text) {
   return Key{.kind = KeyKind::Candidate, .lease = lease, .vip = *vip};
 }
 
-const rapidjson::Value* member(const rapidjson::Document& json, const char* name) {
+const rapidjson::Value* member(const rapidjson::Value& json, const char* name) {
   const auto found = json.FindMember(name);
   return found == json.MemberEnd() ? nullptr : &found->value;
 }
 
-bool read_text(const rapidjson::Document& json, const char* name, std::string* out) {
+bool read_text(const rapidjson::Value& json, const char* name, std::string* out) {
   const rapidjson::Value* value = member(json, name);
   if (value == nullptr || !value->IsString()) return false;
   out->assign(value->GetString(), value->GetStringLength());
   return true;
 }
 
-bool read_session(const rapidjson::Document& json, Value* out) {
-  std::string nonce, state;
+bool read_timeout(const rapidjson::Value& json, Duration* out) {
   const rapidjson::Value* timeout = member(json, "timeout_ms");
-  if (!read_text(json, "node", &out->node) || !read_text(json, "instance", &out->instance) ||
-      !read_text(json, "nonce", &nonce) || !read_text(json, "state", &state)) {
-    return false;
-  }
   if (timeout == nullptr || !timeout->IsInt64() || timeout->GetInt64() <= 0 ||
       timeout->GetInt64() > kMaxTimeoutMs) {
     return false;
   }
-  const char* const end = nonce.data() + nonce.size();
-  const auto parsed = std::from_chars(nonce.data(), end, out->nonce, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return false;
-  out->timeout = Duration::milliseconds(timeout->GetInt64());
+  *out = Duration::milliseconds(timeout->GetInt64());
+  return true;
+}
+
+// A random number, as 16 hex digits: JSON's own numbers have 53 bits.
+bool read_hex(const rapidjson::Value& json, const char* name, uint64_t* out) {
+  std::string text;
+  if (!read_text(json, name, &text)) return false;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, *out, 16);
+  return parsed.ec == std::errc() && parsed.ptr == end;
+}
+
+// What daemons of the first version do not write.
+void read_newer_fields(const rapidjson::Value& json, Value* out) {
+  if (!read_hex(json, "incarnation", &out->incarnation)) out->incarnation = 0;
+  const rapidjson::Value* seen = member(json, "seen");
+  if (seen != nullptr && seen->IsInt64()) out->seen = seen->GetInt64();
+}
+
+bool read_session(const rapidjson::Value& json, Value* out) {
+  std::string state;
+  if (!read_text(json, "node", &out->node) || !read_text(json, "instance", &out->instance) ||
+      !read_text(json, "state", &state) || !read_hex(json, "nonce", &out->nonce) ||
+      !read_timeout(json, &out->timeout)) {
+    return false;
+  }
+  read_newer_fields(json, out);
   out->released = state == "released";
   // Not there: of a daemon that does not say it, or nothing was held.
   const rapidjson::Value* held = member(json, "held");
@@ -94,13 +114,53 @@ bool read_session(const rapidjson::Document& json, Value* out) {
   return out->released || state == "live";
 }
 
-bool read_candidate(const rapidjson::Document& json, Value* out) {
+bool read_candidate(const rapidjson::Value& json, Value* out) {
   const rapidjson::Value* priority = member(json, "priority");
   if (!read_text(json, "node", &out->node) || priority == nullptr || !priority->IsInt()) {
     return false;
   }
   out->priority = priority->GetInt();
   return true;
+}
+
+// No two entries may name the same process: it would count twice.
+bool read_grantor(const rapidjson::Value& json, std::vector<Grantor>* out) {
+  Grantor grantor;
+  if (!json.IsObject() || !read_hex(json, "incarnation", &grantor.incarnation) ||
+      !read_hex(json, "secret", &grantor.secret)) {
+    return false;
+  }
+  const bool twice = std::any_of(out->begin(), out->end(), [&](const Grantor& other) {
+    return other.incarnation == grantor.incarnation;
+  });
+  out->push_back(grantor);
+  return grantor.incarnation != 0 && !twice;
+}
+
+bool read_peers(const rapidjson::Value& json, Value* out) {
+  const rapidjson::Value* grantors = member(json, "grantors");
+  if (!read_hex(json, "term", &out->peers.number) || !read_timeout(json, &out->peers.timeout) ||
+      grantors == nullptr || !grantors->IsArray() || grantors->Size() > kMostGrantors) {
+    return false;
+  }
+  for (const rapidjson::Value& each : grantors->GetArray()) {
+    if (!read_grantor(each, &out->peers.grantors)) return false;
+  }
+  return out->peers.valid();
+}
+
+bool read_value(KeyKind kind, const rapidjson::Value& json, Value* out) {
+  switch (kind) {
+    case KeyKind::Session:
+      return read_session(json, out);
+    case KeyKind::Candidate:
+      return read_candidate(json, out);
+    case KeyKind::Peers:
+      return read_peers(json, out);
+    case KeyKind::Writes:
+      break;
+  }
+  return false;
 }
 
 // For the log and the status only: printable and short.
@@ -110,6 +170,52 @@ std::string foreign_name(std::string_view text) {
     if (c < ' ' || c > '~') c = '?';
   }
   return name;
+}
+
+using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+
+void write_text(Writer* json, const char* name, std::string_view text) {
+  json->Key(name);
+  json->String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+void write_hex(Writer* json, const char* name, uint64_t number) {
+  char digits[17];
+  snprintf(digits, sizeof digits, "%016" PRIx64, number);
+  write_text(json, name, digits);
+}
+
+void write_number(Writer* json, const char* name, int64_t number) {
+  json->Key(name);
+  json->Int64(number);
+}
+
+void write_session(Writer* json, const Value& value) {
+  write_text(json, "node", value.node);
+  write_text(json, "instance", value.instance);
+  write_number(json, "timeout_ms", value.timeout.ms());
+  write_hex(json, "nonce", value.nonce);
+  write_text(json, "state", value.released ? "released" : "live");
+  if (value.held) {
+    json->Key("held");
+    json->Bool(true);
+  }
+  if (value.incarnation != 0) write_hex(json, "incarnation", value.incarnation);
+  if (value.seen != 0) write_number(json, "seen", value.seen);
+}
+
+void write_peers(Writer* json, const PeerTerm& term) {
+  write_hex(json, "term", term.number);
+  json->Key("grantors");
+  json->StartArray();
+  for (const Grantor& grantor : term.grantors) {
+    json->StartObject();
+    write_hex(json, "incarnation", grantor.incarnation);
+    write_hex(json, "secret", grantor.secret);
+    json->EndObject();
+  }
+  json->EndArray();
+  write_number(json, "timeout_ms", term.timeout.ms());
 }
 
 }  // namespace
@@ -128,6 +234,9 @@ std::string encode_key(std::string_view prefix, const Key& key) {
       text += key.vip.text();
       text += '/';
       break;
+    case KeyKind::Peers:
+      text += kPeers;
+      break;
   }
   return text + lease_hex(key.lease);
 }
@@ -140,6 +249,8 @@ std::optional<Key> decode_key(std::string_view prefix, std::string_view text) {
     key.kind = KeyKind::Session;
   } else if (take_prefix(&text, kWrites)) {
     key.kind = KeyKind::Writes;
+  } else if (take_prefix(&text, kPeers)) {
+    key.kind = KeyKind::Peers;
   } else {
     return std::nullopt;
   }
@@ -152,28 +263,22 @@ std::optional<Key> decode_key(std::string_view prefix, std::string_view text) {
 std::string encode_value(KeyKind kind, const Value& value) {
   if (kind == KeyKind::Writes) return "";
   rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  Writer json(buffer);
   json.StartObject();
-  json.Key("node");
-  json.String(value.node.data(), static_cast<rapidjson::SizeType>(value.node.size()));
-  if (kind == KeyKind::Session) {
-    char nonce[17];
-    snprintf(nonce, sizeof nonce, "%016" PRIx64, value.nonce);
-    json.Key("instance");
-    json.String(value.instance.data(), static_cast<rapidjson::SizeType>(value.instance.size()));
-    json.Key("timeout_ms");
-    json.Int64(value.timeout.ms());
-    json.Key("nonce");
-    json.String(nonce);
-    json.Key("state");
-    json.String(value.released ? "released" : "live");
-    if (value.held) {
-      json.Key("held");
-      json.Bool(true);
-    }
-  } else {
-    json.Key("priority");
-    json.Int(value.priority);
+  switch (kind) {
+    case KeyKind::Session:
+      write_session(&json, value);
+      break;
+    case KeyKind::Candidate:
+      write_text(&json, "node", value.node);
+      json.Key("priority");
+      json.Int(value.priority);
+      break;
+    case KeyKind::Peers:
+      write_peers(&json, value.peers);
+      break;
+    case KeyKind::Writes:
+      break;
   }
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
@@ -186,8 +291,7 @@ Value decode_value(KeyKind kind, std::string_view text) {
   if (text.size() <= kMaxValue) {
     json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (!json.HasParseError() && json.IsObject()) {
-      value.valid =
-          kind == KeyKind::Session ? read_session(json, &value) : read_candidate(json, &value);
+      value.valid = read_value(kind, json, &value);
     }
   }
   if (!value.valid) {

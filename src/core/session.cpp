@@ -63,8 +63,11 @@ void Core::Impl::on(const event::LeaseGranted& e) {
   }
   // Each session is an instance of its own: a former one must not be taken for it.
   instance_ = settings_.instance + "-" + std::to_string(last_request_);
-  chain_.open(e.lease,
-              {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
+  begin_incarnation();
+  chain_.open(e.lease, {.node = settings_.node,
+                        .instance = instance_,
+                        .timeout = settings_.timeout,
+                        .incarnation = incarnation_});
   session_state_ = SessionState::Opening;
   opening_since_ = now_;
   keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
@@ -91,6 +94,7 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   report(ReportKind::Fenced, "session " + lease_hex(chain_.lease()) + " is lost: " + why);
   if (key_gone) emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
   chain_.close();
+  end_incarnation();
   session_state_ = SessionState::Absent;
   grant_at_ = now_;
   taking_up_ = false;
@@ -122,7 +126,15 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     return false;
   }
   instance_ = memory_.instance;
-  chain_.adopt(*own, {.node = settings_.node, .instance = instance_, .timeout = settings_.timeout});
+  begin_incarnation();
+  chain_.adopt(*own, {.node = settings_.node,
+                      .instance = instance_,
+                      .timeout = settings_.timeout,
+                      .incarnation = incarnation_});
+  // [safety] What it entered may be in force: obeyed as if we had entered it, without a grant yet.
+  if (const auto term = view_.peers().find(memory_.lease); term != view_.peers().end()) {
+    peer_lease_.take_up(term->second.term, term->second.modified, now_);
+  }
   session_state_ = SessionState::Opening;
   taking_up_ = true;
   opening_since_ = now_;
@@ -177,6 +189,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   }
   connected();
   space_is_back();
+  settle_term(outcome);
   if (session_state_ == SessionState::Opening) {
     session_state_ = SessionState::Live;
     report(taking_up_ ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
@@ -228,6 +241,7 @@ Link Core::Impl::wanted_link() {
     places.resize(std::min(places.size(), kMaxLinkSize - link.join.size()));
     link.leave = std::move(places);
   }
+  add_term_to(&link);
   return link;
 }
 
@@ -248,6 +262,7 @@ bool Core::Impl::link_due(const Link& link) {
   if (no_space_) return due(chain_.last_tried() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
+    if (link.enter || link.leave_term) return true;
     if (verification_due()) return true;
     const Duration interval = beat_interval();
     return interval <= settings_.timeout && due(chain_.last_sent() + interval);
@@ -258,7 +273,8 @@ bool Core::Impl::link_due(const Link& link) {
   const bool news = std::any_of(link.leave.begin(), link.leave.end(), [&](const Address& a) {
     return std::find(sent.begin(), sent.end(), a) == sent.end();
   });
-  if (news && !chain_.full()) return true;
+  const bool leaves = link.leave_term && !chain_.newest_link().leave_term;
+  if ((news || leaves) && !chain_.full()) return true;
   if (!chain_.newest_failed()) return due(chain_.last_tried() + hedge());
   const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(chain_.tries() - 1, 6));
   return due(chain_.newest_failed_at() + std::min(retry, hedge()));
@@ -292,12 +308,19 @@ Txn Core::Impl::attempt(RequestId request, Link link) {
     Vip* vip = find(address);
     vip->retiring = std::max(vip->retiring, key_created(*vip));
   }
+  link.seen = view_.applied();
+  // [safety] Obeyed, by the kernel as well, from before it is sent.
+  if (link.enter) {
+    peer_lease_.entering(*link.enter);
+    refresh_peer_deadline();
+    update_fence();
+  }
   return chain_.attempt(now_, request, fresh_nonce(), std::move(link));
 }
 
 void Core::Impl::on(const event::TxnAnswered& e) {
   if (!asked_at_.contains(e.request) || !same_history(e.header, e.request)) return;
-  if (takeover_answered(e) || deletion_answered(e)) return;
+  if (takeover_answered(e) || deletion_answered(e) || term_deletion_answered(e)) return;
   settle(chain_.answered(now_, e));
 }
 
@@ -307,6 +330,7 @@ void Core::Impl::on(const event::RequestFailed& e) {
   if (e.no_space) space_ran_out();
   if (e.request == checking_) checking_ = 0;
   if (e.request == deleting_) deleting_ = 0;
+  if (e.request == deleting_term_) deleting_term_ = 0;
   if (e.request == reading_) {
     read_failed(e.reason);
   } else if (e.request == granting_) {

@@ -35,6 +35,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
       return VipState::Standby;
     case Obstacle::None:
     case Obstacle::NoAuthority:
+    case Obstacle::NoGrants:
     case Obstacle::PreviousOwner:
     case Obstacle::Probing:
     case Obstacle::RemovedByOthers:
@@ -82,6 +83,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "released, queueing up anew";
     case Obstacle::NoAuthority:
       return "etcd has not confirmed a heartbeat in time";
+    case Obstacle::NoGrants:
+      return "the other nodes have not renewed the peer lease in time";
     case Obstacle::PreviousOwner:
       return "waiting " + in_seconds(queue.not_before - now) + " for whoever may have held it";
     case Obstacle::RemovedByOthers:

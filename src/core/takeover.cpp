@@ -56,6 +56,7 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   const MonoTime dead_at = silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
   const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
   if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
+  if (!begun) takeover.peers = 0;
   end_session(candidate.lease, *session, &takeover);
 }
 
@@ -63,9 +64,11 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
 // waited the session out, so nobody else needs to: the txn says so as a clean release does.
 void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeover* takeover) {
   if (takeover->tries++ == 0) {
-    report(ReportKind::TakeoverTried, describe(lease, session) + " has shown no heartbeat for " +
-                                          std::to_string((now_ - session.last_seen).ms()) +
-                                          " ms: ending its session");
+    const std::string why = takeover->peers != 0
+                                ? " has let its peer lease expire"
+                                : " has shown no heartbeat for " +
+                                      std::to_string((now_ - session.last_seen).ms()) + " ms";
+    report(ReportKind::TakeoverTried, describe(lease, session) + why + ": ending its session");
   }
   const Key key{KeyKind::Session, lease, {}};
   if (takeover->end == 0) {
@@ -84,16 +87,30 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
   ended.released = true;
   Txn txn;
   const Revision expected = takeover->end == 0 ? session.modified : takeover->end;
-  txn.compares = {
-      {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
-      {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
-  };
+  const Key peers{KeyKind::Peers, lease, {}};
+  if (takeover->peers == 0) {
+    txn.compares = {
+        {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
+        {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
+    };
+  } else if (takeover->end == 0) {
+    // [safety] The term whose grantors agree, and no newer one. No session is made anew.
+    txn.compares = {
+        {.kind = Compare::Kind::ModifiedIs, .key = peers, .revision = takeover->peers},
+        {.kind = Compare::Kind::Exists, .key = key},
+    };
+  } else {
+    txn.compares = {{.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected}};
+  }
   txn.failure = {{.kind = Op::Kind::Range, .key = key}};
   if (takeover->no_space) {
     txn.success = {{.kind = Op::Kind::Delete, .key = key}};
     takeover->told = takeover->vips.size();
   } else {
     txn.success = {{.kind = Op::Kind::Put, .key = key, .value = ended}};
+  }
+  if (takeover->end == 0 && view_.peers().contains(lease)) {
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
   }
   const size_t end = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
   for (size_t i = takeover->told; i < end; i++) {

@@ -19,6 +19,7 @@ void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entri
   MonoTime not_before = unknown_.not_before;
   for (const auto& [vip, queue] : queues_) not_before = std::max(not_before, queue.not_before);
   sessions_.clear();
+  peers_.clear();
   queues_.clear();
   unknown_ = Queue{};
   for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
@@ -103,7 +104,19 @@ void View::apply_change(MonoTime now, const Change& change) {
     case KeyKind::Candidate:
       apply_candidate(change);
       break;
+    case KeyKind::Peers:
+      apply_peers(change);
+      break;
   }
+}
+
+void View::apply_peers(const Change& change) {
+  const Entry& entry = change.entry;
+  if (change.deleted || !entry.value.valid) {
+    peers_.erase(entry.key.lease);
+    return;
+  }
+  peers_[entry.key.lease] = {.term = entry.value.peers, .modified = entry.modified};
 }
 
 void View::apply_session(MonoTime now, const Change& change) {
@@ -123,6 +136,7 @@ void View::apply_session(MonoTime now, const Change& change) {
     session.timeout = value.timeout;
     session.node = value.node;
     session.instance = value.instance;
+    session.incarnation = value.incarnation;
   }
 }
 

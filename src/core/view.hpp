@@ -33,6 +33,13 @@ class View {
     MonoTime last_seen = MonoTime::long_ago();   // when we last saw a heartbeat of it
     MonoTime gone_since = MonoTime::long_ago();  // when we saw its session key vanish
     uint32_t candidates = 0;
+    uint64_t incarnation = 0;  // of the process that wrote it last; 0: it takes no part in a term
+  };
+
+  // A peer lease in force: its key, as it was put last.
+  struct Peers {
+    PeerTerm term;
+    Revision modified = 0;
   };
 
   struct Candidate {
@@ -72,6 +79,9 @@ class View {
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
+  [[nodiscard]] const std::map<LeaseId, Session>& sessions() const { return sessions_; }
+  // By the owner's lease; without those whose value is none of ours.
+  [[nodiscard]] const std::map<LeaseId, Peers>& peers() const { return peers_; }
   // The VIPs that a lease is queued for, in order.
   [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
@@ -97,11 +107,13 @@ class View {
   void apply_change(MonoTime now, const Change& change);
   void apply_session(MonoTime now, const Change& change);
   void apply_candidate(const Change& change);
+  void apply_peers(const Change& change);
   [[nodiscard]] Before remember(const Address& vip) const;
   void judge_head(MonoTime now, const Before& before, const Release* release, Duration own_timeout);
   void drop_forgotten(MonoTime now);
 
   std::map<LeaseId, Session> sessions_;
+  std::map<LeaseId, Peers> peers_;
   // Every queue is looked for many times a turn: with thousands of them a tree is most of it.
   std::unordered_map<Address, Queue, Address::Hash> queues_;
   Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include <cassert>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -147,6 +148,9 @@ void Daemon::perform(const Action& action) {
                    if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
                  },
                  [this](const action::SendProbe& a) { network_.perform(a); },
+                 // The core sets no fence before it was told of one, and enters no term.
+                 [](const action::SetFence&) { assert(false); },
+                 [](const action::SendPeerFrame&) {},
                  [this](const action::Remember& a) { kept_.remember(a.memory); },
                  [this](const action::ReportState& a) { report_state(a); },
                  [this](const action::Report& a) { report(a); },

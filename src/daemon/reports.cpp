@@ -15,6 +15,10 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::TakeoverDone:
     case ReportKind::HandedOver:
     case ReportKind::OrphanRevoked:
+    case ReportKind::TermEntered:
+    case ReportKind::TermExpired:
+    case ReportKind::TermLeft:
+    case ReportKind::TermRefused:
       return log::Level::Info;
     case ReportKind::TakeoverRefused:
     case ReportKind::WatchReplaced:

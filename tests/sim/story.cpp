@@ -30,6 +30,8 @@ std::string key_text(const vipd::Key& key) {
       return "writes/" + vipd::lease_hex(key.lease);
     case vipd::KeyKind::Candidate:
       return "vip/" + key.vip.text() + "/" + vipd::lease_hex(key.lease);
+    case vipd::KeyKind::Peers:
+      return "peers/" + vipd::lease_hex(key.lease);
   }
   return "";
 }
@@ -40,6 +42,11 @@ std::string nonce_text(const vipd::Value& value) {
               value.held       ? " released, held"
               : value.released ? " released"
                                : "");
+}
+
+std::string term_text(const vipd::PeerTerm& term) {
+  return text("%04llx of %zu for %lld ms", static_cast<unsigned long long>(term.number & 0xffff),
+              term.grantors.size(), number(term.timeout.ms()));
 }
 
 std::string txn_text(const vipd::Txn& txn) {
@@ -56,8 +63,19 @@ std::string txn_text(const vipd::Txn& txn) {
     const bool put = op.kind == vipd::Op::Kind::Put;
     out += (put ? " put " : " delete ") + key_text(op.key);
     if (put && op.key.kind == vipd::KeyKind::Session) out += " " + nonce_text(op.value);
+    if (put && op.key.kind == vipd::KeyKind::Peers) out += " " + term_text(op.value.peers);
   }
   return out;
+}
+
+std::string frame_text(const vipd::PeerFrame& frame) {
+  static const char* const kKinds[] = {"renew", "grant", "expired"};
+  return text("%s %04llx from %04llx to %04llx nonce %04llx",
+              kKinds[static_cast<size_t>(frame.kind)],
+              static_cast<unsigned long long>(frame.term & 0xffff),
+              static_cast<unsigned long long>(frame.from & 0xffff),
+              static_cast<unsigned long long>(frame.to & 0xffff),
+              static_cast<unsigned long long>(frame.nonce & 0xffff));
 }
 
 struct Describe {
@@ -128,6 +146,13 @@ struct Describe {
   std::string operator()(const vipd::event::ForeignClaim& e) {
     return "ForeignClaim " + e.address.text() + " " + e.mac.text();
   }
+  std::string operator()(const vipd::event::FenceChanged& e) {
+    return e.in_force ? "FenceChanged in force" : "FenceChanged off: " + e.reason;
+  }
+  std::string operator()(const vipd::event::PeerFrameReceived& e) {
+    return "PeerFrameReceived " + frame_text(e.frame) + " on " + e.link +
+           (e.fenced ? "" : " UNSEEN");
+  }
   std::string operator()(const vipd::event::AddressLost& e) {
     return "AddressLost " + e.address.text() + (e.expired ? " expired" : " by somebody");
   }
@@ -176,6 +201,15 @@ struct Describe {
   std::string operator()(const vipd::action::SendAnnouncement& a) {
     return "SendAnnouncement " + a.address.text();
   }
+  std::string operator()(const vipd::action::SetFence& a) {
+    if (a.deadline.is_never()) return "SetFence open";
+    return a.deadline == vipd::MonoTime::long_ago()
+               ? "SetFence closed"
+               : text("SetFence %.6f", static_cast<double>(a.deadline.ns()) / 1e9);
+  }
+  std::string operator()(const vipd::action::SendPeerFrame& a) {
+    return "SendPeerFrame " + frame_text(a.frame) + " on " + a.link + (a.to ? "" : " to all");
+  }
   std::string operator()(const vipd::action::Remember& a) {
     std::string out = "Remember " + vipd::lease_hex(a.memory.lease);
     for (const auto& [vip, revision] : a.memory.waited_out) {
@@ -222,6 +256,9 @@ std::string describe(const vipd::Action& action) {
 std::string describe(const vipd::Change& change) {
   const std::string key = key_text(change.entry.key);
   if (change.deleted) return "-" + key;
+  if (change.entry.key.kind == vipd::KeyKind::Peers) {
+    return "+" + key + " " + term_text(change.entry.value.peers);
+  }
   if (change.entry.key.kind != vipd::KeyKind::Session) return "+" + key;
   return "+" + key + "=" + nonce_text(change.entry.value);
 }

@@ -12,10 +12,12 @@ static void keys_are_what_the_protocol_says() {
   TEST_ASSERT_EQUAL_STRING("/vipd/session/694d8f3a1c2b4e01", text(KeyKind::Session));
   TEST_ASSERT_EQUAL_STRING("/vipd/writes/694d8f3a1c2b4e01", text(KeyKind::Writes));
   TEST_ASSERT_EQUAL_STRING("/vipd/vip/192.168.0.15/694d8f3a1c2b4e01", text(KeyKind::Candidate));
+  TEST_ASSERT_EQUAL_STRING("/vipd/peers/694d8f3a1c2b4e01", text(KeyKind::Peers));
 }
 
 static void keys_read_back() {
-  for (const KeyKind kind : {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate}) {
+  for (const KeyKind kind :
+       {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate, KeyKind::Peers}) {
     Key key{kind, static_cast<LeaseId>(0x7fffffffffffffff), {}};
     if (kind == KeyKind::Candidate) key.vip = kVip;
     const std::optional<Key> back = decode_key("/a/b", encode_key("/a/b", key));
@@ -86,6 +88,55 @@ static void what_was_held_is_said_of_a_release_only() {
   }
 }
 
+static void a_daemon_without_the_peer_lease_has_no_incarnation() {
+  Value value;
+  value.node = "n1";
+  value.timeout = Duration::milliseconds(5000);
+  const Value old = decode_value(KeyKind::Session, encode_value(KeyKind::Session, value));
+  TEST_ASSERT_TRUE(old.valid);
+  TEST_ASSERT_EQUAL_UINT64(0, old.incarnation);
+  value.incarnation = 0xfedcba9876543211;
+  value.seen = 4711;
+  const Value back = decode_value(KeyKind::Session, encode_value(KeyKind::Session, value));
+  TEST_ASSERT_TRUE(back.valid);
+  TEST_ASSERT_EQUAL_UINT64(0xfedcba9876543211, back.incarnation);
+  TEST_ASSERT_EQUAL_INT(4711, back.seen);
+}
+
+static void terms_read_back() {
+  Value value;
+  value.peers = {.number = 0xfedcba9876543210, .timeout = Duration::milliseconds(250)};
+  for (uint64_t i = 1; i <= kMostGrantors; i++) value.peers.grantors.push_back({i, ~i});
+  const std::string text = encode_value(KeyKind::Peers, value);
+  TEST_ASSERT_TRUE(text.find('\n') == std::string::npos);
+  const Value back = decode_value(KeyKind::Peers, text);
+  TEST_ASSERT_TRUE(back.valid);
+  TEST_ASSERT_TRUE(back.peers == value.peers);
+}
+
+static void faulty_terms_are_none() {
+  for (const char* text :
+       {"", "{}", R"({"term":"1","grantors":[],"timeout_ms":250})",
+        R"({"term":"0","grantors":[{"incarnation":"1","secret":"2"}],"timeout_ms":250})",
+        R"({"term":"1","grantors":[{"incarnation":"0","secret":"2"}],"timeout_ms":250})",
+        R"({"term":"1","grantors":[{"incarnation":"1","secret":"2"}],"timeout_ms":0})",
+        R"({"term":"1","grantors":[{"incarnation":"1"}],"timeout_ms":250})",
+        R"({"term":"1","grantors":{"incarnation":"1","secret":"2"},"timeout_ms":250})",
+        R"({"term":"1","grantors":[7],"timeout_ms":250})",
+        R"({"term":1,"grantors":[{"incarnation":"1","secret":"2"}],"timeout_ms":250})",
+        R"({"term":"x","grantors":[{"incarnation":"1","secret":"2"}],"timeout_ms":250})"}) {
+    TEST_ASSERT_MESSAGE(!decode_value(KeyKind::Peers, text).valid, text);
+  }
+  // A grantor that is named twice would count twice.
+  const char* twice = R"({"term":"1","timeout_ms":250,"grantors":[)"
+                      R"({"incarnation":"1","secret":"2"},{"incarnation":"1","secret":"3"}]})";
+  TEST_ASSERT_FALSE(decode_value(KeyKind::Peers, twice).valid);
+  Value many;
+  many.peers = {.number = 1, .timeout = Duration::milliseconds(250)};
+  for (uint64_t i = 1; i <= kMostGrantors + 1; i++) many.peers.grantors.push_back({i, i});
+  TEST_ASSERT_FALSE(decode_value(KeyKind::Peers, encode_value(KeyKind::Peers, many)).valid);
+}
+
 static void values_that_are_not_ours_say_so() {
   const std::string deep(100'000, '[');
   const std::string good = encode_value(KeyKind::Session, [] {
@@ -123,6 +174,9 @@ int main() {
   RUN_TEST(a_candidate_that_is_no_lease_is_foreign_and_keeps_its_identity);
   RUN_TEST(session_values_read_back);
   RUN_TEST(what_was_held_is_said_of_a_release_only);
+  RUN_TEST(a_daemon_without_the_peer_lease_has_no_incarnation);
+  RUN_TEST(terms_read_back);
+  RUN_TEST(faulty_terms_are_none);
   RUN_TEST(values_that_are_not_ours_say_so);
   RUN_TEST(a_foreign_candidate_is_shown_by_its_text);
   return UNITY_END();
