@@ -169,7 +169,7 @@ void World::check_quiet() {
   }
   check_cache();
   tally_.count(Rule::QuietChecked);
-  round_begins();
+  if (!failure_.failed && !drill_begins()) round_begins();
 }
 
 // At no time may a node hammer etcd, least of all while that is in trouble.

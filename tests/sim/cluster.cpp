@@ -70,11 +70,21 @@ void World::observe_commit(Revision before) {
   }
 }
 
+// Whoever ends the session of another is not the process that the session names.
+bool World::ended_by_others(const Store::Commit& commit) {
+  return std::any_of(commit.changes.begin(), commit.changes.end(), [](const vipd::Change& change) {
+    return !change.deleted && change.entry.key.kind == vipd::KeyKind::Session &&
+           change.entry.value.released && change.entry.value.incarnation == 0;
+  });
+}
+
 void World::note_changes(const Store::Commit& commit) {
   for (const vipd::Change& change : commit.changes) {
     SAY(-1, "      etcd r%lld: %s", static_cast<long long>(commit.revision),
         describe(change).c_str());
     if (change.entry.value.held) tally_.count(Rule::ReleasedHeld);
+    const bool ends = change.deleted && change.entry.key.kind == vipd::KeyKind::Peers;
+    if (ends && ended_by_others(commit)) tally_.count(Rule::EndedByPeers);
     if (!change.deleted || change.entry.key.kind != vipd::KeyKind::Candidate) continue;
     const bool clean =
         std::any_of(commit.changes.begin(), commit.changes.end(), [&](const vipd::Change& other) {

@@ -24,7 +24,8 @@ bool hides_timeouts(Fault fault) {
 
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
-    // They come in their own time (checks.cpp, strangers.cpp, late.cpp).
+    // They come in their own time (checks.cpp, strangers.cpp, late.cpp,
+    // peers.cpp).
     if (i >= static_cast<size_t>(Fault::CheckDown)) continue;
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;
@@ -475,6 +476,7 @@ void World::heal_everything() {
   for (const LeaseId id : foreign) (void)store_.revoke(id);
   committed();
   switch_off_copies();
+  heal_all_peers();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
   heal_services();
   stranger_until_.fill(0);

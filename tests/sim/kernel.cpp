@@ -307,7 +307,8 @@ void World::boot_host(int n) {
   node.suspended = 0;
   node.deadline = INT64_MIN / 4;
   node.sent.clear();
-  node.pause_until = node.clone_until = -1;
+  node.pause_until = node.clone_until = node.unfenced_until = -1;
+  node.fence = {.missing = node.fence.missing};
   node.reader_cloned = false;
   SAY(n, "==== the machine boots");
   post(now_ + random_.spread(10 * kMs, 5 * kS), Ev::ProcessStarts, n);

@@ -22,6 +22,7 @@ void World::announce(int n, int vip) {
   address.announced = address.present;
   tally_.count(Rule::Announced);
   if (!node.link_up[node.vip_link[static_cast<size_t>(vip)]]) return;
+  if (fence_drops(node, address)) return;
   heard_by_all(n, vip);
   for (int b = 0; b < kBystanders; b++) {
     if (random_.per_million(lan_loss_)) {
@@ -46,7 +47,7 @@ int World::answerer(int vip) {
   for (int n = 0; n < nodes_count_; n++) {
     const Node& node = nodes_[static_cast<size_t>(n)];
     const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
-    if (!address.present || node.paused != HostPause::None || !node.link_up[address.link]) continue;
+    if (!holds(node, vip) || !node.link_up[address.link]) continue;
     if (who == kNobody || random_.one_in(2)) who = n;
   }
   return who;
@@ -57,8 +58,7 @@ void World::probe(const Item& item) {
   Bystander& bystander = bystanders_[item.b];
   uint8_t& owner = bystander.owner[item.a];
   uint8_t& misses = bystander.misses[item.a];
-  const bool answers = owner != kNobody && nodes_[owner].addresses[item.a].present &&
-                       nodes_[owner].paused == HostPause::None &&
+  const bool answers = owner != kNobody && holds(nodes_[owner], item.a) &&
                        nodes_[owner].link_up[nodes_[owner].addresses[item.a].link];
   misses = answers ? 0 : static_cast<uint8_t>(misses + 1);
   if (answers || (owner != kNobody && misses < kMissesToAsk) || broken(Broken::Cache)) return;

@@ -27,6 +27,7 @@ using sim::kS;
 struct Seed {
   uint64_t seed = 0;
   double hours = 0;
+  bool peers = false;  // with the peer lease
 };
 
 struct Arguments {
@@ -48,6 +49,7 @@ struct Progress {
 };
 
 uint64_t without = 0;
+bool peers = false;
 std::string only;
 sim::Broken broken = sim::Broken::Nothing;
 
@@ -55,11 +57,11 @@ sim::Broken broken = sim::Broken::Nothing;
 sim::World* world_now = nullptr;
 Seed seed_now;
 
-void print_failure(uint64_t seed, double hours, const char* checker, const char* text) {
+void print_failure(const Seed& seed, const char* checker, const char* text) {
+  const auto number = static_cast<unsigned long long>(seed.seed);
   printf("sim: FAIL %s: %s\n", checker, text);
-  printf("sim: seed %llu, commit %s; to see it: %s --seed %llu --hours %g --runs 1 --story\n",
-         static_cast<unsigned long long>(seed), VIPD_COMMIT, "build/vipd-sim",
-         static_cast<unsigned long long>(seed), hours);
+  printf("sim: seed %llu, commit %s; to see it: %s --seed %llu --hours %g --runs 1 --story%s\n",
+         number, VIPD_COMMIT, "build/vipd-sim", number, seed.hours, seed.peers ? " --peers" : "");
 }
 
 // The core asserts. A run that was not told as a story is run again as one, by another process.
@@ -67,7 +69,7 @@ void aborted(int) {
   signal(SIGABRT, SIG_DFL);
   if (world_now != nullptr && world_now->story().on()) {
     world_now->story().print_last(stdout);
-    print_failure(seed_now.seed, seed_now.hours, "assert", "the core stopped itself");
+    print_failure(seed_now, "assert", "the core stopped itself");
     fflush(stdout);
   }
   _exit(1);
@@ -76,6 +78,7 @@ void aborted(int) {
 bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
   sim::Options options;
   options.without = without;
+  options.peers = seed.peers;
   options.only = only;
   options.broken = broken;
   options.seed = seed.seed;
@@ -94,8 +97,7 @@ bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
     return run_one(seed, false, true, &again);
   }
   if (!print) world.story().print_last(stdout);
-  print_failure(seed.seed, seed.hours, world.failure().checker.c_str(),
-                world.failure().text.c_str());
+  print_failure(seed, world.failure().checker.c_str(), world.failure().text.c_str());
   fflush(stdout);  // a later run may stop this process
   return false;
 }
@@ -104,7 +106,7 @@ int usage() {
   fprintf(stderr,
           "usage: vipd-sim [--runs N] [--seed S] [--hours H] [--story] [--keep-going]\n"
           "                [--replay FILE] [--quick] [--without FAULT]...\n"
-          "                [--only CHECKER] [--break CHECKER]\n");
+          "                [--peers] [--only CHECKER] [--break CHECKER]\n");
   return 2;
 }
 
@@ -134,7 +136,9 @@ bool parse(int count, char** words, Arguments* out) {
   for (int i = 1; i < count; i++) {
     const std::string word = words[i];
     const char* value = i + 1 < count ? words[i + 1] : nullptr;
-    if (word == "--story") {
+    if (word == "--peers") {
+      peers = true;
+    } else if (word == "--story") {
       out->story = true;
     } else if (word == "--keep-going") {
       out->go_on = true;
@@ -166,12 +170,12 @@ bool parse(int count, char** words, Arguments* out) {
   return true;
 }
 
-// "SEED HOURS # why" a line.
+// "SEED HOURS [peers] # why" a line.
 std::vector<Seed> seeds_of(const Arguments& arguments) {
   std::vector<Seed> seeds;
   if (arguments.replay.empty()) {
     for (uint64_t i = 0; i < arguments.runs; i++) {
-      seeds.push_back({arguments.seed + i, arguments.hours});
+      seeds.push_back({arguments.seed + i, arguments.hours, peers});
     }
     return seeds;
   }
@@ -184,8 +188,9 @@ std::vector<Seed> seeds_of(const Arguments& arguments) {
   while (fgets(line, sizeof line, file) != nullptr) {
     unsigned long long seed = 0;
     double hours = 0;
-    if (line[0] != '#' && sscanf(line, "%llu %lf", &seed, &hours) == 2) {
-      seeds.push_back({seed, hours});
+    char word[16] = "";
+    if (line[0] != '#' && sscanf(line, "%llu %lf %15s", &seed, &hours, word) >= 2) {
+      seeds.push_back({seed, hours, strcmp(word, "peers") == 0});
     }
   }
   fclose(file);

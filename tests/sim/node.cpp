@@ -28,6 +28,7 @@ vipd::Settings World::settings(const Node& node) const {
   settings.timeout = vipd::Duration::nanoseconds(node.timeout);
   settings.heartbeat = vipd::Duration::nanoseconds(node.heartbeat);
   settings.memory = node.memory;
+  if (!node.peers_off) settings.peer_timeout = vipd::Duration::nanoseconds(node.peer_timeout);
   // Incarnations count starts and ends.
   settings.conflict_probe = has_strangers_ && node.incarnation / 2 % 2 == 0;
   settings.conflict = static_cast<vipd::ConflictPolicy>(node.incarnation % 3);
@@ -104,6 +105,7 @@ void World::start_process(int n) {
   if (records_) node.heard.push_back({.input = input});
   node.core = std::make_unique<vipd::Core>(node.its_settings, input, &frame.actions);
   run_turn(n);
+  tell_fence(n);
   start_checks(n);
   for (const int v : inherited) {
     tally_.count(Rule::LeftoverInherited);

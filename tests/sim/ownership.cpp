@@ -6,6 +6,7 @@
 //   Call     stopped between the clock and the call that sets a lifetime: until the process has
 //            looked at its clock, at the latest until that lifetime ends
 //   Clone    a machine or a state directory that was copied: one session timeout
+//   Unfenced somebody removed the packet fence while a term was obeyed: one session timeout
 //   Reader   a machine that was copied while etcd took no writes: until it takes them again, and
 //            two session timeouts
 // Of those who have an address at once all but one must be excused.
@@ -16,11 +17,6 @@
 namespace sim {
 
 namespace {
-
-// What a timeout may take in true time: the clocks' drift.
-int64_t in_true_time(int64_t timeout) {
-  return timeout + timeout / 1000;
-}
 
 Rule rule_of(Excuse excuse) {
   switch (excuse) {
@@ -36,6 +32,8 @@ Rule rule_of(Excuse excuse) {
       return Rule::OverlapExcusedClone;
     case Excuse::Reader:
       return Rule::OverlapExcusedReader;
+    case Excuse::Unfenced:
+      return Rule::OverlapExcusedUnfenced;
   }
   return Rule::OverlapExcusedPause;
 }
@@ -43,7 +41,8 @@ Rule rule_of(Excuse excuse) {
 }  // namespace
 
 bool World::holds(const Node& node, int vip) const {
-  return node.addresses[static_cast<size_t>(vip)].present && node.paused == HostPause::None;
+  const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
+  return address.present && node.paused == HostPause::None && !fence_drops(node, address);
 }
 
 // Its process is dead, stopped, in a call or late, or has not looked since the machine went on; or
@@ -61,6 +60,10 @@ Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
     return address.excuse;
   }
   *until = std::max(node.pause_until, node.clone_until);
+  if (now_ > *until && now_ <= node.unfenced_until) {
+    *until = node.unfenced_until;
+    return Excuse::Unfenced;
+  }
   if (now_ > *until) return Excuse::None;
   if (node.reader_cloned) return Excuse::Reader;
   return node.pause_until >= node.clone_until ? Excuse::Pause : Excuse::Clone;
@@ -71,11 +74,16 @@ void World::judge(int vip) {
   std::array<int, kMaxNodes> bare{};  // who has it without an excuse
   size_t bare_count = 0;
   int holders = 0;
+  int fenced = 0;  // in the list of a host whose fence lets none of its packets pass
   Excuse excuse = Excuse::None;
   int64_t first_end = INT64_MAX;
   for (int n = 0; n < nodes_count_; n++) {
     const Node& node = nodes_[static_cast<size_t>(n)];
-    if (!holds(node, vip)) continue;
+    if (!holds(node, vip)) {
+      const KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
+      fenced += address.present && fence_drops(node, address) ? 1 : 0;
+      continue;
+    }
     holders++;
     int64_t until = 0;
     const Excuse its = excuse_of(node, vip, &until);
@@ -89,6 +97,7 @@ void World::judge(int vip) {
   if (bare_count > 1) {
     fail("ownership", "n%d and n%d both have v%d", bare[0] + 1, bare[1] + 1, vip + 1);
   }
+  if (holders == 1 && fenced > 0) tally_.count(Rule::FencedOnly);
   note_overlap(vip, holders > 1 ? excuse : Excuse::None);
   if (holders > 1) post(first_end + 1, Ev::ExcuseEnds, 0, vip);
 }

@@ -54,6 +54,10 @@ enum class Ev : uint8_t {
   OutageBegins,
   OutageEnds,
   ClaimHeard,  // a: vip, b: of which node
+  PeerFrame,   // at its receiver; a: link, b: of which node, x: slot
+  PeerFault,
+  PeerHeals,  // a: fault
+  DrillLook,
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later
@@ -145,7 +149,40 @@ struct Clock {
   int32_t ppb = 0;
 };
 
+// The packet fence in a host's kernel. It outlives the process that set it.
+struct Fence {
+  bool missing = false;  // this kernel can have none
+  std::array<bool, kLinks> attached{true, true};
+  int64_t deadline = INT64_MAX;  // the host's clock
+};
+
 enum class HostPause : uint8_t { None, Unnoticed, Suspend, Noticed };
+
+enum class DrillKind : uint8_t {
+  OwnerCrashes,
+  OwnerKilled,
+  OwnerStopped,
+  OwnerCutOff,
+  OwnerAndLeader,  // the last after which somebody else is owner
+  GrantorCrashes,
+  GrantorAndLeader,
+  LostTo,
+  LostFrom,
+  LostBoth,
+  AllLost,
+  FenceRemoved,
+  OwnerStalls,
+  kCount
+};
+[[nodiscard]] const char* name_of(DrillKind kind);
+
+struct Drill {
+  DrillKind kind = DrillKind::OwnerCrashes;
+  int vip = 0;
+  int owner = 0;
+  int64_t began = 0;
+  int64_t until = 0;
+};
 
 enum class Check : uint8_t { Up, Unknown, Down };
 
@@ -199,7 +236,12 @@ struct Node {
   std::array<bool, kMaxVips> configured{};
   std::array<int, kMaxVips> priority{};
   std::array<bool, kMaxVips> fails{};  // the service that is checked
-  int64_t timeout = 0;                 // as configured
+  Fence fence;
+  int64_t unfenced_until = -1;  // the excuse after somebody removed the fence
+  int64_t peer_slow = 0;        // how much later frames reach it
+  int64_t peer_timeout = 0;     // as configured
+  bool peers_off = false;       // for a while
+  int64_t timeout = 0;          // as configured
   int64_t heartbeat = 0;
   // process
   std::unique_ptr<vipd::Core> core;
@@ -249,6 +291,11 @@ struct Node {
   uint64_t in_second = 0;
 };
 
+// What a span of a host's clock may take in true time: the clocks' drift.
+constexpr int64_t in_true_time(int64_t span) {
+  return span + span / 1000;
+}
+
 constexpr uint8_t kCutRequests = 1;
 constexpr uint8_t kCutAnswers = 2;
 
@@ -274,6 +321,7 @@ struct Options {
   int64_t duration = 0;
   bool story = false;    // keep it as text
   bool print = false;    // and print it as it happens
+  bool peers = false;    // with the peer lease
   uint64_t without = 0;  // a bit for each fault that never strikes
   Broken broken = Broken::Nothing;
   std::string only{};  // the checker that judges, besides livelock; empty: all

@@ -69,6 +69,7 @@ void World::act(int n, const vipd::action::SendProbe& a) {
     const Node& its = nodes_[static_cast<size_t>(other)];
     const KernelAddress& address = its.addresses[static_cast<size_t>(vip)];
     if (other == n || !address.present || its.paused != HostPause::None) continue;
+    if (fence_drops(its, address)) continue;
     if (its.link_up[address.link]) heard_by(n, other, vip);
   }
 }
@@ -78,7 +79,8 @@ void World::hear_first(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   const auto is_claim = [](const Mail& mail) {
     return mail.kind == Mail::Kind::Fact &&
-           std::holds_alternative<vipd::event::ForeignClaim>(mail.event);
+           (std::holds_alternative<vipd::event::ForeignClaim>(mail.event) ||
+            std::holds_alternative<vipd::event::PeerFrameReceived>(mail.event));
   };
   const uint32_t incarnation = node.incarnation;
   while (runs(node) && node.incarnation == incarnation) {

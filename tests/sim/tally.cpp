@@ -56,7 +56,8 @@ const char* words_of(Excuse excuse) {
                                        "a machine that was suspended",
                                        "a call that was held up",
                                        "a copy of a machine or of its state",
-                                       "a copy of a machine whose heartbeats were reads"};
+                                       "a copy of a machine whose heartbeats were reads",
+                                       "somebody who removed the packet fence"};
   return kWords[static_cast<size_t>(excuse)];
 }
 

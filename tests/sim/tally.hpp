@@ -23,7 +23,8 @@ namespace sim {
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
   X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger) \
-  X(HeldUpBeforeReading) X(Outage)
+  X(HeldUpBeforeReading) X(Outage) \
+  X(PeerCut) X(PeerLoss) X(PeerLate) X(PeerTwice) X(PeerSlow) X(FenceRemoved) X(PeersOff)
 
 #define SIM_RULES(X) \
   X(Echo) X(ReadHeartbeat) X(EchoLate) X(HeadWentClean) X(HeadWentUnclean) X(SessionTakenOver) \
@@ -38,7 +39,9 @@ namespace sim {
   X(CacheRight) X(CleanShutdown) X(OverlapExcusedPause) X(OverlapExcusedSuspend) \
   X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) \
   X(LivenessChecked) X(LivenessNobodyMay) \
-  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard)
+  X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard) \
+  X(OverlapExcusedUnfenced) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
+  X(Drill) X(DrillMoved) X(DrillStayed)
 // clang-format on
 
 enum class Fault : uint8_t {
@@ -49,9 +52,10 @@ enum class Rule : uint8_t { SIM_RULES(SIM_ENUM) kCount };
 #undef SIM_ENUM
 
 // Why two may have an address at once for a while (ownership.cpp).
-enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, Reader, kCount };
+enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, Reader, Unfenced, kCount };
 
 constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
+constexpr size_t kPeerFaults = kFaults - static_cast<size_t>(Fault::PeerCut);
 constexpr size_t kRules = static_cast<size_t>(Rule::kCount);
 constexpr size_t kExcuses = static_cast<size_t>(Excuse::kCount);
 constexpr size_t kStates = 5;

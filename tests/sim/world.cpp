@@ -22,13 +22,15 @@ World::World(const Options& options)
       random_(options.seed),
       check_random_(~options.seed),
       stranger_random_(~options.seed * 3),
-      late_random_(~options.seed * 5) {
+      late_random_(~options.seed * 5),
+      peer_random_(~options.seed * 7) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
   draw_checks();
   draw_strangers();
   draw_late();
+  draw_peers();
 }
 
 World::~World() = default;
@@ -151,6 +153,7 @@ void World::round_begins() {
   next_check();
   next_stranger();
   next_outage();
+  next_peer_fault();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -250,6 +253,16 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::ClaimHeard:
       return claim_heard(item);
+    case Ev::PeerFrame:
+      return peer_frame(item);
+    case Ev::PeerFault:
+      if (faults_on_ && item.x == round_) strike_peers();
+      return;
+    case Ev::DrillLook:
+      return look_at_drill();
+    case Ev::PeerHeals:
+      if (faults_on_) heal_peers(item);
+      return;
     case Ev::FaultStrikes:
       if (faults_on_ && item.x == round_) strike();
       return;

@@ -4,7 +4,8 @@
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
 // checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
-// check.cpp (what must hold).
+// peers.cpp (the peer lease's frames and fences), drills.cpp (what it promises), check.cpp (what
+// must hold).
 #pragma once
 
 #include <array>
@@ -69,6 +70,7 @@ class World {
   void lose_leader(int64_t span);
   void elected(uint32_t generation);
   void note_changes(const Store::Commit& commit);
+  [[nodiscard]] static bool ended_by_others(const Store::Commit& commit);
   void observe_commit(vipd::Revision before);
 
   // --- node.cpp
@@ -198,6 +200,33 @@ class World {
   void next_outage();
   void outage_begins();
   void outage_ends();
+  // --- peers.cpp
+  void draw_peers();
+  void act(int node, const vipd::action::SendPeerFrame& a);
+  void act(int node, const vipd::action::SetFence& a);
+  void fly(int from, int to, int link, const vipd::PeerFrame& frame);
+  void peer_frame(const Item& item);
+  [[nodiscard]] bool fence_works(const Node& node, int link) const;
+  [[nodiscard]] bool fence_drops(const Node& node, const KernelAddress& address) const;
+  void tell_fence(int node);
+  void fence_goes(int node);
+  void fence_is_back(int node);
+  void next_peer_fault();
+  [[nodiscard]] int peer_victim();
+  void strike_peers();
+  void cut_peers(int node);
+  void cut_from(int node, int only, int how);
+  void heal_peers(const Item& item);
+  void heal_all_peers();
+
+  // --- drills.cpp
+  [[nodiscard]] int holder(int vip) const;
+  [[nodiscard]] const vipd::PeerTerm* term_of(int owner) const;
+  [[nodiscard]] bool may_drill(int vip) const;
+  [[nodiscard]] bool drill_begins();
+  [[nodiscard]] bool strike_drill(int other, int64_t timeout);
+  void look_at_drill();
+  void drill_ends();
 
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
@@ -229,6 +258,7 @@ class World {
   Random check_random_;
   Random stranger_random_;
   Random late_random_;
+  Random peer_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -253,6 +283,9 @@ class World {
   uint32_t late_ = 0;                               // per million readings
   int64_t outage_gap_ = 0;                          // 0: none
   bool outage_ = false;
+  std::array<uint32_t, kPeerFaults> peer_weights_{};
+  uint32_t peer_weights_sum_ = 0;
+  int64_t peer_gap_ = 0;
 
   // time
   int64_t now_ = 0;
@@ -296,6 +329,13 @@ class World {
   std::array<Bystander, kBystanders> bystanders_{};
   uint32_t lan_loss_ = 0;
   int64_t lan_delay_ = 0;
+  std::vector<vipd::PeerFrame> frames_;  // under way
+  std::vector<uint32_t> free_frames_;
+  std::array<std::array<bool, kMaxNodes>, kMaxNodes> peer_cut_{};  // from, to
+  uint32_t peer_loss_ = 0;                                         // per million frames
+  uint32_t peer_twice_ = 0;
+  int64_t peer_late_ = 0;
+  Drill drill_;
 
   // judgement
   Failure failure_;
