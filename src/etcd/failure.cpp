@@ -81,9 +81,6 @@ constexpr Words kWords[] = {
     {"does not match with the expected CN", "it is for another name"},
     {"Signature algorithm (oid) is unsupported",
      "it is signed by an algorithm that this build does not take (it takes RSA and ECDSA)"},
-    {"A fatal alert message was received",
-     "the server sent an alert; either it refuses us, or its certificate has a key that this build "
-     "does not take (it takes RSA and ECDSA)"},
     {"alert protocol version", "no version of TLS is spoken by both (vipd: 1.2 and 1.3)"},
 };
 
@@ -123,10 +120,17 @@ std::string refused_text(const std::string& reason, const TlsSettings& tls) {
   return text + ": " + ours + " Or: " + std::string(kGrpcAlone);
 }
 
-// OpenSSL's words for a server that answers in plain HTTP, or hangs up on us (etcd's cmux).
-bool may_speak_no_tls(const std::string& reason) {
-  return reason.find("wrong version number") != std::string::npos ||
-         reason.find("SSL_ERROR_SYSCALL") != std::string::npos;
+// What may be behind a handshake that failed. OpenSSL's words for a server that answers in plain
+// HTTP, or hangs up on us (etcd's cmux); mbedTLS's for an alert, which it does not name.
+std::string handshake_hint(const std::string& reason) {
+  if (reason.find("wrong version number") != std::string::npos ||
+      reason.find("SSL_ERROR_SYSCALL") != std::string::npos) {
+    return " (does this port speak TLS? if not, write http://)";
+  }
+  if (reason.find("fatal alert") == std::string::npos) return "";
+  return " (it refuses us, or its certificate has a key that this build does not take: it takes "
+         "RSA "
+         "and ECDSA)";
 }
 
 std::string because(const std::string& reason) {
@@ -138,8 +142,7 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
     case TlsTrouble::None:
       return reason;
     case TlsTrouble::Handshake:
-      return "TLS handshake failed: " + reason +
-             (may_speak_no_tls(reason) ? " (does this port speak TLS? if not, write http://)" : "");
+      return "TLS handshake failed: " + reason + handshake_hint(reason);
     case TlsTrouble::ServerRefused:
       return "the server's certificate is not valid here: " + reason + "; checked with " +
              authorities(tls) + expected_name(tls);
