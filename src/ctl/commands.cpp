@@ -168,8 +168,6 @@ class Screen {
   bool is_terminal_;
 };
 
-}  // namespace
-
 int show_status(const CommandLine& line) {
   HttpClient client(line.socket);
   std::string body;
@@ -215,8 +213,6 @@ int resign(const CommandLine& line) {
   });
 }
 
-namespace {
-
 // It has happened once that node is the first in the queue, which is when it may take the address.
 Progress transfer_progress(const VipStatus& vip, const Status& now, const std::string& node) {
   if (!vip.queue.empty() && (vip.queue[0].node == node || vip.queue[0].session == node)) return {};
@@ -225,8 +221,6 @@ Progress transfer_progress(const VipStatus& vip, const Status& now, const std::s
   if (elsewhere) return {"", vip.owner + " has VIP '" + vip.name + "' now"};
   return {"VIP '" + vip.name + "' has not been handed over"};
 }
-
-}  // namespace
 
 int transfer(const CommandLine& line) {
   if (line.vips.size() != 2) return complain(kUsage, "transfer needs a VIP and a node");
@@ -316,6 +310,31 @@ int show_version(const CommandLine& line) {
   Status status;
   if (verdict == kDone) verdict = fetch(client, &body, &status);
   return verdict == kDone ? say("vipd " + harmless(status.version) + "\n") : verdict;
+}
+
+int status(const CommandLine& line) {
+  return line.is_watch ? watch_status(line) : show_status(line);
+}
+
+constexpr Command kCommands[] = {
+    {"status", "[--json] [--watch]", "what this node knows", status},
+    {"resign", "[VIP...]", "release VIPs (all of them) to the next in the queue", resign},
+    {"transfer", "VIP NODE", "hand a VIP over to that node", transfer},
+    {"pause", "[--persist]", "release all VIPs and stay out of every election", pause_node},
+    {"resume", "", "take part again", resume_node},
+    {"check", "NAME up|down|auto", "override a health check, or let it judge again",
+     override_check},
+    {"reload", "", "read the configuration again", reload},
+    {"log-level", "LEVEL", "error, warn, info or debug, until it is changed again", set_log_level},
+    {"history", "[--json]", "what changed last, and why", show_history},
+    {"metrics", "", "what the daemon counts, as Prometheus reads it", show_metrics},
+    {"version", "", "the versions of vipctl and of the daemon", show_version},
+};
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
 }
 
 }  // namespace vipd::ctl

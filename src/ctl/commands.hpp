@@ -1,7 +1,9 @@
-// What each command of vipctl does. Blocking; for the command line only.
+// The commands of vipctl, and what each does. Blocking; for the command line only.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vipd::ctl {
@@ -20,17 +22,15 @@ struct CommandLine {
   std::vector<std::string> vips;  // or what else the command is about
 };
 
-int show_status(const CommandLine& line);
-int watch_status(const CommandLine& line);
-int resign(const CommandLine& line);
-int transfer(const CommandLine& line);
-int set_log_level(const CommandLine& line);
-int pause_node(const CommandLine& line);
-int override_check(const CommandLine& line);
-int resume_node(const CommandLine& line);
-int reload(const CommandLine& line);
-int show_history(const CommandLine& line);
-int show_metrics(const CommandLine& line);
-int show_version(const CommandLine& line);
+struct Command {
+  std::string_view name;
+  std::string_view arguments;  // as the help shows them; options in brackets
+  std::string_view help;
+  int (*run)(const CommandLine& line);
+};
+
+// In the order of the help. The completion scripts are made of it, and vipctl(8) is checked against
+// it.
+[[nodiscard]] std::span<const Command> commands();
 
 }  // namespace vipd::ctl

@@ -20,52 +20,13 @@
 namespace vipd::ctl {
 namespace {
 
-constexpr char kHelp[] =
-    "usage: vipctl [-s SOCKET] COMMAND\n"
-    "\n"
-    "  status [--json] [--watch]   what this node knows\n"
-    "  resign [VIP...]             release VIPs (all of them) to the next in the queue\n"
-    "  transfer VIP NODE           hand a VIP over to that node\n"
-    "  pause [--persist]           release all VIPs and stay out of every election\n"
-    "  resume                      take part again\n"
-    "  check NAME up|down|auto     override a health check, or let it judge again\n"
-    "  reload                      read the configuration again\n"
-    "  log-level LEVEL             error, warn, info or debug, until it is changed again\n"
-    "  history [--json]            what changed last, and why\n"
-    "  metrics                     what the daemon counts, as Prometheus reads it\n"
-    "  version                     the versions of vipctl and of the daemon\n"
-    "\n";
+constexpr size_t kHelpColumn = 30;
+constexpr char kUsageLine[] = "usage: vipctl [-s SOCKET] COMMAND\n\n";
 
 constexpr char kHelpEnd[] =
     "\n"
     "Exit status: 0 done, 1 the daemon said no, 2 usage, 3 no daemon at that socket.\n"
     "See vipctl(8).\n";
-
-struct Command {
-  std::string_view name;
-  int (*run)(const CommandLine& line);
-  bool takes_vips;
-  bool takes_json;
-  bool takes_watch;
-};
-
-int run_status(const CommandLine& line) {
-  return line.is_watch ? watch_status(line) : show_status(line);
-}
-
-constexpr Command kCommands[] = {
-    {"status", run_status, false, true, true},
-    {"resign", resign, true, false, false},
-    {"transfer", transfer, true, false, false},
-    {"pause", pause_node, false, false, false},
-    {"resume", resume_node, false, false, false},
-    {"check", override_check, true, false, false},
-    {"reload", reload, false, false, false},
-    {"log-level", set_log_level, true, false, false},
-    {"history", show_history, false, true, false},
-    {"metrics", show_metrics, false, false, false},
-    {"version", show_version, false, false, false},
-};
 
 constexpr int kJson = sys::kNoLetter;
 constexpr int kWatch = sys::kNoLetter + 1;
@@ -81,6 +42,17 @@ constexpr sys::Option kOptions[] = {
     {'h', "help", nullptr, "print this and exit"},
 };
 
+std::string help() {
+  std::string text = kUsageLine;
+  for (const Command& command : commands()) {
+    std::string left = "  " + std::string(command.name);
+    if (!command.arguments.empty()) left.append(" ").append(command.arguments);
+    left.resize(kHelpColumn, ' ');
+    text.append(left).append(command.help).append("\n");
+  }
+  return text + "\n" + sys::options_help(kOptions) + kHelpEnd;
+}
+
 int usage(const char* words, std::string_view what) {
   if (words != nullptr) {
     fprintf(stderr, "vipctl: %s%.*s\n", words, static_cast<int>(what.size()), what.data());
@@ -89,8 +61,16 @@ int usage(const char* words, std::string_view what) {
   return kUsage;
 }
 
+bool takes(const Command& command, std::string_view option) {
+  return command.arguments.find(option) != std::string_view::npos;
+}
+
+bool takes_words(const Command& command) {
+  return !command.arguments.empty() && !command.arguments.starts_with("[--");
+}
+
 const Command* find_command(std::string_view name) {
-  for (const Command& command : kCommands) {
+  for (const Command& command : commands()) {
     if (command.name == name) return &command;
   }
   return nullptr;
@@ -98,7 +78,7 @@ const Command* find_command(std::string_view name) {
 
 int unknown_command(const std::string& name) {
   std::string known;
-  for (const Command& command : kCommands) known.append(" ").append(command.name);
+  for (const Command& command : commands()) known.append(" ").append(command.name);
   fprintf(stderr, "vipctl: unknown command: %s\nCommands:%s\n", name.c_str(), known.c_str());
   return usage(nullptr, "");
 }
@@ -107,13 +87,17 @@ int run_command(const std::vector<std::string>& words, CommandLine* line) {
   if (words.empty()) return usage("which command?", "");
   const Command* const command = find_command(words[0]);
   if (command == nullptr) return unknown_command(words[0]);
-  if (line->is_json && !command->takes_json) return usage("--json is not for ", command->name);
-  if (line->is_watch && !command->takes_watch) return usage("--watch is not for ", command->name);
-  if (line->is_persistent && command->name != "pause") {
+  if (line->is_json && !takes(*command, "[--json]")) {
+    return usage("--json is not for ", command->name);
+  }
+  if (line->is_watch && !takes(*command, "[--watch]")) {
+    return usage("--watch is not for ", command->name);
+  }
+  if (line->is_persistent && !takes(*command, "[--persist]")) {
     return usage("--persist is for pause, not for ", command->name);
   }
   line->vips.assign(words.begin() + 1, words.end());
-  if (!line->vips.empty() && !command->takes_vips) {
+  if (!line->vips.empty() && !takes_words(*command)) {
     return usage("too many words after ", command->name);
   }
   return command->run(*line);
@@ -147,9 +131,7 @@ int vipctl_main(int argc, char** argv) {
       case 'V':
         return puts("vipctl " VIPD_VERSION) < 0 ? kRefused : kDone;
       case 'h':
-        return fputs((kHelp + sys::options_help(kOptions) + kHelpEnd).c_str(), stdout) < 0
-                   ? kRefused
-                   : kDone;
+        return fputs(help().c_str(), stdout) < 0 ? kRefused : kDone;
       default:
         return usage(nullptr, "");  // getopt_long has said why
     }

@@ -98,6 +98,26 @@ void help_names_every_command() {
   TEST_ASSERT_EQUAL_STRING(fixture::joined(wanted), fixture::joined(found));
 }
 
+// Each with its synopsis and its own paragraph.
+void the_manual_has_every_command() {
+  const std::string page = fixture::read("contrib/man/vipctl.8");
+  const size_t description = page.find(".Sh DESCRIPTION");
+  const std::string synopsis = page.substr(0, description);
+  for (const Command& command : program_of("vipctl").commands) {
+    const std::string paragraph = "\n.It Cm " + command.name;
+    const bool is_there = page.find(paragraph + "\n") != std::string::npos ||
+                          page.find(paragraph + " ") != std::string::npos;
+    TEST_ASSERT_MESSAGE(is_there, command.name + ": no paragraph of its own");
+    TEST_ASSERT_MESSAGE(synopsis.find(" " + command.name) != std::string::npos,
+                        command.name + ": not in the synopsis");
+    for (const std::string& word : command.words) {
+      if (!word.starts_with("[--")) continue;
+      const std::string option = ".Op Fl -" + word.substr(3, word.size() - 4);
+      TEST_ASSERT_MESSAGE(synopsis.find(option) != std::string::npos, word);
+    }
+  }
+}
+
 void scripts_are_up_to_date() {
   for (const std::string name : {"vipd", "vipctl"}) {
     const Program program = program_of(name);
@@ -158,6 +178,7 @@ void other_shells_can_read_them() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(help_names_every_command);
+  RUN_TEST(the_manual_has_every_command);
   RUN_TEST(scripts_are_up_to_date);
   RUN_TEST(bash_offers_what_fits);
   RUN_TEST(other_shells_can_read_them);

@@ -120,10 +120,23 @@ void monitoring_uses_only_what_is_there() {
   }
 }
 
+void the_manual_has_every_metric() {
+  const std::vector<std::string> names = names_in(fixture::read("contrib/man/vipd.8"));
+  int families = 0;
+  for (const std::string& line : fixture::lines(metrics_text(example()))) {
+    if (!line.starts_with("# TYPE ")) continue;
+    const std::string family = line.substr(7, line.find(' ', 7) - 7);
+    TEST_ASSERT_MESSAGE(std::find(names.begin(), names.end(), family) != names.end(), family);
+    ++families;
+  }
+  TEST_ASSERT_TRUE(families > 15);
+}
+
 }  // namespace
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(the_manual_has_every_metric);
   RUN_TEST(text_is_that_of_the_golden);
   RUN_TEST(no_name_of_the_contract_is_missing);
   RUN_TEST(families_are_announced_and_no_sample_is_given_twice);

@@ -165,10 +165,26 @@ void a_port_that_is_taken_is_said_once() {
   TEST_ASSERT_EQUAL_INT(1, logged::count("serving at"));
 }
 
+// The rows of the table, as they stand in the source: `{"GET", "/v1/status", Access::Socket, ...`.
+void the_manual_has_every_route() {
+  const std::string page = fixture::read("contrib/man/vipd.8");
+  int rows = 0;
+  for (const std::string& line : fixture::lines(fixture::read("src/daemon/api.cpp"))) {
+    const std::vector<std::string> words = fixture::lines(fixture::replaced(line, "\"", "\n"));
+    if (words.size() < 5 || words[0] != "    {" || words[2] != ", ") continue;
+    const std::string item =
+        words[3] == "/" ? "\n.Pa /\n" : "\n.It Cm " + words[1] + " " + words[3] + "\n";
+    TEST_ASSERT_MESSAGE(page.find(item) != std::string::npos, words[1] + " " + words[3]);
+    ++rows;
+  }
+  TEST_ASSERT_TRUE(rows > 10);
+}
+
 }  // namespace
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(the_manual_has_every_route);
   RUN_TEST(what_is_read_is_read_with_get);
   RUN_TEST(what_changes_something_is_posted);
   RUN_TEST(over_tcp_nothing_can_be_changed);

@@ -109,8 +109,8 @@ void a_trial_takes_the_place_of_the_one_before() {
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
   int first = 0;
   int second = 0;
-  b.programs.try_out({"/bin/sh", "-c", "sleep 20"}, [&](const std::string&) { ++first; });
-  b.programs.try_out({"/bin/sh", "-c", "exit 0"}, [&](const std::string&) { ++second; });
+  b.programs.try_out({"/bin/sh", "-c", "sleep 0.2; exit 3"}, [&](const std::string&) { ++first; });
+  b.programs.try_out({"/bin/sh", "-c", "sleep 1"}, [&](const std::string&) { ++second; });
   TEST_ASSERT_TRUE(b.wait_for([&] { return second == 1; }));
   TEST_ASSERT_EQUAL_INT(0, first);
 }

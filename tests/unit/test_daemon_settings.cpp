@@ -1,0 +1,74 @@
+// What the core is told of the configuration: a member that settings_of() forgets would leave the
+// core with its default.
+#include "daemon/settings.hpp"
+
+#include "harness.hpp"
+#include "vipd/config.hpp"
+
+using namespace vipd;
+
+namespace {
+
+// Everything is another than by default.
+Config unusual() {
+  Config config;
+  config.node_name = "a";
+  config.session_timeout = Duration::seconds(7);
+  config.session_heartbeat = Duration::milliseconds(321);
+  config.announce = {.form = AnnounceForm::Reply,
+                     .count = 3,
+                     .interval = Duration::seconds(2),
+                     .refresh = Duration::seconds(9)};
+  config.conflict = ConflictPolicy::Ignore;
+  config.conflict_probe = true;
+  config.vips.resize(1);
+  VipConfig& vip = config.vips[0];
+  vip.name = "api";
+  vip.address = *Address::parse("192.0.2.1");
+  vip.prefix_length = 24;
+  vip.link = "eth0";
+  vip.priority = 150;
+  vip.preempt = true;
+  vip.preempt_delay = Duration::seconds(5);
+  return config;
+}
+
+// A new member does not compile here: is it one of the configuration?
+void the_core_is_told_everything() {
+  const Settings settings = settings_of(unusual());
+  const auto& [node, instance, timeout, heartbeat, count, interval, refresh, conflict, probe, vips,
+               memory, paused] = settings;
+  TEST_ASSERT_EQUAL_STRING("a", node);
+  TEST_ASSERT_TRUE(timeout == Duration::seconds(7));
+  TEST_ASSERT_TRUE(heartbeat == Duration::milliseconds(321));
+  TEST_ASSERT_EQUAL_INT(3, count);
+  TEST_ASSERT_TRUE(interval == Duration::seconds(2));
+  TEST_ASSERT_TRUE(refresh == Duration::seconds(9));
+  TEST_ASSERT_TRUE(conflict == ConflictPolicy::Ignore);
+  TEST_ASSERT_TRUE(probe);
+  TEST_ASSERT_EQUAL_INT(1, vips.size());
+  // What the daemon itself knows.
+  TEST_ASSERT_TRUE(instance.empty() && memory.lease == LeaseId::None && !paused);
+}
+
+void the_core_is_told_everything_of_a_vip() {
+  const VipSettings vip = settings_of(unusual()).vips[0];
+  const auto& [name, address, link, prefix_length, priority, preempt, preempt_delay, blocked] = vip;
+  TEST_ASSERT_EQUAL_STRING("api", name);
+  TEST_ASSERT_EQUAL_STRING("192.0.2.1", address.text());
+  TEST_ASSERT_EQUAL_STRING("eth0", link);
+  TEST_ASSERT_EQUAL_INT(24, prefix_length);
+  TEST_ASSERT_TRUE(priority == 150);
+  TEST_ASSERT_TRUE(preempt);
+  TEST_ASSERT_TRUE(preempt_delay == Duration::seconds(5));
+  TEST_ASSERT_TRUE(blocked.empty());
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(the_core_is_told_everything);
+  RUN_TEST(the_core_is_told_everything_of_a_vip);
+  return UNITY_END();
+}
