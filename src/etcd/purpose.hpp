@@ -65,9 +65,9 @@ constexpr bool each_purpose_stands_in_its_row() {
 static_assert(each_purpose_stands_in_its_row());
 
 // What the keys of one snapshot, or of one message of the watch, may take in memory. A candidate
-// takes 400 bytes with kKeyCost: the base is for 5,000, and each VIP that is configured adds
-// room for 20. Of a cluster of 2,000 VIPs with five nodes each, all that adds up to 4 MB.
-inline constexpr size_t kRoomBase = 2U << 20;
+// takes 400 bytes with kKeyCost: the base is for 10,000, and each VIP that is configured adds
+// room for 20. With the base full, the static daemon takes some 5 MB.
+inline constexpr size_t kRoomBase = 4U << 20;
 inline constexpr size_t kRoomForVip = 8U << 10;
 // Of a key besides its texts, as it goes from here to the core.
 inline constexpr size_t kKeyCost = 320;
