@@ -2,6 +2,7 @@
 // date.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,8 @@ class Folder {
   Folder() {
     char name[] = "/tmp/vipd-test-XXXXXX";
     path_ = mkdtemp(name);
+    // Some tests read as another user.
+    (void)chmod(path_.c_str(), 0755);
   }
   ~Folder() {
     for (const std::string& path : made_) remove(path.c_str());
