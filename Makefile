@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-metrics check-page check-etcd-versions check-antietcd bench-etcd demo sim model mutants scenarios fuzz lint size \
+.PHONY: all check check-metrics check-page check-etcd-versions check-antietcd bench-etcd demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -259,6 +259,10 @@ COMMIT = $(shell git describe --always --dirty 2>/dev/null)
 $(B)/commit: FORCE
 	@mkdir -p $(B) && { echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@; }
 FORCE:
+
+# Whether the core does the same as at the commit BASE, to the byte, in the stories of 400 seeds.
+same-stories: $(B)/vipd-sim
+	@tests/sim/same $(or $(BASE),HEAD)
 
 # Rewrites what follows in tests/scenarios/*.txt from what the core does now, for review.
 scenarios: $(B)/san/tests/unit/test_scenarios
