@@ -15,10 +15,10 @@ namespace {
 
 constexpr FenceHook kHooks[] = {FenceHook::Ingress, FenceHook::Egress};
 constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
-constexpr size_t kLongestList = 4096;
-constexpr int kLoopback = 1;         // of every network namespace
-constexpr char kCameWithUs[] = "+";  // at the end of a filter's name: so did clsact
-constexpr int kAttempts = 8;         // at a hook that others change at the same time
+constexpr size_t kLongestList = 64 << 10;  // of thousands of processes that were killed early
+constexpr int kLoopback = 1;               // of every network namespace
+constexpr char kCameWithUs[] = "+";        // at the end of a filter's name: so did clsact
+constexpr int kAttempts = 8;               // at a hook that others change at the same time
 
 bool has(const std::vector<uint32_t>& ids, uint32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();

@@ -40,18 +40,18 @@ constexpr int32_t kNdType = kIpv6Size, kNdTarget = kIpv6Size + 8, kNdSize = kIpv
 // Jumps lead forwards only. Without CAP_PERFMON the kernel follows each branch as a processor might
 // by mistake, and finds no end of a loop; so what is repeated is written out.
 enum Label : int16_t {
-  kTagged,
-  kTaggedTwice,
-  kUntagged,
-  kOther,
-  kClosed,
-  kArp,
-  kIpv4Address,
-  kIpv6,
-  kIpv6Address,
-  kPass,
-  kDrop,
-  kLabels,
+  Tagged,
+  TaggedTwice,
+  Untagged,
+  Other,
+  Closed,
+  Arp,
+  Ipv4Address,
+  Ipv6,
+  Ipv6Address,
+  Pass,
+  Drop,
+  Labels,
 };
 
 constexpr bpf_insn insn(int code, uint8_t to, uint8_t from, int16_t off, int32_t imm) {
@@ -122,7 +122,7 @@ class Writer {
   [[nodiscard]] size_t distance(size_t from) const { return code_.size() - from - 1; }
 
   std::vector<bpf_insn> code_;
-  std::array<size_t, kLabels> labels_{};
+  std::array<size_t, Labels> labels_{};
   std::vector<size_t> skips_;
 };
 
@@ -145,41 +145,41 @@ void find_the_header(Writer& s, int map_fd) {
   s.load_64(kMemory, BPF_PSEUDO_MAP_VALUE, static_cast<uint32_t>(map_fd));
   s(load(BPF_W, kLength, kPacket, offsetof(__sk_buff, len)));
   s(set(kHeader, ETH_HLEN));
-  s(jump_if(BPF_JLT, kLength, ETH_HLEN, kPass));
-  for (const Label next : {kTagged, kTaggedTwice}) {
+  s(jump_if(BPF_JLT, kLength, ETH_HLEN, Pass));
+  for (const Label next : {Tagged, TaggedTwice}) {
     s(packet(BPF_H, kHeader, -2));
     s(jump_if(BPF_JEQ, R0, ETH_P_8021Q, next));
-    s(jump_if(BPF_JNE, R0, ETH_P_8021AD, kUntagged));
+    s(jump_if(BPF_JNE, R0, ETH_P_8021AD, Untagged));
     s.at(next);
     s(compute(BPF_ADD, kHeader, kBetweenTypes));
-    s(jump_if_reg(BPF_JLT, kLength, kHeader, kPass));
+    s(jump_if_reg(BPF_JLT, kLength, kHeader, Pass));
   }
   s(packet(BPF_H, kHeader, -2));
-  s.at(kUntagged);
+  s.at(Untagged);
   s(combine(BPF_SUB, kLength, kHeader));
 }
 
-// Goes on at kClosed when the deadline has come, or the host was suspended since it was reckoned.
+// Goes on at Closed when the deadline has come, or the host was suspended since it was reckoned.
 // The clocks are read only where there is a VIP at all. CLOCK_MONOTONIC first: a pause between the
 // two readings makes the difference larger, never smaller, and closes the fence for this packet.
 void pass_while_open(Writer& s) {
-  s.at(kOther);
+  s.at(Other);
   constexpr auto kTolerance = static_cast<int32_t>(kFenceSuspendTolerance_ns);
   s(load(BPF_W, R1, kMemory, offsetof(FenceHead, address_count)));
-  s(jump_if(BPF_JEQ, R1, 0, kPass));
+  s(jump_if(BPF_JEQ, R1, 0, Pass));
   s(keep(R0, kType));
   s(call(BPF_FUNC_ktime_get_ns));
   s(keep(R0, kNow));
   s(call(BPF_FUNC_ktime_get_boot_ns));
   s(load(BPF_DW, R1, kMemory, offsetof(FenceHead, deadline)));
-  s(jump_if_reg(BPF_JSGE, R0, R1, kClosed));
+  s(jump_if_reg(BPF_JSGE, R0, R1, Closed));
   s(recall(R1, kNow));
   s(combine(BPF_SUB, R0, R1));
   s(load(BPF_DW, R1, kMemory, offsetof(FenceHead, suspended)));
   s(combine(BPF_SUB, R0, R1));
   // -tolerance to +tolerance, in one comparison without a sign
   s(compute(BPF_ADD, R0, kTolerance));
-  s(jump_if(BPF_JLE, R0, 2 * kTolerance, kPass));
+  s(jump_if(BPF_JLE, R0, 2 * kTolerance, Pass));
 }
 
 // Drops the packet if the address in r2 and r3 is one of ours: FenceMemory::find() in
@@ -203,7 +203,7 @@ void drop_if_ours(Writer& s, uint32_t slots) {
     s(load(BPF_DW, R1, R0, at + offsetof(FenceAddress, high)));
     s.skip_if_reg(BPF_JNE, R1, R2);
     s(load(BPF_DW, R1, R0, at + offsetof(FenceAddress, low)));
-    s(jump_if_reg(BPF_JEQ, R1, R3, kDrop));
+    s(jump_if_reg(BPF_JEQ, R1, R3, Drop));
     s.arrive();
   }
 }
@@ -211,28 +211,28 @@ void drop_if_ours(Writer& s, uint32_t slots) {
 // The address that matters in ARP and IPv4.
 void find_the_ipv4_address(Writer& s, FenceHook hook, uint32_t slots) {
   const bool in = hook == FenceHook::Ingress;
-  s.at(kClosed);
+  s.at(Closed);
   s(recall(R1, kType));
-  s(jump_if(BPF_JEQ, R1, ETH_P_IPV6, kIpv6));
-  s(jump_if(BPF_JEQ, R1, ETH_P_ARP, kArp));
-  s(jump_if(BPF_JNE, R1, ETH_P_IP, kPass));
-  s(jump_if(BPF_JLT, kLength, kIpv4Size, kPass));
+  s(jump_if(BPF_JEQ, R1, ETH_P_IPV6, Ipv6));
+  s(jump_if(BPF_JEQ, R1, ETH_P_ARP, Arp));
+  s(jump_if(BPF_JNE, R1, ETH_P_IP, Pass));
+  s(jump_if(BPF_JLT, kLength, kIpv4Size, Pass));
   s(packet(BPF_W, kHeader, in ? kIpv4Destination : kIpv4Source));
-  s(jump(kIpv4Address));
-  s.at(kArp);
-  s(jump_if(BPF_JLT, kLength, kArpSize, kPass));
+  s(jump(Ipv4Address));
+  s.at(Arp);
+  s(jump_if(BPF_JLT, kLength, kArpSize, Pass));
   if (in) {  // a reply to us about a VIP may come in: nobody answers it
     s(packet(BPF_H, kHeader, kArpOperation));
-    s(jump_if(BPF_JNE, R0, ARPOP_REQUEST, kPass));
+    s(jump_if(BPF_JNE, R0, ARPOP_REQUEST, Pass));
   }
   s(packet(BPF_W, kHeader, in ? kArpTarget : kArpSender));
-  s.at(kIpv4Address);
+  s.at(Ipv4Address);
   s(set(R2, 0));
   s(move(R3, R0));
   s.load_64(R1, 0, 0xffff'0000'0000);  // as ::ffff:a.b.c.d
   s(combine(BPF_OR, R3, R1));
   drop_if_ours(s, slots);
-  s(jump(kPass));
+  s(jump(Pass));
 }
 
 // The address there, in r2 and r3.
@@ -255,22 +255,22 @@ void load_ipv6_address(Writer& s, uint8_t base, int32_t at) {
 // behind: the answer to a solicitation with them would not leave.
 void find_the_ipv6_addresses(Writer& s, FenceHook hook, uint32_t slots) {
   const bool in = hook == FenceHook::Ingress;
-  s.at(kIpv6);
-  s(jump_if(BPF_JLT, kLength, kIpv6Size, kPass));
-  s(jump_if(BPF_JLT, kLength, kNdSize, kIpv6Address));
+  s.at(Ipv6);
+  s(jump_if(BPF_JLT, kLength, kIpv6Size, Pass));
+  s(jump_if(BPF_JLT, kLength, kNdSize, Ipv6Address));
   s(packet(BPF_B, kHeader, kIpv6Next));
-  s(jump_if(BPF_JNE, R0, kIcmpv6, kIpv6Address));
+  s(jump_if(BPF_JNE, R0, kIcmpv6, Ipv6Address));
   s(packet(BPF_B, kHeader, kNdType));
-  s(jump_if(BPF_JNE, R0, in ? kSolicitation : kAdvertisement, kIpv6Address));
+  s(jump_if(BPF_JNE, R0, in ? kSolicitation : kAdvertisement, Ipv6Address));
   load_ipv6_address(s, kHeader, kNdTarget);
   drop_if_ours(s, slots);
-  s.at(kIpv6Address);
+  s.at(Ipv6Address);
   load_ipv6_address(s, kHeader, in ? kIpv6Destination : kIpv6Source);
   s(move(R4, R2));
   s(combine(BPF_OR, R4, R3));
-  s(jump_if(BPF_JEQ, R4, 0, kPass));  // from nobody (::), which a free slot would match
+  s(jump_if(BPF_JEQ, R4, 0, Pass));  // from nobody (::), which a free slot would match
   drop_if_ours(s, slots);
-  s(jump(kPass));
+  s(jump(Pass));
 }
 
 // An own frame is marked where its request is among those expected on this link, and passes: it is
@@ -280,9 +280,9 @@ void mark_own_frame(Writer& s, FenceHook hook) {
   const PeerFrame::Kind wanted = in ? PeerFrame::Kind::Grant : PeerFrame::Kind::Renew;
   const size_t mark = in ? offsetof(FenceRequest, is_granted) : offsetof(FenceRequest, has_left);
   constexpr int32_t kNonceAt = kPeerNonceAt - ETH_HLEN;
-  s(jump_if(BPF_JLT, kLength, kPeerFrameSize - ETH_HLEN, kPass));
+  s(jump_if(BPF_JLT, kLength, kPeerFrameSize - ETH_HLEN, Pass));
   s(packet(BPF_H, kHeader, kPeerVersionAt - ETH_HLEN));
-  s(jump_if(BPF_JNE, R0, kPeerVersion << 8 | peer_kind_number(wanted), kPass));
+  s(jump_if(BPF_JNE, R0, kPeerVersion << 8 | peer_kind_number(wanted), Pass));
   s(packet(BPF_W, kHeader, kNonceAt));
   s(move(kNonce, R0));
   s(compute(BPF_LSH, kNonce, 32));
@@ -305,7 +305,7 @@ void mark_own_frame(Writer& s, FenceHook hook) {
     s(insn(BPF_ST | BPF_MEM | BPF_B, R1, 0, static_cast<int16_t>(at + mark), 1));
     s.arrive();
   }
-  s(jump(kPass));
+  s(jump(Pass));
 }
 
 }  // namespace
@@ -314,15 +314,15 @@ std::vector<bpf_insn> fence_program(FenceHook hook, int map_fd, uint32_t slots) 
   assert(std::has_single_bit(slots));
   Writer s;
   find_the_header(s, map_fd);
-  s(jump_if(BPF_JNE, R0, kPeerEtherType, kOther));
+  s(jump_if(BPF_JNE, R0, kPeerEtherType, Other));
   mark_own_frame(s, hook);
   pass_while_open(s);
   find_the_ipv4_address(s, hook, slots);
   find_the_ipv6_addresses(s, hook, slots);
-  s.at(kPass);
+  s.at(Pass);
   s(set(R0, TC_ACT_UNSPEC));
   s(insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
-  s.at(kDrop);
+  s.at(Drop);
   s(set(R0, TC_ACT_SHOT));
   s(insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
   return s.finish();
