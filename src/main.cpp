@@ -19,10 +19,6 @@
 #include "vipd/paths.hpp"
 #include "web/tls_trial.hpp"
 
-#ifndef VIPD_VERSION
-#define VIPD_VERSION "unknown"
-#endif
-
 namespace vipd {
 namespace {
 

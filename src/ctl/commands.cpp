@@ -18,10 +18,6 @@
 #include "ctl/table.hpp"
 #include "vipd/types.hpp"
 
-#ifndef VIPD_VERSION
-#define VIPD_VERSION "unknown"
-#endif
-
 namespace vipd::ctl {
 namespace {
 

@@ -13,10 +13,6 @@
 #include "sys/options.hpp"
 #include "vipd/paths.hpp"
 
-#ifndef VIPD_VERSION
-#define VIPD_VERSION "unknown"
-#endif
-
 namespace vipd::ctl {
 namespace {
 
