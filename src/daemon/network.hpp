@@ -36,7 +36,7 @@ class Network {
 
   // Opens the kernel's sockets and removes what a former process left behind, unless its session
   // may still be taken up. False and a reason when the kernel refuses. Nothing is fed before
-  // start(). REQUIRES: once, before all that follows.
+  // start(). REQUIRES: once, before all that follows; the loop makes no turn before start().
   [[nodiscard]] bool open(bool has_session, std::string* reason);
   // Feeds what was left behind, and what a first look shows.
   void start();

@@ -158,6 +158,8 @@ void without_the_link_the_core_is_told_so() {
   TEST_ASSERT_FALSE(b.last<event::LinkChanged>()->present);
   TEST_ASSERT_EQUAL_INT(1, logged::count("there is no link eth0 (there are: lo"));
   TEST_ASSERT_EQUAL_INT(ENODEV, b.add());
+  // The core takes the link for gone then, and waits to be told.
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.last<event::LinkChanged>() != nullptr; }));
 }
 
 void who_removes_an_address_of_ours_is_named() {
