@@ -32,12 +32,9 @@ ctl::Response refused(int status, std::string_view reason) {
 
 }  // namespace
 
-// A command ends in one event for the core, or in a refusal that says why.
-template <ctl::Response (Commands::*kCommand)(const std::string& body)>
+template <Api::Command kCommand>
 ctl::Response Api::run(const ctl::Request& request) {
-  const std::string name = request.path.substr(request.path.rfind('/') + 1);
-  if (!sources_.commands.may_run(name)) return refused(409, "the daemon is stopping");
-  return (sources_.commands.*kCommand)(request.body);
+  return run(request, kCommand);
 }
 
 struct Api::Route {
@@ -124,6 +121,13 @@ ctl::Response Api::answer(Access access, const ctl::Request& request) {
 }
 
 // --- the answers
+
+// A command ends in one event for the core, or in a refusal that says why.
+ctl::Response Api::run(const ctl::Request& request, Command command) {
+  const std::string name = request.path.substr(request.path.rfind('/') + 1);
+  if (!sources_.commands.may_run(name)) return refused(409, "the daemon is stopping");
+  return (sources_.commands.*command)(request.body);
+}
 
 ctl::Response Api::status(const ctl::Request&) {
   return {.body = ctl::status_json(sources_.status())};

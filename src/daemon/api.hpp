@@ -64,8 +64,10 @@ class Api {
   [[nodiscard]] ctl::Response history(const ctl::Request& request);
   [[nodiscard]] ctl::Response metrics(const ctl::Request& request);
   [[nodiscard]] ctl::Response health(const ctl::Request& request);
-  template <ctl::Response (Commands::*kCommand)(const std::string& body)>
+  using Command = ctl::Response (Commands::*)(const std::string& body);
+  template <Command kCommand>
   [[nodiscard]] ctl::Response run(const ctl::Request& request);
+  [[nodiscard]] ctl::Response run(const ctl::Request& request, Command command);
 
   [[nodiscard]] Status public_status() const;
   void try_to_listen(bool is_new);

@@ -79,7 +79,7 @@ class Daemon {
   void feed_watchdog();
   [[nodiscard]] std::vector<std::string> reload();
   void keep_until_restart(Config* next) const;
-  void take(const Config& next);
+  void take(Config next);
 
   [[nodiscard]] Network::Handlers network_handlers();
   [[nodiscard]] Gate::Handlers gate_handlers();
@@ -384,7 +384,7 @@ std::vector<std::string> Daemon::reload() {
     log::error("the configuration was not changed");
   } else {
     keep_until_restart(&result.config);
-    take(result.config);
+    take(std::move(result.config));
     journal_.note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
   }
@@ -404,8 +404,8 @@ void Daemon::keep_until_restart(Config* next) const {
 }
 
 // What a living session cannot change is told to the core, which says that it waits for a restart.
-void Daemon::take(const Config& next) {
-  const Config before = std::exchange(config_, next);
+void Daemon::take(Config next) {
+  const Config before = std::exchange(config_, std::move(next));
   vips_.changed();
   network_.vips_changed();
   programs_.configure(config_);
