@@ -224,6 +224,20 @@ static void what_is_sent_again_counts_from_its_first_send() {
   TEST_ASSERT_TRUE(chain.last_sent() == at_ms(2000 + 31 * 100));
 }
 
+// While etcd takes no writes, reads bring the authority and tries to write pile up.
+static void what_is_sent_again_takes_no_authority_away() {
+  const RequestId last = fill().back();
+  const Entry own = session(1, 10);
+  (void)chain.read(at_ms(60000), at_ms(59990), &own, 20, false);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(59990) + kTimeout);
+  (void)chain.again(at_ms(60000), 1000);
+  TEST_ASSERT_TRUE(succeed(1000, 21, 60005).kind == Kind::Committed);
+  bool echoed = false;
+  (void)watch(last, 21, &echoed);
+  TEST_ASSERT_TRUE(echoed);
+  TEST_ASSERT_TRUE(chain.deadline() == at_ms(59990) + kTimeout);
+}
+
 static void what_is_sent_again_does_what_it_did() {
   for (int i = 0; i < 31; i++) attempt(2000);
   attempt(2000, {.put_writes = true, .join = {}, .leave = {kVip}});
@@ -272,6 +286,7 @@ int main() {
   RUN_TEST(the_first_of_many_attempts_is_known_however_late_it_commits);
   RUN_TEST(the_last_attempt_is_sent_again_as_it_was);
   RUN_TEST(what_is_sent_again_counts_from_its_first_send);
+  RUN_TEST(what_is_sent_again_takes_no_authority_away);
   RUN_TEST(what_is_sent_again_does_what_it_did);
   RUN_TEST(a_new_end_has_room_for_new_attempts);
   RUN_TEST(a_session_that_is_taken_up_is_not_fenced_by_another_snapshot);
