@@ -27,6 +27,7 @@ namespace vipd {
   X(OrphanRevoked) /* keys without a session: their lease is revoked */   \
   X(WatchReplaced)                                                        \
   X(HistoryLost)     /* compaction: waiting as after a start */           \
+  X(ClusterUnclear)  /* which one is the right one */                     \
   X(ClusterChanged)  /* another cluster, or restored from a backup */     \
   X(AddressFailed)   /* the kernel refused */                             \
   X(AddressRestored) /* somebody removed it; it is back */                \
@@ -50,6 +51,9 @@ enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };
 namespace action {
 
 // clang-format off
+// Only members of this cluster are to be used from now on.
+struct UseCluster { uint64_t cluster; };
+
 // Requests to etcd. Each is answered by exactly one event that names it, however late.
 struct GrantLease { RequestId request; Duration ttl; };
 struct KeepLease { LeaseId lease; };
@@ -73,7 +77,7 @@ struct SetFence { MonoTime deadline; };
 // A frame to another daemon on that link; without a MAC address to all.
 struct SendPeerFrame { PeerFrame frame; std::string link; std::optional<MacAddress> to{}; };
 
-// The state directory: replaces what was remembered; a Memory without a lease forgets.
+// The state directory: replaces what was remembered; a Memory without a cluster forgets.
 struct Remember { Memory memory; };
 
 // People.
@@ -90,11 +94,12 @@ struct Finish {};  // everything that StopAsked wanted is done
 
 }  // namespace action
 
-using Action = std::variant<action::GrantLease, action::KeepLease, action::RevokeLease,
-                            action::SendTxn, action::ReadPrefix, action::OpenWatch,
-                            action::AddAddress, action::RemoveAddress, action::SendAnnouncement,
-                            action::SendProbe, action::SetFence, action::SendPeerFrame,
-                            action::Remember, action::ReportState, action::Report, action::Finish>;
+using Action =
+    std::variant<action::UseCluster, action::GrantLease, action::KeepLease, action::RevokeLease,
+                 action::SendTxn, action::ReadPrefix, action::OpenWatch, action::AddAddress,
+                 action::RemoveAddress, action::SendAnnouncement, action::SendProbe,
+                 action::SetFence, action::SendPeerFrame, action::Remember, action::ReportState,
+                 action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -61,6 +61,7 @@ struct AnnounceConfig {
 
 struct EtcdConfig {
   std::vector<std::string> endpoints;  // "https://HOST:PORT", "unix:/PATH", in order of preference
+  std::string cluster = "auto";        // its id in hexadecimal, or what the endpoints say
   bool discover = false;               // further members, from etcd's own list
   std::string cacert;                  // paths; empty: none
   std::string cert;

@@ -42,6 +42,12 @@ struct VipView {
   LeaseId transfer_to = LeaseId::None;  // a hand-over that a person asked for is under way
 };
 
+// To which etcd cluster this process is bound.
+struct ClusterView {
+  uint64_t id = 0;        // 0: none so far
+  std::string objection;  // why no VIP may be taken, in words
+};
+
 class Core {
  public:
   // Emits the first actions. REQUIRES: settings as event.hpp says.
@@ -68,6 +74,7 @@ class Core {
   [[nodiscard]] std::string owner(const Address& vip, MonoTime now) const;
   // How the last head of its queue before the present one went, in words.
   [[nodiscard]] std::string how(const Address& vip) const;
+  [[nodiscard]] ClusterView cluster() const;
   [[nodiscard]] Revision revision() const;  // up to which our watch has shown etcd
   [[nodiscard]] const Heartbeats& heartbeats() const;
 

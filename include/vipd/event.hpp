@@ -16,11 +16,11 @@ namespace vipd {
 // What a former process of this node left in the state directory (ARCHITECTURE.md, "Taking up one's
 // own session after a restart"). Never a deadline.
 struct Memory {
-  uint64_t cluster_id = 0;
+  uint64_t cluster_id = 0;  // that it was bound to; 0: there is nothing to remember
   // Where the session key stood when this was written: if it stands further back now, etcd was
   // restored from a backup in between, and what was waited out may be there again.
   Revision session_revision = 0;
-  LeaseId lease = LeaseId::None;  // None: there is nothing to take up
+  LeaseId lease = LeaseId::None;  // None: there is no session to take up
   std::string instance;
   Duration timeout;
   // Of each VIP the create revision of our key under which every former owner was waited out.
@@ -46,6 +46,14 @@ struct VipSettings {
   bool operator==(const VipSettings&) const = default;
 };
 
+// Which etcd cluster is the right one (ARCHITECTURE.md, "One cluster").
+struct ClusterSettings {
+  uint64_t fixed = 0;                  // etcd.cluster; 0: auto, what more than half of them say
+  std::vector<std::string> endpoints;  // as configured; REQUIRES: not empty with auto
+
+  bool operator==(const ClusterSettings&) const = default;
+};
+
 struct Settings {
   std::string node;
   std::string instance;  // random text, new for each session
@@ -60,14 +68,24 @@ struct Settings {
   ConflictPolicy conflict = ConflictPolicy::Defend;
   bool conflict_probe = false;    // ask for a foreign host where nobody knows the last owner
   std::vector<VipSettings> vips;  // REQUIRES: no address twice
-  Memory memory;                  // of a former process, or empty
-  bool paused = false;            // stay out from the first; PauseAsked says it later
+  ClusterSettings cluster;
+  Memory memory;        // of a former process, or empty
+  bool paused = false;  // stay out from the first; PauseAsked says it later
 };
 
 namespace event {
 
 // clang-format off
 struct Ticked {};  // a deadline may have passed; nothing else happened
+
+// A configured endpoint has answered, as a member of this cluster. `agreed`: so have all addresses
+// of its name that answered. `member` is 0 where there are several.
+struct EndpointNamed {
+  size_t endpoint;  // its place in the configuration, from 0 on
+  uint64_t cluster;
+  uint64_t member = 0;
+  bool agreed = true;
+};
 
 // Answers of etcd.
 struct LeaseGranted { RequestId request; Header header; LeaseId lease; };
@@ -129,12 +147,13 @@ struct Reconfigured { Settings settings; };
 }  // namespace event
 
 using Event =
-    std::variant<event::Ticked, event::LeaseGranted, event::LeaseKept, event::LeaseRevoked,
-                 event::TxnAnswered, event::PrefixRead, event::RequestFailed, event::WatchCreated,
-                 event::WatchAdvanced, event::WatchEnded, event::LinkChanged, event::AddressFound,
-                 event::AddressAdded, event::AddressRemoved, event::AddressLost,
-                 event::AddressBlocked, event::ForeignClaim, event::FenceChanged,
-                 event::PeerFrameReceived, event::PauseAsked, event::ResumeAsked,
-                 event::ResignAsked, event::TransferAsked, event::StopAsked, event::Reconfigured>;
+    std::variant<event::Ticked, event::EndpointNamed, event::LeaseGranted, event::LeaseKept,
+                 event::LeaseRevoked, event::TxnAnswered, event::PrefixRead, event::RequestFailed,
+                 event::WatchCreated, event::WatchAdvanced, event::WatchEnded, event::LinkChanged,
+                 event::AddressFound, event::AddressAdded, event::AddressRemoved,
+                 event::AddressLost, event::AddressBlocked, event::ForeignClaim,
+                 event::FenceChanged, event::PeerFrameReceived, event::PauseAsked,
+                 event::ResumeAsked, event::ResignAsked, event::TransferAsked, event::StopAsked,
+                 event::Reconfigured>;
 
 }  // namespace vipd

@@ -24,6 +24,14 @@ struct CheckStatus {
   bool overridden = false;  // by vipctl check
 };
 
+// An endpoint of etcd, and to which cluster it belongs.
+struct EndpointStatus {
+  std::string endpoint;
+  std::string cluster_id;  // that it named last; empty: none yet
+  bool mismatch = false;   // not the one that this node uses
+  std::string members;     // of that other cluster, by name
+};
+
 struct VipStatus {
   std::string name;
   std::string address;
@@ -69,7 +77,9 @@ struct Status {
   bool etcd_connected = false;
   std::string etcd_endpoint;
   std::string etcd_version;
-  std::string etcd_cluster_id;
+  std::string etcd_cluster_id;  // empty: this node is bound to none so far
+  std::string etcd_objection;   // why no VIP may be taken for the sake of the cluster, in words
+  std::vector<EndpointStatus> etcd_endpoints;
   std::string etcd_error;  // the last one; empty: none so far
   std::string etcd_error_endpoint;
   int64_t etcd_error_age_ms = 0;

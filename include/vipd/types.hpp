@@ -128,6 +128,11 @@ enum class LeaseId : int64_t { None = 0 };
 // (concurrency/election.go).
 std::string lease_hex(LeaseId lease);
 
+// An etcd cluster's id as etcd's own tools write it: "cdf818194e3a8c32".
+std::string cluster_hex(uint64_t cluster_id);
+// None for what is not such a text, and for zero.
+std::optional<uint64_t> cluster_from_hex(std::string_view text);
+
 // An etcd revision (mvcc); 0 means none. Positive and strictly increasing within one cluster.
 using Revision = int64_t;
 

@@ -46,6 +46,17 @@ const Key kKeys[] = {
          "Each address of a name is tried; when all of them fail it is looked up again.\n"
          "A member that does not answer is passed over for the next until it has been well again\n"
          "for a while."},
+    {.name = "etcd.cluster",
+     .type =
+         Text{"HEX|auto", parse_cluster, [](Config& c) -> std::string& { return c.etcd.cluster; }},
+     .fallback = "auto",
+     .fallback_words = "",
+     .help =
+         "The id of the etcd cluster to which all endpoints must belong, in hexadecimal, as\n"
+         "`vipctl status` and `etcdctl endpoint status` show it.\n"
+         "With auto it is the one that more than half of etcd.endpoints name; until then no VIP\n"
+         "is taken. A single endpoint decides alone.\n"
+         "Endpoints of another cluster are reported and not used."},
     {.name = "etcd.discover",
      .type = Choice{kNoYes, [](const Config& c) { return size_t{c.etcd.discover}; },
                     [](Config& c, size_t n) { c.etcd.discover = n == 1; }},

@@ -155,6 +155,17 @@ bool parse_account(std::string_view text, std::string* out, std::string* reason)
   return fail(reason, text, "cannot be used: " + *reason);
 }
 
+bool parse_cluster(std::string_view text, std::string* out, std::string* reason) {
+  if (text == "auto") return accept(text, out);
+  const std::optional<uint64_t> id = cluster_from_hex(text);
+  if (!id) {
+    return fail(reason, text,
+                "is not the id of a cluster; write it in hexadecimal, as vipctl status shows it, "
+                "or auto");
+  }
+  return accept(cluster_hex(*id), out);
+}
+
 bool parse_prefix(std::string_view text, std::string* out, std::string* reason) {
   if (!text.starts_with('/')) return fail(reason, text, "does not start with '/'; write /vipd");
   if (text.ends_with('/')) return fail(reason, text, "ends with '/'; write a name such as /vipd");

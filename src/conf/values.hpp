@@ -20,6 +20,8 @@ namespace vipd::conf {
 // Must exist on this host.
 [[nodiscard]] bool parse_account(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_prefix(std::string_view text, std::string* out, std::string* reason);
+// "auto", or an id of 64 bits in hexadecimal; without leading zeros in its canonical form.
+[[nodiscard]] bool parse_cluster(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason);

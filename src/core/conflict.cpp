@@ -139,9 +139,13 @@ void Core::Impl::on(const event::ForeignClaim& e) {
 
 // A heartbeat that was sent after the claim, and has been shown by our watch, tells that nobody
 // took the VIP from us meanwhile: only then is the other one wrong.
+//
+// [safety] Where an endpoint belongs to another cluster, ours is not the only one to ask: the other
+// host may have the VIP by that one.
 void Core::Impl::answer_claim(Vip* vip) {
   Conflict& conflict = vip->conflict;
   if (conflict.claimed_at.is_never()) return;
+  if (binding_.disputed()) return give_way(vip);
   if (chain_.deadline() - settings_.timeout < conflict.claimed_at) return;
   conflict.claimed_at = MonoTime::never();
   switch (settings_.conflict) {
@@ -151,13 +155,17 @@ void Core::Impl::answer_claim(Vip* vip) {
       emit(action::SendAnnouncement{.address = vip->settings.address});
       return;
     case ConflictPolicy::Release:
-      conflict.foreign = true;
-      conflict.probe_at = now_ + kProbeAgain;
-      next_ = now_;  // the fence takes it down
-      return;
+      return give_way(vip);
     case ConflictPolicy::Ignore:
       return;
   }
+}
+
+void Core::Impl::give_way(Vip* vip) {
+  vip->conflict.claimed_at = MonoTime::never();
+  vip->conflict.foreign = true;
+  vip->conflict.probe_at = now_ + kProbeAgain;
+  next_ = now_;  // the fence takes it down
 }
 
 // A flood of claims must not become a flood of heartbeats.

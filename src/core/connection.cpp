@@ -19,7 +19,7 @@ Duration longer(Duration backoff) {
 
 }  // namespace
 
-// --- what etcd says of itself
+// --- whether it answers
 
 void Core::Impl::connected() {
   heard_at_ = now_;
@@ -33,59 +33,6 @@ void Core::Impl::unreachable(const std::string& why) {
   if (unreachable_ || now_ < heard_at_ + settings_.timeout / 4) return;
   unreachable_ = true;
   report(ReportKind::Unreachable, "no etcd member can be used (" + why + "); trying on");
-}
-
-// A cluster restored from a backup forgets what it promised: everything known is void then.
-bool Core::Impl::same_history(const Header& header, RequestId request) {
-  const auto asked = asked_at_.find(request);
-  const Revision floor = asked == asked_at_.end() ? 0 : asked->second;
-  if (asked != asked_at_.end()) asked_at_.erase(asked);
-  if (cluster_id_ != 0 && header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return false;
-  }
-  if (header.revision < floor) {
-    forget_cluster("etcd's revision went back from " + std::to_string(floor) + " to " +
-                   std::to_string(header.revision) + ": restored from a backup?");
-    return false;
-  }
-  revision_ = std::max(revision_, header.revision);
-  return true;
-}
-
-void Core::Impl::forget_cluster(const std::string& why) {
-  take_everything_down();
-  report(ReportKind::ClusterChanged, why + "; starting over");
-  chain_.close();
-  end_incarnation();
-  session_state_ = SessionState::Absent;
-  view_ = View();
-  takeovers_.clear();
-  forget_no_space();
-  asked_at_.clear();
-  cluster_id_ = 0;
-  revision_ = 0;
-  loaded_ = false;
-  reading_ = granting_ = checking_ = 0;
-  read_at_ = grant_at_ = now_;
-  watch_ = WatchState::Closed;
-  taking_up_ = false;
-  forget_keys();
-  forget_memory();
-}
-
-void Core::Impl::forget_memory() {
-  if (memory_.lease == LeaseId::None) return;
-  memory_ = Memory();
-  emit(action::Remember{});
-}
-
-// Keys go with their session, and revisions mean nothing in another history.
-void Core::Impl::forget_keys() {
-  for (Vip& vip : vips_) {
-    vip.key_changed = vip.retired = vip.retiring = vip.waited_out = vip.held = 0;
-    vip.key_expected = false;
-  }
 }
 
 // --- the snapshot and the watch
@@ -102,10 +49,12 @@ void Core::Impl::on(const event::PrefixRead& e) {
   const bool checking = e.request == checking_;
   (checking ? checking_ : reading_) = 0;
   if (!same_history(e.header, e.request) || checking) return;
-  if (cluster_id_ == 0) report(ReportKind::Connected, "etcd answers");
+  if (!answered_) {
+    report(ReportKind::Connected, "etcd answers, cluster " + cluster_hex(binding_.cluster()));
+  }
   unreachable_ = false;
   heard_at_ = now_;
-  cluster_id_ = e.header.cluster_id;
+  answered_ = true;
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
   watch_goes_on();
@@ -129,7 +78,7 @@ void Core::Impl::read_failed(const std::string& why) {
   reading_ = 0;
   read_backoff_ = longer(read_backoff_);
   read_at_ = now_ + read_backoff_;
-  unreachable(why);
+  if (binding_.objection().empty()) unreachable(why);
 }
 
 // A watch that nothing holds has to follow its snapshot at once.
@@ -170,10 +119,6 @@ void Core::Impl::drive_watch() {
 
 void Core::Impl::on(const event::WatchCreated& e) {
   if (watch_ != WatchState::Opening) return;
-  if (e.header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return;
-  }
   watch_ = WatchState::Open;
   // Behind what we know: a member that lags, or a cluster that was put back. Only a linearizable
   // read can tell.
@@ -185,10 +130,6 @@ void Core::Impl::on(const event::WatchCreated& e) {
 
 void Core::Impl::on(const event::WatchAdvanced& e) {
   if (!loaded_ || watch_ == WatchState::Closed) return;
-  if (e.header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return;
-  }
   watch_ = WatchState::Open;
   watch_goes_on();
   watch_backoff_ = Duration();

@@ -57,8 +57,8 @@ std::string_view name_of(TakeoverCause cause) {
 }
 
 Core::Core(Settings settings, const Input& input, Actions* actions)
-    : impl_(std::make_unique<Impl>(std::move(settings))) {
-  impl_->step(input, event::Ticked{}, actions);
+    : impl_(std::make_unique<Impl>(std::move(settings), input.now)) {
+  impl_->begin(input, actions);
 }
 
 Core::~Core() = default;
@@ -96,6 +96,10 @@ Revision Core::revision() const {
   return impl_->view_.applied();
 }
 
+ClusterView Core::cluster() const {
+  return {.id = impl_->binding_.cluster(), .objection = impl_->binding_.objection()};
+}
+
 const Heartbeats& Core::heartbeats() const {
   return impl_->heartbeats_;
 }
@@ -128,8 +132,11 @@ std::vector<VipView> Core::vips(MonoTime now) const {
   return views;
 }
 
-Core::Impl::Impl(Settings settings)
-    : settings_(std::move(settings)), paused_(settings_.paused), memory_(settings_.memory) {
+Core::Impl::Impl(Settings settings, MonoTime now)
+    : settings_(std::move(settings)),
+      paused_(settings_.paused),
+      binding_(settings_.cluster, settings_.memory.cluster_id, settings_.timeout, now),
+      memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.peer_timeout == Duration() ||
          settings_.peer_timeout >= Duration::milliseconds(100));
@@ -170,6 +177,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
 }
 
 void Core::Impl::take(const Event& event) {
+  if (is_of_other_cluster(event)) return;
   std::visit([this](const auto& e) { on(e); }, event);
 }
 
@@ -177,6 +185,7 @@ void Core::Impl::take(const Event& event) {
 // what the watch has shown before anything new is asked for.
 void Core::Impl::drive() {
   drive_link_debounce();
+  drive_cluster();
   drive_fence();
   drive_removals();
   update_fence();
@@ -267,6 +276,8 @@ void Core::Impl::on(const event::Reconfigured& e) {
   settings_.conflict = e.settings.conflict;
   settings_.conflict_probe = e.settings.conflict_probe;
   settings_.vips = e.settings.vips;
+  if (e.settings.cluster != settings_.cluster) binding_.configure(e.settings.cluster, now_);
+  settings_.cluster = e.settings.cluster;
   for (Vip& vip : vips_) vip.dropped = true;
   for (const VipSettings& wanted : e.settings.vips) {
     links_.try_emplace(wanted.link);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/binding.hpp"
 #include "core/chain.hpp"
 #include "core/peer_lease.hpp"
 #include "core/promises.hpp"
@@ -159,6 +160,7 @@ enum class SessionState {
 // Why a VIP is not installed although its key is the head, or is not in the election at all.
 enum class Obstacle {
   None,
+  OtherCluster,
   NodePaused,
   NodeReleasing,
   LinkMissing,
@@ -179,7 +181,7 @@ enum class Obstacle {
 };
 
 struct Core::Impl {
-  explicit Impl(Settings settings);
+  Impl(Settings settings, MonoTime now);
 
   // --- core.cpp: the step
   void step(const Input& input, const Event& event, Actions* actions);
@@ -197,6 +199,7 @@ struct Core::Impl {
   uint64_t fresh_nonce();
 
   void on(const event::Ticked&) {}
+  void on(const event::EndpointNamed& e);
   void on(const event::LeaseGranted& e);
   void on(const event::LeaseKept& e);
   void on(const event::LeaseRevoked& e);
@@ -221,6 +224,17 @@ struct Core::Impl {
   void on(const event::StopAsked&);
   void on(const event::Reconfigured& e);
 
+  // --- cluster.cpp: to which etcd cluster all this belongs
+  void begin(const Input& input, Actions* actions);
+  void drive_cluster();
+  void bind_to_cluster();
+  void say_objection();
+  [[nodiscard]] bool is_of_other_cluster(const Event& event);
+  [[nodiscard]] bool same_history(const Header& header, RequestId request);
+  void forget_cluster(const std::string& why);
+  void forget_memory();
+  void forget_keys();
+
   // --- connection.cpp: snapshot and watch
   void drive_connection();
   void drive_watch();
@@ -230,15 +244,11 @@ struct Core::Impl {
   void drive_links();
   void drive_memory();
   void drive_stop();
-  [[nodiscard]] bool same_history(const Header& header, RequestId request);
-  void forget_cluster(const std::string& why);
   void connected();
   void unreachable(const std::string& why);
   void fence(const std::string& why, bool key_gone);
   [[nodiscard]] bool take_up_session(const std::vector<Entry>& entries);
   void revoke_former_sessions(const std::vector<Entry>& entries);
-  void forget_keys();
-  void forget_memory();
   void settle(const Chain::Outcome& outcome);
   void send_link(Link link);
   [[nodiscard]] Txn attempt(RequestId request, Link link);
@@ -319,6 +329,7 @@ struct Core::Impl {
   void begin_probing(Vip* vip);
   void drive_probes(Vip* vip);
   void answer_claim(Vip* vip);
+  void give_way(Vip* vip);
   [[nodiscard]] bool concerns_us(const event::ForeignClaim& e);
   [[nodiscard]] bool is_idle_claim(const Event& event);
   void conflict_over(Vip* vip, const std::string& why);
@@ -422,14 +433,17 @@ struct Core::Impl {
   MonoTime stop_by_ = MonoTime::never();
 
   // etcd
+  Binding binding_;
+  MonoTime unclear_since_ = MonoTime::never();  // which cluster is the right one
+  std::string objection_;                       // as last said
   View view_;
   Chain chain_;
   SessionState session_state_ = SessionState::Absent;
   std::string instance_;  // of our session
   bool taking_up_ = false;
-  Memory memory_;            // as the state directory has it
-  uint64_t cluster_id_ = 0;  // 0: not known yet
-  Revision revision_ = 0;    // the highest that any answer showed
+  Memory memory_;          // as the state directory has it
+  bool answered_ = false;  // a snapshot was read since the cluster is known
+  Revision revision_ = 0;  // the highest that any answer showed
   std::map<RequestId, Revision>
       asked_at_;              // the highest revision known when a read or write was sent
   bool loaded_ = false;       // a snapshot has been applied

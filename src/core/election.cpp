@@ -32,8 +32,9 @@ const LinkView& Core::Impl::link_of(const Vip& vip) const {
 // --- conditions
 
 bool Core::Impl::wanted(const Vip& vip) const {
-  return !stopping_ && !paused_ && !vip.resigning && !vip.dropped && link_of(vip).usable &&
-         !(vip.refused && now_ < vip.add_not_before) && !vip.conflict.foreign &&
+  return !stopping_ && !paused_ && !binding_.outvoted() && !vip.resigning && !vip.dropped &&
+         link_of(vip).usable && !(vip.refused && now_ < vip.add_not_before) &&
+         !vip.conflict.foreign &&
          (vip.blocked.empty() ||
           (vip.address != Vip::AddressState::Absent && !vip.blocked_for_owner));
 }
@@ -82,6 +83,7 @@ bool Core::Impl::may_keep(const Vip& vip) const {
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (stopping_) return Obstacle::NodeReleasing;
   if (paused_) return Obstacle::NodePaused;
+  if (binding_.outvoted() || !objection_.empty()) return Obstacle::OtherCluster;
   if (!link_of(vip).known) return Obstacle::LinkUnknown;
   if (!link_of(vip).present) return Obstacle::LinkMissing;
   if (!link_of(vip).usable) return Obstacle::LinkDown;
@@ -114,6 +116,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::RemovedByOthers:
       return vip.add_not_before;
     case Obstacle::None:
+    case Obstacle::OtherCluster:
     case Obstacle::NodePaused:
     case Obstacle::NodeReleasing:
     case Obstacle::LinkUnknown:

@@ -57,10 +57,6 @@ void Core::Impl::on(const event::LeaseGranted& e) {
   asked_at_.erase(e.request);
   if (e.request != granting_) return;  // of a cluster that is gone; the lease will expire
   granting_ = 0;
-  if (cluster_id_ != 0 && e.header.cluster_id != cluster_id_) {
-    forget_cluster("the endpoints belong to another cluster now");
-    return;
-  }
   // Each session is an instance of its own: a former one must not be taken for it.
   instance_ = settings_.instance + "-" + std::to_string(last_request_);
   begin_incarnation();
@@ -114,7 +110,7 @@ void Core::Impl::revoke_former_sessions(const std::vector<Entry>& entries) {
 
 // Only the very session that is remembered will do, in the very cluster.
 bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
-  if (memory_.lease == LeaseId::None || memory_.cluster_id != cluster_id_ ||
+  if (memory_.lease == LeaseId::None || memory_.cluster_id != binding_.cluster() ||
       memory_.timeout != settings_.timeout) {
     return false;
   }
@@ -160,8 +156,8 @@ void Core::Impl::drive_memory() {
   // of its own, which must not be overtaken.
   if (!loaded_ || taking_up_ || kernel_busy()) return;
   Memory memory;
+  memory.cluster_id = binding_.cluster();
   if (chain_.live() && !revoked_) {
-    memory.cluster_id = cluster_id_;
     memory.lease = chain_.lease();
     memory.instance = instance_;
     memory.timeout = settings_.timeout;
@@ -169,7 +165,10 @@ void Core::Impl::drive_memory() {
       if (vip.waited_out != 0) memory.waited_out.emplace(vip.settings.address, vip.waited_out);
     }
   }
-  if (memory.lease == memory_.lease && memory.waited_out == memory_.waited_out) return;
+  if (memory.cluster_id == memory_.cluster_id && memory.lease == memory_.lease &&
+      memory.waited_out == memory_.waited_out) {
+    return;
+  }
   memory.session_revision = chain_.end();
   memory_ = memory;
   emit(action::Remember{.memory = std::move(memory)});

@@ -20,6 +20,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
   switch (obstacle) {
     case Obstacle::NodePaused:
       return VipState::Paused;
+    case Obstacle::OtherCluster:
     case Obstacle::LinkMissing:
     case Obstacle::LinkDown:
     case Obstacle::KernelRefused:
@@ -51,6 +52,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return vip.address == Vip::AddressState::Present ? "" : "adding the address";
     case Obstacle::NodePaused:
       return "paused by vipctl";
+    case Obstacle::OtherCluster:
+      return "etcd: " + binding_.objection();
     case Obstacle::NodeReleasing:
       return "the daemon is stopping";
     case Obstacle::LinkUnknown:

@@ -54,6 +54,12 @@ constexpr Duration request_timeout(Duration timeout) {
   return std::min(Duration::seconds(1), timeout / 6);
 }
 
+// How often each endpoint is asked to which cluster it belongs. Whoever is bound to another one
+// than ours waits a whole timeout before it takes a VIP: by then this node has heard of it as well.
+constexpr Duration ask_every(Duration timeout) {
+  return timeout / 2;
+}
+
 // The second in a queue beats just often enough to have authority for an address at any moment.
 constexpr Duration standby_interval(Duration timeout, Duration heartbeat) {
   return std::max(heartbeat, (timeout - kLeastAuthority) * 3 / 4);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -59,8 +60,20 @@ std::string in_seconds(Duration d) {
 }
 
 std::string lease_hex(LeaseId lease) {
+  return cluster_hex(static_cast<uint64_t>(lease));
+}
+
+std::optional<uint64_t> cluster_from_hex(std::string_view text) {
+  uint64_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, id, 16);
+  if (error != std::errc() || stop != end || id == 0) return std::nullopt;
+  return id;
+}
+
+std::string cluster_hex(uint64_t cluster_id) {
   char buffer[17];
-  snprintf(buffer, sizeof buffer, "%" PRIx64, static_cast<uint64_t>(lease));
+  snprintf(buffer, sizeof buffer, "%" PRIx64, cluster_id);
   return buffer;
 }
 

@@ -110,6 +110,14 @@ void put_heartbeats(Page* page, const Heartbeats& heartbeats) {
 void put_etcd(Page* page, const Metrics& m) {
   page->single("vipd_etcd_connected", "gauge", "1 while etcd answers.",
                m.status.etcd_connected ? "1" : "0");
+  page->single("vipd_etcd_cluster_bound", "gauge",
+               "1 once it is known to which cluster the endpoints must belong.",
+               m.status.etcd_cluster_id.empty() ? "0" : "1");
+  page->family("vipd_etcd_cluster_mismatch", "gauge",
+               "1 for an endpoint that belongs to another cluster, and is not used.");
+  for (const EndpointStatus& each : m.status.etcd_endpoints) {
+    page->sample({{"endpoint", each.endpoint}}, each.mismatch ? "1" : "0");
+  }
   page->single("vipd_etcd_no_space", "gauge", "1 while etcd takes no writes for want of space.",
                m.node.no_space ? "1" : "0");
   page->single("vipd_etcd_uncompacted_revisions", "gauge",

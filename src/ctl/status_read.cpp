@@ -73,6 +73,19 @@ VipStatus read_vip(const Value& json) {
   return vip;
 }
 
+std::vector<EndpointStatus> read_endpoints(const Value& etcd) {
+  std::vector<EndpointStatus> endpoints;
+  const Value* const list = member(etcd, "endpoints");
+  if (list == nullptr || !list->IsArray()) return endpoints;
+  for (const Value& each : list->GetArray()) {
+    endpoints.push_back({.endpoint = text(each, "endpoint"),
+                         .cluster_id = text(each, "cluster_id"),
+                         .mismatch = flag(each, "mismatch"),
+                         .members = text(each, "members")});
+  }
+  return endpoints;
+}
+
 bool parse(std::string_view json, rapidjson::Document* document) {
   document->Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
   return !document->HasParseError() && document->IsObject();
@@ -106,6 +119,8 @@ std::optional<Status> read_status(std::string_view json) {
       status.etcd_error_age_ms = number(*error, "age_ms");
       status.etcd_error_matters = flag(*error, "matters");
     }
+    status.etcd_objection = text(*etcd, "cluster_problem");
+    status.etcd_endpoints = read_endpoints(*etcd);
   }
   status.checks = read_checks(document);
   for (const Value& vip : vips->GetArray()) status.vips.push_back(read_vip(vip));

@@ -43,6 +43,21 @@ void put_etcd_error(Json& json, const Status& status) {
   json.EndObject();
 }
 
+void put_endpoints(Json& json, const std::vector<EndpointStatus>& endpoints) {
+  json.Key("endpoints");
+  json.StartArray();
+  for (const EndpointStatus& each : endpoints) {
+    json.StartObject();
+    put(json, "endpoint", each.endpoint);
+    put(json, "cluster_id", each.cluster_id);
+    json.Key("mismatch");
+    json.Bool(each.mismatch);
+    put(json, "members", each.members);
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
 void put_etcd(Json& json, const Status& status) {
   json.Key("etcd");
   json.StartObject();
@@ -52,6 +67,8 @@ void put_etcd(Json& json, const Status& status) {
   put(json, "version", status.etcd_version);
   put(json, "cluster_id", status.etcd_cluster_id);
   put_etcd_error(json, status);
+  put(json, "cluster_problem", status.etcd_objection);
+  put_endpoints(json, status.etcd_endpoints);
   json.EndObject();
 }
 
@@ -128,8 +145,11 @@ void put_moves(Json& json, const std::vector<HistoryEntry>& moves) {
 
 std::string etcd_of(const Status& status) {
   const std::string why = status.etcd_error_matters ? " (" + etcd_error_of(status) + ")" : "";
-  if (status.etcd_endpoint.empty()) return "etcd not reached" + why;
-  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected") + why;
+  const std::string cluster =
+      status.etcd_cluster_id.empty() ? "" : ", cluster " + status.etcd_cluster_id;
+  if (status.etcd_endpoint.empty()) return "etcd not reached" + why + cluster;
+  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected") + why +
+         cluster;
 }
 
 std::string text_of(const CheckStatus& check) {
@@ -185,7 +205,20 @@ std::vector<std::string> status_lines(const Status& status) {
                   (status.pause_persists ? " until resumed" : "") + ", session " + session +
                   ", timeout " + std::to_string(status.timeout_ms) + " ms, authority " +
                   std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
+  for (std::string& line : cluster_lines(status)) lines.push_back(std::move(line));
   for (const VipStatus& vip : status.vips) lines.push_back(line_of(vip));
+  return lines;
+}
+
+std::vector<std::string> cluster_lines(const Status& status) {
+  std::vector<std::string> lines;
+  if (!status.etcd_objection.empty()) lines.push_back("etcd: " + status.etcd_objection);
+  for (const EndpointStatus& each : status.etcd_endpoints) {
+    if (!each.mismatch) continue;
+    const std::string members = each.members.empty() ? "" : " (members: " + each.members + ")";
+    lines.push_back("etcd: " + each.endpoint + " belongs to cluster " + each.cluster_id + members +
+                    ", not to " + status.etcd_cluster_id + ", and is not used");
+  }
   return lines;
 }
 

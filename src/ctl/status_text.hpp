@@ -13,5 +13,7 @@ namespace vipd::ctl {
 [[nodiscard]] std::string etcd_error_of(const Status& status);
 // One line for the daemon, one for each VIP (SIGUSR1).
 [[nodiscard]] std::vector<std::string> status_lines(const Status& status);
+// What is wrong with the clusters of the endpoints; nothing where all is well.
+[[nodiscard]] std::vector<std::string> cluster_lines(const Status& status);
 
 }  // namespace vipd::ctl

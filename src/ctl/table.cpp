@@ -126,6 +126,7 @@ std::string etcd_text(const Status& status) {
   if (status.etcd_endpoint.empty()) return "etcd not reached";
   std::string text = "etcd " + harmless(status.etcd_endpoint);
   if (!status.etcd_version.empty()) text += " (" + harmless(status.etcd_version) + ")";
+  if (!status.etcd_cluster_id.empty()) text += ", cluster " + harmless(status.etcd_cluster_id);
   return status.etcd_connected ? text : text + " not connected";
 }
 
@@ -165,7 +166,11 @@ std::string status_table(const Status& status, bool colours) {
                   Cell{"QUEUE", kBold}, Cell{"CHECKS", kBold}, Cell{"REASON", kBold}});
   for (const VipStatus& vip : status.vips) rows.push_back(row_of(vip));
   const std::array<size_t, kColumns> columns = widths(rows);
-  std::string text = daemon_line(status, colours) + "\n";
+  std::string text = daemon_line(status, colours);
+  for (const std::string& line : cluster_lines(status)) {
+    text += painted(Cell{harmless(line), kRed}, colours) + "\n";
+  }
+  text += "\n";
   for (const Row& row : rows) text += line_of(row, columns, colours);
   return text;
 }

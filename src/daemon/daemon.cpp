@@ -131,6 +131,7 @@ Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
 
 void Daemon::perform(const Action& action) {
   std::visit(Visitor{
+                 [this](const action::UseCluster& a) { etcd_.perform(a); },
                  [this](const action::GrantLease& a) { etcd_.perform(a); },
                  [this](const action::KeepLease& a) { etcd_.perform(a); },
                  [this](const action::RevokeLease& a) { etcd_.perform(a); },

@@ -1,8 +1,6 @@
 #include "daemon/etcd_side.hpp"
 
 #include <cassert>
-#include <cinttypes>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -60,12 +58,20 @@ etcd::Options EtcdSide::Impl::options(const Config& config) const {
   options.wanted = [this](std::string_view key) { return store.is_ours(key); };
   options.room = etcd::kRoomBase + config.vips.size() * etcd::kRoomForVip;
   options.request_timeout = timing::request_timeout(config.session_timeout);
+  options.ask_every = timing::ask_every(config.session_timeout);
+  options.key = store.begin();
   return options;
 }
 
 void EtcdSide::start(const Config& config) {
   assert(impl_->client == nullptr);
   impl_->client = std::make_unique<etcd::Client>(impl_->loop, impl_->options(config));
+  impl_->client->on_named([this](const etcd::Named& named) {
+    impl_->feed(event::EndpointNamed{.endpoint = named.endpoint,
+                                     .cluster = named.cluster,
+                                     .member = named.member,
+                                     .agreed = named.agreed});
+  });
   impl_->look_again_in_an_hour();
 }
 
@@ -75,6 +81,10 @@ void EtcdSide::reconfigure(const Config& config) {
 }
 
 // --- requests
+
+void EtcdSide::perform(const action::UseCluster& a) {
+  impl_->client->use_cluster(a.cluster);
+}
 
 void EtcdSide::Impl::failed(RequestId request, const etcd::Error& error) {
   log_failure("request failed", error);
@@ -198,10 +208,12 @@ void EtcdSide::fill_in(Status* status) const {
   status->etcd_connected = client.connected();
   status->etcd_endpoint = client.endpoint();
   status->etcd_version = client.version();
-  if (client.cluster_id() != 0) {
-    char text[17];
-    snprintf(text, sizeof text, "%" PRIx64, client.cluster_id());
-    status->etcd_cluster_id = text;
+  for (const etcd::MemberView& member : client.members()) {
+    status->etcd_endpoints.push_back(
+        {.endpoint = member.endpoint,
+         .cluster_id = member.cluster == 0 ? "" : cluster_hex(member.cluster),
+         .mismatch = member.stranger,
+         .members = member.members});
   }
   if (const std::optional<etcd::LastError> last = client.last_error()) {
     status->etcd_error = last->error.text;

@@ -29,6 +29,7 @@ class EtcdSide {
   void start(const Config& config);
   void reconfigure(const Config& config);
 
+  void perform(const action::UseCluster& a);
   void perform(const action::GrantLease& a);
   void perform(const action::KeepLease& a);
   void perform(const action::RevokeLease& a);
@@ -42,7 +43,7 @@ class EtcdSide {
   // For people: as etcd::Client says it.
   [[nodiscard]] bool is_connected() const;
   [[nodiscard]] std::string endpoint() const;
-  // All that begins with etcd_.
+  // All that begins with etcd_, but for what the core says of the cluster.
   void fill_in(Status* status) const;
   [[nodiscard]] Revision uncompacted() const;
   [[nodiscard]] std::vector<RequestCounts> requests() const;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
@@ -65,6 +66,11 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
   memory->session_revision = revision->value.GetInt64();
   memory->lease = static_cast<LeaseId>(lease->value.GetInt64());
   memory->instance = instance->value.GetString();
+  if (memory->lease == LeaseId::None) {  // only the cluster is remembered
+    const uint64_t cluster_id = std::exchange(*memory, {}).cluster_id;
+    memory->cluster_id = cluster_id;
+    return true;
+  }
   const int64_t timeout_ms = timeout->value.GetInt64();
   if (timeout_ms <= 0 || timeout_ms > kMaxTimeoutMs) return false;
   memory->timeout = Duration::milliseconds(timeout_ms);
@@ -96,7 +102,7 @@ Memory read_memory(const std::string& path, const std::string& prefix) {
 
 bool write_memory(const std::string& path, const std::string& prefix, const Memory& memory,
                   std::string* reason) {
-  if (memory.lease == LeaseId::None) {
+  if (memory.cluster_id == 0) {
     unlink((path + sys::kOtherOfTwo).c_str());
     if (unlink(path.c_str()) == 0 || errno == ENOENT) return true;
     *reason = sys::errno_text(path);

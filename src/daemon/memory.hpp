@@ -16,7 +16,7 @@ constexpr const char* kStateFiles[] = {"lock", kMemoryFile, "session.json.other"
 // An empty Memory when there is none to be used: no file, not ours, cut short, from another boot or
 // for another prefix.
 [[nodiscard]] Memory read_memory(const std::string& path, const std::string& prefix);
-// Whole or not at all. A Memory without a lease removes the file.
+// Whole or not at all. A Memory without a cluster removes the file.
 [[nodiscard]] bool write_memory(const std::string& path, const std::string& prefix,
                                 const Memory& memory, std::string* reason);
 

@@ -27,6 +27,7 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::Fenced:
     case ReportKind::AuthorityLost:
     case ReportKind::HistoryLost:
+    case ReportKind::ClusterUnclear:
     case ReportKind::ClusterChanged:
     case ReportKind::AddressFailed:
     case ReportKind::AddressRestored:

@@ -14,6 +14,8 @@ Settings settings_of(const Config& config) {
   settings.announce_refresh = config.announce.refresh;
   settings.conflict = config.conflict;
   settings.conflict_probe = config.conflict_probe;
+  settings.cluster = {.fixed = cluster_from_hex(config.etcd.cluster).value_or(0),  // auto: 0
+                      .endpoints = config.etcd.endpoints};
   for (const VipConfig& vip : config.vips) {
     settings.vips.push_back({.name = vip.name,
                              .address = vip.address,

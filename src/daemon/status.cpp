@@ -58,6 +58,9 @@ Status status_of(const Parts& parts) {
   status.node = parts.config.node_name;
   put_session(parts, &status);
   parts.etcd.fill_in(&status);
+  const ClusterView cluster = parts.engine.core().cluster();
+  if (cluster.id != 0) status.etcd_cluster_id = cluster_hex(cluster.id);
+  status.etcd_objection = cluster.objection;
   for (const VipView& view : parts.engine.core().vips(parts.loop.now())) {
     const VipConfig* config = parts.vips.at(view.address);
     if (config != nullptr) status.vips.push_back(vip_status(parts, *config, view));

@@ -60,12 +60,14 @@ void Client::Impl::submit(CallPtr call) {
 }
 
 void Client::Impl::launch(const CallPtr& call) {
-  if (auth.lacks_token()) return wait_for_token(call);
+  const bool stranger = is_stranger(call->member);  // our secrets are not for it
+  if (auth.lacks_token() && !stranger) return wait_for_token(call);
   if (endpoints.find(call->member) == nullptr) {
     return give_up(call, {Error::kTransport, "its endpoint is no longer configured", ""});
   }
-  if (auth.renewal_due(loop.now())) renew_token(auth.number(), call->member);
-  HttpRequest request = make_request(call->member, call->purpose, with_token(unary_headers));
+  if (auth.renewal_due(loop.now()) && !stranger) renew_token(auth.number(), call->member);
+  HttpRequest request = make_request(call->member, call->purpose,
+                                     stranger ? unary_headers : with_token(unary_headers));
   request.body = call->body;
   if (call->snapshot) {
     call->snapshot->restart();
@@ -110,8 +112,11 @@ void Client::Impl::call(Purpose purpose, std::string body, Group group, Read<T> 
 // Within the same attempt, once: what was refused for a reason of ours that can be mended.
 bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error) {
   if (call->repeated || call->given_up || loop.now() >= call->until) return false;
-  if (endpoints.find(call->member) == nullptr) return false;
-  const bool token = token_refused(error) && !auth.settings().user.empty();
+  const Endpoints::Member* member = endpoints.find(call->member);
+  if (member == nullptr || endpoints.is_stranger(*member)) return false;
+  // One that has not said whose it is gets no password.
+  const bool ours = call->purpose != Purpose::Probe || member->cluster == cluster;
+  const bool token = ours && token_refused(error) && !auth.settings().user.empty();
   if (!token && !renewed_files(call->credentials, answer)) return false;
   call->repeated = true;
   if (token && call->token == auth.number()) {
@@ -123,6 +128,10 @@ bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const E
 }
 
 void Client::Impl::settle(const Call& call, const Error* error) {
+  if (error != nullptr && error->code == Error::kStranger) {
+    (void)endpoints.answered(call.member, call.group, loop.now());
+    return arm_probe();
+  }
   if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
     complain(*error);
   }
@@ -140,23 +149,6 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   }
 }
 
-// A member of another cluster beside good ones is that member's fault. Where nobody has answered
-// for the cluster that we know lately, it is the cluster that changed: that is for others to judge.
-bool Client::Impl::note_header(MemberId member, const Header& header, Error& error) {
-  const bool alive = loop.now() - cluster_seen_at < options.request_timeout * 2;
-  if (header.cluster_id != cluster_id && alive) {
-    error = {Error::kBadAnswer,
-             "it belongs to cluster " + std::to_string(header.cluster_id) + ", others to " +
-                 std::to_string(cluster_id),
-             ""};
-    return false;
-  }
-  cluster_seen_at = loop.now();
-  cluster_id = header.cluster_id;
-  if (endpoints.find(member) != nullptr) notes[member].etcd_id = header.member_id;
-  return true;
-}
-
 void Client::Impl::count(const std::string& endpoint, Purpose purpose, const Error* error) {
   using Result = Tally::Result;
   const bool failed = error != nullptr && blames_member(error->code);
@@ -171,6 +163,7 @@ Client::~Client() = default;
 void Client::reconfigure(Options options) {
   impl_->configure(std::move(options));
   impl_->end_watch_of_removed_endpoint();
+  impl_->defer([impl = impl_.get()] { impl->tell_all_named(); });
 }
 
 void Client::grant(int64_t ttl_s, Done<Granted> done) {
@@ -209,7 +202,6 @@ void Client::snapshot(const std::vector<Range>& ranges, Done<RangeAnswer> done) 
   for (const Range& range : ranges) {
     txn.success.push_back({Op::Kind::Range, range.begin, range.end, "", 0});
   }
-  impl_->probe_key = ranges.front().begin;
   const auto reader =
       std::make_shared<Snapshot>(ranges.size(), impl_->options.wanted, impl_->options.room);
   const auto read = [reader](std::string& body, RangeAnswer& out, Error& error) {
@@ -242,10 +234,6 @@ std::string Client::endpoint() const {
 std::string Client::version() const {
   const auto found = impl_->notes.find(impl_->answered_by);
   return found == impl_->notes.end() ? std::string() : found->second.version;
-}
-
-uint64_t Client::cluster_id() const {
-  return impl_->cluster_id;
 }
 
 std::optional<LastError> Client::last_error() const {

@@ -72,6 +72,7 @@ struct Error {
   static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
   static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep
   static constexpr int kSetup = -3;      // a certificate or a port, which somebody must mend
+  static constexpr int kStranger = -4;   // a member of another cluster
   int code = kTransport;
   std::string text;
   std::string endpoint;
@@ -124,6 +125,24 @@ struct Range {  // [begin, end)
   std::string end;
 };
 
+// A configured endpoint has answered as a member of this cluster; so have all addresses of its name
+// that answered, if `agreed`.
+struct Named {
+  size_t endpoint = 0;  // its place in Options::endpoints
+  uint64_t cluster = 0;
+  uint64_t member = 0;  // 0: several addresses
+  bool agreed = true;
+};
+
+// What people are told of a member.
+struct MemberView {
+  std::string endpoint;
+  uint64_t cluster = 0;    // that it named last; 0: none yet
+  bool stranger = false;   // that is another one than ours
+  bool configured = true;  // not from etcd's own list
+  std::string members;     // of a stranger's cluster, by name, where it has said so
+};
+
 struct Options {
   std::vector<std::string> endpoints;  // as parse_endpoint() reads them, in order of preference
   Duration request_timeout =
@@ -132,6 +151,10 @@ struct Options {
   TlsSettings tls;
   std::string user;  // empty: no authentication
   std::string password_file;
+  uint64_t cluster = 0;  // whose members are used from the start; see use_cluster()
+  // How often each endpoint is asked for its cluster when nothing else is asked of it; 0: never.
+  Duration ask_every;
+  std::string key;          // that is read for it, which need not be there
   std::string needs;        // for people: the permission that whoever asks must have
   Wanted wanted;            // of a snapshot and of the watch
   size_t room = kRoomBase;  // bytes for the keys that are wanted (purpose.hpp)
@@ -144,8 +167,16 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Takes other endpoints and timeouts into use; requests under way go on.
+  // Takes other endpoints and timeouts into use; requests under way go on. What endpoints have
+  // named is told anew; Options::cluster has no meaning here.
   void reconfigure(Options options);
+
+  // Which cluster the endpoints name: each at first, when it changes, and with each answer to a
+  // question for it. Called in a later turn than the call that asked.
+  void on_named(std::function<void(const Named&)> call);
+  // Only members of that cluster are used from now on (0: none, so each call fails); answers of
+  // others are errors with kStranger, and end the watch.
+  void use_cluster(uint64_t cluster);
 
   // Requests of one non-zero `group` that are sent while earlier ones of it are unanswered, or just
   // after one of them failed, go to different members as far as there are any (hedging).
@@ -169,11 +200,11 @@ class Client {
   void close_watch();
 
   // For the status. The endpoint that answered last, whether any request was answered within the
-  // last request_timeout * 4, its version as GET /version says ("" until known), the cluster's id.
+  // last request_timeout * 4, its version as GET /version says ("" until known).
   [[nodiscard]] bool connected() const;
   [[nodiscard]] std::string endpoint() const;
   [[nodiscard]] std::string version() const;
-  [[nodiscard]] uint64_t cluster_id() const;
+  [[nodiscard]] std::vector<MemberView> members() const;
   // For people; nothing when there was none.
   [[nodiscard]] std::optional<LastError> last_error() const;
   [[nodiscard]] size_t in_flight() const;  // requests without the watch

@@ -23,22 +23,21 @@ void Client::Impl::discover(MemberId member) {
   call->body = "{}";
   call->member = member;
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
-    std::vector<MemberInfo> members;
+    MemberList list;
     Error error;
-    const bool good = take<std::vector<MemberInfo>>(*done, answer, read_members, members, error);
+    const bool good = take<MemberList>(*done, answer, read_members, list, error) &&
+                      note_header(done->member, list.header, error);
     if (!good && repeat(done, answer, error)) return;
-    if (good) return take_members(members, done->member);
+    if (good) return take_members(list.members, done->member);
     log::warn("etcd: %s: no list of members: %s", error.endpoint.c_str(), error.text.c_str());
   };
   submit(std::move(call));
 }
 
 bool Client::Impl::heard_from(uint64_t etcd_id) const {
-  return std::any_of(notes.begin(), notes.end(), [&](const auto& note) {
-    const Endpoints::Member* member = endpoints.find(note.first);
-    if (member == nullptr || note.second.etcd_id != etcd_id) return false;
-    const auto same = [&](const Endpoint& e) { return e.url == member->endpoint.url; };
-    return std::any_of(configured.begin(), configured.end(), same);
+  const auto& members = endpoints.members();
+  return std::any_of(members.begin(), members.end(), [&](const Endpoints::Member& member) {
+    return member.configured && member.cluster == cluster && member.etcd_id == etcd_id;
   });
 }
 
@@ -86,7 +85,7 @@ void Client::Impl::list(const MemberInfo& member, const std::string& url, const 
   if (entry.is_own || as_safe(entry.instead)) listed.push_back(std::move(entry));
 }
 
-// After those that are configured.
+// After those that are configured, and not before they have been asked.
 void Client::Impl::use_listed() {
   std::vector<Endpoint> found;
   for (const Listed& l : listed) {
@@ -100,14 +99,6 @@ void Client::Impl::use_listed() {
     log::info("etcd: %s is a member, too", endpoint.url.c_str());
   }
   set_up_connections();
-  // So that no heartbeat finds out whether they are what they are said to be.
-  std::vector<MemberId> unasked;
-  for (const Endpoints::Member& m : endpoints.members()) {
-    const bool is_new = !m.has_answered && !m.endpoint.address.empty();
-    const auto same = [&](const Endpoint& e) { return e.url == m.endpoint.url; };
-    if (is_new && std::any_of(discovered.begin(), discovered.end(), same)) unasked.push_back(m.id);
-  }
-  for (const MemberId id : unasked) probe(id);
 }
 
 bool Client::Impl::asked_elsewhere(MemberId member, const Error& error) {

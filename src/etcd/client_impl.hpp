@@ -1,11 +1,12 @@
 // The client's parts. client.cpp asks and answers; client_members.cpp knows the members and finds
 // out whether they are well; client_gateway.cpp finds out what is there where no gateway is;
 // client_discovery.cpp asks etcd for further ones; client_auth.cpp has the token; client_watch.cpp
-// keeps the one watch.
+// keeps the one watch; client_cluster.cpp knows to which cluster each member belongs.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,13 @@ struct Client::Impl {
   struct Notes {  // what is known of a member besides its health
     std::string version;
     bool version_asked = false;
-    uint64_t etcd_id = 0;
     Seen seen;  // of one that is no gateway
     MonoTime seen_at = MonoTime::long_ago();
+    MonoTime told_at = MonoTime::long_ago();  // which cluster it names
+  };
+  struct Stranger {  // a member of another cluster, until it is one of ours
+    uint64_t cluster = 0;
+    std::string members;
   };
   struct Listed {  // one URL of etcd's list of members
     Endpoint own;
@@ -79,7 +84,10 @@ struct Client::Impl {
   template <typename T>
   using Read = std::function<bool(std::string&, T&, Error&)>;
 
-  Impl(Loop& l, Options o) : loop(l), http(l) { configure(std::move(o)); }
+  Impl(Loop& l, Options o) : loop(l), http(l), cluster(o.cluster) {
+    endpoints.use_cluster(cluster);
+    configure(std::move(o));
+  }
   ~Impl();
 
   // --- client.cpp
@@ -96,10 +104,21 @@ struct Client::Impl {
                           Error& error);
   [[nodiscard]] bool repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error);
   void settle(const Call& call, const Error* error);
-  [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
 
   // error: nullptr when all was well.
   void count(const std::string& endpoint, Purpose purpose, const Error* error);
+
+  // --- client_cluster.cpp
+  // Whether the answer is one of our cluster. False, and why not.
+  [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
+  void tell_named(size_t endpoint);
+  void tell_all_named();
+  [[nodiscard]] Named statement(size_t endpoint) const;
+  [[nodiscard]] std::optional<size_t> place_of(MemberId member) const;
+  [[nodiscard]] bool is_stranger(MemberId member) const;
+  void meet_stranger(MemberId member);
+  void name_stranger(MemberId member, const std::string& members);
+  [[nodiscard]] std::string cluster_trouble() const;
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
@@ -152,6 +171,8 @@ struct Client::Impl {
   void open_watch(std::string body, WatchHandlers handlers);
   WatchHandlers wrap(WatchHandlers user);
   [[nodiscard]] bool watch_created(const Header& header);
+  // Otherwise it has ended.
+  [[nodiscard]] bool is_of_our_cluster(const Header& header);
   void watch_ended(Error& error);
   void drop_watch();
   // Has it opened anew by whoever asked for it.
@@ -179,7 +200,6 @@ struct Client::Impl {
   std::vector<Complaint> complaints;
   Error last_error;
   MonoTime last_error_at = MonoTime::long_ago();
-  std::string probe_key;
   Loop::Timer probe_timer = Loop::Timer::None;
   std::vector<std::string> unary_headers;
   std::vector<std::string> stream_headers;
@@ -193,8 +213,9 @@ struct Client::Impl {
   MemberId answered_by = MemberId::None;
   MonoTime answered_at = MonoTime::long_ago();
   bool last_failed = false;
-  uint64_t cluster_id = 0;
-  MonoTime cluster_seen_at = MonoTime::long_ago();
+  uint64_t cluster = 0;  // whose members are used; 0: none
+  std::function<void(const Named&)> named;
+  std::map<MemberId, Stranger> strangers;
 };
 
 template <typename T>

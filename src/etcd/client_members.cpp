@@ -37,6 +37,7 @@ void Client::Impl::configure(Options o) {
   discover_at = MonoTime::long_ago();
   const AuthSettings who = {options.user, options.password_file};
   if (auth.settings() != who) auth = Auth(who);
+  endpoints.ask_every(options.ask_every);
   set_up_connections();
 
   stream_headers = {"Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"};
@@ -72,7 +73,9 @@ void Client::Impl::refresh_members() {
   std::vector<Endpoint> all = configured;
   all.insert(all.end(), discovered.begin(), discovered.end());
   std::vector<Endpoint> members;
-  for (const Endpoint& endpoint : all) {
+  size_t first_discovered = 0;
+  for (size_t i = 0; i < all.size(); i++) {
+    const Endpoint& endpoint = all[i];
     const size_t before = members.size();
     if (endpoint.named) {
       for (const Address& address : resolver->addresses(endpoint.host)) {
@@ -81,12 +84,16 @@ void Client::Impl::refresh_members() {
       }
     }
     if (members.size() == before) members.push_back(endpoint);
+    if (i < configured.size()) first_discovered = members.size();
   }
-  endpoints.set(members);
+  endpoints.set(members, first_discovered);
   for (const Endpoint& endpoint : all) {
     if (endpoint.named) resolver->set_failing(endpoint.host, endpoints.all_failed(endpoint.host));
   }
-  std::erase_if(notes, [this](const auto& note) { return endpoints.find(note.first) == nullptr; });
+  const auto is_gone = [this](const auto& item) { return endpoints.find(item.first) == nullptr; };
+  std::erase_if(notes, is_gone);
+  std::erase_if(strangers, is_gone);
+  arm_probe();
 }
 
 HttpRequest Client::Impl::make_request(MemberId id, Purpose purpose,
@@ -140,6 +147,9 @@ bool Client::Impl::renewed_files(uint64_t used, const HttpAnswer& answer) {
 
 Error Client::Impl::no_member() const {
   if (endpoints.members().empty()) return {Error::kTransport, "no endpoint is known", ""};
+  if (const std::string why = cluster_trouble(); !why.empty()) {
+    return {Error::kTransport, why, ""};
+  }
   const Endpoint& first = endpoints.members().front().endpoint;
   return {Error::kTransport, resolver->problem(first.host), first.url};
 }
@@ -224,22 +234,23 @@ void Client::Impl::arm_probe() {
 void Client::Impl::probe(MemberId member) {
   auto call = std::make_shared<Call>();
   call->purpose = Purpose::Probe;
-  call->body = write_range(probe_key, "");
+  call->body = write_range(options.key, "");
   call->member = member;
   call->finish = [this](HttpAnswer& answer, const CallPtr& done) {
     RangeAnswer range;
     Error error;
-    const bool good = take<RangeAnswer>(*done, answer, read_range, range, error);
+    const bool good = take<RangeAnswer>(*done, answer, read_range, range, error) &&
+                      note_header(done->member, range.header, error);
     if (!good && repeat(done, answer, error)) return;
+    error.endpoint = done->endpoint;
     probed(*done, good ? nullptr : &error);
   };
   submit(std::move(call));
 }
 
 void Client::Impl::probed(const Call& call, const Error* error) {
-  if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
-    complain(*error);
-  }
+  const bool mind = error != nullptr && needs_mending(*error) && !is_stranger(call.member);
+  if (mind && !asked_elsewhere(call.member, *error)) complain(*error);
   if (error == nullptr || !blames_member(error->code)) return note_answer(call.member, 0);
   note_failure(call.member, 0, call.sent_at, *error);
 }

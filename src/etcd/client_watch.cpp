@@ -50,22 +50,30 @@ WatchHandlers Client::Impl::wrap(WatchHandlers user) {
   ours.created = [this, created = std::move(user.created)](const Header& header) {
     if (watch_created(header)) created(header);
   };
-  ours.events = std::move(user.events);
+  ours.events = [this, events = std::move(user.events)](const Header& header,
+                                                        const std::vector<WatchEvent>& what) {
+    if (is_of_our_cluster(header)) events(header, what);
+  };
   ours.ended = [this, ended = std::move(user.ended)](const Error& error, int64_t compacted) {
     Error named = error;
+    // What another cluster has compacted is no loss.
+    const bool lost = compacted > 0 && watch.stream->cluster() == cluster;
     watch_ended(named);
-    ended(named, compacted);
+    ended(named, lost ? compacted : 0);
   };
   return ours;
 }
 
 bool Client::Impl::watch_created(const Header& header) {
   loop.cancel_timer(std::exchange(watch.not_created, Loop::Timer::None));
+  if (!is_of_our_cluster(header)) return false;
+  count(watch.where, Purpose::Watch, nullptr);
+  return true;
+}
+
+bool Client::Impl::is_of_our_cluster(const Header& header) {
   Error error;
-  if (note_header(watch.member, header, error)) {
-    count(watch.where, Purpose::Watch, nullptr);
-    return true;
-  }
+  if (note_header(watch.member, header, error)) return true;
   const auto stream = watch.stream;
   stream->finish(error);
   return false;

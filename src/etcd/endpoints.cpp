@@ -11,17 +11,25 @@ constexpr Duration kLongestPenalty = Duration::seconds(8);
 constexpr Duration kGroupMark = Duration::seconds(1);
 constexpr Duration kTrial = Duration::seconds(5);
 constexpr Duration kBetweenProbes = Duration::seconds(1);
-
-bool is_well(const Endpoints::Member& member) {
-  return member.usable() && member.penalty == Duration();
-}
+// While no cluster is known nothing else can be done.
+constexpr Duration kBetweenFirstQuestions = Duration::milliseconds(250);
 
 }  // namespace
 
-void Endpoints::set(const std::vector<Endpoint>& endpoints) {
+bool Endpoints::may_be_taken(const Member& member) const {
+  if (!member.reachable() || cluster_ == 0) return false;
+  return member.cluster == 0 ? member.configured : member.cluster == cluster_;
+}
+
+bool Endpoints::is_well(const Member& member) const {
+  return may_be_taken(member) && member.penalty == Duration();
+}
+
+void Endpoints::set(const std::vector<Endpoint>& endpoints, size_t configured) {
   std::vector<Member> old = std::move(members_);
   members_.clear();
-  for (const Endpoint& endpoint : endpoints) {
+  for (size_t i = 0; i < endpoints.size(); i++) {
+    const Endpoint& endpoint = endpoints[i];
     const auto same = [&](const Member& m) { return m.endpoint == endpoint; };
     if (std::any_of(members_.begin(), members_.end(), same)) continue;
     const auto kept = std::find_if(old.begin(), old.end(), same);
@@ -29,6 +37,7 @@ void Endpoints::set(const std::vector<Endpoint>& endpoints) {
     if (kept != old.end()) member = *kept;
     if (kept == old.end()) member.id = MemberId{next_id_++};
     member.endpoint = endpoint;
+    member.configured = i < configured;
     members_.push_back(std::move(member));
   }
 }
@@ -59,7 +68,7 @@ MemberId Endpoints::pick(MonoTime now, Group group) {
     return std::make_tuple(group != 0 && marked(m.id, group), tier, until);
   };
   for (const Member& m : members_) {
-    if (m.usable() && (best == nullptr || rank(m) < rank(*best))) best = &m;
+    if (may_be_taken(m) && (best == nullptr || rank(m) < rank(*best))) best = &m;
   }
   return best == nullptr ? MemberId::None : best->id;
 }
@@ -80,8 +89,10 @@ bool Endpoints::answered(MemberId id, Group group, MonoTime now) {
   std::erase_if(
       marks_, [&](const Mark& m) { return m.id == id && m.group == group && !m.until.is_never(); });
   Member* m = member(id);
-  if (m != nullptr) m->has_answered = true;
-  if (m == nullptr || m->penalty == Duration()) return false;
+  if (m == nullptr) return false;
+  m->has_answered = true;
+  if (group == 0) m->asking = false;
+  if (m->penalty == Duration() || !may_be_taken(*m)) return false;
   m->avoid_until = MonoTime::long_ago();
   m->answers_since = std::min(m->answers_since, now);
   m->probe_at = now + kBetweenProbes;
@@ -95,6 +106,7 @@ bool Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now)
   take_unanswered(id, group);
   if (group != 0) marks_.push_back({id, group, now + kGroupMark});
   Member* m = member(id);
+  if (m != nullptr && group == 0) m->asking = false;
   // Several requests that were under way together fail together: that is one failure.
   if (m == nullptr || sent_at < m->failed_at) return false;
   const bool was_well = is_well(*m);
@@ -109,29 +121,68 @@ void Endpoints::avoid(MemberId id, Group group, MonoTime until) {
   marks_.push_back({id, group, until});
 }
 
+// One that comes back from another cluster is on trial first.
+bool Endpoints::named(MemberId id, uint64_t cluster, uint64_t etcd_id, MonoTime now) {
+  Member* m = member(id);
+  if (m == nullptr) return false;
+  const bool news = m->cluster != cluster;
+  const bool returns = is_stranger(*m) && cluster == cluster_;
+  m->cluster = cluster;
+  m->etcd_id = etcd_id;
+  m->named_at = now;
+  if (!returns) return news;
+  m->penalty = kFirstPenalty;
+  m->answers_since = now;
+  m->avoid_until = MonoTime::long_ago();
+  m->probe_at = now + kBetweenProbes;
+  return news;
+}
+
 bool Endpoints::any_well() const {
-  return std::any_of(members_.begin(), members_.end(), is_well);
+  return std::any_of(members_.begin(), members_.end(),
+                     [this](const Member& m) { return is_well(m); });
+}
+
+MonoTime Endpoints::probe_due(const Member& m, bool any_well) const {
+  if (!m.reachable() || m.asking) return MonoTime::never();
+  const bool asks = ask_every_ != Duration();
+  const bool was_asked = m.asked_at != MonoTime::long_ago();
+  const MonoTime soon = m.asked_at + kBetweenProbes;
+  if (cluster_ == 0) {
+    if (!asks) return MonoTime::never();
+    return m.cluster == 0 ? m.asked_at + kBetweenFirstQuestions : soon;
+  }
+  const MonoTime in_turn = std::max(m.named_at, m.asked_at) + std::max(ask_every_, kBetweenProbes);
+  if (is_stranger(m)) return any_well ? in_turn : soon;
+  if (!may_be_taken(m)) return any_well && was_asked ? m.probe_at : soon;
+  if (asks && m.cluster == 0 && !was_asked) return m.asked_at;
+  // One that failed may be another cluster's when it is back.
+  const MonoTime for_cluster = asks ? in_turn : MonoTime::never();
+  if (m.penalty == Duration() || !any_well) return for_cluster;
+  return std::min(m.probe_at, for_cluster);
 }
 
 bool Endpoints::all_failed(const std::string& host) const {
   return std::all_of(members_.begin(), members_.end(), [&](const Member& m) {
-    return m.endpoint.host != host || (!is_well(m) && m.answers_since.is_never());
+    return m.endpoint.host != host ||
+           ((!m.reachable() || m.penalty != Duration()) && m.answers_since.is_never());
   });
 }
 
 MonoTime Endpoints::next_probe() const {
   MonoTime next = MonoTime::never();
-  for (const Member& m : members_) {
-    if (m.usable() && !is_well(m)) next = std::min(next, m.probe_at);
-  }
-  return any_well() ? next : MonoTime::never();
+  const bool well = any_well();
+  for (const Member& m : members_) next = std::min(next, probe_due(m, well));
+  return next;
 }
 
 std::vector<MemberId> Endpoints::due_probes(MonoTime now) {
   std::vector<MemberId> due;
+  const bool well = any_well();
   for (Member& m : members_) {
-    if (!m.usable() || is_well(m) || m.probe_at > now) continue;
-    m.probe_at = MonoTime::never();  // until this one is over
+    if (probe_due(m, well) > now) continue;
+    m.asking = true;
+    m.asked_at = now;
     due.push_back(m.id);
   }
   return due;

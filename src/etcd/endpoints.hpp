@@ -31,17 +31,34 @@ class Endpoints {
     MonoTime probe_at = MonoTime::never();
     Duration penalty;  // 0: well
     bool has_answered = false;
+    bool configured = true;  // not from etcd's own list
+    uint64_t cluster = 0;    // that it named last; 0: none yet
+    uint64_t etcd_id = 0;    // its own
+    MonoTime named_at = MonoTime::long_ago();
+    MonoTime asked_at = MonoTime::long_ago();
+    bool asking = false;
 
-    [[nodiscard]] bool usable() const { return !endpoint.named || !endpoint.address.empty(); }
+    [[nodiscard]] bool reachable() const { return !endpoint.named || !endpoint.address.empty(); }
   };
 
-  // Members that stay (same URL, same address) keep their id and their record.
-  void set(const std::vector<Endpoint>& endpoints);
+  // Members that stay (same URL, same address) keep their id and their record. The first
+  // `configured` are those that people named.
+  void set(const std::vector<Endpoint>& endpoints, size_t configured);
+
+  // The cluster whose members are taken; 0: none is, all are only asked. `ask_every`: how often
+  // each is asked for its cluster when nothing else is asked of it; 0: never.
+  void use_cluster(uint64_t cluster) { cluster_ = cluster; }
+  void ask_every(Duration interval) { ask_every_ = interval; }
+  // The member has answered as one of that cluster. True when it had not named that one last.
+  bool named(MemberId id, uint64_t cluster, uint64_t etcd_id, MonoTime now);
+  [[nodiscard]] bool is_stranger(const Member& member) const {
+    return member.cluster != 0 && member.cluster != cluster_;
+  }
 
   [[nodiscard]] const std::vector<Member>& members() const { return members_; }
   [[nodiscard]] const Member* find(MemberId id) const;
 
-  // MemberId::None only when no member is usable. Avoids members that have an unanswered request
+  // MemberId::None only when no member may be taken. Avoids members that have an unanswered request
   // of a non-zero group, or one that failed within the last second.
   [[nodiscard]] MemberId pick(MonoTime now, Group group);
 
@@ -55,8 +72,8 @@ class Endpoints {
   // Keeps the group away from a member for a while although that did not fail.
   void avoid(MemberId id, Group group, MonoTime until);
 
-  // When some member is to be probed next; never() when all are well, or there is no other to take
-  // meanwhile: then each request is a probe.
+  // When some member is to be probed next, that is asked for its cluster or whether it is well
+  // again. Where no member is well each request is a probe, and only strangers are asked.
   [[nodiscard]] MonoTime next_probe() const;
   // The members to be probed now. Each probe ends in answered() or failed(), with group 0.
   [[nodiscard]] std::vector<MemberId> due_probes(MonoTime now);
@@ -75,10 +92,15 @@ class Endpoints {
   };
 
   Member* member(MemberId id);
+  [[nodiscard]] bool may_be_taken(const Member& member) const;
+  [[nodiscard]] bool is_well(const Member& member) const;
+  [[nodiscard]] MonoTime probe_due(const Member& member, bool any_well) const;
   [[nodiscard]] bool marked(MemberId id, Group group) const;
   void take_unanswered(MemberId id, Group group);
 
   std::vector<Member> members_;
+  uint64_t cluster_ = 0;
+  Duration ask_every_;
   std::vector<Mark> marks_;
   uint64_t next_id_ = 1;
 };

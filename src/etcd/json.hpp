@@ -36,10 +36,15 @@ struct SnapshotFrame {
 [[nodiscard]] bool read_version(std::string& body, std::string& out, Error& error);
 struct MemberInfo {  // etcdserverpb.Member
   uint64_t id = 0;
+  std::string name;
   std::vector<std::string> client_urls;
 };
+struct MemberList {
+  Header header;  // it names no revision
+  std::vector<MemberInfo> members;
+};
 // Those that have started and may answer: a learner refuses most requests.
-[[nodiscard]] bool read_members(std::string& body, std::vector<MemberInfo>& out, Error& error);
+[[nodiscard]] bool read_members(std::string& body, MemberList& out, Error& error);
 // A token of visible ASCII.
 [[nodiscard]] bool read_token(std::string& body, std::string& out, Error& error);
 // "exp" of a JWT's claims; false when there is none.

@@ -22,6 +22,7 @@ constexpr unsigned kDepthLimit = 32;      // a txn's answer has 6, an error's de
 constexpr unsigned kValueLimit = 16'384;  // of 16 bytes each; a txn's answer has up to 1,300
 constexpr size_t kFirstPool = 4096;       // on the stack: no heap for the usual answer
 constexpr size_t kErrorTextLimit = 200;
+constexpr size_t kNameLimit = 64;
 
 // Hands the parser's events on to the document until a bound is passed.
 class Guard {
@@ -382,14 +383,16 @@ bool read_version(std::string& body, std::string& out, Error& error) {
   });
 }
 
-bool read_members(std::string& body, std::vector<MemberInfo>& out, Error& error) {
+bool read_members(std::string& body, MemberList& out, Error& error) {
   return read_object(body.data(), body.size(), error, [&](Fields& fields, const Value& root) {
-    static_cast<void>(any_header_of(fields, root));  // it names no revision
+    out.header = any_header_of(fields, root);
     fields.list(root, "members", [&](const Value& member) {
       MemberInfo info;
       info.id = fields.uint64(member, "ID");
+      const std::string name = fields.text(member, "name");
+      info.name = printable(name.data(), name.size(), kNameLimit);
       info.client_urls = fields.texts(member, "clientURLs");
-      if (!fields.boolean(member, "isLearner")) out.push_back(std::move(info));
+      if (!fields.boolean(member, "isLearner")) out.members.push_back(std::move(info));
     });
   });
 }

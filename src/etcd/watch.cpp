@@ -82,6 +82,7 @@ void WatchStream::take_line() {
 }
 
 void WatchStream::take(const WatchMessage& message) {
+  cluster_ = message.header.cluster_id;
   // First: a refused watch says "created" and "canceled" in one message.
   if (message.canceled || message.compact_revision > 0) {
     return end(cancelled(message), message.compact_revision);

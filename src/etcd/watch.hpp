@@ -31,6 +31,7 @@ class WatchStream {
 
   [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] bool created() const { return created_; }
+  [[nodiscard]] uint64_t cluster() const { return cluster_; }  // that the last message names
 
  private:
   bool take_event(char* text, size_t length);
@@ -52,6 +53,7 @@ class WatchStream {
   bool fragment_ = false;         // the last message may have ended within a revision
   bool open_ = true;
   bool created_ = false;
+  uint64_t cluster_ = 0;
 };
 
 }  // namespace vipd::etcd

@@ -18,8 +18,10 @@ def test_endpoints(t):
     lab = t.lab(etcd_listen=["unix://localhost:1", "http://[::1]:2379"])
     first, second, third = lab.hosts
     lab.start_etcd()
+    # One of two is not more than half of them.
+    cluster = int(first.gateway.status()["header"]["cluster_id"])
     first.start_vipd(etcd__endpoints="http://nowhere.invalid, http://localhost",
-                     etcd__discover="yes")
+                     etcd__discover="yes", etcd__cluster=f"{cluster:x}")
     lab.wait_owner()
     second.start_vipd(etcd__endpoints=f"unix:{second.folder}/localhost:1")
     third.start_vipd(etcd__endpoints="http://[::1]:2379")

@@ -1,5 +1,6 @@
 """The daemon with two capabilities, a filter on its system calls, and as another user."""
 
+import json
 import os
 import signal
 import time
@@ -92,6 +93,9 @@ def test_privileges_of_another_user(t):
     t.check(not lab.witness.find("del", since=moment, vip=vip), "the address went")
     t.equal(owner.vipd.end(), 0, "exit status")
     lab.wait_owner(timeout=2, besides=owner)
-    t.equal(os.listdir(f"{owner.folder}/run/vipd"), ["lock"], "what is left in state.dir")
+    t.equal(sorted(os.listdir(f"{owner.folder}/run/vipd")),
+            ["lock", "session.json", "session.json.other"], "what is left in state.dir")
+    with open(f"{owner.folder}/run/vipd/session.json") as file:  # its cluster, and no session
+        t.check(json.load(file)["lease"] == 0, "a session is remembered")
     with open(f"{owner.folder}/vipd.pid") as file:
         t.equal(file.read(), "", "a pid that may be another's tomorrow")

@@ -97,18 +97,24 @@ void World::note_changes(const Store::Commit& commit) {
 
 // --- requests
 
+// kNobody: no endpoint is known to be of our cluster.
 uint8_t World::pick_member(Node* node, uint64_t group) {
   uint8_t member = node->member;
+  for (int tries = 0; tries < members_count_ && !may_use(*node, member); tries++) {
+    member = static_cast<uint8_t>((member + 1) % members_count_);
+  }
+  if (!may_use(*node, member)) return kNobody;
   if (group == 0) return member;
+  const uint8_t best = member;
   for (int tries = 0; tries < members_count_; tries++) {
     const bool taken = std::any_of(calls_.begin(), calls_.end(), [&](const Call& c) {
       return c.references != 0 && !c.done && c.group == group && c.member == member &&
              &nodes_[c.node] == node;
     });
-    if (!taken) return member;
+    if (!taken && may_use(*node, member)) return member;
     member = static_cast<uint8_t>((member + 1) % members_count_);
   }
-  return member;
+  return best;
 }
 
 void World::send_call(int n, Call call) {
@@ -129,9 +135,12 @@ void World::send_call(int n, Call call) {
     free_calls_.pop_back();
   }
   const uint8_t member = call.member;
+  call.strange = member != kNobody && node.strange[member];
   calls_[slot] = std::move(call);
-  const int64_t limit = std::min(kS, node.its_timeout / 6);  // timing::request_timeout
+  // timing::request_timeout
+  const int64_t limit = member == kNobody ? kMs : std::min(kS, node.its_timeout / 6);
   post(true_time_of(node, shown(node) + limit), Ev::CallTimedOut, n, 0, 0, slot);
+  if (member == kNobody) return;
   if ((node.cut[member] & kCutRequests) != 0 || random_.per_million(node.loss)) {
     tally_.count(Rule::RequestLost);
     return;
@@ -158,6 +167,10 @@ void World::call_arrives(const Item& item) {
   const uint32_t slot = item.x;
   Call& call = calls_[slot];
   const Member& member = members_[call.member];
+  if (call.strange) {
+    execute(slot);
+    return release(slot);
+  }
   if (!member.up || cluster_down_) {
     call_answer(slot, true, 0);
     return release(slot);
@@ -182,13 +195,15 @@ void World::execute(uint32_t slot) {
   bool refused = false;
   bool succeeded = false;
   std::vector<vipd::Entry> entries;
-  const Revision before = store_.revision;
+  Store& store = call.strange ? other_ : store_;
+  const bool no_space = no_space_ && !call.strange;
+  const Revision before = store.revision;
   switch (call.kind) {
     case Call::Kind::Txn: {
-      call.no_space = no_space_ && Store::puts(call.txn);
+      call.no_space = no_space && Store::puts(call.txn);
       if ((refused = call.no_space)) {
         tally_.count(Rule::NoSpaceRefused);
-      } else if ((refused = !store_.txn(call.txn, &succeeded, &entries))) {
+      } else if ((refused = !store.txn(call.txn, &succeeded, &entries))) {
         tally_.count(Rule::TxnLeaseGone);
       } else {
         tally_.count(succeeded ? Rule::TxnCommitted : Rule::TxnRefused);
@@ -196,30 +211,30 @@ void World::execute(uint32_t slot) {
       break;
     }
     case Call::Kind::Read:
-      entries = store_.everything();
+      entries = store.everything();
       break;
     case Call::Kind::Grant:
-      if ((call.no_space = refused = no_space_)) {
+      if ((call.no_space = refused = no_space)) {
         tally_.count(Rule::NoSpaceRefused);
         break;
       }
       call.lease = static_cast<LeaseId>(0x1000 + (++last_lease_ << 4) + random_.below(16));
-      store_.grant(call.lease, call.ttl, now_);
+      store.grant(call.lease, call.ttl, now_);
       post(now_ + call.ttl + random_.below(kS / 2), Ev::LeaseSweep, 0, 0, 0, 0,
            static_cast<int64_t>(call.lease));
       break;
     case Call::Kind::Revoke:
-      (void)store_.revoke(call.lease);
+      (void)store.revoke(call.lease);
       break;
     case Call::Kind::Keep:
-      if (Store::Lease* lease = store_.lease(call.lease)) {
+      if (Store::Lease* lease = store.lease(call.lease)) {
         lease->expires = now_ + lease->ttl;
         succeeded = true;
       }
       break;
   }
   const bool granted = call.kind == Call::Kind::Grant && !refused;
-  const bool effect = store_.revision != before || granted;
+  const bool effect = store.revision != before || granted;
   if (call.executed) tally_.count(effect ? Rule::RepeatExecuted : Rule::RepeatRefused);
   if (effect && call.kept) tally_.count(Rule::KeptExecuted);
   if (effect) {
@@ -234,10 +249,11 @@ void World::execute(uint32_t slot) {
   if (!call.answered) {
     call.succeeded = succeeded;
     call.entries = std::move(entries);
-    call.header = store_.header();
+    call.header = store.header();
     // A member answers when it has applied.
-    call_answer(slot, refused, members_[call.member].lag);
+    call_answer(slot, refused, call.strange ? 0 : members_[call.member].lag);
   }
+  if (call.strange) return other_committed();
   committed();
 }
 
@@ -293,14 +309,18 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   const bool no_space = call.no_space && !timed_out;
   const int64_t shown = call.shown;
   const vipd::Header header = call.header;
+  const uint8_t member = call.member;
   std::vector<vipd::Entry> entries = std::move(call.entries);
   if (broken(Broken::Chain) && kind == Call::Kind::Txn && !entries.empty()) {
     entries.front().value.nonce ^= 1;
   }
   release(slot);
+  const uint32_t incarnation = node.incarnation;
+  if (!failed) header_heard(n, member, header);
+  if (node.incarnation != incarnation || node.core == nullptr) return;
   if (kind == Call::Kind::Keep) {
-    if (!failed) feed(n, vipd::event::LeaseKept{.lease = lease, .alive = succeeded});
-    return;
+    if (failed || header.cluster_id != node.used) return;
+    return feed(n, vipd::event::LeaseKept{.lease = lease, .alive = succeeded});
   }
   if (failed) {
     return feed(
@@ -335,14 +355,20 @@ void World::open_watch(int n, const vipd::action::OpenWatch& wanted) {
     member = static_cast<uint8_t>((node.watch.member + 1 + random_.below(members_count_ - 1)) %
                                   members_count_);
   }
+  for (int tries = 0; tries < members_count_ && !may_use(node, member); tries++) {
+    member = static_cast<uint8_t>((member + 1) % members_count_);
+  }
   tally_.count(Rule::WatchOpened);
   check_storm(n);
-  node.watch = {
-      .id = ++last_watch_, .member = member, .next = wanted.from, .sent = wanted.from - 1};
+  node.watch = {.id = ++last_watch_,
+                .strange = node.strange[member],
+                .member = member,
+                .next = wanted.from,
+                .sent = wanted.from - 1};
   const uint32_t id = node.watch.id;
   const int64_t limit = std::min(kS, node.its_timeout / 6);
   post(true_time_of(node, shown(node) + limit), Ev::WatchEnds, n, 1, 0, id);
-  if ((node.cut[member] & kCutRequests) != 0) return;
+  if ((node.cut[member] & kCutRequests) != 0 || !may_use(node, member)) return;
   post(now_ + way(node), Ev::WatchArrives, n, 0, 0, id);
 }
 
@@ -351,17 +377,18 @@ void World::watch_arrives(const Item& item) {
   Watch& watch = node.watch;
   if (watch.id != item.x) return;
   const Member& member = members_[watch.member];
-  if (member.hung) {
+  if (member.hung && !watch.strange) {
     post(now_ + 100 * kMs, Ev::WatchArrives, item.node, 0, 0, item.x);
     return;
   }
   const int64_t back = now_ + way(node);
   if ((node.cut[watch.member] & kCutAnswers) != 0) return;
-  if (!member.up || cluster_down_) return post(back, Ev::WatchEnds, item.node, 0, 0, item.x);
+  const bool is_away = !watch.strange && (!member.up || cluster_down_);
+  if (is_away) return post(back, Ev::WatchEnds, item.node, 0, 0, item.x);
   watch.open = true;
   watch.last_at = back;
-  post(back, Ev::WatchCreated, item.node, 0, 0, item.x, member.applied);
-  if (watch.next <= store_.compacted) {
+  post(back, Ev::WatchCreated, item.node, 0, 0, item.x, shown_by(watch));
+  if (watch.next <= store_of(watch).compacted) {
     watch.open = false;
     return post(back + 1, Ev::WatchEnds, item.node, 2, 0, item.x);
   }
@@ -372,7 +399,7 @@ void World::watch_created(const Item& item) {
   Watch& watch = nodes_[item.node].watch;
   if (watch.id != item.x) return;
   watch.created = true;
-  const vipd::event::WatchCreated event{{store_.cluster_id, item.y}};
+  const vipd::event::WatchCreated event{{store_of(watch).cluster_id, item.y}};
   tell(item.node, {.source = 1, .slot = item.x, .event = event});
 }
 
@@ -380,11 +407,12 @@ void World::pump(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   Watch& watch = node.watch;
   const Member& member = members_[watch.member];
-  if (watch.id == 0 || !watch.open || watch.sent >= member.applied) return;
-  if (!member.up || member.hung || (node.cut[watch.member] & kCutAnswers) != 0) return;
+  if (watch.id == 0 || !watch.open || watch.sent >= shown_by(watch)) return;
+  if (!watch.strange && (!member.up || member.hung)) return;
+  if ((node.cut[watch.member] & kCutAnswers) != 0) return;
   if (broken(Broken::Liveness)) return;
   watch.last_at = std::max(watch.last_at, now_ + way(node));
-  watch.sent = member.applied;
+  watch.sent = shown_by(watch);
   post(watch.last_at, Ev::WatchDelivers, n, 0, static_cast<int>(restores_ & 0xff), watch.id,
        watch.sent);
 }
@@ -393,17 +421,18 @@ void World::watch_delivers(const Item& item) {
   Watch& watch = nodes_[item.node].watch;
   if (watch.id != item.x || item.y < watch.next || item.b != (restores_ & 0xff)) return;
   vipd::event::WatchAdvanced event;
+  const Store& store = store_of(watch);
   auto commit = std::lower_bound(
-      store_.history.begin(), store_.history.end(), watch.next,
+      store.history.begin(), store.history.end(), watch.next,
       [](const Store::Commit& c, Revision revision) { return c.revision < revision; });
   int batch = 0;
-  for (; commit != store_.history.end() && commit->revision <= item.y; ++commit) {
+  for (; commit != store.history.end() && commit->revision <= item.y; ++commit) {
     event.changes.insert(event.changes.end(), commit->changes.begin(), commit->changes.end());
     event.header.revision = commit->revision;
     batch++;
   }
   watch.next = item.y + 1;
-  event.header.cluster_id = store_.cluster_id;
+  event.header.cluster_id = store.cluster_id;
   if (batch > 1) tally_.count(Rule::WatchBatch);
   if (event.changes.empty()) {
     if (!random_.one_in(20)) return;
@@ -428,7 +457,7 @@ void World::watch_ends(const Item& item) {
 void World::end_watches_of(int member, int64_t within) {
   for (int n = 0; n < nodes_count_; n++) {
     const Watch& watch = nodes_[static_cast<size_t>(n)].watch;
-    if (watch.id == 0 || watch.member != member) continue;
+    if (watch.id == 0 || watch.member != member || watch.strange) continue;
     nodes_[static_cast<size_t>(n)].watch.open = false;
     const int64_t at = now_ + (random_.one_in(3) ? kUserTimeout : random_.between(kMs, within));
     post(std::max(at, watch.last_at + 1), Ev::WatchEnds, n, 0, 0, watch.id);

@@ -94,6 +94,7 @@ bool World::clone_machine(int from, bool roll_back) {
   copy.wake_id = wake_id;
   clone_process(from, to);
   clone_calls(from, to);
+  ask_all(to);
   const int64_t later = random_.spread(10 * kUs, 60 * kS);
   SAY(from, "==== a copy of the machine is made: n%d", to + 1);
   pause_host(to, HostPause::Unnoticed, later);
@@ -138,6 +139,9 @@ void World::clone_process(int from, int to) {
   copy.sent = original.sent;
   copy.deadline = original.deadline;
   copy.member = original.member;
+  copy.named = original.named;
+  copy.used = original.used;
+  copy.strange = original.strange;
   copy.addresses = original.addresses;
   for (int v = 0; v < vips_count_; v++) {
     copy.addresses[static_cast<size_t>(v)].timer_at = 0;

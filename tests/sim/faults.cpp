@@ -230,8 +230,9 @@ void World::restore() {
   noted_ = store_.revision;
   cluster_down_ = false;
   restores_++;
+  restored_once_ = true;
   for (Member& member : members_) member.applied = store_.revision;
-  for (int n = 0; n < nodes_count_; n++) nodes_[static_cast<size_t>(n)].watch.open = false;
+  for (Node& node : nodes_) node.watch.open = node.watch.open && node.watch.strange;
   for (Store::Lease& lease : store_.leases) {
     lease.expires = now_ + lease.ttl;
     post(lease.expires, Ev::LeaseSweep, 0, 0, 0, 0, static_cast<int64_t>(lease.id));
@@ -412,7 +413,9 @@ void World::heal(const Item& item) {
   if ((fault == Fault::LinkFlap || fault == Fault::LinkMissing) && node.up) {
     set_link(target, static_cast<int>(item.x), true, true);
   }
-  if (fault == Fault::CutBoth || fault == Fault::CutAnswers || fault == Fault::CutAll) {
+  if (fault == Fault::SecondCluster) endpoints_are_right(target);
+  if (fault == Fault::CutBoth || fault == Fault::CutAnswers || fault == Fault::CutAll ||
+      fault == Fault::SecondCluster) {
     node.cut.fill(0);
     pump(target);
   }
@@ -441,6 +444,7 @@ void World::heal_host(int n) {
   if (node.stopped) post(now_, Ev::ProcessResumes, n);
   for (int l = 0; l < kLinks; l++) set_link(n, l, true, true);
   node.cut.fill(0);
+  endpoints_are_right(n);
   node.slow = 0;
   node.loss = 0;
   if (node.person_paused) {

@@ -29,6 +29,9 @@ vipd::Settings World::settings(const Node& node) const {
   settings.heartbeat = vipd::Duration::nanoseconds(node.heartbeat);
   settings.memory = node.memory;
   if (!node.peers_off) settings.peer_timeout = vipd::Duration::nanoseconds(node.peer_timeout);
+  for (int m = 0; m < members_count_; m++) {
+    settings.cluster.endpoints.push_back("member " + std::to_string(m + 1));
+  }
   // Incarnations count starts and ends.
   settings.conflict_probe = has_strangers_ && node.incarnation / 2 % 2 == 0;
   settings.conflict = static_cast<vipd::ConflictPolicy>(node.incarnation % 3);
@@ -76,6 +79,8 @@ void World::start_process(int n) {
   node.stopped = node.busy = node.exiting = node.person_paused = node.in_call = false;
   node.reading = false;
   node.watch = {};
+  node.named.fill(0);
+  node.used = 0;
   node.inbox.clear();
   node.depth = 0;
   SAY(n, "==== the process starts");
@@ -106,6 +111,7 @@ void World::start_process(int n) {
   node.core = std::make_unique<vipd::Core>(node.its_settings, input, &frame.actions);
   run_turn(n);
   tell_fence(n);
+  ask_all(n);
   start_checks(n);
   for (const int v : inherited) {
     tally_.count(Rule::LeftoverInherited);
@@ -226,6 +232,9 @@ void World::feed(int n, const vipd::Event& event) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (const auto* advanced = std::get_if<vipd::event::WatchAdvanced>(&event)) {
     note_echoes(n, *advanced);
+  }
+  if (const auto* named = std::get_if<vipd::event::EndpointNamed>(&event)) {
+    note_named(&node, *named);
   }
   push_step(&node, event);
   run_turn(n);

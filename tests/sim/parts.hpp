@@ -58,6 +58,9 @@ enum class Ev : uint8_t {
   PeerFault,
   PeerHeals,  // a: fault
   DrillLook,
+  EndpointTurns,
+  Asked,     // a: member, for its cluster; x: incarnation
+  Answered,  // the same
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later
@@ -89,6 +92,7 @@ struct Call {
   bool executed = false;
   bool kept = false;      // by its member, though it was refused
   bool no_space = false;  // why it failed
+  bool strange = false;   // to the second cluster
   uint32_t incarnation = 0;
   uint32_t references = 0;  // events in the queue and in inboxes
   vipd::RequestId request = 0;
@@ -107,6 +111,7 @@ struct Watch {
   uint32_t id = 0;       // 0: none
   bool open = false;     // at the member
   bool created = false;  // and the process knows
+  bool strange = false;  // at the second cluster
   uint8_t member = 0;
   vipd::Revision next = 0;
   vipd::Revision sent = 0;  // scheduled up to here
@@ -278,6 +283,10 @@ struct Node {
   int call_error = 0;
   int64_t call_back_in = 0;
   // client
+  std::array<uint64_t, kMaxMembers> named{};  // the cluster of each endpoint, as heard last
+  uint64_t used = 0;                          // the one that the process is bound to
+  std::array<bool, kMaxMembers> strange{};    // endpoints that lead to the second cluster
+  int64_t strange_until = INT64_MIN / 4;
   Watch watch;
   uint8_t member = 0;
   std::array<uint8_t, kMaxMembers> cut{};  // bits: requests, answers

@@ -84,6 +84,10 @@ struct Describe {
     return "(what the story has no words for)";
   }
   std::string operator()(const vipd::event::Ticked&) { return "Ticked"; }
+  std::string operator()(const vipd::event::EndpointNamed& e) {
+    return text("EndpointNamed %lld cluster ", number(static_cast<int64_t>(e.endpoint))) +
+           vipd::cluster_hex(e.cluster);
+  }
   std::string operator()(const vipd::event::LeaseGranted& e) {
     return text("LeaseGranted #%lld ", number(static_cast<int64_t>(e.request))) +
            vipd::lease_hex(e.lease);
@@ -170,6 +174,9 @@ struct Describe {
     return out;
   }
 
+  std::string operator()(const vipd::action::UseCluster& a) {
+    return "UseCluster " + vipd::cluster_hex(a.cluster);
+  }
   std::string operator()(const vipd::action::GrantLease& a) {
     return text("GrantLease #%lld", number(static_cast<int64_t>(a.request)));
   }

@@ -23,7 +23,8 @@ World::World(const Options& options)
       check_random_(~options.seed),
       stranger_random_(~options.seed * 3),
       late_random_(~options.seed * 5),
-      peer_random_(~options.seed * 7) {
+      peer_random_(~options.seed * 7),
+      cluster_random_(~options.seed * 11) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
@@ -31,6 +32,7 @@ World::World(const Options& options)
   draw_strangers();
   draw_late();
   draw_peers();
+  draw_clusters();
 }
 
 World::~World() = default;
@@ -154,6 +156,7 @@ void World::round_begins() {
   next_stranger();
   next_outage();
   next_peer_fault();
+  next_strange();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -171,7 +174,8 @@ void World::calm_begins() {
   if (has_checks_) bound += 3 * kS;
   if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
   if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
-  refused_once_ = no_space_once_ = false;
+  if (restored_once_) bound += 2 * timeout_;  // until the old cluster is believed to be gone
+  refused_once_ = no_space_once_ = restored_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
 }
 
@@ -251,6 +255,13 @@ void World::dispatch(const Item& item) {
     case Ev::OutageEnds:
       if (outage_ && item.x == round_) outage_ends();
       return;
+    case Ev::EndpointTurns:
+      if (faults_on_ && item.x == round_) endpoints_turn();
+      return;
+    case Ev::Asked:
+      return asked(item);
+    case Ev::Answered:
+      return answered(item);
     case Ev::ClaimHeard:
       return claim_heard(item);
     case Ev::PeerFrame:

@@ -50,6 +50,9 @@ class World {
   [[nodiscard]] int64_t way(const Node& node);
   void committed();
   void apply_at(int member, vipd::Revision revision);
+  void other_committed();
+  [[nodiscard]] const Store& store_of(const Watch& watch) const;
+  [[nodiscard]] vipd::Revision shown_by(const Watch& watch) const;
   void pump(int node);
   [[nodiscard]] uint8_t pick_member(Node* node, uint64_t group);
   void send_call(int node, Call call);
@@ -89,6 +92,7 @@ class World {
   void wake(const Item& item);
   void stall_ends(int node, uint32_t incarnation);
   [[nodiscard]] bool perform(int node, const vipd::Action& action);
+  void act(int node, const vipd::action::UseCluster& a);
   void act(int node, const vipd::action::SendTxn& a);
   void act(int node, const vipd::action::GrantLease& a);
   void act(int node, const vipd::action::KeepLease& a);
@@ -228,6 +232,20 @@ class World {
   void look_at_drill();
   void drill_ends();
 
+  // --- clusters.cpp
+  void draw_clusters();
+  void next_strange();
+  void endpoints_turn();
+  void endpoints_are_right(int node);
+  void end_watch_soon(int node);
+  [[nodiscard]] bool may_use(const Node& node, int member) const;
+  void ask_all(int node);
+  void asked(const Item& item);
+  void answered(const Item& item);
+  [[nodiscard]] static vipd::Event endpoint_names(int member, const Store& store);
+  static void note_named(Node* node, const vipd::event::EndpointNamed& named);
+  void header_heard(int node, int member, const vipd::Header& header);
+
   // --- ownership.cpp
   [[nodiscard]] bool holds(const Node& node, int vip) const;
   [[nodiscard]] bool sleeps(const Node& node, const KernelAddress& address) const;
@@ -259,6 +277,7 @@ class World {
   Random stranger_random_;
   Random late_random_;
   Random peer_random_;
+  Random cluster_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -287,6 +306,9 @@ class World {
   uint32_t peer_weights_sum_ = 0;
   int64_t peer_gap_ = 0;
 
+  bool has_strange_ = false;  // endpoints
+  int64_t strange_gap_ = 0;
+
   // time
   int64_t now_ = 0;
   uint64_t order_ = 0;
@@ -300,6 +322,7 @@ class World {
 
   // etcd
   Store store_;
+  Store other_;  // a second cluster, one member and always well
   Store backup_;
   bool has_backup_ = false;
   std::array<Member, kMaxMembers> members_{};
@@ -321,6 +344,7 @@ class World {
   int64_t starved_ = 0;  // how late a process wakes at most
   vipd::Revision noted_ = 1;
   uint32_t restores_ = 0;
+  bool restored_once_ = false;  // in this round
 
   // everybody
   std::array<Node, kMaxNodes> nodes_;

@@ -139,6 +139,7 @@ class Member {
 inline std::string good(const std::string& path, const std::string&) {
   if (path == "/version") return reply(R"({"etcdserver":"3.4.23"})");
   if (path == "/v3/watch") return open_stream(kCreated);
+  if (path == "/v3/kv/range") return reply("{" + kHeader + "}");
   return reply(path == "/v3/kv/txn" ? kTxnDone : kGranted);
 }
 inline std::string silent(const std::string&, const std::string&) {
@@ -151,6 +152,8 @@ inline std::string leaderless(const std::string&, const std::string&) {
 inline Options options(const std::vector<std::string>& endpoints, int64_t timeout_ms = 2000) {
   Options o;
   o.endpoints = endpoints;
+  o.cluster = 11;  // kHeader's
+  o.key = "a";
   o.request_timeout = Duration::milliseconds(timeout_ms);
   return o;
 }

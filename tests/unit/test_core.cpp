@@ -156,6 +156,7 @@ void open(LeaseId ahead = LeaseId::None) {
   settings.node = "me";
   settings.instance = "i";
   settings.timeout = kTimeout;
+  settings.cluster = {.fixed = kCluster, .endpoints = {"e"}};
   settings.heartbeat = Duration::milliseconds(625);
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
   settings.conflict = policy;
@@ -218,6 +219,7 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   settings.node = "me";
   settings.instance = "i";
   settings.timeout = kTimeout;
+  settings.cluster = {.fixed = kCluster, .endpoints = {"e"}};
   settings.heartbeat = Duration::milliseconds(625);
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
   settings.memory = memory;
@@ -778,11 +780,56 @@ static void a_revision_that_goes_back_voids_everything() {
   TEST_ASSERT_TRUE(core->session() == LeaseId::None);
 }
 
-static void another_cluster_voids_everything() {
+// As if nothing had been answered: the client should not have handed it on.
+static void what_another_cluster_says_is_not_heard() {
   own();
   tell(event::WatchAdvanced{.header = {kCluster + 1, revision + 1}, .changes = {}});
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_TRUE(until_heartbeat());
+  tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster + 1, 7}, true, {}});
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_NULL(wanted<action::ReadPrefix>());
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+// Our etcd cannot speak for the other cluster: no question to it, no defence, whatever is
+// configured.
+static void a_claim_is_not_answered_while_an_endpoint_belongs_to_another_cluster() {
+  for (const ConflictPolicy each : {ConflictPolicy::Defend, ConflictPolicy::Ignore}) {
+    policy = each;
+    own();
+    tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster + 1});
+    TEST_ASSERT_TRUE(state() == VipState::Owner);
+    tell(event::ForeignClaim{kVip, kStranger});
+    TEST_ASSERT_NULL(wanted<action::SendAnnouncement>());
+    later(0);
+    TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  }
+  policy = ConflictPolicy::Defend;
+}
+
+// Whoever starts now is bound to the other one, and will own there.
+static void an_outvoted_owner_lets_go_and_changes_once_its_cluster_is_silent() {
+  own();
+  event::Reconfigured changed;
+  changed.settings.node = "me";
+  changed.settings.timeout = kTimeout;
+  changed.settings.heartbeat = Duration::milliseconds(625);
+  changed.settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  changed.settings.cluster = {.fixed = 0, .endpoints = {"a", "b", "c"}};
+  tell(changed);
+  tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster + 1});
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+  tell(event::EndpointNamed{.endpoint = 1, .cluster = kCluster + 1});
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_EQUAL_UINT64(kCluster, core->cluster().id);
+  now_ms += kTimeout.ms();
+  tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster + 1});
+  TEST_ASSERT_NULL(wanted<action::UseCluster>());
+  tell(event::EndpointNamed{.endpoint = 1, .cluster = kCluster + 1});
+  TEST_ASSERT_EQUAL_UINT64(kCluster + 1, wanted<action::UseCluster>()->cluster);
   TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
+  TEST_ASSERT_EQUAL_UINT64(kCluster + 1, core->cluster().id);
 }
 
 // Its revisions may be as high as ever: what tells is that the watch does not show what it showed
@@ -1165,6 +1212,7 @@ static void what_is_new_and_blocked_does_not_queue_up() {
   const Address other = *Address::parse("10.0.0.10");
   Settings settings;
   settings.timeout = kTimeout;
+  settings.cluster = {.fixed = kCluster, .endpoints = {"e"}};
   settings.vips = {{.name = "api", .address = kVip, .link = "eth0", .blocked = "no result yet"},
                    {.name = "new", .address = other, .link = "eth0", .blocked = "no result yet"}};
   tell(event::Reconfigured{settings});
@@ -1228,7 +1276,9 @@ int main() {
   RUN_TEST(a_head_whose_heartbeats_are_reads_is_never_taken_for_dead);
   RUN_TEST(a_head_that_beats_is_left_alone);
   RUN_TEST(a_revision_that_goes_back_voids_everything);
-  RUN_TEST(another_cluster_voids_everything);
+  RUN_TEST(what_another_cluster_says_is_not_heard);
+  RUN_TEST(an_outvoted_owner_lets_go_and_changes_once_its_cluster_is_silent);
+  RUN_TEST(a_claim_is_not_answered_while_an_endpoint_belongs_to_another_cluster);
   RUN_TEST(a_watch_of_another_history_voids_everything);
   RUN_TEST(after_a_compaction_an_owner_keeps_what_is_still_its_own);
   RUN_TEST(a_heartbeat_without_an_answer_is_sent_again_before_the_lifetime_ends);

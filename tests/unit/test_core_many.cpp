@@ -113,6 +113,7 @@ struct World {
     settings.node = "me";
     settings.instance = "i";
     settings.timeout = Duration::seconds(5);
+    settings.cluster.fixed = store.cluster_id;
     settings.heartbeat = Duration::milliseconds(625);
     settings.conflict_probe = true;
     for (uint32_t i = 0; i < kVips; i++) {

@@ -28,8 +28,10 @@ class Rig {
     settings_.node = "n1";
     settings_.instance = "i";
     settings_.timeout = Duration::seconds(5);
+    settings_.cluster = {.fixed = 0, .endpoints = {"e"}};
     settings_.heartbeat = Duration::milliseconds(625);
     settings_.memory = std::move(memory);
+    settings_.memory.cluster_id = kCluster;
     settings_.vips.push_back({.name = "v1", .address = kVip, .link = "eth0"});
     Actions actions;
     core_ = std::make_unique<Core>(settings_, Input{.now = now(), .random = 1}, &actions);
@@ -332,6 +334,13 @@ void add_etcd_events(const Rig& rig, std::vector<Event>* all) {
 
 void add_host_events(const Rig& rig, std::vector<Event>* all) {
   all->emplace_back(event::Ticked{});
+  for (const size_t endpoint : {size_t{0}, size_t{1}, ~size_t{0}}) {
+    for (const uint64_t cluster : {kCluster, uint64_t{2}, uint64_t{0}}) {
+      all->emplace_back(event::EndpointNamed{.endpoint = endpoint, .cluster = cluster});
+      all->emplace_back(
+          event::EndpointNamed{.endpoint = endpoint, .cluster = cluster, .agreed = false});
+    }
+  }
   for (const char* link : {"eth0", "eth7", ""}) {
     for (const bool up : {false, true}) {
       all->emplace_back(event::LinkChanged{link, false, up});
@@ -357,11 +366,21 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
       all->emplace_back(event::TransferAsked{address, to});
     }
   }
+  for (const bool in_force : {false, true}) all->emplace_back(event::FenceChanged{in_force});
+  for (const PeerFrame::Kind kind :
+       {PeerFrame::Kind::Renew, PeerFrame::Kind::Grant, PeerFrame::Kind::Expired}) {
+    for (const char* link : {"eth0", "eth7"}) {
+      all->emplace_back(
+          event::PeerFrameReceived{.frame = {.kind = kind, .term = 1, .from = 2}, .link = link});
+    }
+  }
   all->emplace_back(event::ResignAsked{});
   all->emplace_back(event::PauseAsked{});
   all->emplace_back(event::ResumeAsked{});
   all->emplace_back(event::StopAsked{});
   Settings other = rig.settings();
+  all->emplace_back(event::Reconfigured{other});
+  other.cluster = {.fixed = 2, .endpoints = {"another"}};
   all->emplace_back(event::Reconfigured{other});
   other.vips[0].link = "eth1";
   other.timeout = Duration::seconds(8);

@@ -26,6 +26,9 @@ Metrics example() {
   m.status.timeout_ms = 5000;
   m.status.authority_ms = 4412;
   m.status.etcd_connected = true;
+  m.status.etcd_cluster_id = "cdf818194e3a8c32";
+  m.status.etcd_endpoints = {{"http://127.0.0.1:2379", "7b", true, "n9"},
+                             {"http://10.0.0.2:2379", "cdf818194e3a8c32", false, ""}};
   m.status.vips = {vip("api", "192.168.0.15", "owner"), vip("six", "2001:db8::15", "fault")};
   m.status.checks = {{"apiserver", "up", "", "", false}, {"disk", "unknown", "", "", false}};
   m.vips.resize(2);
@@ -53,7 +56,10 @@ void text_is_that_of_the_golden() {
 void no_name_of_the_contract_is_missing() {
   const std::string text = metrics_text(example());
   for (const char* sample :
-       {"vipd_build_info{", "vipd_owner{vip=\"api\",address=\"192.168.0.15\"} 1",
+       {"vipd_build_info{", "vipd_etcd_cluster_bound 1",
+        "vipd_etcd_cluster_mismatch{endpoint=\"http://127.0.0.1:2379\"} 1",
+        "vipd_etcd_cluster_mismatch{endpoint=\"http://10.0.0.2:2379\"} 0",
+        "vipd_owner{vip=\"api\",address=\"192.168.0.15\"} 1",
         "vipd_state{vip=\"six\",state=\"fault\"} 1",
         "vipd_transitions_total{vip=\"api\",to=\"owner\"} 2", "vipd_authority_seconds 4.412",
         "vipd_heartbeats_total{result=", "vipd_heartbeat_duration_seconds_bucket{le=\"+Inf\"} 3",

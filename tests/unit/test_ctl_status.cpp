@@ -28,6 +28,7 @@ Status example() {
   status.etcd_endpoint = "http://127.0.0.1:2379";
   status.etcd_version = "3.5.16";
   status.etcd_cluster_id = "cdf818194e3a8c32";
+  status.etcd_endpoints = {{"http://127.0.0.1:2379", "cdf818194e3a8c32", false, ""}};
   VipStatus vip;
   vip.name = "api";
   vip.address = "192.168.0.15";
@@ -53,6 +54,11 @@ Status troubled() {
   status.etcd_error = "this is etcd's \033peer port";
   status.etcd_error_age_ms = 250;
   status.etcd_error_matters = true;
+  status.etcd_cluster_id = "cdf818194e3a8c32";
+  status.etcd_objection = "2 of 3 endpoints belong to cluster 7b, not to cdf818194e3a8c32";
+  status.etcd_endpoints = {{"http://127.0.0.1:2379", "7b", true, "n\xc3\xb6rd, n\033[31m"},
+                           {"http://10.0.0.2:2379", "7b", true, ""},
+                           {"http://10.0.0.3:2379", "cdf818194e3a8c32", false, ""}};
   VipStatus vip;
   vip.name = "a-longer-name";
   vip.address = "10.0.0.1";

@@ -42,6 +42,7 @@ struct Bench {
     settings.instance = "a-1";
     settings.timeout = Duration::seconds(5);
     settings.heartbeat = Duration::milliseconds(600);
+    settings.cluster.fixed = 1;
     return settings;
   }
 

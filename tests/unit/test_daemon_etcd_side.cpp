@@ -13,8 +13,13 @@ const std::string kFull = R"({"code":8,"message":"etcdserver: mvcc: database spa
 struct Bench {
   Loop loop;
   Member member;
-  std::vector<vipd::Event> fed;
-  vipd::EtcdSide etcd{loop, "/vipd", [this](const vipd::Event& e) { fed.push_back(e); }};
+  std::vector<vipd::Event> fed;    // but for what the endpoint names
+  std::vector<uint64_t> clusters;  // this
+  vipd::EtcdSide etcd{loop, "/vipd", [this](const vipd::Event& e) {
+                        const auto* named = std::get_if<event::EndpointNamed>(&e);
+                        if (named != nullptr) return clusters.push_back(named->cluster);
+                        fed.push_back(e);
+                      }};
 
   explicit Bench(Member::Answer answer) : member(loop, std::move(answer)) {
     vipd::Config config;
@@ -22,6 +27,7 @@ struct Bench {
     config.etcd.prefix = "/vipd";
     config.session_timeout = Duration::seconds(6);
     etcd.start(config);
+    etcd.perform(action::UseCluster{.cluster = 11});  // the one that is played
   }
 
   // What the request ended in.
@@ -53,8 +59,12 @@ void a_lease_is_granted_in_whole_seconds() {
   TEST_ASSERT_EQUAL_UINT64(5, granted->request);
   TEST_ASSERT_TRUE(granted->lease == static_cast<vipd::LeaseId>(7));
   TEST_ASSERT_EQUAL_INT(33, granted->header.revision);
-  TEST_ASSERT_TRUE(b.member.requests[0].find(R"("TTL":"20")") != std::string::npos ||
-                   b.member.requests[0].find(R"("TTL":20)") != std::string::npos);
+  TEST_ASSERT_EQUAL_INT(1, b.member.count("/v3/lease/grant"));
+  bool asked = false;
+  for (const std::string& request : b.member.requests) {
+    asked = asked || request.find(R"("TTL":"20")") != std::string::npos;
+  }
+  TEST_ASSERT_TRUE(asked);
 }
 
 void a_txn_is_under_way_until_it_is_answered() {
@@ -111,7 +121,7 @@ void people_are_told_what_etcd_says_of_itself() {
   Bench b(good);
   vipd::Status before;
   b.etcd.fill_in(&before);
-  TEST_ASSERT_EQUAL_STRING("", before.etcd_cluster_id);
+  TEST_ASSERT_EQUAL_STRING("", before.etcd_endpoints.at(0).cluster_id);
   TEST_ASSERT_FALSE(b.etcd.is_connected());
   b.etcd.perform(action::GrantLease{.request = 5, .ttl = Duration::seconds(20)});
   TEST_ASSERT_NOT_NULL(b.answer<event::LeaseGranted>());
@@ -120,7 +130,11 @@ void people_are_told_what_etcd_says_of_itself() {
   vipd::Status status;
   b.etcd.fill_in(&status);
   TEST_ASSERT_TRUE(status.etcd_connected);
-  TEST_ASSERT_EQUAL_STRING("b", status.etcd_cluster_id);  // 11
+  TEST_ASSERT_EQUAL_STRING(b.member.url(), status.etcd_endpoints.at(0).endpoint);
+  TEST_ASSERT_EQUAL_STRING("b", status.etcd_endpoints.at(0).cluster_id);  // 11
+  TEST_ASSERT_FALSE(status.etcd_endpoints.at(0).mismatch);
+  TEST_ASSERT_TRUE(run_until(b.loop, [&] { return !b.clusters.empty(); }));
+  TEST_ASSERT_EQUAL_UINT64(11, b.clusters[0]);
   TEST_ASSERT_EQUAL_STRING(b.member.url(), status.etcd_endpoint);
   bool counted = false;
   for (const vipd::RequestCounts& counts : b.etcd.requests()) {

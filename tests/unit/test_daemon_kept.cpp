@@ -26,6 +26,7 @@ struct Bench {
 
 Memory session() {
   Memory memory;
+  memory.cluster_id = 42;
   memory.lease = static_cast<LeaseId>(7);
   memory.instance = "a-1";
   memory.timeout = Duration::seconds(5);

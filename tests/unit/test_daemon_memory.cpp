@@ -103,7 +103,19 @@ void what_is_no_file_is_ignored() {
   TEST_ASSERT_TRUE(is_ignored(folder.path()));
 }
 
-void a_memory_without_a_lease_removes_the_file() {
+void a_memory_without_a_lease_keeps_the_cluster() {
+  fixture::Folder folder;
+  const std::string path = memory_file(&folder);
+  Memory ended;
+  ended.cluster_id = 0xcdf818194e3a8c32;
+  std::string reason;
+  TEST_ASSERT_TRUE(write_memory(path, kPrefix, ended, &reason));
+  const Memory memory = read_memory(path, kPrefix);
+  TEST_ASSERT_EQUAL_UINT64(ended.cluster_id, memory.cluster_id);
+  TEST_ASSERT_TRUE(memory.lease == LeaseId::None);
+}
+
+void a_memory_without_a_cluster_removes_the_file() {
   fixture::Folder folder;
   const std::string path = memory_file(&folder);
   (void)written(path);
@@ -123,6 +135,7 @@ int main() {
   RUN_TEST(another_boot_or_prefix_is_ignored);
   RUN_TEST(what_is_not_ours_is_ignored);
   RUN_TEST(what_is_no_file_is_ignored);
-  RUN_TEST(a_memory_without_a_lease_removes_the_file);
+  RUN_TEST(a_memory_without_a_lease_keeps_the_cluster);
+  RUN_TEST(a_memory_without_a_cluster_removes_the_file);
   return UNITY_END();
 }

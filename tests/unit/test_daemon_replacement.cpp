@@ -66,6 +66,7 @@ struct Bench {
   // Whether it came so far as to run the program.
   bool tries() {
     Memory memory;
+    memory.cluster_id = 42;
     memory.lease = static_cast<LeaseId>(7);
     logged::lines.clear();
     const std::string away = folder.path() + "-away";

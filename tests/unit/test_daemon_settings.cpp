@@ -20,6 +20,8 @@ Config unusual() {
                      .interval = Duration::seconds(2),
                      .refresh = Duration::seconds(9)};
   config.conflict = ConflictPolicy::Ignore;
+  config.etcd.cluster = "cdf818194e3a8c32";
+  config.etcd.endpoints = {"http://10.0.0.1:2379", "http://10.0.0.2:2379"};
   config.conflict_probe = true;
   config.vips.resize(1);
   VipConfig& vip = config.vips[0];
@@ -36,8 +38,8 @@ Config unusual() {
 // A new member does not compile here: is it one of the configuration?
 void the_core_is_told_everything() {
   const Settings settings = settings_of(unusual());
-  const auto& [node, instance, timeout, heartbeat, count, interval, refresh, conflict, probe, vips,
-               memory, paused] = settings;
+  const auto& [node, instance, timeout, heartbeat, peer_timeout, count, interval, refresh, conflict,
+               probe, vips, cluster, memory, paused] = settings;
   TEST_ASSERT_EQUAL_STRING("a", node);
   TEST_ASSERT_TRUE(timeout == Duration::seconds(7));
   TEST_ASSERT_TRUE(heartbeat == Duration::milliseconds(321));
@@ -47,6 +49,9 @@ void the_core_is_told_everything() {
   TEST_ASSERT_TRUE(conflict == ConflictPolicy::Ignore);
   TEST_ASSERT_TRUE(probe);
   TEST_ASSERT_EQUAL_INT(1, vips.size());
+  TEST_ASSERT_EQUAL_UINT64(0xcdf818194e3a8c32, cluster.fixed);
+  TEST_ASSERT_TRUE(cluster.endpoints == unusual().etcd.endpoints);
+  TEST_ASSERT_TRUE(peer_timeout == Duration());  // there is no key for it
   // What the daemon itself knows.
   TEST_ASSERT_TRUE(instance.empty() && memory.lease == LeaseId::None && !paused);
 }

@@ -279,6 +279,22 @@ void a_token_is_renewed_before_its_end() {
   }
 }
 
+// One that is asked for its cluster and refuses our token may be another cluster's.
+void a_member_that_has_not_named_our_cluster_gets_no_password() {
+  Guarded g;
+  Member stranger(g.loop, [](const std::string&, const std::string&) {
+    return refusal(16, "etcdserver: invalid auth token");
+  });
+  Options o = g.who(500);
+  o.endpoints.push_back(stranger.url());
+  o.ask_every = Duration::milliseconds(300);
+  Client client(g.loop, o);
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return stranger.requests.size() >= 2; }));
+  TEST_ASSERT_EQUAL_STRING("", granted(g.loop, client).error.text);
+  TEST_ASSERT_EQUAL_INT(0, stranger.count(kAuthenticate));
+  TEST_ASSERT_EQUAL_INT(1, g.asked());
+}
+
 }  // namespace
 
 int main() {
@@ -297,5 +313,6 @@ int main() {
   RUN_TEST(what_somebody_must_mend_is_explained);
   RUN_TEST(the_end_of_a_token_is_known_where_it_says_so);
   RUN_TEST(a_token_is_renewed_before_its_end);
+  RUN_TEST(a_member_that_has_not_named_our_cluster_gets_no_password);
   return UNITY_END();
 }

@@ -24,7 +24,7 @@ void a_call_is_answered_once_and_later() {
   TEST_ASSERT_TRUE(client.connected());
   TEST_ASSERT_EQUAL_STRING(member.url(), client.endpoint());
   TEST_ASSERT_EQUAL_STRING("3.4.23", client.version());
-  TEST_ASSERT_EQUAL_UINT64(11, client.cluster_id());
+  TEST_ASSERT_EQUAL_UINT64(11, client.members().at(0).cluster);
 }
 
 // As a confused proxy gives: taken as they are, our key would be gone and the prefix empty.
@@ -44,26 +44,6 @@ void an_answer_to_another_request_is_a_bad_answer() {
   TEST_ASSERT_FALSE(first.good || second.good);
   TEST_ASSERT_EQUAL_STRING("the answer is not that of the request", first.error.text);
   TEST_ASSERT_TRUE(second.error.text.starts_with("missing or wrong \"succeeded\" in "));
-}
-
-// One address among good ones that belongs to another cluster: its own fault.
-void a_member_of_another_cluster_is_passed_over() {
-  Loop loop;
-  const std::string other = R"({"header":{"cluster_id":"99","member_id":"1","revision":"3"})";
-  bool moved = false;
-  Member member(loop, [&](const std::string&, const std::string&) {
-    return reply(moved ? other + R"(,"ID":"7","TTL":"10"})" : kGranted);
-  });
-  Client client(loop, options({member.url()}, 100));
-  TEST_ASSERT_TRUE(granted(loop, client).good);
-  moved = true;
-  const Result refused = granted(loop, client);
-  TEST_ASSERT_FALSE(refused.good);
-  TEST_ASSERT_EQUAL_STRING("it belongs to cluster 99, others to 11", refused.error.text);
-  TEST_ASSERT_EQUAL_STRING(member.url(), refused.error.endpoint);
-  run_for(loop, 210);  // nobody speaks for the old one any more
-  TEST_ASSERT_TRUE(granted(loop, client).good);
-  TEST_ASSERT_EQUAL_UINT64(99, client.cluster_id());
 }
 
 void a_request_has_the_headers_that_etcd_heeds() {
@@ -451,7 +431,6 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(a_call_is_answered_once_and_later);
   RUN_TEST(an_answer_to_another_request_is_a_bad_answer);
-  RUN_TEST(a_member_of_another_cluster_is_passed_over);
   RUN_TEST(a_request_has_the_headers_that_etcd_heeds);
   RUN_TEST(connections_are_used_again);
   RUN_TEST(a_member_that_refuses_is_named_and_passed_over);

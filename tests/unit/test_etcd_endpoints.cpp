@@ -24,7 +24,8 @@ std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
 struct Three : Endpoints {
   MemberId a, b, c;
   Three() {
-    set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1", "http://10.0.0.3:1"}));
+    use_cluster(11);
+    set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1", "http://10.0.0.3:1"}), 3);
     a = members()[0].id;
     b = members()[1].id;
     c = members()[2].id;
@@ -110,7 +111,8 @@ void the_order_of_preference_holds() {
 // With the others failing as well, each request is a try.
 void a_member_that_failed_is_tried_again_later_and_later() {
   Endpoints m;
-  m.set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1"}));
+  m.set(parsed({"http://10.0.0.1:1", "http://10.0.0.2:1"}), 2);
+  m.use_cluster(11);
   const MemberId a = m.members()[0].id;
   const MemberId b = m.members()[1].id;
   int64_t now = 0;
@@ -246,23 +248,24 @@ void a_member_can_be_avoided_for_a_while() {
 
 void a_name_without_an_address_is_never_taken() {
   Endpoints m;
-  m.set(parsed({"http://a:1", "http://10.0.0.2:1"}));
+  m.set(parsed({"http://a:1", "http://10.0.0.2:1"}), 2);
+  m.use_cluster(11);
   const MemberId b = m.members()[1].id;
   m.failed(b, 0, at(0), at(0));
   ASSERT_PICKS(b, m, 0, 0);
   TEST_ASSERT_TRUE(m.next_probe().is_never());
   Endpoint named = m.members()[0].endpoint;
-  m.set({named});
+  m.set({named}, 1);
   ASSERT_PICKS(MemberId::None, m, 0, 0);
   named.address = "10.0.0.3";
-  m.set({named});
+  m.set({named}, 1);
   ASSERT_PICKS(m.members()[0].id, m, 0, 0);
 }
 
 void members_that_stay_keep_their_record() {
   Three m;
   m.fail(m.a, 0);
-  m.set(parsed({"http://10.0.0.9:1", "http://10.0.0.1:1/", "http://10.0.0.9:1"}));
+  m.set(parsed({"http://10.0.0.9:1", "http://10.0.0.1:1/", "http://10.0.0.9:1"}), 3);
   TEST_ASSERT_EQUAL_INT(2, m.members().size());
   TEST_ASSERT_TRUE(m.members()[1].id == m.a);
   TEST_ASSERT_TRUE(m.members()[0].id != m.a && m.members()[0].id != m.b);

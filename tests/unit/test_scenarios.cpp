@@ -248,6 +248,7 @@ class Scenario {
     settings.node = node.name;
     settings.instance = node.name + "." + std::to_string(node.starts);
     settings.timeout = Duration::seconds(5);
+    settings.cluster.fixed = store_.cluster_id;
     settings.heartbeat = Duration::milliseconds(625);
     settings.announce_refresh = Duration();
     settings.memory = node.memory;

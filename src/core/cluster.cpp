@@ -1,0 +1,150 @@
+// To which etcd cluster all that is known belongs: what follows from the binding, and from a
+// history that is another one.
+#include <cassert>
+
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+namespace {
+
+// The endpoints do not answer all at once.
+constexpr Duration kPatience = Duration::seconds(1);
+
+// The header of what etcd answered or showed, or none.
+struct HeaderOf {
+  template <typename T>
+  const Header* operator()(const T& event) const {
+    if constexpr (requires { event.header; }) {
+      return &event.header;
+    } else {
+      return nullptr;
+    }
+  }
+};
+
+// The request that is answered by it, or 0.
+struct RequestOf {
+  template <typename T>
+  RequestId operator()(const T& event) const {
+    if constexpr (requires { event.request; }) {
+      return event.request;
+    } else {
+      return 0;
+    }
+  }
+};
+
+}  // namespace
+
+void Core::Impl::on(const event::EndpointNamed& e) {
+  binding_.named(now_, e);
+}
+
+// Until it is bound, a read serves only to tell why no endpoint answers.
+void Core::Impl::begin(const Input& input, Actions* actions) {
+  if (binding_.cluster() != 0) {
+    actions->push_back(action::UseCluster{.cluster = binding_.cluster()});
+  } else {
+    read_at_ = input.now + kPatience;
+  }
+  step(input, event::Ticked{}, actions);
+}
+
+void Core::Impl::drive_cluster() {
+  if (binding_.judge(now_)) bind_to_cluster();
+  due(binding_.changes_at());
+  say_objection();
+}
+
+void Core::Impl::bind_to_cluster() {
+  const uint64_t cluster = binding_.cluster();
+  if (answered_ || memory_.cluster_id != 0) {
+    forget_cluster("the right etcd cluster is " + cluster_hex(cluster) + " now");
+  }
+  emit(action::UseCluster{.cluster = cluster});
+  read_at_ = now_;
+  read_backoff_ = Duration();
+}
+
+// Said once, when it has lasted.
+void Core::Impl::say_objection() {
+  const std::string objection = binding_.objection();
+  if (objection.empty()) {
+    unclear_since_ = MonoTime::never();
+    objection_.clear();
+    return;
+  }
+  if (unclear_since_.is_never()) unclear_since_ = now_;
+  if (!due(unclear_since_ + kPatience) || objection == objection_) return;
+  objection_ = objection;
+  report(ReportKind::ClusterUnclear, "etcd: " + objection);
+}
+
+// [safety] The client gives us nothing of another cluster. Should it do so all the same, a request
+// has failed, and a watch has shown nothing.
+bool Core::Impl::is_of_other_cluster(const Event& event) {
+  const Header* header = std::visit(HeaderOf(), event);
+  if (header == nullptr || header->cluster_id == binding_.cluster()) return false;
+  const RequestId request = std::visit(RequestOf(), event);
+  if (request != 0) {
+    on(event::RequestFailed{.request = request, .reason = "answered by another cluster"});
+  } else {
+    on(event::WatchEnded{.compacted = false, .reason = "of another cluster"});
+  }
+  return true;
+}
+
+// A cluster restored from a backup forgets what it promised: everything known is void then.
+bool Core::Impl::same_history(const Header& header, RequestId request) {
+  const auto asked = asked_at_.find(request);
+  const Revision floor = asked == asked_at_.end() ? 0 : asked->second;
+  if (asked != asked_at_.end()) asked_at_.erase(asked);
+  assert(header.cluster_id == binding_.cluster());
+  if (header.revision < floor) {
+    forget_cluster("etcd's revision went back from " + std::to_string(floor) + " to " +
+                   std::to_string(header.revision) + ": restored from a backup?");
+    return false;
+  }
+  revision_ = std::max(revision_, header.revision);
+  return true;
+}
+
+void Core::Impl::forget_cluster(const std::string& why) {
+  take_everything_down();
+  report(ReportKind::ClusterChanged, why + "; starting over");
+  chain_.close();
+  end_incarnation();
+  session_state_ = SessionState::Absent;
+  view_ = View();
+  takeovers_.clear();
+  forget_no_space();
+  asked_at_.clear();
+  answered_ = false;
+  revision_ = 0;
+  loaded_ = false;
+  reading_ = granting_ = checking_ = 0;
+  read_at_ = grant_at_ = now_;
+  watch_ = WatchState::Closed;
+  taking_up_ = false;
+  forget_keys();
+  forget_memory();
+}
+
+// What a next process could take up; the cluster stays known.
+void Core::Impl::forget_memory() {
+  if (memory_.lease == LeaseId::None && memory_.cluster_id == binding_.cluster()) return;
+  memory_ = Memory();
+  memory_.cluster_id = binding_.cluster();
+  emit(action::Remember{.memory = memory_});
+}
+
+// Keys go with their session, and revisions mean nothing in another history.
+void Core::Impl::forget_keys() {
+  for (Vip& vip : vips_) {
+    vip.key_changed = vip.retired = vip.retiring = vip.waited_out = vip.held = 0;
+    vip.key_expected = false;
+  }
+}
+
+}  // namespace vipd

@@ -1,0 +1,179 @@
+// To which cluster a process is bound, as its endpoints speak.
+#include "core/binding.hpp"
+
+#include "harness.hpp"
+
+using namespace vipd;
+
+namespace {
+
+constexpr uint64_t kX = 0xabc;
+constexpr uint64_t kY = 0xdef;
+const Duration kTimeout = Duration::seconds(5);
+
+MonoTime at(int64_t ms) {
+  return MonoTime::from_ns(ms * 1'000'000);
+}
+
+ClusterSettings of(size_t endpoints, uint64_t fixed = 0) {
+  return {.fixed = fixed, .endpoints = std::vector<std::string>(endpoints, "http://e")};
+}
+
+struct Rig : Binding {
+  explicit Rig(size_t endpoints, uint64_t remembered = 0, uint64_t fixed = 0)
+      : Binding(of(endpoints, fixed), remembered, kTimeout, at(0)) {}
+  // True when it is another cluster by that.
+  bool name(int64_t ms, size_t endpoint, uint64_t cluster, uint64_t member = 0) {
+    named(at(ms), {.endpoint = endpoint, .cluster = cluster, .member = member});
+    return judge(at(ms));
+  }
+};
+
+void one_endpoint_decides_alone() {
+  Rig b(1);
+  TEST_ASSERT_EQUAL_UINT64(0, b.cluster());
+  TEST_ASSERT_EQUAL_STRING("", b.objection());
+  TEST_ASSERT_TRUE(b.name(1, 0, kX));
+  TEST_ASSERT_EQUAL_UINT64(kX, b.cluster());
+  TEST_ASSERT_EQUAL_STRING("", b.objection());
+}
+
+void two_must_agree() {
+  Rig b(2);
+  TEST_ASSERT_FALSE(b.name(1, 0, kX));
+  TEST_ASSERT_EQUAL_STRING("1 of 2 endpoints belongs to cluster abc: waiting for one more",
+                           b.objection());
+  TEST_ASSERT_FALSE(b.name(2, 1, kY));
+  TEST_ASSERT_EQUAL_STRING(
+      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: "
+      "waiting for one more",
+      b.objection());
+  TEST_ASSERT_TRUE(b.name(3, 1, kX));
+}
+
+void of_three_two_are_enough_whichever_they_are() {
+  Rig b(3);
+  TEST_ASSERT_FALSE(b.name(1, 0, kY));
+  TEST_ASSERT_FALSE(b.name(2, 1, kX));
+  TEST_ASSERT_TRUE(b.name(3, 2, kX));
+  TEST_ASSERT_TRUE(b.disputed());
+  TEST_ASSERT_FALSE(b.outvoted());
+  TEST_ASSERT_EQUAL_STRING("", b.objection());
+}
+
+// http://localhost:2379 and http://127.0.0.1:2379 are one.
+void a_member_has_one_vote_however_often_it_is_named() {
+  Rig b(3);
+  TEST_ASSERT_FALSE(b.name(1, 0, kY, 7));
+  TEST_ASSERT_FALSE(b.name(2, 1, kY, 7));
+  TEST_ASSERT_EQUAL_STRING("1 of 2 endpoints belongs to cluster def: waiting for one more",
+                           b.objection());
+  TEST_ASSERT_FALSE(b.name(3, 2, kX, 8));
+  TEST_ASSERT_TRUE(b.name(4, 2, kY, 8));
+  Rig alone(2);
+  (void)alone.name(1, 0, kX, 7);
+  TEST_ASSERT_TRUE(alone.name(2, 1, kX, 7));
+}
+
+void a_lone_stranger_changes_nothing() {
+  Rig b(3);
+  for (size_t i = 0; i < 3; i++) (void)b.name(1, i, kX);
+  TEST_ASSERT_FALSE(b.name(10, 0, kY));
+  TEST_ASSERT_TRUE(b.disputed());
+  TEST_ASSERT_TRUE(b.changes_at().is_never());
+  TEST_ASSERT_FALSE(b.judge(at(1'000'000)));
+  TEST_ASSERT_EQUAL_UINT64(kX, b.cluster());
+  (void)b.name(20, 0, kX);
+  TEST_ASSERT_FALSE(b.disputed());
+}
+
+void it_changes_once_the_old_one_has_been_silent_for_a_timeout() {
+  Rig b(3);
+  for (size_t i = 0; i < 3; i++) (void)b.name(1, i, kX);
+  TEST_ASSERT_FALSE(b.name(1000, 0, kY));
+  TEST_ASSERT_FALSE(b.name(2000, 1, kY));
+  TEST_ASSERT_TRUE(b.outvoted());
+  TEST_ASSERT_EQUAL_STRING(
+      "2 of 3 endpoints belong to cluster def, not to abc, which this node has used so far",
+      b.objection());
+  TEST_ASSERT_TRUE(b.changes_at() == at(5001));
+  TEST_ASSERT_FALSE(b.name(3000, 2, kX));  // one still serves the old data
+  TEST_ASSERT_TRUE(b.changes_at() == at(8000));
+  TEST_ASSERT_FALSE(b.judge(at(7999)));
+  TEST_ASSERT_FALSE(b.judge(at(8000)));  // who spoke for it may have been mended since
+  TEST_ASSERT_FALSE(b.name(8010, 0, kY));
+  TEST_ASSERT_TRUE(b.name(8020, 1, kY));
+  TEST_ASSERT_EQUAL_UINT64(kY, b.cluster());
+  TEST_ASSERT_TRUE(b.disputed());  // by the one that is left
+  TEST_ASSERT_FALSE(b.outvoted());
+}
+
+void what_the_former_process_was_bound_to_binds_the_next() {
+  Rig b(1, kX);
+  TEST_ASSERT_EQUAL_UINT64(kX, b.cluster());
+  TEST_ASSERT_FALSE(b.name(10, 0, kY));  // not at once, though it is the only one
+  TEST_ASSERT_TRUE(b.outvoted());
+  TEST_ASSERT_FALSE(b.name(4999, 0, kY));
+  TEST_ASSERT_TRUE(b.judge(at(5000)));
+  TEST_ASSERT_EQUAL_UINT64(kY, b.cluster());
+}
+
+void a_fixed_id_is_the_only_one() {
+  Rig b(1, kX, kY);
+  TEST_ASSERT_EQUAL_UINT64(kY, b.cluster());
+  TEST_ASSERT_FALSE(b.name(1, 0, kX));
+  TEST_ASSERT_FALSE(b.judge(at(1'000'000)));
+  TEST_ASSERT_FALSE(b.outvoted());
+  TEST_ASSERT_TRUE(b.disputed());
+  b.configure(of(1, kX), at(2'000'000));
+  TEST_ASSERT_TRUE(b.judge(at(2'000'000)));
+  TEST_ASSERT_EQUAL_UINT64(kX, b.cluster());
+}
+
+void addresses_that_disagree_have_no_vote() {
+  Rig b(1);
+  b.named(at(1), {.endpoint = 0, .cluster = kX, .agreed = false});
+  TEST_ASSERT_FALSE(b.judge(at(1)));
+  TEST_ASSERT_TRUE(b.disputed());
+  TEST_ASSERT_EQUAL_STRING("the addresses of one name lead to two clusters", b.objection());
+}
+
+void other_endpoints_speak_anew() {
+  Rig b(1);
+  (void)b.name(1, 0, kX);
+  b.configure(of(3), at(100));
+  TEST_ASSERT_EQUAL_UINT64(kX, b.cluster());
+  TEST_ASSERT_FALSE(b.name(200, 0, kY));
+  TEST_ASSERT_FALSE(b.name(300, 2, kY));
+  TEST_ASSERT_FALSE(b.name(400, 3, kY));  // there is none
+  TEST_ASSERT_FALSE(b.name(4000, 0, kY));
+  TEST_ASSERT_FALSE(b.name(5000, 2, kY));
+  TEST_ASSERT_TRUE(b.judge(at(5100)));
+}
+
+void ids_are_written_as_etcd_does() {
+  TEST_ASSERT_EQUAL_STRING("cdf818194e3a8c32", cluster_hex(0xcdf818194e3a8c32));
+  TEST_ASSERT_TRUE(cluster_from_hex("cdf818194e3a8c32") == uint64_t{0xcdf818194e3a8c32});
+  TEST_ASSERT_TRUE(cluster_from_hex("00AbC") == uint64_t{0xabc});
+  for (const char* text : {"", "auto", "0", "0x12", "cdf818194e3a8c32f", "-1", "12 "}) {
+    TEST_ASSERT_MESSAGE(!cluster_from_hex(text), text);
+  }
+}
+
+}  // namespace
+
+int main() {
+  UNITY_BEGIN();
+  RUN_TEST(one_endpoint_decides_alone);
+  RUN_TEST(two_must_agree);
+  RUN_TEST(of_three_two_are_enough_whichever_they_are);
+  RUN_TEST(a_member_has_one_vote_however_often_it_is_named);
+  RUN_TEST(a_lone_stranger_changes_nothing);
+  RUN_TEST(it_changes_once_the_old_one_has_been_silent_for_a_timeout);
+  RUN_TEST(what_the_former_process_was_bound_to_binds_the_next);
+  RUN_TEST(a_fixed_id_is_the_only_one);
+  RUN_TEST(addresses_that_disagree_have_no_vote);
+  RUN_TEST(other_endpoints_speak_anew);
+  RUN_TEST(ids_are_written_as_etcd_does);
+  return UNITY_END();
+}
