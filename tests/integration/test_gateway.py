@@ -40,7 +40,7 @@ WATCH_SAYS = {
     "silent": "a heartbeat is not shown in time; watching elsewhere",
     "page": "unexpected answer: <html>gateway time-out</html>",
     "long_line": "unexpected message: xxx",
-    "other_cluster": "belongs to cluster 3039 ",
+    "other_cluster": "belongs to cluster 3039",
 }
 
 
