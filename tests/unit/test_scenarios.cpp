@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "fixture.hpp"
@@ -28,6 +29,7 @@ constexpr int64_t kWay = 1 * kMs;
 constexpr int kMostSteps = 200;  // within one instant
 constexpr int64_t kRequestTimeout = 833 * kMs;
 constexpr int64_t kWatchTimeout = 3 * kS;
+constexpr int64_t kOpen = INT64_MAX;
 const Address kVip = *Address::parse("10.0.0.9");
 
 struct Node {
@@ -46,8 +48,13 @@ struct Node {
   int64_t held_up = 0;    // the next call that adds the address
   bool refuses = false;   // its kernel
   bool link_up = true;
+  std::set<std::string> deaf_to{};  // frames of these nodes do not reach it
+  bool fenced = true;               // somebody removed its packet fence
   // kernel
-  int64_t expires = 0;  // 0: the address is absent
+  int64_t expires = 0;           // 0: the address is absent
+  int64_t fence = kOpen;         // when its packet fence closes
+  bool fence_closed = false;     // and said so
+  std::set<uint64_t> expired{};  // terms of which it has said so
   bool announced = false;
   // its turn
   bool busy = false;
@@ -87,7 +94,9 @@ class Scenario {
     const auto at = static_cast<int64_t>(
                         strtod(words.size() > 1 ? words[1].c_str() : "", nullptr) * 1000 + 0.5) *
                     kMs;
-    if (words[0] == "until") {
+    if (words[0] == "peers") {
+      peer_timeout_ = at;
+    } else if (words[0] == "until") {
       until_ = at;
     } else if (words[0] == "from") {
       from_ = at;
@@ -157,6 +166,8 @@ class Scenario {
   bool to_host(Node* node, const std::string& verb, const std::string& value) {
     if (verb == "crash") {
       node->expires = 0;
+      node->fence = kOpen;
+      node->fence_closed = false;
       node->memory = {};
       end(node);
     } else if (verb == "cut") {
@@ -180,6 +191,15 @@ class Scenario {
     } else if (verb == "flush") {
       node->expires = 0;
       tell(node, event::AddressLost{kVip, false});
+    } else if (verb == "mute" || verb == "unmute") {
+      for (const auto& other : nodes_) {
+        if (other.get() == node || (!value.empty() && other->name != value)) continue;
+        if (verb == "mute") other->deaf_to.insert(node->name);
+        if (verb == "unmute") other->deaf_to.erase(node->name);
+      }
+    } else if (verb == "unfence") {
+      node->fenced = false;
+      node->fence = kOpen;
     } else if (verb == "check") {
       tell(node, event::AddressBlocked{kVip, value == "up" ? "" : "check web is " + value,
                                        value == "down"});
@@ -252,6 +272,7 @@ class Scenario {
     settings.heartbeat = Duration::milliseconds(625);
     settings.announce_refresh = Duration();
     settings.memory = node.memory;
+    settings.peer_timeout = Duration::nanoseconds(peer_timeout_);
     if (!node.configured) return settings;
     settings.vips.push_back({.name = "v1",
                              .address = kVip,
@@ -269,6 +290,7 @@ class Scenario {
     node->core = std::make_unique<Core>(settings(*node), input(), &out);
     perform(node, std::move(out));
     if (node->expires != 0) tell(node, event::AddressFound{kVip});
+    if (peer_timeout_ != 0) tell(node, event::FenceChanged{.in_force = true});
     tell(node, event::LinkChanged{"eth0", true, node->link_up});
   }
 
@@ -328,8 +350,17 @@ class Scenario {
     });
   }
 
-  // It goes on: the deadline first, then what came meanwhile.
+  // It goes on: what the other daemons sent, the deadline, then what else came meanwhile.
   void wake(Node* node) {
+    const auto is_frame = [](const Event& event) {
+      return std::holds_alternative<event::PeerFrameReceived>(event);
+    };
+    std::stable_partition(node->inbox.begin(), node->inbox.end(), is_frame);
+    while (node->core != nullptr && !node->inbox.empty() && is_frame(node->inbox.front())) {
+      const Event event = node->inbox.front();
+      node->inbox.pop_front();
+      step(node, event);
+    }
     tell(node, event::Ticked{});
     while (node->core != nullptr && !node->busy && !node->inbox.empty()) {
       const Event event = node->inbox.front();
@@ -373,6 +404,38 @@ class Scenario {
   }
 
   void act(Node* node, const action::SendAnnouncement&) { node->announced = true; }
+
+  // --- the other daemons, and the packet fence
+
+  void act(Node* node, const action::SendPeerFrame& a) {
+    for (const auto& other : nodes_) {
+      Node* to = other.get();
+      const bool is_for_it = !a.to || a.to->bytes[5] == to->name[1];
+      if (to == node || !is_for_it || to->deaf_to.contains(node->name)) continue;
+      event::PeerFrameReceived event{.frame = a.frame, .link = "eth0", .fenced = to->fenced};
+      event.mac.bytes[5] = static_cast<uint8_t>(node->name[1]);
+      post(now_ + kWay, [this, to, event] { tell(to, event); });
+    }
+  }
+
+  void act(Node* node, const action::SetFence& a) {
+    if (!node->fenced) return;
+    node->fence = a.deadline.is_never() ? kOpen : a.deadline.ns() - 1000 * kS;
+    if (node->fence_closed && !is_fenced(*node)) {
+      node->fence_closed = false;
+      say(node->name + "  kernel: the packet fence is open again");
+    }
+    if (node->fence != kOpen) post(node->fence, [this, node] { close_fence(node); });
+  }
+
+  void close_fence(Node* node) {
+    if (!is_fenced(*node) || node->fence_closed || node->expires == 0) return;
+    node->fence_closed = true;
+    say(node->name + "  kernel: the packet fence is closed");
+  }
+
+  [[nodiscard]] bool is_fenced(const Node& node) const { return now_ >= node.fence; }
+
   void act(Node* node, const action::Remember& a) { node->memory = a.memory; }
   void act(Node* node, const action::Finish&) { end(node); }
   template <typename T>
@@ -508,13 +571,23 @@ class Scenario {
   }
 
   [[nodiscard]] static std::string words_for(const Event& event) {
+    if (const auto* received = std::get_if<event::PeerFrameReceived>(&event)) {
+      static const char* const kKinds[] = {"a renewal", "a grant", "that a term has expired"};
+      return std::string("PeerFrameReceived ") + kKinds[static_cast<size_t>(received->frame.kind)];
+    }
     const auto* transfer = std::get_if<event::TransferAsked>(&event);
     return transfer == nullptr ? sim::describe(event)
                                : "TransferAsked to " + lease_hex(transfer->to);
   }
 
   // Of what goes on all the time (heartbeats, renewals, watches) nothing is said.
-  [[nodiscard]] std::string words_for(const Node& node, const Action& action) const {
+  [[nodiscard]] std::string words_for(Node& node, const Action& action) const {
+    if (const auto* send = std::get_if<action::SendPeerFrame>(&action)) {
+      const bool expired = send->frame.kind == PeerFrame::Kind::Expired;
+      if (!expired || !node.expired.insert(send->frame.term).second) return "";
+      return "SendPeerFrame to all: expired";
+    }
+    if (std::get_if<action::SetFence>(&action) != nullptr) return "";
     if (std::get_if<action::AddAddress>(&action) != nullptr && node.expires != 0) return "";
     if (std::get_if<action::SendAnnouncement>(&action) != nullptr && node.announced) return "";
     if (const auto* txn = std::get_if<action::SendTxn>(&action)) return words_for(node, txn->txn);
@@ -538,6 +611,11 @@ class Scenario {
         text += ", end session " + whose;
       } else if (op.key.kind == KeyKind::Writes && op.kind == Op::Kind::Put) {
         if (!no_space_) text += ", put writes/" + whose;
+      } else if (op.key.kind == KeyKind::Peers) {
+        if (op.kind == Op::Kind::Put) text += ", enter a term";
+        if (op.kind == Op::Kind::Delete && op.key.lease == node.core->session()) {
+          text += ", leave the term";
+        }
       } else if (op.kind == Op::Kind::Delete) {
         text += ", delete writes/" + whose;
       }
@@ -565,8 +643,9 @@ class Scenario {
   }
 
   void look_for_two_owners() {
-    const auto owners = std::count_if(nodes_.begin(), nodes_.end(),
-                                      [](const auto& node) { return node->expires != 0; });
+    const auto owners = std::count_if(nodes_.begin(), nodes_.end(), [this](const auto& node) {
+      return node->expires != 0 && !is_fenced(*node);
+    });
     if (owners > 1 && !two_owners_) say("!!!! two owners");
     two_owners_ = two_owners_ || owners > 1;
   }
@@ -578,6 +657,7 @@ class Scenario {
   std::vector<std::unique_ptr<Node>> nodes_;
   sim::Store store_;
   sim::Store backup_;
+  int64_t peer_timeout_ = 0;
   bool etcd_down_ = false;
   bool no_space_ = false;
   int64_t grants_ = 0;
