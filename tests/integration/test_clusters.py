@@ -181,18 +181,16 @@ def owner_ends(t, lab, host):
     lab.witness.wait(lambda: not lab.witness.owner(lab.addresses[0]), 5, "the address gone")
 
 
-@case(seconds=70)
-def test_discovered_member_of_another_cluster(t):
-    """Members of the right cluster advertise http://localhost:2379, etcd's default; on the host
-    that reads so another etcd listens there."""
+def discovered(t, advertised):
     lab = t.lab(hosts=4)
     *members, host = lab.hosts
     for member in members:
-        start_member(member, members, "etcd", advertised="http://localhost:2379")
+        start_member(member, members, "etcd", advertised=advertised(host))
     start_member(host, [host], "alone")
     wait_for(lambda: cluster_of(host), 10, "the other cluster")
     lab.wait_quorum()
-    endpoints = ", ".join(f"http://{m.address}:2379" for m in members)
+    # The third is found by what it advertises.
+    endpoints = ", ".join(f"http://{m.address}:2379" for m in members[:2])
     vip = lab.addresses[0]
     host.start_vipd(etcd__endpoints=endpoints, etcd__discover="yes")
     lab.wait_owner(vip, 15)
@@ -210,6 +208,25 @@ def test_discovered_member_of_another_cluster(t):
     time.sleep(TIMEOUT)
     lab.witness.sync()
     t.equal(lab.witness.owner(vip), members[1].name, "owner after the mending")
+    return host
+
+
+@case(seconds=45)
+def test_discovered_localhost_of_another_cluster(t):
+    """Members of the right cluster advertise http://localhost:2379, etcd's default; on the host
+    that reads so another etcd listens there."""
+    host = discovered(t, lambda host: "http://localhost:2379")
+    t.check(lines(host, "says it is at http://localhost:2379, which is this host: not used"),
+            "the log does not say so")
+
+
+@case(seconds=45)
+def test_discovered_member_of_another_cluster(t):
+    """They advertise an address where another cluster's member listens; on the host itself, so
+    that it is there when the host is cut off."""
+    host = discovered(t, lambda host: f"http://{host.address}:2379")
+    said = lines(host, f"http://{host.address}:2379 belongs to cluster {cluster_of(host)}")
+    t.equal(len(said), 1, "lines about it")
 
 
 def back_up(lab, host):
