@@ -95,7 +95,7 @@ MonoTime Binding::changes_at() const {
 bool Binding::judge(MonoTime now) {
   const uint64_t next = fixed_ != 0 ? fixed_ : majority_;
   if (next == 0 || next == cluster_) return false;
-  // [safety] A cluster that somebody still shows us may have given us authority.
+  // A majority of a moment changes nothing: all would be void, and wait for a timeout.
   if (fixed_ == 0 && cluster_ != 0 && now < named_at_ + timeout_) return false;
   // [safety] Each of the majority may have been mended since it spoke.
   if (fixed_ == 0 && majority(now - timeout_ / kLately) != next) return false;

@@ -33,9 +33,9 @@ void World::endpoints_turn() {
   next_strange();
   const auto n = static_cast<int>(cluster_random_.below(nodes_count_));
   Node& node = nodes_[static_cast<size_t>(n)];
-  // Each by itself leaves most of the endpoints as they were: they must not follow each other so
-  // quickly that most of them were wrong at one time or another.
-  if (now_ < node.strange_until + 2 * timeout_) return;
+  // Each by itself leaves most of the endpoints as they were. They must not follow each other so
+  // quickly that most of them were wrong within half a timeout.
+  if (now_ < node.strange_until + timeout_) return;
   node.strange.fill(false);
   const int64_t most = members_count_ / 2;
   const int64_t first = cluster_random_.below(members_count_);

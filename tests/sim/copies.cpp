@@ -142,6 +142,7 @@ void World::clone_process(int from, int to) {
   copy.named = original.named;
   copy.used = original.used;
   copy.strange = original.strange;
+  copy.strange_until = original.strange_until;
   copy.addresses = original.addresses;
   for (int v = 0; v < vips_count_; v++) {
     copy.addresses[static_cast<size_t>(v)].timer_at = 0;
