@@ -157,8 +157,8 @@ void Chain::failed(MonoTime now, RequestId request) {
 
 // [safety] Only here does a heartbeat begin to count, and from before it was sent: once our own
 // watch shows it, everything that was committed before it has been seen.
-// An attempt that was sent again counts from its first send: it takes no authority away that a later
-// heartbeat has brought.
+// An attempt that was sent again counts from its first send: it takes no authority away that a
+// later heartbeat has brought.
 void Chain::echo(const Unechoed& heartbeat) {
   const MonoTime deadline = heartbeat.sent + heartbeat.timeout;
   if (deadline <= deadline_) return;

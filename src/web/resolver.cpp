@@ -253,7 +253,8 @@ void Resolver::set_failing(const std::string& name, bool failing) {
   if (failing == !entry.failing_since.is_never()) return;
   entry.failing_since = failing ? impl_->loop.now() : MonoTime::never();
   if (entry.asked) return;
-  if (!failing) return impl_->again(name, entry, entry.retry == Duration() ? kRefresh : entry.retry);
+  if (!failing)
+    return impl_->again(name, entry, entry.retry == Duration() ? kRefresh : entry.retry);
   const Duration since = impl_->loop.now() - entry.asked_at;
   impl_->again(name, entry, std::max(Duration(), kFirstRetry - since));
 }

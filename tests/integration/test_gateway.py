@@ -177,7 +177,7 @@ def test_answers_wait_while_the_daemon_is_stopped(t):
     time.sleep(1)
 
 
-# ---- memory ---------------------------------------------------------------------------------------
+# ---- memory --------------------------------------------------------------------------------------
 
 MOST_MB = 8  # of the static daemon; the shared libraries of the other are not its own
 IDLE_MB = 1.3  # what the static one takes when nothing happens

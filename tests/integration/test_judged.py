@@ -21,7 +21,8 @@ ARRANGED = {
     "root's, 0600": ("key", USER, "chmod 600 $f", False),
     "root's, 0640, the user's group": ("key", USER, "chgrp 61235 $f; chmod 640 $f", True),
     "root's, 0640, another group": ("key", USER, "chgrp 61236 $f; chmod 640 $f", False),
-    "the user's, but only for its group": ("key", USER, "chown 61234:61235 $f; chmod 040 $f", False),
+    "the user's, but only for its group":
+        ("key", USER, "chown 61234:61235 $f; chmod 040 $f", False),
     "in a folder of root's": ("key", USER, "chmod 644 $f; chmod 700 $d", False),
     "in a folder of the user's group": ("key", USER, "chmod 644 $f; chgrp 61235 $d; chmod 750 $d",
                                         True),

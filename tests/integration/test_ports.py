@@ -51,7 +51,8 @@ def named(t, host, endpoint, text, **more):
     t.check(f"\netcd: {endpoint}: {error['text']}\n" in host.vipctl("status").stdout,
             "vipctl status does not say so")
     wait_for(lambda: daemon.text().count("request failed") > 5, 8, "further failures")
-    lines = [line for line in daemon.text().splitlines() if " warn  etcd: " in line and text in line]
+    warnings = [line for line in daemon.text().splitlines() if " warn  etcd: " in line]
+    lines = [line for line in warnings if text in line]
     t.equal(len(lines), 1, f"warnings about '{text}'")
     daemon.end()
 
