@@ -225,16 +225,31 @@ class Lab:
         lan = ["link set lo up", "link add br0 type bridge stp_state 0 mcast_snooping 0"]
         lan += [f"addr add {CLIENT}/24 dev br0", "link set br0 up"]
         lan += [f"addr add {CLIENT6}/64 dev br0 nodad"]
+        answers = []
         for host in self.hosts:
             lan.append(f"link add {host.port} type veth peer name {LINK} "
                        f"address {host.mac} netns {host.ns}")
             lan.append(f"link set {host.port} master br0 up")
+            # The bridge sends no frame back to where it came from: what the host answers to the
+            # witness's questions (witness_question.hpp) reaches nobody.
+            answers.append(f"fdb add 02:fe:00:00:00:{host.number:02x} dev {host.port} master static")
         ip_batch(lan, ns=self.lan)
+        run("bridge", "-n", self.lan, "-batch", "-", stdin="\n".join(answers) + "\n")
         for host in self.hosts:
             ip_batch(["link set lo up", *host.plumbing()], ns=host.ns)
         self.witness = Watcher(
             f"{BUILD}/witness", self.lan, "br0", [(h.name, h.ns, h.mac) for h in self.hosts],
-            self.addresses, self.log_path("witness.jsonl"), on_event=self._on_event)
+            self.addresses, self.log_path("witness.jsonl"), on_event=self._on_event,
+            own=self._own_addresses())
+
+    def fenced(self):
+        """Whether the daemons have the packet fence, under which a host may list an address that
+        it does not answer for any more."""
+        return self.settings.get("peer.timeout", "0s") != "0s"
+
+    def _own_addresses(self):
+        v6 = any(":" in address for address in self.addresses)
+        return [h.address for h in self.hosts] + [h.address6 for h in self.hosts if v6]
 
     def close(self):
         if self.witness:

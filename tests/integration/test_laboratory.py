@@ -6,35 +6,48 @@ from case import case
 from lab import LINK
 from spaces import ip
 
+V4, OTHER, V6 = "10.77.0.101", "10.77.0.102", "fd77::101"
+
 
 def give(host, vip, *more):
-    ip("addr", "add", f"{vip}/32", "dev", LINK, *more, ns=host.ns)
+    ip("addr", "add", vip, "dev", LINK, *more, ns=host.ns)
 
 
 def take(host, vip):
-    ip("addr", "del", f"{vip}/32", "dev", LINK, ns=host.ns)
+    ip("addr", "del", vip, "dev", LINK, ns=host.ns)
 
 
 @case(seconds=5)
 def test_witness_sees_two_owners(t):
-    """Made by hand: must be seen, from the first moment to the last."""
+    """Made by hand: must be seen, from the first moment to the last, in the hosts' lists and in
+    their answers to each kind of question."""
     t.overlap_expected = True
-    lab = t.lab(vips=2)
+    lab = t.lab(vips=[V4, OTHER, V6])
     n1, n2, _ = lab.hosts
-    first, second = lab.vips.values()
-    give(n1, first)
-    give(n1, second)
+    for vip in (V4, OTHER, V6):
+        give(n1, vip, "nodad")
+    time.sleep(0.3)
+    for vip in (V4, V6):
+        give(n2, vip, "nodad")
     time.sleep(0.2)
-    give(n2, first)
+    for vip in (V4, V6):
+        take(n1, vip)
     time.sleep(0.1)
-    take(n1, first)
     lab.witness.sync()
     overlaps = lab.witness.overlaps()
-    t.equal(len(overlaps), 1, "overlaps seen")
-    t.check(overlaps[0].startswith(f"{first} on n1 and n2 for 1"), overlaps[0])
-    t.equal(lab.witness.owner(first), "n2", "owner of the first address")
-    t.equal(lab.witness.owner(second), "n1", "owner of the second address")
-    t.figure(overlaps[0])
+    t.equal(len(overlaps), 2, "overlaps in the lists")
+    t.check(overlaps[0].startswith(f"{V4} on n1 and n2 for 2"), overlaps[0])
+    t.equal(lab.witness.owner(V4), "n2", "owner of the first address")
+    t.equal(lab.witness.owner(OTHER), "n1", "owner of the second address")
+    answered = lab.witness.two_answered()
+    t.equal(len(answered), 2, "overlaps in the answers")
+    t.figure("; ".join([*overlaps, *answered]))
+    for vip, kinds in ((V4, ["arp", "icmp"]), (V6, ["icmp6", "nd"])):
+        found = lab.witness.find("both", vip=vip, hosts=["n1", "n2"])
+        t.equal(sorted({event["kind"] for event in found}), kinds, "kinds of questions")
+        span = (found[-1]["t"] - found[0]["t"]) * 1e3
+        t.check(150 < span < 250, f"{vip}: two answered for {span:.0f} ms")
+        t.equal(lab.witness.answering(vip), ["n2"], "who answers in the end")
 
 
 @case(seconds=5)
@@ -51,6 +64,26 @@ def test_witness_sees_no_overlap_in_a_move(t):
         give(n1, vip)
     lab.witness.sync()
     t.equal(len(lab.witness.find("add", vip=vip)), 41, "additions seen")
+
+
+@case(seconds=5)
+def test_witness_asks_the_unheard(t):
+    """A host that is cut off, and one whose address answers nobody: no client could tell."""
+    t.overlap_expected = True
+    lab = t.lab(vips=[V4])
+    n1, n2, _ = lab.hosts
+    give(n1, V4)
+    time.sleep(0.3)
+    n1.cut()
+    give(n2, V4)
+    time.sleep(0.2)
+    t.equal(lab.witness.answering(V4), ["n1", "n2"], "who answers")
+    t.check(lab.witness.two_answered(), "two owners in two parts of a network were not seen")
+    moment = time.monotonic()
+    ip("link", "set", LINK, "down", ns=n1.ns)
+    lab.witness.wait(lambda: lab.witness.answering(V4) == ["n2"], 2, "n1 to be silent")
+    silent = lab.witness.last_answer(V4, "n1", since=moment - 0.1)
+    t.check(abs(silent - moment) < 0.05, f"silent at {silent - moment:.3f} s")
 
 
 @case(seconds=8)

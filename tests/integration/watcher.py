@@ -13,11 +13,17 @@ import time
 from spaces import Process
 
 
+WIRE_US = 2000  # from one round of questions on the hosts' cables to the next
+
+
 class Watcher:
-    def __init__(self, program, client, link, hosts, vips, log, interval_us=None, on_event=None):
-        """hosts: [(name, namespace, mac)]; on_event is called with each event, in the reader."""
+    def __init__(self, program, client, link, hosts, vips, log, interval_us=None, on_event=None,
+                 own=()):
+        """hosts: [(name, namespace, mac)]; on_event is called with each event, in the reader. own:
+        the hosts' own addresses; where they are known, the hosts are asked on their cables, too."""
         self.events = []
         self.holders = {vip: {} for vip in vips}  # vip -> host -> number of addresses there
+        self.answers = {ip: {} for ip in [*vips, *own]}  # address -> host -> kinds of questions
         self.news = threading.Condition()
         self._on_event = on_event
         self._ids = itertools.count(1)
@@ -29,6 +35,10 @@ class Watcher:
         # A thousand probes a second for one address, two thousand in all for many.
         interval = interval_us or max(1000, len(vips) * 500)
         words += ["--interval", str(interval)]
+        if own:
+            words += ["--wire", str(WIRE_US)]
+        for address in own:
+            words += ["--own", address]
         self._raw = open(log, "a")
         self._process = Process(
             words, client, log + ".err", stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -49,6 +59,9 @@ class Watcher:
                 self._on_event(event)
 
     def _note(self, event):
+        if event["ev"] == "wire":
+            kinds = self.answers[event["vip"]].setdefault(event["host"], set())
+            (kinds.add if event["answers"] else kinds.discard)(event["kind"])
         if event["ev"] not in ("add", "del"):
             return
         holders = self.holders[event["vip"]]
@@ -116,6 +129,33 @@ class Watcher:
             length = f"{(ends[0]['t'] - start['t']) * 1e3:.1f} ms" if ends else "until the end"
             faults.append(f"{start['vip']} on {' and '.join(start['hosts'])} for {length}")
         return faults
+
+    def two_answered(self):
+        """Text of each stretch in which two hosts answered the same questions for an address."""
+        stretches = {}  # what, who -> [[first, last], ...]
+        for event in self.find("both"):
+            found = stretches.setdefault((event["vip"], tuple(event["hosts"])), [])
+            if found and event["t"] - found[-1][1] < 0.1:
+                found[-1][1] = event["t"]
+            else:
+                found.append([event["t"], event["t"]])
+        return [f"{vip} answered by {' and '.join(hosts)} for {(last - first) * 1e3:.0f} ms or more"
+                for (vip, hosts), found in stretches.items() for first, last in found]
+
+    def answering(self, vip):
+        """The hosts that answer for the address now, when they are asked on their cables."""
+        return sorted(host for host, kinds in self.answers[vip].items() if kinds)
+
+    def first_answer(self, vip, host, since):
+        """When the host was asked and answered for the first time after it had not done so."""
+        return min((e["t"] for e in self.find("wire", since, vip=vip, host=host, answers=True)),
+                   default=None)
+
+    def last_answer(self, vip, host, since):
+        """When the host, which does not answer now, was last asked and answered; None: it was
+        silent before `since` already."""
+        return max((e["t"] for e in self.find("wire", since, vip=vip, host=host, answers=False)),
+                   default=None)
 
     def gaps(self, vip, since=0.0, until=float("inf")):
         """Gaps of the client's service that touch the window."""

@@ -1,13 +1,17 @@
 // The laboratory's witness: one process, one clock (CLOCK_MONOTONIC), one JSON line an event.
 //
 //   witness --client NETNS:LINK --host NAME:NETNS:MAC... --vip ADDRESS... [--interval MICROSECONDS]
+//           [--wire MICROSECONDS] [--own ADDRESS]...
 //
 // It reads the address events of every host from ONE netlink socket (NETLINK_LISTEN_ALL_NSID). The
 // kernel queues them there in the order in which they happened, so "two hosts had it at once" is
 // decided by that order alone, and no delay of this process can hide or invent an overlap.
 // A client probes each address with ICMP echo, through the client's ordinary neighbour cache; the
-// answer's Ethernet source says which host gave it. Stall meters, one for each CPU, tell the
-// machine's own noise from a fault. It never changes anything in the namespaces that it watches.
+// answer's Ethernet source says which host gave it. With --wire, each host is asked for each
+// address on its own cable (the client's link NAME), and two who answer at once are told
+// (witness_wire.hpp);
+// --own names the hosts' own addresses. Stall meters, one for each CPU, tell the machine's own
+// noise from a fault. It never changes anything in the namespaces that it watches.
 //
 // Commands on stdin: "sync ID" (answered once all earlier address events are out), "quit" or EOF.
 #include <poll.h>
@@ -19,6 +23,7 @@
 #include "witness_client.hpp"
 #include "witness_common.hpp"
 #include "witness_ledger.hpp"
+#include "witness_wire.hpp"
 
 namespace witness {
 namespace {
@@ -45,7 +50,7 @@ void measure_stalls(int cpu) {
 [[noreturn]] void usage() {
   fprintf(stderr,
           "usage: witness --client NETNS:LINK --host NAME:NETNS:MAC... --vip ADDRESS... "
-          "[--interval MICROSECONDS]\n");
+          "[--interval MICROSECONDS] [--wire MICROSECONDS] [--own ADDRESS]...\n");
   exit(2);
 }
 
@@ -84,6 +89,10 @@ Options parse_options(int argc, char** argv) {
       options.vips.push_back(parse_ip(value));
     } else if (key == "--interval" && atoi(value.c_str()) > 0) {
       options.interval = atoi(value.c_str()) * 1000LL;
+    } else if (key == "--wire" && atoi(value.c_str()) > 0) {
+      options.wire = atoi(value.c_str()) * 1000LL;
+    } else if (key == "--own") {
+      options.own.push_back(parse_ip(value));
     } else {
       usage();
     }
@@ -142,6 +151,11 @@ int main(int argc, char** argv) {
     be_realtime();
     prober.run();
   });
+  if (options.wire > 0)
+    threads.emplace_back([&options] {
+      be_realtime();
+      Wire(options).run();
+    });
   be_realtime();
   emit(R"({"ev":"ready","t":%.6f})", seconds(now_ns()));
   watch(events, options, &ledger);

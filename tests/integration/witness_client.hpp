@@ -3,9 +3,7 @@
 #pragma once
 
 #include <linux/filter.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -99,14 +97,7 @@ class Prober {
                           {BPF_RET | BPF_K, 0, 0, 0}};
     const sock_fprog program{sizeof code / sizeof *code, code};
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-    const int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-    set_size(fd, SO_RCVBUFFORCE, 8 << 20);
-    sockaddr_ll where{};
-    where.sll_family = AF_PACKET;
-    where.sll_protocol = htons(protocol);
-    where.sll_ifindex = static_cast<int>(if_nametoindex(options_.client_link.c_str()));
-    if (bind(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) < 0) die("client link");
+    hear(fd, options_.client_link, protocol);
     return fd;
   }
 
@@ -137,30 +128,13 @@ class Prober {
   void drain(int fd, size_t ip_header) {
     const size_t echo_at = sizeof(ether_header) + ip_header;
     std::array<uint8_t, sizeof(ether_header) + sizeof(ip6_hdr) + sizeof(EchoProbe)> frame;
-    for (;;) {
-      alignas(cmsghdr) char control[64];
-      iovec part{frame.data(), frame.size()};
-      msghdr message{};
-      message.msg_iov = &part;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof control;
-      if (recvmsg(fd, &message, 0) < static_cast<ssize_t>(echo_at + sizeof(EchoProbe))) return;
+    int64_t at = 0;
+    while (receive(fd, frame, &at) >= static_cast<ssize_t>(echo_at + sizeof(EchoProbe))) {
       EchoProbe echo;
       memcpy(&echo, frame.data() + echo_at, sizeof echo);
       if (echo.vip >= targets_.size()) continue;
-      answered(echo.vip, echo.sequence, received_at(&message), host_of(frame.data() + ETH_ALEN));
+      answered(echo.vip, echo.sequence, at, host_of(frame.data() + ETH_ALEN));
     }
-  }
-
-  // The kernel stamps by the wall clock; the difference to ours is read on the spot.
-  static int64_t received_at(msghdr* message) {
-    const cmsghdr* c = CMSG_FIRSTHDR(message);
-    if (c == nullptr || c->cmsg_type != SCM_TIMESTAMPNS) return now_ns();
-    timespec ts{};
-    memcpy(&ts, CMSG_DATA(c), sizeof ts);
-    const int64_t offset = now_ns(CLOCK_REALTIME) - now_ns();
-    return ts.tv_sec * 1'000'000'000LL + ts.tv_nsec - offset;
   }
 
   int host_of(const uint8_t* mac) const {

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -18,6 +20,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +55,8 @@ struct Options {
   std::vector<Host> hosts;
   std::vector<Ip> vips;
   int64_t interval = kMs;  // between two probes of one address
+  int64_t wire = 0;        // between two rounds of questions to all hosts; 0: none
+  std::vector<Ip> own;     // the hosts' own addresses, which are asked for as well
 };
 
 inline std::atomic<bool> g_quit{false};
@@ -101,6 +106,43 @@ inline int open_netns(const std::string& name) {
 
 inline void set_size(int fd, int force_option, int bytes) {
   if (setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) < 0) die("socket buffer");
+}
+
+// ---- packet sockets -----------------------------------------------------------------------------
+
+inline void hear(int fd, const std::string& link, uint16_t protocol) {
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+  set_size(fd, SO_RCVBUFFORCE, 8 << 20);
+  sockaddr_ll where{};
+  where.sll_family = AF_PACKET;
+  where.sll_protocol = htons(protocol);
+  where.sll_ifindex = static_cast<int>(if_nametoindex(link.c_str()));
+  if (bind(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) < 0) die(link.c_str());
+}
+
+// The kernel stamps by the wall clock; the difference to ours is read on the spot.
+inline int64_t received_at(msghdr* message) {
+  const cmsghdr* c = CMSG_FIRSTHDR(message);
+  if (c == nullptr || c->cmsg_type != SCM_TIMESTAMPNS) return now_ns();
+  timespec ts{};
+  memcpy(&ts, CMSG_DATA(c), sizeof ts);
+  const int64_t offset = now_ns(CLOCK_REALTIME) - now_ns();
+  return ts.tv_sec * 1'000'000'000LL + ts.tv_nsec - offset;
+}
+
+// The length of the next frame, and when the kernel got it; below 0: there is none.
+inline ssize_t receive(int fd, std::span<uint8_t> frame, int64_t* at) {
+  alignas(cmsghdr) char control[64];
+  iovec part{frame.data(), frame.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t length = recvmsg(fd, &message, 0);
+  if (length > 0) *at = received_at(&message);
+  return length;
 }
 
 inline void be_realtime() {
