@@ -72,8 +72,9 @@ struct SendAnnouncement { Address address; };
 // Asks whether another host has the address; an answer comes as ForeignClaim.
 struct SendProbe { Address address; };
 
-// The packet fence: from that instant on no packet of a VIP passes; never(): all pass.
-struct SetFence { MonoTime deadline; };
+// The packet fence: from that instant on no packet of a VIP passes; never(): all pass. [safety] Nor
+// does any once the host was suspended since: `suspended` is the one of the step that asks for this.
+struct SetFence { MonoTime deadline; Duration suspended{}; };
 // A frame to another daemon on that link; without a MAC address to all.
 struct SendPeerFrame { PeerFrame frame; std::string link; std::optional<MacAddress> to{}; };
 

@@ -88,7 +88,6 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
   // there would be one address to a look at all.
   if (std::exchange(burst_begins_, false)) burst_ends_ = now_ + kBurst;
   vip->renewal_due = false;
-  vip->ends_by = now_ + longest;
   if (vip->address == Vip::AddressState::Adding) address_is_up(vip);
   // Installations wait for their turn behind renewals.
   renew_next();

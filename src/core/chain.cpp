@@ -22,6 +22,12 @@ void Chain::close() {
   *this = Chain();
 }
 
+void Chain::slept() {
+  deadline_ = last_sent_ = MonoTime::long_ago();  // the next heartbeat is due at once
+  for (Attempt& attempt : attempts_) attempt.counts = false;
+  for (Unechoed& heartbeat : unechoed_) heartbeat.counts = false;
+}
+
 MonoTime Chain::echo_missing_since() const {
   return unechoed_.empty() ? MonoTime::never() : unechoed_.front().known_since;
 }
@@ -117,7 +123,8 @@ Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
                        .revision = revision,
                        .sent = won.sent,
                        .timeout = won.timeout,
-                       .known_since = now});
+                       .known_since = now,
+                       .counts = won.counts});
   outcome.link = std::move(won.link);
   return outcome;
 }
@@ -192,8 +199,8 @@ Chain::Outcome Chain::seen(MonoTime now, const Change& change, bool* echoed) {
     if (outcome.kind == Outcome::Kind::Fenced) return outcome;
     found = std::find_if(unechoed_.begin(), unechoed_.end(), is_this);
   }
-  echo(*found);
-  *echoed = true;
+  if (found->counts) echo(*found);
+  *echoed = found->counts;
   unechoed_.erase(unechoed_.begin(), found + 1);
   return outcome;
 }

@@ -64,6 +64,9 @@ class Chain {
   void adopt(const Entry& key, Identity identity);
   // There is no session any more.
   void close();
+  // [safety] The host was suspended, and its clock may have erred meanwhile: whatever was sent
+  // before gives no authority any more.
+  void slept();
 
   [[nodiscard]] LeaseId lease() const { return lease_; }
   [[nodiscard]] bool live() const { return live_; }  // the session key is known to be ours
@@ -125,6 +128,7 @@ class Chain {
     MonoTime sent;
     Duration timeout;
     Link link{};
+    bool counts = true;  // the host was not suspended since
     bool failed = false;
     MonoTime failed_at{};
   };
@@ -134,6 +138,7 @@ class Chain {
     MonoTime sent;
     Duration timeout;
     MonoTime known_since;
+    bool counts = true;
   };
 
   [[nodiscard]] Outcome commit(MonoTime now, size_t index, Revision revision);

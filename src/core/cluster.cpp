@@ -48,6 +48,7 @@ void Core::Impl::begin(const Input& input, Actions* actions) {
   } else {
     read_at_ = input.now + kPatience;
   }
+  suspended_ = input.suspended;
   step(input, event::Ticked{}, actions);
 }
 

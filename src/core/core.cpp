@@ -167,13 +167,14 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // since its lifetime alone may be too long.
   fence_if_late(event);
   drive_fence();
-  if (slept > Duration()) host_slept(slept);
+  if (slept > Duration()) host_slept(before, slept);
   if (stalled_) resume_after_stall();
   take(event);
   refresh_peer_deadline();
   next_ = MonoTime::never();
   drive();
   check_invariants();
+  const MonoTime before = std::exchange(looked_at_, now_);
 }
 
 void Core::Impl::take(const Event& event) {

@@ -72,7 +72,6 @@ struct Vip {
   MonoTime add_not_before = MonoTime::long_ago();  // after a refusal, or somebody's removal
   Duration add_backoff;
   MonoTime remove_again_at = MonoTime::never();
-  MonoTime ends_by;  // Present: until then the kernel removes it by itself
   bool renewal_due = false;
   bool removed_by_others = false;
   bool refused = false;  // by the kernel: out of the queue until add_not_before
@@ -293,7 +292,7 @@ struct Core::Impl {
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
   [[nodiscard]] bool may_keep(const Vip& vip) const;
   void drive_inherited(Vip* vip);
-  void host_slept(Duration span);
+  void host_slept(MonoTime before, Duration span);
   [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
@@ -429,6 +428,7 @@ struct Core::Impl {
   RequestId last_request_ = 0;
   bool paused_ = false;
   bool stopping_ = false;
+  MonoTime looked_at_;  // when that was looked at last
   bool finished_ = false;
   MonoTime stop_by_ = MonoTime::never();
 

@@ -197,24 +197,22 @@ void Core::Impl::drive_inherited(Vip* vip) {
   if (authority && may_add()) install(vip);
 }
 
-// [safety] Lifetimes stood still meanwhile and end that much later than was asked for: those that
-// could outlive the fencing deadline are set anew, or the address goes.
-void Core::Impl::host_slept(Duration span) {
+// [safety] CLOCK_BOOTTIME errs by up to a second across a suspend, and the kernel's lifetimes stood
+// still meanwhile. So nothing that was counted before counts any more: neither authority, nor
+// grants, nor waits.
+void Core::Impl::host_slept(MonoTime before, Duration span) {
+  const bool had_authority = now_ < chain_.deadline();
+  chain_.slept();
+  beat_reads_.clear();
   peer_lease_.forget_grants();
   promises_.restart(now_);
+  view_.restart_waits(before, now_, settings_.timeout);
+  take_everything_down();
+  fence_.reset();  // it has closed by itself
   refresh_peer_deadline();
-  const bool renewable = timing::lifetime_s(chain_.deadline() - now_) > 0;
-  for (Vip& vip : vips_) {
-    if (vip.address == Vip::AddressState::Inherited) remove(&vip);
-    if (vip.address != Vip::AddressState::Present) continue;
-    vip.ends_by = vip.ends_by + span;
-    if (vip.ends_by <= chain_.deadline()) continue;
-    if (renewable) {
-      vip.renewal_due = true;
-    } else {
-      remove(&vip);
-    }
-  }
+  if (!had_authority) return;
+  report(ReportKind::AuthorityLost, "the host was suspended for " + in_seconds(span) +
+                                        ": nothing that was counted before counts any more");
 }
 
 void Core::Impl::drive_removals() {
@@ -312,7 +310,6 @@ void Core::Impl::on(const event::AddressAdded& e) {
     vip->add_not_before = now_ + vip->add_backoff;
     return;
   }
-  vip->ends_by = now_ + Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
   if (!renewed) address_is_up(vip);
 }
 

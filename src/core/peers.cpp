@@ -68,7 +68,7 @@ void Core::Impl::update_fence() {
   const MonoTime wanted = guards ? deadline() : MonoTime::never();
   if (fence_ == wanted) return;
   fence_ = wanted;
-  emit(action::SetFence{.deadline = wanted});
+  emit(action::SetFence{.deadline = wanted, .suspended = suspended_});
 }
 
 bool Core::Impl::peers_allow(const Vip& vip) const {

@@ -53,6 +53,17 @@ void View::progress(Revision revision) {
   applied_ = std::max(applied_, revision);
 }
 
+void View::restart_waits(MonoTime before, MonoTime now, Duration own_timeout) {
+  const MonoTime anew = now + timing::with_drift(std::max(own_timeout, longest_timeout()));
+  const auto restart = [&](Queue* queue) {
+    if (queue->not_before > before) queue->not_before = std::max(queue->not_before, anew);
+    queue->since.fill(now);
+  };
+  restart(&unknown_);
+  for (auto& [vip, queue] : queues_) restart(&queue);
+  for (auto& [lease, session] : sessions_) session.last_seen = session.gone_since = now;
+}
+
 View::Before View::remember(const Address& vip) const {
   Before before{.vip = vip};
   const std::vector<Candidate>& candidates = queue(vip).candidates;

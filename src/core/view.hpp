@@ -75,6 +75,10 @@ class View {
   // Everything up to `revision` has been delivered, although nothing of it concerned us.
   void progress(Revision revision);
 
+  // [safety] The host was suspended since `before`, and its clock may have erred meanwhile: every
+  // wait that was not over by then begins anew.
+  void restart_waits(MonoTime before, MonoTime now, Duration own_timeout);
+
   [[nodiscard]] Revision applied() const { return applied_; }
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;

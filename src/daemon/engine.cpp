@@ -25,8 +25,16 @@ const Core& Engine::core() const {
   return *core_;
 }
 
+// [safety] Both clocks as of one moment: an earlier `now` would let waits that begin anew after a
+// suspension begin before it.
 Input Engine::input() const {
-  return {.now = loop_.now(), .random = sys::random_u64(), .suspended = loop_.suspended()};
+  Input input;
+  input.random = sys::random_u64();
+  do {
+    input.suspended = loop_.suspended();
+    input.now = loop_.now();
+  } while (loop_.suspended() != input.suspended);
+  return input;
 }
 
 void Engine::feed(const Event& event) {

@@ -116,6 +116,7 @@ void World::clone_process(int from, int to) {
   copy.name = original.name;
   copy.clock = original.clock;
   copy.suspended = original.suspended;
+  copy.woken_at = original.woken_at;
   copy.link_present = original.link_present;
   copy.link_up = original.link_up;
   copy.vip_link = original.vip_link;

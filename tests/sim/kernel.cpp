@@ -13,6 +13,8 @@ constexpr int64_t kLateness = 1250 * kMs;
 constexpr int64_t kEarliness = 20 * kMs;
 // A call that took longer than this cannot hold what the protocol's margin assumes.
 constexpr int64_t kHeldUp = 40 * kMs;
+// A shorter sleep is one that no clock notices.
+constexpr int64_t kLeastMeasured = 20 * kMs;
 
 // In two parts, since the product of all is more than 64 bits have room for.
 int64_t drifted(int64_t span, int64_t ppb) {
@@ -259,7 +261,7 @@ void World::resume_host(int n) {
   const int64_t span = now_ - node.paused_at;
   node.paused = HostPause::None;
   if (how == HostPause::Unnoticed) node.clock.true_at += span;
-  if (how == HostPause::Suspend) node.suspended += span;
+  if (how == HostPause::Suspend) wake_up(&node, span);
   for (int v = 0; v < vips_count_; v++) {
     KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (!address.present) continue;
@@ -287,6 +289,17 @@ void World::resume_host(int n) {
   }
 }
 
+// The clock that went on is set by one that may count whole seconds (notes: kernel, BOOTTIME). What
+// it says of the time before is worth nothing after.
+void World::wake_up(Node* node, int64_t span) {
+  const int64_t error = late_random_.one_in(4) ? 0 : late_random_.between(-kS, kS);
+  const int64_t measured = std::max(span + error, kLeastMeasured);
+  node->suspended += measured;
+  node->clock.shown_at += measured - span;
+  node->deadline = INT64_MIN / 4;
+  node->woken_at = shown(*node);
+}
+
 void World::crash_host(int n, int64_t span) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (!node.up) return;
@@ -305,6 +318,7 @@ void World::boot_host(int n) {
   node.clock.true_at = now_;
   node.clock.shown_at = random_.between(kS, 60 * kS);
   node.suspended = 0;
+  node.woken_at = INT64_MIN / 4;
   node.deadline = INT64_MIN / 4;
   node.sent.clear();
   node.pause_until = node.clone_until = node.unfenced_until = -1;

@@ -414,6 +414,7 @@ void World::note_read(int n, int64_t sent, const std::vector<vipd::Entry>& entri
   if (session == nullptr) return;
   for (auto beat = node.sent.rbegin(); beat != node.sent.rend(); ++beat) {
     if (beat->nonce != session->value.nonce || beat->lease != lease) continue;
+    if (sent < node.woken_at) return;
     node.deadline = std::max(node.deadline, sent + beat->timeout);
     tally_.count(Rule::ReadHeartbeat);
     return;
@@ -426,6 +427,7 @@ void World::note_echoes(int n, const vipd::event::WatchAdvanced& event) {
     if (change.deleted || change.entry.key.kind != vipd::KeyKind::Session) continue;
     for (auto beat = node.sent.rbegin(); beat != node.sent.rend(); ++beat) {
       if (beat->sent + 4 * beat->timeout < shown(node)) break;  // it gives no authority any more
+      if (beat->sent < node.woken_at) break;
       if (beat->nonce != change.entry.value.nonce || beat->lease != change.entry.key.lease)
         continue;
       node.deadline = std::max(node.deadline, beat->sent + beat->timeout);

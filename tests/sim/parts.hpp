@@ -159,6 +159,7 @@ struct Fence {
   bool missing = false;  // this kernel can have none
   std::array<bool, kLinks> attached{true, true};
   int64_t deadline = INT64_MAX;  // the host's clock
+  int64_t suspended = 0;         // of the host, when it was set
 };
 
 enum class HostPause : uint8_t { None, Unnoticed, Suspend, Noticed };
@@ -228,9 +229,10 @@ struct Node {
   bool up = true;
   HostPause paused = HostPause::None;
   int64_t paused_at = 0;
-  int64_t suspended = 0;       // in all, since it booted
-  int64_t pause_until = -1;    // the excuse after a pause that no clock could notice
-  bool reader_cloned = false;  // while its heartbeats were reads
+  int64_t suspended = 0;             // in all, since it booted
+  int64_t woken_at = INT64_MIN / 4;  // last, by its clock: what was sent before does not count
+  int64_t pause_until = -1;          // the excuse after a pause that no clock could notice
+  bool reader_cloned = false;        // while its heartbeats were reads
   static constexpr int64_t kUntilSpace = INT64_MAX / 4;
   int64_t clone_until = -1;  // and after it was copied
   int64_t netlink_at = 0;    // notices keep their order

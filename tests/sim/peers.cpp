@@ -27,6 +27,7 @@ vipd::MacAddress mac_of(int node, int link) {
 }  // namespace
 
 void World::draw_peers() {
+  for (Node& node : nodes_) node.fence.missing = !options_.peers;
   if (!options_.peers) return;
   static constexpr int64_t kTimeouts[] = {200, 250, 250, 500, 1000, 1000, 1000, 2000};
   const int64_t common = kTimeouts[peer_random_.below(8)] * kMs;
@@ -109,12 +110,14 @@ bool World::fence_works(const Node& node, int link) const {
 }
 
 bool World::fence_drops(const Node& node, const KernelAddress& address) const {
-  return fence_works(node, address.link) && shown(node) >= node.fence.deadline;
+  const bool closed = shown(node) >= node.fence.deadline || node.suspended != node.fence.suspended;
+  return fence_works(node, address.link) && closed;
 }
 
 void World::act(int n, const vipd::action::SetFence& a) {
   Node& node = nodes_[static_cast<size_t>(n)];
   node.fence.deadline = a.deadline.is_never() ? kOpen : a.deadline.ns();
+  node.fence.suspended = a.suspended.ns();
   judge_all();
 }
 
@@ -145,7 +148,7 @@ void World::fence_goes(int n) {
 void World::fence_is_back(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if ((node.fence.attached[0] && node.fence.attached[1]) || node.fence.missing) return;
-  node.fence = {};
+  node.fence = {.suspended = node.suspended};
   SAY(n, "the packet fence is back");
   tell_fence(n);
 }

@@ -142,6 +142,7 @@ class World {
   void set_link(int node, int link, bool present, bool up);
   void pause_host(int node, HostPause how, int64_t span);
   void resume_host(int node);
+  void wake_up(Node* node, int64_t span);
   void crash_host(int node, int64_t span);
   void boot_host(int node);
 

@@ -328,22 +328,48 @@ static void a_renewal_that_was_held_up_takes_the_address_down() {
   TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
 }
 
-static void a_lifetime_that_stood_still_is_set_anew_or_the_address_goes() {
+// The host sleeps for so long, as its clocks tell.
+static void sleep_for(int64_t ms) {
+  now_ms += ms;
+  slept = slept + Duration::milliseconds(ms);
+  tell(event::Ticked{});
+}
+
+static void after_a_suspend_there_is_no_authority() {
   own();
-  while (core->fencing_deadline() - now() > Duration::milliseconds(3500)) {
-    later(10);
-    if (wanted<action::AddAddress>() != nullptr) added();
-  }
-  now_ms += 1100;
-  slept = slept + Duration::milliseconds(1100);
-  tell(event::Ticked{});
-  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
-  TEST_ASSERT_EQUAL_INT(1, wanted<action::AddAddress>()->lifetime_s);
-  added();
-  now_ms += 700;
-  slept = slept + Duration::milliseconds(700);
-  tell(event::Ticked{});
+  TEST_ASSERT_TRUE(until_heartbeat());
+  const action::SendTxn before = *wanted<action::SendTxn>();
+  sleep_for(50);
   TEST_ASSERT_EQUAL_INT(0, place<action::RemoveAddress>());
+  TEST_ASSERT_TRUE(core->fencing_deadline() == MonoTime::long_ago());
+  tell(event::AddressRemoved{kVip, 0});
+  // Nor does what was sent before give any.
+  answer(before);
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());  // the next one, at once
+  const action::SendTxn after = *wanted<action::SendTxn>();
+  watch({own_echo()});
+  TEST_ASSERT_TRUE(core->fencing_deadline() == MonoTime::long_ago());
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+  answer(after);
+  watch({own_echo()});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+}
+
+static void a_wait_begins_anew_after_a_suspend() {
+  open();  // waits for whoever may have held the VIP before
+  const MonoTime woken = now() + Duration::milliseconds(3000);
+  sleep_for(3000);
+  TEST_ASSERT_TRUE(until_heartbeat());
+  while (wanted<action::AddAddress>() == nullptr && now() < woken + kTimeout * 2) {
+    if (const auto* txn = wanted<action::SendTxn>(); txn != nullptr) {
+      answer(action::SendTxn(*txn));
+      watch({own_echo()});
+      continue;
+    }
+    later(10);
+  }
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+  TEST_ASSERT_TRUE(now() >= woken + kTimeout);
 }
 
 static void each_echo_renews_the_lifetime_and_an_answer_alone_does_not() {
@@ -1244,7 +1270,8 @@ int main() {
   RUN_TEST(an_address_is_owned_and_announced_when_the_kernel_says_so);
   RUN_TEST(an_acknowledgement_that_comes_too_late_takes_the_address_down_unannounced);
   RUN_TEST(a_renewal_that_was_held_up_takes_the_address_down);
-  RUN_TEST(a_lifetime_that_stood_still_is_set_anew_or_the_address_goes);
+  RUN_TEST(after_a_suspend_there_is_no_authority);
+  RUN_TEST(a_wait_begins_anew_after_a_suspend);
   RUN_TEST(each_echo_renews_the_lifetime_and_an_answer_alone_does_not);
   RUN_TEST(past_the_deadline_the_address_goes_before_the_event_is_looked_at);
   RUN_TEST(without_echoes_the_address_goes_at_the_deadline);
