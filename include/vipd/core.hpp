@@ -11,6 +11,7 @@
 #include "vipd/action.hpp"
 #include "vipd/event.hpp"
 #include "vipd/heartbeats.hpp"
+#include "vipd/peer_view.hpp"
 #include "vipd/state.hpp"
 #include "vipd/types.hpp"
 
@@ -77,6 +78,7 @@ class Core {
   [[nodiscard]] ClusterView cluster() const;
   [[nodiscard]] Revision revision() const;  // up to which our watch has shown etcd
   [[nodiscard]] const Heartbeats& heartbeats() const;
+  [[nodiscard]] PeersView peers(MonoTime now) const;
 
  private:
   struct Impl;

@@ -45,6 +45,17 @@ std::string_view name_of(NodeState state) {
   return "";
 }
 
+std::string_view name_of(TermState state) {
+  switch (state) {
+#define VIPD_NAME(value, text) \
+  case TermState::value:       \
+    return text;
+    VIPD_TERM_STATES(VIPD_NAME)
+#undef VIPD_NAME
+  }
+  return "";
+}
+
 std::string_view name_of(TakeoverCause cause) {
   switch (cause) {
 #define VIPD_NAME(value, text) \
@@ -104,6 +115,10 @@ const Heartbeats& Core::heartbeats() const {
   return impl_->heartbeats_;
 }
 
+PeersView Core::peers(MonoTime now) const {
+  return impl_->peers_view(now);
+}
+
 NodeState Core::node_state() const {
   if (impl_->stopping_) return NodeState::Releasing;
   if (impl_->paused_) return NodeState::Paused;
@@ -159,6 +174,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
   const Duration slept = input.suspended - std::exchange(suspended_, input.suspended);
+  const MonoTime before = std::exchange(looked_at_, now_);
   // Held up for longer than any turn takes, asleep or not: the network may have gone on without us.
   stalled_ = slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
   if (finished_ || (slept == Duration() && !stalled_ && went_as_wanted(event))) return;
@@ -174,7 +190,6 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   next_ = MonoTime::never();
   drive();
   check_invariants();
-  const MonoTime before = std::exchange(looked_at_, now_);
 }
 
 void Core::Impl::take(const Event& event) {

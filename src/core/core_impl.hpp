@@ -340,6 +340,13 @@ struct Core::Impl {
   void link_is_gone(const std::string& name);
   // --- status.cpp
   void drive_states();
+  // --- peer_status.cpp: what people are told of the peer lease
+  [[nodiscard]] PeersView peers_view(MonoTime now) const;
+  [[nodiscard]] TermState term_state() const;
+  [[nodiscard]] std::string no_term_reason() const;
+  [[nodiscard]] std::string node_of(uint64_t incarnation) const;
+  [[nodiscard]] std::string nodes_of(const PeerTerm& term) const;
+  void count_grant(uint64_t incarnation);
   // --- order.cpp: priorities and transfers
   void drive_order();
   void consider_making_way(Vip* vip);
@@ -387,6 +394,7 @@ struct Core::Impl {
   void ask_grantors(Term* term);
   void add_term_to(Link* link);
   void settle_term(const Chain::Outcome& outcome);
+  void term_is_left(bool was_in_force);
   void delete_term();
   void make_way();
   [[nodiscard]] bool term_deletion_answered(const event::TxnAnswered& e);
@@ -420,6 +428,7 @@ struct Core::Impl {
   MonoTime now_;
   uint64_t entropy_ = 0;
   Duration suspended_;  // in all
+  MonoTime looked_at_;  // when that was looked at last
   bool stalled_ = false;
   Actions* out_ = nullptr;
   MonoTime next_ = MonoTime::never();
@@ -428,7 +437,6 @@ struct Core::Impl {
   RequestId last_request_ = 0;
   bool paused_ = false;
   bool stopping_ = false;
-  MonoTime looked_at_;  // when that was looked at last
   bool finished_ = false;
   MonoTime stop_by_ = MonoTime::never();
 
@@ -506,9 +514,12 @@ struct Core::Impl {
   MonoTime try_at_ = MonoTime::long_ago();
   MonoTime try_until_;
   MonoTime entered_at_ = MonoTime::long_ago();
-  std::string leaving_;    // why the terms are left, until the chain has said so
-  bool unfenced_ = false;  // the fence did not see a grant: nothing is taken until they are left
-  std::string no_term_;    // why none is entered
+  std::string leaving_;       // why the terms are left, until the chain has said so
+  bool unfenced_ = false;     // the fence did not see a grant: nothing is taken until they are left
+  std::string no_term_;       // why none is entered
+  std::string left_because_;  // ... and why the last one ended
+  TermCounts terms_;
+  std::map<std::string, uint64_t> grants_;  // received, by node
   RequestId deleting_term_ = 0;
   Revision deleting_revision_ = 0;
   MonoTime delete_term_at_ = MonoTime::long_ago();

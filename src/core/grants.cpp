@@ -44,6 +44,7 @@ void Core::Impl::granted(const event::PeerFrameReceived& e) {
   }
   const std::optional<Duration> took = term->granted(e.frame.from, e.frame.nonce, e.link, now_);
   if (!took) return;
+  count_grant(e.frame.from);
   Peer& peer = peers_[e.frame.from];
   peer.macs[e.link] = e.mac;
   if (now_ - peer.minute > Duration::seconds(60)) {
@@ -88,6 +89,7 @@ void Core::Impl::expire_if_silent(const PeerTerm& term) {
   if (promises_.expired(term.number) || now_ >= shown_at_ + settings_.timeout) return;
   if (!due(promises_.silent_at(term.number))) return;
   promises_.expire(term.number, now_);
+  terms_.expired++;
   report(ReportKind::TermExpired, "peer lease of another node: not renewed for " +
                                       std::to_string(term.timeout.ms()) + " ms, expired");
 }

@@ -101,6 +101,10 @@ void Core::Impl::begin_incarnation() {
 
 void Core::Impl::end_incarnation() {
   incarnation_ = 0;
+  if (peer_lease_.obeys()) {
+    terms_.lost++;
+    left_because_ = leaving_.empty() ? "the session in etcd was lost" : leaving_;
+  }
   peer_lease_.close();
   leaving_.clear();
   unfenced_ = false;
@@ -245,6 +249,7 @@ void Core::Impl::judge_try() {
       std::all_of(who.begin(), who.end(), [&](uint64_t each) { return listed(old->key(), each); });
   if (granted.empty() || same || timeout * 2 > settings_.timeout) {
     peer_lease_.drop_try();
+    if (!same) terms_.refused++;
     if (!same) return refuse_term("no other node grants one in time");
     try_at_ = now_ + kTryAgain;
     due(try_at_);
@@ -280,20 +285,29 @@ void Core::Impl::add_term_to(Link* link) {
 void Core::Impl::settle_term(const Chain::Outcome& outcome) {
   const Link& link = outcome.link;
   const bool obeyed = peer_lease_.obeys();
+  const bool had = peer_lease_.in_force().has_value();
   peer_lease_.settled(link.enter ? &*link.enter : nullptr, link.leave_term, outcome.revision);
   if (link.enter) {
     entered_at_ = now_;
     no_term_.clear();
-    report(ReportKind::TermEntered, "peer lease: " + std::to_string(link.enter->grantors.size()) +
-                                        " other nodes renew it, " +
-                                        std::to_string(link.enter->timeout.ms()) + " ms");
+    (had ? terms_.changed : terms_.entered)++;
+    report(ReportKind::TermEntered, "peer lease: renewed by " + nodes_of(*link.enter) +
+                                        ", timeout " + std::to_string(link.enter->timeout.ms()) +
+                                        " ms");
   }
-  if (!peer_lease_.obeys()) {
-    if (obeyed) try_at_ = now_ + kTryAgain;
-    leaving_.clear();
-    unfenced_ = false;
-  }
+  if (obeyed && !peer_lease_.obeys()) term_is_left(had);
   refresh_peer_deadline();
+}
+
+// Nothing is obeyed any more. One that was never in force does not count.
+void Core::Impl::term_is_left(bool was_in_force) {
+  if (was_in_force) {
+    terms_.left++;
+    left_because_ = leaving_;
+  }
+  leaving_.clear();
+  unfenced_ = false;
+  try_at_ = now_ + kTryAgain;
 }
 
 void Core::Impl::leave_term(const std::string& why) {
@@ -359,12 +373,9 @@ bool Core::Impl::term_deletion_answered(const event::TxnAnswered& e) {
   // nothing by itself: whoever ended our session has deleted it, too.
   const bool gone = e.entries.size() == 1 && e.entries.front().key.kind == KeyKind::Session &&
                     e.entries.front().modified == chain_.end();
+  const bool had = peer_lease_.in_force().has_value();
   if (e.succeeded || gone) peer_lease_.deleted(deleting_revision_);
-  if (!peer_lease_.obeys()) {
-    leaving_.clear();
-    unfenced_ = false;
-    try_at_ = now_ + kTryAgain;
-  }
+  if (had && !peer_lease_.obeys()) term_is_left(true);
   return true;
 }
 

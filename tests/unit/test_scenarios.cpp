@@ -42,6 +42,7 @@ struct Node {
   bool preempt = false;
   // what is done to it
   bool frozen = false;
+  int64_t asleep_since = -1;
   bool cut = false;
   bool deaf = false;      // its requests arrive, their answers do not
   int64_t watch_lag = 0;  // of what its watch shows
@@ -52,7 +53,9 @@ struct Node {
   bool fenced = true;               // somebody removed its packet fence
   // kernel
   int64_t expires = 0;           // 0: the address is absent
+  int64_t suspended = 0;         // in all
   int64_t fence = kOpen;         // when its packet fence closes
+  int64_t fence_suspended = 0;   // ... or when it has slept since
   bool fence_closed = false;     // and said so
   std::set<uint64_t> expired{};  // terms of which it has said so
   bool announced = false;
@@ -132,7 +135,9 @@ class Scenario {
   }
 
   bool to_process(Node* node, const std::string& verb, const std::string& value) {
-    if (verb == "priority" || verb == "preempt") {
+    if (verb == "show") {
+      show(*node);
+    } else if (verb == "priority" || verb == "preempt") {
       node->priority = atoi(value.c_str());
       node->preempt = verb == "preempt";
     } else if (verb == "start") {
@@ -168,8 +173,13 @@ class Scenario {
       node->expires = 0;
       node->fence = kOpen;
       node->fence_closed = false;
+      node->suspended = node->fence_suspended = 0;
       node->memory = {};
       end(node);
+    } else if (verb == "suspend") {
+      node->asleep_since = now_;
+    } else if (verb == "wake") {
+      wake_up(node);
     } else if (verb == "cut") {
       node->cut = true;
       end_watch(node, now_ + kWatchTimeout);
@@ -287,7 +297,7 @@ class Scenario {
     node->starts++;
     if (node->expires != 0 && node->memory.lease == LeaseId::None) node->expires = 0;
     Actions out;
-    node->core = std::make_unique<Core>(settings(*node), input(), &out);
+    node->core = std::make_unique<Core>(settings(*node), input(*node), &out);
     perform(node, std::move(out));
     if (node->expires != 0) tell(node, event::AddressFound{kVip});
     if (peer_timeout_ != 0) tell(node, event::FenceChanged{.in_force = true});
@@ -302,11 +312,15 @@ class Scenario {
     node->watch = 0;
   }
 
-  Input input() { return {.now = MonoTime::from_ns(1000 * kS + now_), .random = ++random_}; }
+  Input input(const Node& node) {
+    return {.now = MonoTime::from_ns(1000 * kS + now_),
+            .random = ++random_,
+            .suspended = Duration::nanoseconds(node.suspended)};
+  }
 
   void tell(Node* node, const Event& event) {
     if (node->core == nullptr) return;
-    if (node->frozen || node->busy) return node->inbox.push_back(event);
+    if (is_held_up(*node)) return node->inbox.push_back(event);
     step(node, event);
     arm(node);
   }
@@ -319,7 +333,7 @@ class Scenario {
       return;
     }
     Actions out;
-    node->core->step(input(), event, &out);
+    node->core->step(input(*node), event, &out);
     bool named = false;
     for (const Action& action : out) {
       const std::string text = words_for(*node, action);
@@ -346,8 +360,21 @@ class Scenario {
     const uint64_t wake = ++node->wake;
     const int64_t at = node->core->next_deadline().ns() - 1000 * kS;
     post(at, [this, node, wake] {
-      if (node->wake == wake && !node->frozen && !node->busy) tell(node, event::Ticked{});
+      if (node->wake == wake && !is_held_up(*node)) tell(node, event::Ticked{});
     });
+  }
+
+  [[nodiscard]] static bool is_held_up(const Node& node) {
+    return node.frozen || node.busy || node.asleep_since >= 0;
+  }
+
+  // What the kernel counts, stood still.
+  void wake_up(Node* node) {
+    const int64_t span = now_ - std::exchange(node->asleep_since, -1);
+    node->suspended += span;
+    if (node->expires != 0) expire_at(node, node->expires + span);
+    close_fence(node);
+    wake(node);
   }
 
   // It goes on: what the other daemons sent, the deadline, then what else came meanwhile.
@@ -386,14 +413,18 @@ class Scenario {
   void add(Node* node, int lifetime) {
     if (node->refuses) return step(node, event::AddressAdded{kVip, lifetime, 1});
     if (node->expires == 0) say(node->name + "  kernel: 10.0.0.9 is on the link");
-    node->expires = now_ + lifetime * kS;
-    post(node->expires, [this, node] {
-      if (node->expires == 0 || node->expires > now_) return;
+    expire_at(node, now_ + lifetime * kS);
+    step(node, event::AddressAdded{kVip, lifetime, 0});
+  }
+
+  void expire_at(Node* node, int64_t at) {
+    node->expires = at;
+    post(at, [this, node] {
+      if (node->expires == 0 || node->expires > now_ || node->asleep_since >= 0) return;
       node->expires = 0;
       say(node->name + "  kernel: 10.0.0.9 has expired");
       tell(node, event::AddressLost{kVip, true});
     });
-    step(node, event::AddressAdded{kVip, lifetime, 0});
   }
 
   void act(Node* node, const action::RemoveAddress&) {
@@ -421,6 +452,7 @@ class Scenario {
   void act(Node* node, const action::SetFence& a) {
     if (!node->fenced) return;
     node->fence = a.deadline.is_never() ? kOpen : a.deadline.ns() - 1000 * kS;
+    node->fence_suspended = a.suspended.ns();
     if (node->fence_closed && !is_fenced(*node)) {
       node->fence_closed = false;
       say(node->name + "  kernel: the packet fence is open again");
@@ -434,7 +466,9 @@ class Scenario {
     say(node->name + "  kernel: the packet fence is closed");
   }
 
-  [[nodiscard]] bool is_fenced(const Node& node) const { return now_ >= node.fence; }
+  [[nodiscard]] bool is_fenced(const Node& node) const {
+    return now_ >= node.fence || (peer_timeout_ != 0 && node.fence_suspended != node.suspended);
+  }
 
   void act(Node* node, const action::Remember& a) { node->memory = a.memory; }
   void act(Node* node, const action::Finish&) { end(node); }
@@ -560,6 +594,24 @@ class Scenario {
 
   // --- the trace
 
+  void show(const Node& node) {
+    const PeersView view = node.core->peers(MonoTime::from_ns(1000 * kS + now_));
+    const auto text = [](uint64_t n) { return std::to_string(n); };
+    say("      " + std::string(name_of(view.state)) + ", timeout " + text(view.timeout.ms()) +
+        " ms, left " + text(view.left.ms()) + " ms" +
+        (view.reason.empty() ? "" : ", because " + view.reason));
+    for (const GrantorView& grantor : view.grantors) {
+      say("      " + grantor.node + (grantor.grants ? " grants" : " does not grant") + ", delay " +
+          text(grantor.delay.ms()) + " ms");
+    }
+    if (!view.left_because.empty()) say("      the last one ended: " + view.left_because);
+    say("      entered " + text(view.terms.entered) + ", changed " + text(view.terms.changed) +
+        ", left " + text(view.terms.left) + ", lost " + text(view.terms.lost) + ", refused " +
+        text(view.terms.refused) + ", expired here " + text(view.terms.expired));
+    for (const auto& [name, grants] : view.grants)
+      say("      grants of " + name + ": " + text(grants));
+  }
+
   void post(int64_t at, std::function<void()> what) {
     queue_.emplace(std::max(at, now_), std::move(what));
   }
@@ -644,7 +696,7 @@ class Scenario {
 
   void look_for_two_owners() {
     const auto owners = std::count_if(nodes_.begin(), nodes_.end(), [this](const auto& node) {
-      return node->expires != 0 && !is_fenced(*node);
+      return node->expires != 0 && !is_fenced(*node) && node->asleep_since < 0;
     });
     if (owners > 1 && !two_owners_) say("!!!! two owners");
     two_owners_ = two_owners_ || owners > 1;

@@ -1,0 +1,55 @@
+// What a node tells people of its own peer lease (ARCHITECTURE.md, "The peer lease"): for status,
+// metrics and history. Plain data.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+// While a term is in force, a tried or entered one that shall replace it does not show here.
+#define VIPD_TERM_STATES(X) \
+  X(None, "none")           \
+  X(Trying, "trying")       \
+  X(Entering, "entering")   \
+  X(InForce, "in force")    \
+  X(Leaving, "leaving") /* obeyed until etcd has confirmed that it is gone */
+
+#define VIPD_ENUMERATOR(value, text) value,
+enum class TermState { VIPD_TERM_STATES(VIPD_ENUMERATOR) };
+#undef VIPD_ENUMERATOR
+[[nodiscard]] std::string_view name_of(TermState state);
+
+// What became of terms since the process started. A term counts once under entered or changed.
+struct TermCounts {
+  uint64_t entered = 0;  // while none was in force
+  uint64_t changed = 0;  // it replaced one that was in force
+  uint64_t left = 0;     // by this node, and etcd has confirmed it
+  uint64_t lost = 0;     // the session ended while one was obeyed
+  uint64_t refused = 0;  // tried, and not entered
+  uint64_t expired = 0;  // here, of another node's: it was not renewed in time
+};
+
+struct GrantorView {
+  std::string node;     // "" when its session is not in sight
+  bool grants = false;  // its newest grant has not run out, on every link that carries a VIP
+  Duration delay;       // the longest from a request to its grant, in the last minute or two
+};
+
+struct PeersView {
+  TermState state = TermState::None;
+  Duration timeout;                   // of that term; without one as configured
+  Duration left;                      // until this node gives up for want of grants; 0 without term
+  std::vector<GrantorView> grantors;  // of that term, as its key lists them
+  std::string reason;                 // None, Leaving: why, in words
+  std::string left_because;           // why the last one that ended was left, or lost; "" if none
+  TermCounts terms;
+  std::map<std::string, uint64_t> grants;  // received, by node, since the process started
+};
+
+}  // namespace vipd
