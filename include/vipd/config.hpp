@@ -59,6 +59,9 @@ struct AnnounceConfig {
   bool operator==(const AnnounceConfig&) const = default;
 };
 
+// The packet fence: where the kernel has it, or never.
+enum class FenceChoice { Auto, None };
+
 struct EtcdConfig {
   std::vector<std::string> endpoints;  // "https://HOST:PORT", "unix:/PATH", in order of preference
   std::string cluster = "auto";        // its id in hexadecimal, or what the endpoints say
@@ -79,6 +82,8 @@ struct Config {
   EtcdConfig etcd;
   Duration session_timeout;
   Duration session_heartbeat;
+  Duration peer_timeout;  // 0: this node enters no term of the peer lease
+  FenceChoice fence = FenceChoice::Auto;
   std::vector<VipConfig> vips;      // in the order of the files
   std::vector<CheckConfig> checks;  // in the order of the files
   AnnounceConfig announce;

@@ -32,6 +32,14 @@ class Loop {
   // timers did not.
   [[nodiscard]] Duration suspended() const;
 
+  // By how much CLOCK_MONOTONIC (and BOOTTIME) was slewed in all against the oscillator of this
+  // host, read anew; the reading is off by at most `error`.
+  struct Slew {
+    Duration total;
+    Duration error;
+  };
+  [[nodiscard]] Slew slew() const;
+
   // Watches a descriptor that the caller keeps open until remove_fd(). EPOLLIN, EPOLLOUT, ... as
   // in epoll(7), level-triggered. A handler may remove itself or others while events are
   // dispatched: a removed watch gets no further call, not even for an event that was already

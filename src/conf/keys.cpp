@@ -15,6 +15,7 @@ constexpr std::array<std::string_view, 2> kNoYes = {"no", "yes"};
 constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
 constexpr std::array<std::string_view, 3> kPolicies = {"defend", "release", "ignore"};
 constexpr std::array<std::string_view, 3> kForms = {"request", "reply", "both"};
+constexpr std::array<std::string_view, 2> kFences = {"auto", "none"};
 constexpr std::array<std::string_view, 3> kTargets = {"stderr", "syslog", "kmsg"};
 
 constexpr Duration ms(int64_t n) {
@@ -131,6 +132,25 @@ const Key kKeys[] = {
      .fallback_words = "an eighth of session.timeout, at most 1s",
      .help = "How often an owner renews its session; one small write to etcd each.\n"
              "At most a quarter of session.timeout."},
+    {.name = "peer.timeout",
+     .type = Span{ms(200), s(5), true, [](Config& c) -> Duration& { return c.peer_timeout; }},
+     .fallback = "0s",
+     .fallback_words = "",
+     .help =
+         "How long after its owner fell silent another node may take a VIP, where the other nodes\n"
+         "renew the owner's peer lease over the LAN and the packet fence is in force; see PEER\n"
+         "LEASE below.\n"
+         "At most half of session.timeout, which counts otherwise.\n"
+         "With 0s this node holds no peer lease, and renews those of others all the same."},
+    {.name = "fence",
+     .type = Choice{kFences, [](const Config& c) { return static_cast<size_t>(c.fence); },
+                    [](Config& c, size_t n) { c.fence = static_cast<FenceChoice>(n); }},
+     .fallback = "auto",
+     .fallback_words = "",
+     .help =
+         "Whether a program in the kernel drops the packets of a VIP once this node's authority\n"
+         "for it is over: where the kernel takes it, or never.\n"
+         "Without it there is no peer lease."},
     {.name = "vip.NAME.address",
      .type =
          VipText{

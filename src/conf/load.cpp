@@ -31,6 +31,7 @@ constexpr int64_t kHeartbeatsPerTimeout = 8;
 constexpr int64_t kLeastHeartbeatsPerTimeout = 4;
 constexpr std::string_view kHeartbeat = "session.heartbeat";
 constexpr std::string_view kTimeout = "session.timeout";
+constexpr std::string_view kPeerTimeout = "peer.timeout";
 
 class Loader {
  public:
@@ -80,6 +81,7 @@ class Loader {
   std::string denied(const std::string& fault) const;
   void check_pair(const std::string& key, const std::string& other);
   void check_heartbeat();
+  void check_peer_timeout();
   void check_vips();
   void check_vip_keys(const Vip& vip);
   void check_addresses();
@@ -320,6 +322,19 @@ void Loader::check_heartbeat() {
                   duration_text(timeout) + "); write " + duration_text(most) + " or less");
 }
 
+// A longer one would never be entered, and the session's timeout would count.
+void Loader::check_peer_timeout() {
+  const Duration timeout = config_.session_timeout;
+  const auto given_timeout = given_.find(kTimeout);
+  if (given_timeout != given_.end() && !given_timeout->second.is_valid) return;
+  const Duration most = Duration::milliseconds(timeout.ms() / 2);
+  if (config_.peer_timeout <= most) return;
+  errors_.add(place_of(std::string(kPeerTimeout)),
+              std::string(kPeerTimeout) + ": '" + duration_text(config_.peer_timeout) +
+                  "' is more than half of " + std::string(kTimeout) + " (" +
+                  duration_text(timeout) + "); write " + duration_text(most) + " or less");
+}
+
 void Loader::check_vips() {
   for (const Vip& vip : vips_.list) check_vip_keys(vip);
   check_addresses();
@@ -443,6 +458,7 @@ Result Loader::run(const Sources& sources) {
   for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
   check_as_the_daemon(sources.try_tls);
   check_heartbeat();
+  check_peer_timeout();
   check_vips();
   check_checks();
   for (Check& check : checks_.list) config_.checks.push_back(std::move(check.config));

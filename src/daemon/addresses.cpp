@@ -20,8 +20,10 @@ constexpr Duration kGather = Duration::milliseconds(100);
 Addresses::Addresses(const Vips& vips, const Links& links, Handlers handlers)
     : vips_(vips), links_(links), handlers_(std::move(handlers)) {}
 
-void Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
+bool Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
                                net::Netlink* netlink) {
+  bool has_strangers = false;
+  for (const Address& address : book.ours()) has_strangers |= vips_.at(address) == nullptr;
   for (const VipConfig& vip : vips_.all()) {
     const net::Link* link = links_.named(vip.link);
     for (const net::AddressInfo* info : book.all(vip.address)) {
@@ -29,7 +31,7 @@ void Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
       const bool in_place = link != nullptr && info->link_index == link->index &&
                             info->prefix_length == vip.prefix_length;
       if (!has_session || !in_place) {
-        remove_stray(vip, *info, "was left on a link without authority", netlink);
+        has_strangers |= !remove_stray(vip, *info, "was left on a link without authority", netlink);
         continue;
       }
       places_[vip.address] = {
@@ -37,13 +39,15 @@ void Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
       inherited_.push_back(vip.address);
     }
   }
+  return has_strangers;
 }
 
-void Addresses::remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what,
+bool Addresses::remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what,
                              net::Netlink* netlink) const {
   const int error = netlink->remove_address(info.link_index, info.address, info.prefix_length);
   log::warn("vip %s: %s/%u %s: %s", vip.name.c_str(), info.address.text().c_str(),
             info.prefix_length, what, error == 0 ? "removed" : "could not be removed");
+  return error == 0;
 }
 
 // --- our own doing
@@ -133,7 +137,7 @@ void Addresses::find_strays(const net::AddressBook& book, net::Netlink* netlink)
     for (const net::AddressInfo* info : book.all(vip.address)) {
       if (!book.is_ours(*info)) continue;
       if (is_in_place(*info) && is_up(info->address)) continue;
-      remove_stray(vip, *info, "is on a link though nobody is to have it there", netlink);
+      (void)remove_stray(vip, *info, "is on a link though nobody is to have it there", netlink);
     }
   }
 }

@@ -20,6 +20,7 @@
 #include "daemon/kept.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/network.hpp"
+#include "daemon/peers.hpp"
 #include "daemon/privileges.hpp"
 #include "daemon/programs.hpp"
 #include "daemon/replacement.hpp"
@@ -65,6 +66,7 @@ class Daemon {
   void perform(const Action& action);
   void feed(const Event& event) { engine_.feed(event); }
   void etcd_said(const Event& event);
+  void add_address(const action::AddAddress& a);
   void report_state(const action::ReportState& change);
   void report(const action::Report& report);
   void finish();
@@ -82,6 +84,7 @@ class Daemon {
   void take(Config next);
 
   [[nodiscard]] Network::Handlers network_handlers();
+  [[nodiscard]] FenceSide::Handlers fence_handlers();
   [[nodiscard]] Gate::Handlers gate_handlers();
   [[nodiscard]] check::Tools check_tools();
   [[nodiscard]] Journal::Sources journal_sources();
@@ -104,6 +107,8 @@ class Daemon {
   Engine engine_;
   EtcdSide etcd_;
   Network network_;
+  FenceSide fence_;
+  Peers peers_;
   Gate gate_;
   Journal journal_;
   Commands commands_;
@@ -121,6 +126,8 @@ Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
       engine_(loop_, {[this] { remember_figures(); }, [this](const Action& a) { perform(a); }}),
       etcd_(loop_, config_.etcd.prefix, [this](const Event& event) { etcd_said(event); }),
       network_(loop_, vips_, network_handlers()),
+      fence_(loop_, network_, fence_handlers()),
+      peers_(loop_, vips_, network_, fence_, [this](const Event& event) { feed(event); }),
       gate_(loop_, vips_, gate_handlers()),
       journal_(loop_, vips_, journal_sources()),
       commands_(command_needs()),
@@ -131,7 +138,10 @@ Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
 
 void Daemon::perform(const Action& action) {
   std::visit(Visitor{
-                 [this](const action::UseCluster& a) { etcd_.perform(a); },
+                 [this](const action::UseCluster& a) {
+                   etcd_.perform(a);
+                   peers_.set_cluster(a.cluster, config_.etcd.prefix);
+                 },
                  [this](const action::GrantLease& a) { etcd_.perform(a); },
                  [this](const action::KeepLease& a) { etcd_.perform(a); },
                  [this](const action::RevokeLease& a) { etcd_.perform(a); },
@@ -141,23 +151,29 @@ void Daemon::perform(const Action& action) {
                  },
                  [this](const action::ReadPrefix& a) { etcd_.perform(a); },
                  [this](const action::OpenWatch& a) { etcd_.perform(a); },
-                 [this](const action::AddAddress& a) { network_.perform(a); },
+                 [this](const action::AddAddress& a) { add_address(a); },
                  [this](const action::RemoveAddress& a) {
                    network_.perform(a, engine_.pending(), engine_.core().fencing_deadline());
+                   if (!network_.has(a.address)) fence_.unprotect(a.address);
                  },
                  [this](const action::SendAnnouncement& a) {
                    if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
                  },
                  [this](const action::SendProbe& a) { network_.perform(a); },
-                 // The core sets no fence before it was told of one, and enters no term.
-                 [](const action::SetFence&) { assert(false); },
-                 [](const action::SendPeerFrame&) {},
+                 [this](const action::SetFence& a) { fence_.perform(a, engine_.suspended()); },
+                 [this](const action::SendPeerFrame& a) { peers_.perform(a); },
                  [this](const action::Remember& a) { kept_.remember(a.memory); },
                  [this](const action::ReportState& a) { report_state(a); },
                  [this](const action::Report& a) { report(a); },
                  [this](const action::Finish&) { finish(); },
              },
              action);
+}
+
+// [safety] Behind the fence before it is there.
+void Daemon::add_address(const action::AddAddress& a) {
+  if (fence_.protect(a.address)) return network_.perform(a);
+  feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = ENOSPC});
 }
 
 void Daemon::report_state(const action::ReportState& change) {
@@ -178,6 +194,7 @@ void Daemon::report(const action::Report& report) {
 
 void Daemon::finish() {
   engine_.finish();
+  fence_.stop();
   gate_.stop();
   (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
     log::warn("stopped before every notification was given out");
@@ -218,7 +235,13 @@ Settings Daemon::settings() const {
 Network::Handlers Daemon::network_handlers() {
   return {.feed = [this](const Event& event) { feed(event); },
           .obstacle = [this](const VipConfig& vip,
-                             const std::string& obstacle) { gate_.obstructed(vip, obstacle); }};
+                             const std::string& obstacle) { gate_.obstructed(vip, obstacle); },
+          .links_seen = [this] { fence_.links_seen(); }};
+}
+
+FenceSide::Handlers Daemon::fence_handlers() {
+  return {.feed = [this](const Event& event) { feed(event); },
+          .note = [this](const std::string& what) { journal_.note(what); }};
 }
 
 Gate::Handlers Daemon::gate_handlers() {
@@ -279,15 +302,17 @@ Replacement::Needs Daemon::replacement_needs() {
           .programs = programs_,
           .kept = kept_,
           .notify = notify_,
-          .situation = [this] {
-            const Core& core = engine_.core();
-            return Replacement::Situation{
-                .node = core.node_state(),
-                .is_busy = etcd_.txns_under_way() > 0 || !engine_.pending().empty(),
-                .owns_anything = network_.owns_anything(),
-                .deadline = core.fencing_deadline(),
-                .timeout = core.timeout()};
-          }};
+          .fence = [this] { return fence_.descriptors(); },
+          .situation =
+              [this] {
+                const Core& core = engine_.core();
+                return Replacement::Situation{
+                    .node = core.node_state(),
+                    .is_busy = etcd_.txns_under_way() > 0 || !engine_.pending().empty(),
+                    .owns_anything = network_.owns_anything(),
+                    .deadline = core.fencing_deadline(),
+                    .timeout = core.timeout()};
+              }};
 }
 
 Parts Daemon::parts() const {
@@ -297,13 +322,16 @@ Parts Daemon::parts() const {
 // --- from the start to the end
 
 bool Daemon::start(std::string* reason) {
-  if (!programs_.start(config_, options_.program.inherited_fd(), reason)) return false;
+  const Replacement::Inherited inherited = Replacement::inherited(options_.program);
+  if (!programs_.start(config_, inherited.helper, reason)) return false;
   if (!options_.pidfile.empty()) {
     pidfile_ = sys::PidFile::open(options_.pidfile, reason);
     if (pidfile_ == nullptr) return false;
   }
   if (!kept_.open(config_.state_dir, reason)) return false;
-  if (!network_.open(kept_.former().lease != LeaseId::None, reason)) return false;
+  fence_.open(config_, inherited.fence);
+  const bool may_inherit = kept_.former().lease != LeaseId::None && !fence_.is_in_the_way();
+  if (!network_.open(may_inherit, reason) || !peers_.open(reason)) return false;
   if (!api_.open(config_.control_socket, reason)) return false;
   api_.listen(config_.http_listen);  // its port may be one of root's
   if (!drop_privileges(config_, kept_, options_.pidfile, reason)) return false;
@@ -312,9 +340,12 @@ bool Daemon::start(std::string* reason) {
 
   engine_.start(settings());
   gate_.start(check_tools(), config_.checks);
+  fence_.start();
   network_.start();
   loop_.on_turn_start([this] {
     network_.hear();
+    peers_.hear();
+    fence_.begin_turn();
     engine_.begin_turn();
   });
   loop_.on_turn_end([this] {
@@ -395,13 +426,16 @@ std::vector<std::string> Daemon::reload() {
 
 void Daemon::keep_until_restart(Config* next) const {
   if (next->etcd.prefix != config_.etcd.prefix || next->control_socket != config_.control_socket ||
-      next->state_dir != config_.state_dir || next->user != config_.user) {
-    log::warn("etcd.prefix, control.socket, state.dir and user stay as they are until a restart");
+      next->state_dir != config_.state_dir || next->user != config_.user ||
+      next->fence != config_.fence) {
+    log::warn(
+        "etcd.prefix, control.socket, state.dir, user and fence stay as they are until a restart");
   }
   next->etcd.prefix = config_.etcd.prefix;
   next->control_socket = config_.control_socket;
   next->state_dir = config_.state_dir;
   next->user = config_.user;
+  next->fence = config_.fence;
 }
 
 // What a living session cannot change is told to the core, which says that it waits for a restart.

@@ -1,5 +1,6 @@
 #include "daemon/engine.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <iterator>
 #include <utility>
@@ -27,13 +28,14 @@ const Core& Engine::core() const {
 
 // [safety] Both clocks as of one moment: an earlier `now` would let waits that begin anew after a
 // suspension begin before it.
-Input Engine::input() const {
+Input Engine::input() {
   Input input;
   input.random = sys::random_u64();
   do {
     input.suspended = loop_.suspended();
     input.now = loop_.now();
   } while (loop_.suspended() != input.suspended);
+  suspended_ = input.suspended;
   return input;
 }
 
@@ -43,6 +45,12 @@ void Engine::feed(const Event& event) {
   Actions actions;
   handlers_.before_step();
   core_->step(input(), event, &actions);
+  // What is said of the fence last holds, and comes first: an older word is not to undo it.
+  const auto is_of_fence = [](const Action& a) {
+    return std::holds_alternative<action::SetFence>(a);
+  };
+  if (std::any_of(actions.begin(), actions.end(), is_of_fence))
+    std::erase_if(actions_, is_of_fence);
   actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
                   std::make_move_iterator(actions.end()));
   perform_all();

@@ -11,7 +11,8 @@ namespace vipd {
 
 constexpr char kMemoryFile[] = "session.json";
 // All that we keep in the state directory.
-constexpr const char* kStateFiles[] = {"lock", kMemoryFile, "session.json.other"};
+constexpr const char* kStateFiles[] = {"lock", kMemoryFile, "session.json.other", "fence",
+                                       "fence.other"};
 
 // An empty Memory when there is none to be used: no file, not ours, cut short, from another boot or
 // for another prefix.

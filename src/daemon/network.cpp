@@ -20,6 +20,8 @@ namespace {
 
 // Whatever a notice may have missed is found by then.
 constexpr Duration kPeriodicLook = Duration::seconds(60);
+// Of an address, and how late the kernel may end it.
+constexpr Duration kLongestLifetime = Duration::milliseconds(14'000 + 1'250);
 constexpr Duration kLookRetry = Duration::seconds(1);
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kMostForResets = Duration::milliseconds(80);
@@ -84,7 +86,9 @@ const net::Link* Network::link_of(const VipConfig& vip) const {
 // --- looking
 
 void Network::link_is_news() {
-  if (is_started_) links_.tell();
+  if (!is_started_) return;
+  handlers_.links_seen();
+  links_.tell();
 }
 
 bool Network::meet_leftovers(bool has_session) {
@@ -93,7 +97,9 @@ bool Network::meet_leftovers(bool has_session) {
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
   const net::AddressBook book(links_.all(), addresses);
-  addresses_.meet_leftovers(book, has_session, netlink_.get());
+  if (addresses_.meet_leftovers(book, has_session, netlink_.get())) {
+    strangers_until_ = loop_.now() + kLongestLifetime;
+  }
   return true;
 }
 
@@ -103,6 +109,7 @@ bool Network::look() {
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
   const net::AddressBook book(links_.all(), addresses);
+  handlers_.links_seen();
   links_.tell();
   links_.listen();  // a link may have been made anew, under its number and unnoticed
   addresses_.judge(book, netlink_.get());

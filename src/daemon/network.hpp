@@ -27,6 +27,8 @@ class Network {
     std::function<void(const Event&)> feed;
     // What on this host stands in the way of a VIP, after each look; empty: nothing.
     std::function<void(const VipConfig&, const std::string& obstacle)> obstacle;
+    // What links() shows may have changed; before the core is told of a link.
+    std::function<void()> links_seen;
   };
 
   Network(Loop& loop, const Vips& vips, Handlers handlers);
@@ -56,6 +58,11 @@ class Network {
   bool perform(const action::SendAnnouncement& a, AnnounceForm form);
   void perform(const action::SendProbe& a);
 
+  [[nodiscard]] const Links& links() const { return links_; }
+  [[nodiscard]] const std::vector<Address>& inherited() const { return addresses_.inherited(); }
+  // What vipd left on a link, and nobody here knows any more, may be there until then.
+  [[nodiscard]] MonoTime strangers_until() const { return strangers_until_; }
+  [[nodiscard]] bool has(const Address& address) const { return addresses_.is_up(address); }
   [[nodiscard]] bool owns_anything() const { return addresses_.any_is_up(); }
   // For checks: the link of a VIP, nullptr while it is not there; and what frames leave by.
   [[nodiscard]] const net::Link* link_of(const VipConfig& vip) const;
@@ -79,6 +86,7 @@ class Network {
   Links links_;
   Addresses addresses_;
   bool is_started_ = false;
+  MonoTime strangers_until_ = MonoTime::long_ago();
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
   std::set<Address> reset_;  // their connections; they are about to be removed

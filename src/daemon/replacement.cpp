@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "conf/conf.hpp"
@@ -15,6 +16,15 @@
 namespace vipd {
 
 Replacement::Replacement(Loop& loop, Needs needs) : loop_(loop), needs_(std::move(needs)) {}
+
+Replacement::Inherited Replacement::inherited(const sys::Program& program) {
+  Inherited inherited;
+  const std::vector<int>& fds = program.inherited_fds();
+  if (!fds.empty()) inherited.helper = fds.front();
+  const bool has_fence = fds.size() > inherited.fence.size();
+  if (has_fence) std::copy_n(fds.begin() + 1, inherited.fence.size(), inherited.fence.begin());
+  return inherited;
+}
 
 void Replacement::asked() {
   std::string reason;
@@ -93,8 +103,9 @@ void Replacement::replace() {
   log::info("running %s", needs_.program.path().c_str());
   needs_.notify.reloading();
   needs_.notify.restore_environment();
-  needs_.program.replace(needs_.situation().node == NodeState::Paused, needs_.programs.socket(),
-                         &reason);
+  std::vector<int> kept = {needs_.programs.socket()};
+  for (const int fd : needs_.fence()) kept.push_back(fd);
+  needs_.program.replace(needs_.situation().node == NodeState::Paused, kept, &reason);
   log::error("not replaced: %s", reason.c_str());
   needs_.notify.clear_environment();
   needs_.notify.ready();

@@ -1,11 +1,12 @@
 // SIGUSR2: the program on disk is run in our place, and takes our session up as after a restart
-// (ARCHITECTURE.md, "Taking up one's own session after a restart"). Nothing else is handed over.
-// Whatever stands in the way is logged, and we go on.
+// (ARCHITECTURE.md, "Taking up one's own session after a restart"). Handed over are the helper's
+// socket and the packet fence. Whatever stands in the way is logged, and we go on.
 #pragma once
 
 #include <functional>
 #include <string>
 
+#include "daemon/fence_side.hpp"
 #include "vipd/config.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/state.hpp"
@@ -41,8 +42,16 @@ class Replacement {
     Programs& programs;
     Kept& kept;
     sys::Notify& notify;
+    std::function<FenceSide::Descriptors()> fence;
     std::function<Situation()> situation;
   };
+
+  // What the program in whose place we run left open.
+  struct Inherited {
+    int helper = -1;  // -1: there is none
+    FenceSide::Descriptors fence = FenceSide::kNone;
+  };
+  [[nodiscard]] static Inherited inherited(const sys::Program& program);
 
   Replacement(Loop& loop, Needs needs);
 

@@ -9,6 +9,7 @@ Settings settings_of(const Config& config) {
   settings.node = config.node_name;
   settings.timeout = config.session_timeout;
   settings.heartbeat = config.session_heartbeat;
+  settings.peer_timeout = config.peer_timeout;
   settings.announce_count = config.announce.count;
   settings.announce_interval = config.announce.interval;
   settings.announce_refresh = config.announce.refresh;

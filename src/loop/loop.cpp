@@ -59,6 +59,19 @@ int64_t read_suspended_ns() {
   return least;
 }
 
+// Of several readings the one with the least time in between.
+Loop::Slew read_slew() {
+  constexpr Duration kGood = Duration::microseconds(5);
+  Loop::Slew best{.total = {}, .error = Duration::nanoseconds(INT64_MAX)};
+  for (int i = 0; i < kReadings && best.error > kGood; i++) {
+    const int64_t before = read_ns(CLOCK_MONOTONIC);
+    const int64_t raw = read_ns(CLOCK_MONOTONIC_RAW);
+    const auto error = Duration::nanoseconds(read_ns(CLOCK_MONOTONIC) - before);
+    if (error < best.error) best = {.total = Duration::nanoseconds(before - raw), .error = error};
+  }
+  return best;
+}
+
 int must(int result, const char* what) {
   if (result >= 0) return result;
   log::error("%s: %s", what, strerror(errno));
@@ -229,6 +242,10 @@ Duration Loop::suspended() const {
   const int64_t suspended = read_suspended_ns();
   if (suspended > impl_->suspended_ns + 2 * kOneMomentNs) impl_->suspended_ns = suspended;
   return Duration::nanoseconds(impl_->suspended_ns);
+}
+
+Loop::Slew Loop::slew() const {
+  return read_slew();
 }
 
 Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler) {

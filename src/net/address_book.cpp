@@ -54,6 +54,16 @@ bool AddressBook::is_ours(const AddressInfo& info) const {
   return !marks_are_kept_ && !info.permanent && info.deprecated;
 }
 
+std::vector<Address> AddressBook::ours() const {
+  std::vector<Address> ours;
+  for (const auto& [address, infos] : by_address_) {
+    const bool is_one = std::any_of(infos.begin(), infos.end(),
+                                    [this](const auto* info) { return is_ours(*info); });
+    if (is_one) ours.push_back(address);
+  }
+  return ours;
+}
+
 const std::vector<const AddressInfo*>& AddressBook::all(const Address& address) const {
   const auto found = by_address_.find(address);
   return found == by_address_.end() ? none_ : found->second;

@@ -17,6 +17,7 @@ class AddressBook {
 
   // Put there by vipd: by its mark, or by its kind of lifetime where the kernel keeps no marks.
   [[nodiscard]] bool is_ours(const AddressInfo& info) const;
+  [[nodiscard]] std::vector<Address> ours() const;
   [[nodiscard]] bool has(const Address& address, int link_index, unsigned prefix_length) const;
   [[nodiscard]] const std::vector<const AddressInfo*>& all(const Address& address) const;
 

@@ -74,15 +74,23 @@ bool take_variable(const char* name, const std::string& expected) {
   return is_it;
 }
 
-int take_fd(bool is_replacement) {
+// "NUMBER,NUMBER,...": versions before this one read and write the first alone.
+std::vector<int> take_fds(bool is_replacement) {
   const char* const value = getenv(kKept);
-  const std::string_view text = value == nullptr ? "" : value;
-  int fd = -1;
-  const bool is_number =
-      std::from_chars(text.data(), text.data() + text.size(), fd).ec == std::errc();
-  const bool is_open = is_replacement && is_number && fd > STDERR_FILENO && fcntl(fd, F_GETFD) >= 0;
+  const std::string_view text = value == nullptr || !is_replacement ? "" : value;
+  std::vector<int> fds;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    int fd = -1;
+    const auto read = std::from_chars(at, end, fd);
+    if (read.ec != std::errc()) break;
+    fds.push_back(fd > STDERR_FILENO && fcntl(fd, F_GETFD) >= 0 ? fd : -1);
+    at = read.ptr;
+    if (at < end && *at++ != ',') break;
+  }
   unsetenv(kKept);
-  return is_open ? fd : -1;
+  return fds;
 }
 
 // libcurl opens its sockets without that flag.
@@ -108,7 +116,7 @@ Program Program::started(char** argv) {
   if (!read_kind(program.path_, &program.kind_)) program.kind_ = {};
   program.is_replacement_ = take_variable(kReplaces, std::to_string(getpid()));
   program.was_paused_ = take_variable(kPaused, "1") && program.is_replacement_;
-  program.inherited_fd_ = take_fd(program.is_replacement_);
+  program.inherited_fds_ = take_fds(program.is_replacement_);
   return program;
 }
 
@@ -145,11 +153,14 @@ std::vector<std::string> Program::trial() const {
   return words;
 }
 
-void Program::replace(bool is_paused, int kept_fd, std::string* reason) const {
+void Program::replace(bool is_paused, const std::vector<int>& kept, std::string* reason) const {
   close_others_on_exec();
-  if (kept_fd >= 0 && fcntl(kept_fd, F_SETFD, 0) == 0) {
-    setenv(kKept, std::to_string(kept_fd).c_str(), 1);
+  std::string text;
+  for (const int fd : kept) {
+    const bool lives = fd >= 0 && fcntl(fd, F_SETFD, 0) == 0;
+    text += (text.empty() ? "" : ",") + std::to_string(lives ? fd : -1);
   }
+  if (!text.empty()) setenv(kKept, text.c_str(), 1);
   setenv(kReplaces, std::to_string(getpid()).c_str(), 1);
   if (is_paused) setenv(kPaused, "1", 1);
   execv(path_.c_str(), argv_);

@@ -17,7 +17,8 @@ class Program {
   [[nodiscard]] bool is_replacement() const { return is_replacement_; }
   // What was said at that time.
   [[nodiscard]] bool was_paused() const { return was_paused_; }
-  [[nodiscard]] int inherited_fd() const { return inherited_fd_; }  // -1: none
+  // What replace() was given, in that order; -1: none.
+  [[nodiscard]] const std::vector<int>& inherited_fds() const { return inherited_fds_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
   // An executable file for the same machine. Not a proof, but what an interrupted copy lacks.
@@ -25,8 +26,8 @@ class Program {
   // What tries it on the configuration (-n) with the arguments that it would be given.
   [[nodiscard]] std::vector<std::string> trial() const;
   // Returns only when it failed, and then nothing has changed. Besides the three standard ones only
-  // the descriptor kept_fd (-1: none) lives on: with the others go locks and connections.
-  void replace(bool is_paused, int kept_fd, std::string* reason) const;
+  // these descriptors (-1: none) live on: with the others go locks and connections.
+  void replace(bool is_paused, const std::vector<int>& kept, std::string* reason) const;
 
  private:
   // e_ident up to the byte order, and e_machine (elf(5)).
@@ -38,7 +39,7 @@ class Program {
   Kind kind_{};
   bool is_replacement_ = false;
   bool was_paused_ = false;
-  int inherited_fd_ = -1;
+  std::vector<int> inherited_fds_;
 };
 
 }  // namespace vipd::sys

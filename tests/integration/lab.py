@@ -173,8 +173,9 @@ class Host:
         return moment
 
     def boot(self):
-        """Powers it on again: disk kept, /run (state.dir) empty. Starts etcd, not vipd."""
-        for name in os.listdir(f"{self.folder}/state"):
+        """Powers it on again: disk kept, /run (state.dir) empty. Starts etcd, not vipd. The list of
+        programs in the kernel is kept, since the kernel keeps them here."""
+        for name in set(os.listdir(f"{self.folder}/state")) - {"fence", "fence.other"}:
             os.unlink(f"{self.folder}/state/{name}")
         ip_batch(self.plumbing(), ns=self.ns)
         self.mend()

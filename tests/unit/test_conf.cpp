@@ -314,6 +314,11 @@ Config any_config() {
       Duration::milliseconds(any(0, 1) != 0 ? any(3000, 60000) : 1000 * any(3, 60));
   config.session_heartbeat =
       Duration::milliseconds(any(100, static_cast<int>(config.session_timeout.ms() / 4)));
+  config.peer_timeout = Duration::milliseconds(
+      any(0, 3) == 0 ? 0
+                     : any(200, static_cast<int>(std::min<int64_t>(
+                                    5000, config.session_timeout.ms() / 2))));
+  config.fence = any(0, 1) != 0 ? vipd::FenceChoice::Auto : vipd::FenceChoice::None;
   for (int i = any(1, 20); i > 0; --i) {
     vipd::VipConfig vip;
     vip.name = any_text(kLetters + "_-", 60) + std::to_string(i);

@@ -45,6 +45,7 @@ struct Bench {
   std::vector<VipConfig> configured = std::vector<VipConfig>(1);
   std::vector<Event> fed;
   std::string obstacle;
+  int links_seen = 0;
   std::string reason;
 
   Bench() {
@@ -69,7 +70,8 @@ struct Bench {
   Network network{loop,
                   vips,
                   {.feed = [this](const Event& event) { fed.push_back(event); },
-                   .obstacle = [this](const VipConfig&, const std::string& o) { obstacle = o; }}};
+                   .obstacle = [this](const VipConfig&, const std::string& o) { obstacle = o; },
+                   .links_seen = [this] { links_seen++; }}};
 
   template <typename T>
   [[nodiscard]] const T* last() const {

@@ -61,6 +61,7 @@ struct Bench {
                            .programs = programs,
                            .kept = kept,
                            .notify = notify,
+                           .fence = [] { return FenceSide::kNone; },
                            .situation = [this] { return situation; }}};
 
   // Whether it came so far as to run the program.

@@ -15,6 +15,7 @@ Config unusual() {
   config.node_name = "a";
   config.session_timeout = Duration::seconds(7);
   config.session_heartbeat = Duration::milliseconds(321);
+  config.peer_timeout = Duration::milliseconds(654);
   config.announce = {.form = AnnounceForm::Reply,
                      .count = 3,
                      .interval = Duration::seconds(2),
@@ -51,7 +52,7 @@ void the_core_is_told_everything() {
   TEST_ASSERT_EQUAL_INT(1, vips.size());
   TEST_ASSERT_EQUAL_UINT64(0xcdf818194e3a8c32, cluster.fixed);
   TEST_ASSERT_TRUE(cluster.endpoints == unusual().etcd.endpoints);
-  TEST_ASSERT_TRUE(peer_timeout == Duration());  // there is no key for it
+  TEST_ASSERT_TRUE(peer_timeout == Duration::milliseconds(654));
   // What the daemon itself knows.
   TEST_ASSERT_TRUE(instance.empty() && memory.lease == LeaseId::None && !paused);
 }

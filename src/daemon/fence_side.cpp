@@ -1,0 +1,263 @@
+#include "daemon/fence_side.hpp"
+
+#include <net/if.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "daemon/network.hpp"
+#include "net/fence.hpp"
+#include "net/netlink.hpp"
+#include "vipd/log.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kLookEvery = Duration::seconds(1);
+constexpr Duration kLastBackoff = Duration::seconds(60);
+// Of addresses that may be protected: a reload may bring more VIPs.
+constexpr size_t kLeastRoom = 256;
+// In parts of a million. Terms allow for clocks that differ by 1 in 1,000, all in all.
+constexpr int64_t kMostSlew = 400;
+constexpr Duration kClocksOnTrial = Duration::seconds(10);
+
+bool is_link(int index) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(static_cast<unsigned>(index), name) != nullptr;
+}
+
+// "bypassed on eth0 by another filter", "removed on eth0", "tcx: ... on eth0".
+std::string on_link(const std::string& what, const std::string& link) {
+  constexpr std::string_view kBypassed = "bypassed";
+  if (!what.starts_with(kBypassed)) return what + " on " + link;
+  return std::string(kBypassed) + " on " + link + what.substr(kBypassed.size());
+}
+
+}  // namespace
+
+FenceSide::FenceSide(Loop& loop, const Network& network, Handlers handlers)
+    : loop_(loop), network_(network), handlers_(std::move(handlers)) {}
+
+FenceSide::~FenceSide() = default;
+
+// --- the life of a fence
+
+void FenceSide::open(const Config& config, const Descriptors& inherited) {
+  assert(hooks_ == nullptr);
+  hooks_ = net::FenceHooks::open(net::FenceHooks::best_place(), config.state_dir, &missing_);
+  if (hooks_ == nullptr) return;
+  const net::Fence::Descriptors handed = {inherited[0], inherited[1], inherited[2]};
+  const auto changed = [this](int link_index) { look(link_index); };
+  if (config.fence == FenceChoice::None) {
+    missing_ = "switched off";
+    for (const int fd : inherited) sys::Fd(fd).reset();
+  } else if (inherited[0] >= 0) {
+    fence_ = net::Fence::adopt(loop_, *hooks_, handed, changed, &missing_);
+  } else {
+    const size_t room = std::max(2 * config.vips.size(), kLeastRoom);
+    fence_ = net::Fence::open(loop_, *hooks_, room, changed, &missing_);
+    // Open: what a former process left stays in force behind it.
+    if (fence_) fence_->memory().set_deadline(MonoTime::never(), loop_.suspended());
+  }
+  if (fence_ != nullptr) missing_.clear();
+}
+
+bool FenceSide::is_in_the_way() const {
+  return fence_ == nullptr && hooks_ != nullptr && hooks_->has_former();
+}
+
+void FenceSide::start() {
+  assert(!is_started_);
+  is_started_ = true;
+  clocks_at_ = loop_.now();
+  clocks_ = loop_.slew();
+  for (const Address& address : network_.inherited()) (void)protect(address);
+  links_seen();
+  tell();
+  if (is_in_the_way()) remove_former();
+}
+
+void FenceSide::stop() {
+  if (fence_ == nullptr || !std::exchange(is_started_, false)) return;
+  if (network_.owns_anything()) {
+    log::warn("the packet fence stays closed: an address could not be removed");
+    return fence_->memory().close();
+  }
+  for (const auto& [index, guard] : guards_) (void)fence_->detach(index);
+  remove_former();
+}
+
+// [safety] Not before this process has authority and has stored its deadline, or has removed the
+// addresses; and not while something may still be there that no configuration names any more.
+void FenceSide::remove_former() {
+  if (hooks_ == nullptr || !hooks_->has_former() || loop_.now() < network_.strangers_until()) {
+    return;
+  }
+  bool is_gone = true;
+  for (const auto& [index, link] : network_.links().all()) is_gone &= hooks_->remove_former(index);
+  if (is_gone) hooks_->forget_former();
+}
+
+// --- links
+
+void FenceSide::links_seen() {
+  if (fence_ == nullptr || !is_started_) return;
+  const std::map<int, net::Link>& links = network_.links().all();
+  std::erase_if(guards_, [&](const auto& item) {
+    const auto link = links.find(item.first);
+    return link == links.end() || !link->second.has_arp;
+  });
+  for (const auto& [index, link] : links) {
+    if (!link.has_arp) continue;
+    const auto [place, is_new] = guards_.try_emplace(index);
+    if (is_new || !place->second.fault.empty()) guard(link, &place->second);
+  }
+  tell();
+}
+
+// One that has just gone is no fault: its notice is on the way. Whoever takes the place again and
+// again has it for longer and longer.
+void FenceSide::guard(const net::Link& link, Guard* guard) {
+  const MonoTime now = loop_.now();
+  if (now < guard->try_at) return;
+  const bool is_again = now < guard->try_at + kLastBackoff;
+  guard->backoff = is_again ? std::min(guard->backoff * 2, kLastBackoff) : kLookEvery;
+  guard->try_at = now + guard->backoff;
+  std::string reason = "no fence for what is no Ethernet";
+  const bool is_done = link.is_ethernet && fence_->attach(link.index, &reason);
+  guard->fault = is_done || !is_link(link.index) ? "" : on_link(reason, link.name);
+}
+
+// [safety] Whatever stands before it may let our own frames through and others as well. The core
+// hears of it even where it can be mended at once: nobody knows what has passed meanwhile.
+void FenceSide::look(int link_index) {
+  if (link_index == 0) return look_at_all();
+  const auto found = guards_.find(link_index);
+  const auto link = network_.links().all().find(link_index);
+  if (found == guards_.end() || link == network_.links().all().end()) return;
+  std::string reason;
+  const bool is_fine = !found->second.fault.empty() || fence_->is_first(link_index, &reason);
+  if (is_fine || !is_link(link_index)) return;
+  found->second.fault = on_link(reason, link->second.name);
+  tell();
+  guard(link->second, &found->second);
+  tell();
+}
+
+void FenceSide::look_at_all() {
+  std::vector<int> all;
+  for (const auto& [index, guard] : guards_) all.push_back(index);
+  for (const int index : all) look(index);
+}
+
+void FenceSide::begin_turn() {
+  if (!is_started_ || hooks_ == nullptr || loop_.now() < look_at_) return;
+  look_at_ = loop_.now() + kLookEvery;
+  if (is_set_) remove_former();
+  if (fence_ == nullptr) return;
+  links_seen();
+  if (!hooks_->are_changes_told()) look_at_all();
+  look_at_clocks();
+  tell();
+}
+
+// A clock that is slewed more than NTP's usual 500 parts in a million may is another owner's loss:
+// grants are counted by two clocks.
+void FenceSide::look_at_clocks() {
+  const MonoTime now = loop_.now();
+  const Duration span = now - clocks_at_;
+  if (span < kLookEvery) return;
+  const Loop::Slew slew = loop_.slew();
+  const int64_t moved = std::abs((slew.total - clocks_.total).ns());
+  const int64_t error = (slew.error + clocks_.error).ns();
+  if (moved > span.ns() / 1'000'000 * kMostSlew + error) clocks_ran_wrong_ = now;
+  clocks_at_ = now;
+  clocks_ = slew;
+  const bool is_wrong = now - clocks_ran_wrong_ < kClocksOnTrial;
+  clock_fault_ = is_wrong ? "the clock is being slewed by more than 400 parts in a million" : "";
+}
+
+// --- what is told
+
+std::string FenceSide::fault() const {
+  if (fence_ == nullptr) return missing_;
+  for (const auto& [index, guard] : guards_) {
+    if (!guard.fault.empty()) return guard.fault;
+  }
+  return room_fault_.empty() ? clock_fault_ : room_fault_;
+}
+
+void FenceSide::tell() {
+  std::string now = fault();
+  if (!is_started_ || (is_told_ && now == told_)) return;
+  is_told_ = true;
+  told_ = std::move(now);
+  const bool is_off = missing_ == "switched off";
+  const std::string text =
+      told_.empty() ? std::string("packet fence in force: ") + kind() : "no packet fence: " + told_;
+  if (told_.empty() || is_off) {
+    log::info("%s", text.c_str());
+  } else {
+    log::warn("%s", text.c_str());
+  }
+  handlers_.note(text);
+  handlers_.feed(event::FenceChanged{.in_force = told_.empty(), .reason = told_});
+}
+
+const char* FenceSide::kind() const {
+  return fence_ == nullptr ? "none" : hooks_->kind();
+}
+
+FenceSide::Descriptors FenceSide::descriptors() const {
+  if (fence_ == nullptr) return kNone;
+  const net::Fence::Descriptors all = fence_->descriptors();
+  return {all.map, all.ingress, all.egress};
+}
+
+// --- what the core wants
+
+void FenceSide::perform(const action::SetFence& a, Duration suspended) {
+  is_set_ = true;
+  if (fence_ != nullptr) {
+    if (a.deadline <= loop_.now()) {
+      fence_->memory().close();
+    } else {
+      fence_->memory().set_deadline(a.deadline, suspended);
+    }
+  }
+  remove_former();
+}
+
+// Once the core knows that there is no room it takes no VIP under a term.
+bool FenceSide::protect(const Address& address) {
+  if (fence_ == nullptr || fence_->memory().protect(address) || !room_fault_.empty()) return true;
+  room_fault_ = "more addresses than it has room for before a restart";
+  tell();
+  return false;
+}
+
+void FenceSide::unprotect(const Address& address) {
+  if (fence_ != nullptr) fence_->memory().unprotect(address);
+}
+
+void FenceSide::expect(int link_index, uint64_t nonce) {
+  if (fence_ != nullptr) fence_->memory().expect(link_index, nonce);
+}
+
+FenceSide::Sight FenceSide::sight(int link_index, uint64_t nonce) {
+  if (fence_ == nullptr) return Sight::Unknown;
+  switch (fence_->memory().sight(link_index, nonce)) {
+    case net::FenceMemory::Sight::Unknown:
+      return Sight::Unknown;
+    case net::FenceMemory::Sight::Missed:
+      look(link_index);
+      return Sight::Missed;
+    case net::FenceMemory::Sight::Whole:
+      return Sight::Whole;
+  }
+  return Sight::Unknown;
+}
+
+}  // namespace vipd

@@ -1,0 +1,117 @@
+// The packet fence as the daemon has it: on every link on which the kernel answers, looked after,
+// closed and opened as the core says. Tells the core whether it may be believed. What a former
+// process left in the kernel is removed here, and not too early (net/fence.hpp, "Life").
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vipd/action.hpp"
+#include "vipd/config.hpp"
+#include "vipd/event.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::net {
+class Fence;
+class FenceHooks;
+class FenceMemory;
+struct Link;
+}  // namespace vipd::net
+
+namespace vipd {
+
+class Network;
+
+class FenceSide {
+ public:
+  using Descriptors = std::array<int, 3>;  // map, ingress, egress; -1: none
+  static constexpr Descriptors kNone = {-1, -1, -1};
+
+  struct Handlers {
+    std::function<void(const Event&)> feed;
+    std::function<void(const std::string&)> note;  // for the history
+  };
+
+  FenceSide(Loop& loop, const Network& network, Handlers handlers);
+  ~FenceSide();
+  FenceSide(const FenceSide&) = delete;
+  FenceSide& operator=(const FenceSide&) = delete;
+
+  // Loads the programs, or takes those of the process in whose place we run. Where there is no
+  // fence reason() says why. Before privileges go. REQUIRES: once; state_dir is locked by us.
+  void open(const Config& config, const Descriptors& inherited);
+  // There is no fence of ours, and what a former process left would keep our VIPs out of reach: its
+  // addresses are to be removed first.
+  [[nodiscard]] bool is_in_the_way() const;
+  // Puts it on the links that are there, and tells the core. REQUIRES: the network is open; the
+  // core is started.
+  void start();
+  // Links may have come or gone.
+  void links_seen();
+  // To be called at the start of each turn: looks after it once a second, as turns come.
+  void begin_turn();
+  // After the addresses were removed, at the end: takes it off the links. What is still on a link
+  // stays behind a closed fence.
+  void stop();
+
+  // `suspended`: what the core was told in the step that says so. [safety] Only that makes a
+  // suspension in between close the fence.
+  void perform(const action::SetFence& a, Duration suspended);
+  // Before it is added. False: it may not be added, there is no room for it.
+  [[nodiscard]] bool protect(const Address& address);
+  // After the kernel has removed it.
+  void unprotect(const Address& address);
+
+  // Requests of the peer lease: before one is sent, and when its grant has come.
+  void expect(int link_index, uint64_t nonce);
+  enum class Sight { Unknown, Missed, Whole };
+  [[nodiscard]] Sight sight(int link_index, uint64_t nonce);
+
+  [[nodiscard]] bool is_in_force() const { return is_told_ && told_.empty(); }
+  // "tcx", "clsact", or "none".
+  [[nodiscard]] const char* kind() const;
+  // Why it is not in force, for people; empty: it is.
+  [[nodiscard]] const std::string& reason() const { return told_; }
+  // For a program that takes our place.
+  [[nodiscard]] Descriptors descriptors() const;
+
+ private:
+  // A link on which it is to be.
+  struct Guard {
+    std::string fault;  // why it is not, in words; empty: it is, and is the first
+    MonoTime try_at = MonoTime::long_ago();
+    Duration backoff;  // another filter may want the same place
+  };
+
+  void guard(const net::Link& link, Guard* guard);
+  void look(int link_index);
+  void look_at_all();
+  void look_at_clocks();
+  void tell();
+  [[nodiscard]] std::string fault() const;
+  void remove_former();
+
+  Loop& loop_;
+  const Network& network_;
+  Handlers handlers_;
+  std::unique_ptr<net::FenceHooks> hooks_;
+  std::unique_ptr<net::Fence> fence_;
+  std::string missing_ = "it is not loaded yet";  // why there is none at all
+  std::map<int, Guard> guards_;                   // by link
+  std::string clock_fault_;
+  std::string room_fault_;
+  bool is_started_ = false;
+  bool is_told_ = false;
+  std::string told_ = missing_;
+  bool is_set_ = false;  // the core has said a deadline
+  MonoTime look_at_ = MonoTime::long_ago();
+  MonoTime clocks_at_;  // when they were compared last
+  Loop::Slew clocks_;
+  MonoTime clocks_ran_wrong_ = MonoTime::long_ago();
+};
+
+}  // namespace vipd

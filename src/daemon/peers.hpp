@@ -1,0 +1,60 @@
+// The frames of the peer lease: in as events, out as the core wants them. Sees to it that the
+// packet fence knows of each request. Decides nothing.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/fence_side.hpp"
+#include "vipd/action.hpp"
+#include "vipd/loop.hpp"
+
+namespace vipd::net {
+class PeerSocket;
+struct PeerArrival;
+}  // namespace vipd::net
+
+namespace vipd {
+
+class Vips;
+
+class Peers {
+ public:
+  Peers(Loop& loop, const Vips& vips, const Network& network, FenceSide& fence,
+        std::function<void(const Event&)> feed);
+  ~Peers();
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+
+  // Needs CAP_NET_RAW. REQUIRES: once, before all that follows.
+  [[nodiscard]] bool open(std::string* reason);
+  // Whose frames are ours. None is heard or sent before.
+  void set_cluster(uint64_t cluster, const std::string& prefix);
+
+  // Feeds what has come in. To be called at the start of each turn, before anything is judged.
+  void hear();
+  void perform(const action::SendPeerFrame& a);
+
+  // Frames that were dropped, by reason.
+  struct Dropped {
+    std::string_view reason;
+    uint64_t count = 0;
+  };
+  [[nodiscard]] std::vector<Dropped> dropped() const;
+
+ private:
+  void heard(const net::PeerArrival& arrival);
+  [[nodiscard]] std::vector<std::string> names_of(int link_index) const;
+
+  Loop& loop_;
+  const Vips& vips_;
+  const Network& network_;
+  FenceSide& fence_;
+  std::function<void(const Event&)> feed_;
+  std::unique_ptr<net::PeerSocket> socket_;
+  uint64_t unknown_nonces_ = 0;
+};
+
+}  // namespace vipd
