@@ -61,10 +61,10 @@ ctl::Response Commands::resign(const std::string& body) {
   event::ResignAsked asked;
   rapidjson::Document json;
   if (!parse_body(body, &json)) return refused(400, "the body must be a JSON object");
-  const auto vips = json.FindMember("vips");
-  if (vips != json.MemberEnd()) {
-    if (!vips->value.IsArray()) return refused(400, "\"vips\" must be a list of names");
-    for (const rapidjson::Value& name : vips->value.GetArray()) {
+  if (json.HasMember("vips")) {
+    const rapidjson::Value& vips = json["vips"];
+    if (!vips.IsArray()) return refused(400, "\"vips\" must be a list of names");
+    for (const rapidjson::Value& name : vips.GetArray()) {
       if (!name.IsString()) return refused(400, "\"vips\" must be a list of names");
       const VipConfig* vip = needs_.vips.named(name.GetString());
       if (vip == nullptr) return refused(404, std::string("no VIP is called ") + name.GetString());
@@ -85,11 +85,12 @@ ctl::Response Commands::resign(const std::string& body) {
 ctl::Response Commands::pause(const std::string& body) {
   rapidjson::Document json;
   if (!parse_body(body, &json)) return refused(400, "the body must be a JSON object");
-  const auto persist = json.FindMember("persist");
-  const bool given = persist != json.MemberEnd();
-  if (given && !persist->value.IsBool()) return refused(400, "\"persist\" must be true or false");
+  const rapidjson::Value* persist = json.HasMember("persist") ? &json["persist"] : nullptr;
+  if (persist != nullptr && !persist->IsBool()) {
+    return refused(400, "\"persist\" must be true or false");
+  }
   std::string reason;
-  if (given && persist->value.IsTrue() && !needs_.kept.pause(&reason)) {
+  if (persist != nullptr && persist->IsTrue() && !needs_.kept.pause(&reason)) {
     return refused(500, reason + ": not paused, since a restart would not know of it");
   }
   log::info("pause asked by vipctl%s", needs_.kept.is_paused() ? ", until resumed" : "");

@@ -16,7 +16,7 @@ namespace vipd::net {
 namespace {
 
 // r0 to r5 are lost by every call and every load from the packet.
-constexpr uint8_t R0 = 0, R1 = 1, R2 = 2, R3 = 3, R4 = 4, R5 = 5;
+constexpr uint8_t R0 = 0, R1 = 1, R2 = 2, R3 = 3, R4 = 4;
 constexpr uint8_t kPacket = 6;       // where BPF_LD | BPF_IND wants it
 constexpr uint8_t kMemory = 7;       // the shared memory
 constexpr uint8_t kHeader = 8;       // where the header after Ethernet's begins
