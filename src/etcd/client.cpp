@@ -60,7 +60,15 @@ void Client::Impl::submit(CallPtr call) {
 }
 
 void Client::Impl::launch(const CallPtr& call) {
-  const bool stranger = is_stranger(call->member);  // our secrets are not for it
+  // Our secrets are not for a stranger, which may be one of ours again.
+  const bool stranger = is_stranger(call->member) && !call->is_ours;
+  if (stranger && !auth.settings().user.empty() && !call->introduced) {
+    call->introduced = true;
+    return introduce(call->member, call->until, [this, call](uint64_t named, const Error&) {
+      call->is_ours = may_have_secrets(named);
+      launch(call);
+    });
+  }
   if (auth.lacks_token() && !stranger) return wait_for_token(call);
   if (endpoints.find(call->member) == nullptr) {
     return give_up(call, {Error::kTransport, "its endpoint is no longer configured", ""});
@@ -113,10 +121,8 @@ void Client::Impl::call(Purpose purpose, std::string body, Group group, Read<T> 
 bool Client::Impl::repeat(const CallPtr& call, const HttpAnswer& answer, const Error& error) {
   if (call->repeated || call->given_up || loop.now() >= call->until) return false;
   const Endpoints::Member* member = endpoints.find(call->member);
-  if (member == nullptr || endpoints.is_stranger(*member)) return false;
-  // One that has not said whose it is gets no password.
-  const bool ours = call->purpose != Purpose::Probe || member->cluster == cluster;
-  const bool token = ours && token_refused(error) && !auth.settings().user.empty();
+  if (member == nullptr || (endpoints.is_stranger(*member) && !call->is_ours)) return false;
+  const bool token = token_refused(error) && !auth.settings().user.empty();
   if (!token && !renewed_files(call->credentials, answer)) return false;
   call->repeated = true;
   if (token && call->token == auth.number()) {

@@ -1,5 +1,6 @@
 // Authentication: asked for when there is no token, when etcd refuses the one there is, and before
-// one ends whose end is known. Requests without a token wait for it, within their own time.
+// one ends whose end is known. Requests without a token wait for it, within their own time. The
+// password goes to nobody who has not just named our cluster.
 #include <algorithm>
 #include <utility>
 
@@ -36,16 +37,77 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
     return defer([this] { give_up_waiting(refusal); });
   }
   authenticating = true;
-  HttpRequest request = make_request(member, Purpose::Authenticate, unary_headers);
-  request.body = write_authenticate(auth.settings().user, password);
+  introduce(member, until,
+            [this, member, until, asked = auth.settings(), sent_at = loop.now()](
+                uint64_t named, const Error& error) {
+              authenticating = false;
+              if (is_somebody_else(asked)) return;
+              if (may_have_secrets(named)) return send_password(member, until, asked);
+              auth.postponed(loop.now());
+              member_did_not_authenticate(member, sent_at, no_password(named, error));
+            });
+}
+
+// Of all that etcd answers only a watch tells it to everybody: without a token it is refused by a
+// message that has a header (seen on 3.4.23, 3.5.16 and 3.5.30).
+void Client::Impl::introduce(MemberId member, MonoTime until, Introduced done) {
+  HttpRequest request = make_request(member, Purpose::Introduce, stream_headers);
+  request.body = write_watch(options.key, "", 0);
   request.until = until;
-  http.request(std::move(request),
-               [this, member, asked = auth.settings(), sent_at = loop.now()](HttpAnswer& answer) {
-                 authenticating = false;
-                 if (asked == auth.settings()) return authenticated(member, sent_at, answer);
-                 for (const CallPtr& call : std::exchange(waiting, {}))
-                   launch(call);  // as somebody else
-               });
+  const auto line = std::make_shared<std::string>();
+  request.sink = [line](std::string_view bytes) -> std::string {
+    line->append(bytes);
+    const bool whole = line->find('\n') != std::string::npos;
+    return whole || line->size() > row_of(Purpose::Introduce).limit ? "no more is needed" : "";
+  };
+  http.request(std::move(request), [this, member, line, done = std::move(done)](HttpAnswer& said) {
+    WatchMessage message;
+    Error error = transport_error(said, options.tls);
+    line->resize(std::min(line->find('\n'), line->size()));
+    const bool good = !line->empty() && read_watch_line(line->data(), line->size(), message, error);
+    const Endpoints::Member* found = endpoints.find(member);
+    const std::string where = found == nullptr ? "" : label(found->endpoint);
+    count(where, Purpose::Introduce, good ? nullptr : &error);
+    complete_text(error, said, where);
+    said.body = std::move(*line);
+    if (!good) recognise(member, said, error);
+    done(good ? message.header.cluster_id : 0, error);
+  });
+}
+
+Error Client::Impl::no_password(uint64_t named, Error error) const {
+  if (named != 0) {
+    error.text = "it belongs to cluster " + cluster_hex(named) + ", not to " +
+                 cluster_hex(cluster) + ": it gets no password";
+  } else if (blames_member(error.code)) {
+    return error;
+  } else {
+    error.text =
+        "it does not say to which cluster it belongs, so it gets no password: " + error.text;
+  }
+  error.code = Error::kSetup;
+  return error;
+}
+
+void Client::Impl::send_password(MemberId member, MonoTime until, const AuthSettings& asked) {
+  if (endpoints.find(member) == nullptr) {
+    return give_up_waiting({Error::kTransport, "its endpoint is no longer configured", ""});
+  }
+  authenticating = true;
+  std::string reason;
+  HttpRequest request = make_request(member, Purpose::Authenticate, unary_headers);
+  request.body = write_authenticate(asked.user, auth.password(&reason));
+  request.until = until;
+  http.request(std::move(request), [this, member, asked, sent_at = loop.now()](HttpAnswer& answer) {
+    authenticating = false;
+    if (!is_somebody_else(asked)) authenticated(member, sent_at, answer);
+  });
+}
+
+bool Client::Impl::is_somebody_else(const AuthSettings& asked) {
+  if (asked == auth.settings()) return false;
+  for (const CallPtr& call : std::exchange(waiting, {})) launch(call);
+  return true;
 }
 
 void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& answer) {

@@ -44,7 +44,9 @@ struct Client::Impl {
     uint64_t credentials = 0;  // their generation
     uint64_t token = 0;        // its number
     bool repeated = false;
-    bool given_up = false;  // without having been sent, because of `error`
+    bool introduced = false;  // a stranger that was asked anew whose it is
+    bool is_ours = false;     // and is ours now
+    bool given_up = false;    // without having been sent, because of `error`
     Error error;
     std::function<void(HttpAnswer&, const std::shared_ptr<Call>&)> finish;
   };
@@ -55,6 +57,7 @@ struct Client::Impl {
     Seen seen;  // of one that is no gateway
     MonoTime seen_at = MonoTime::long_ago();
     MonoTime told_at = MonoTime::long_ago();  // which cluster it names
+    Duration unwatched;  // for how long no watch went there, after the last that was bad
   };
   struct Stranger {  // a member of another cluster, until it is one of ours
     uint64_t cluster = 0;
@@ -123,6 +126,17 @@ struct Client::Impl {
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);
   void authenticate(MemberId member, MonoTime until);
+  // Asks whose member it is, with no secret of ours. 0, and why: it does not say.
+  using Introduced = std::function<void(uint64_t cluster, const Error& error)>;
+  void introduce(MemberId member, MonoTime until, Introduced done);
+  // Whether one that names this cluster may be given our password and our token.
+  [[nodiscard]] bool may_have_secrets(uint64_t named) const {
+    return named != 0 && (cluster == 0 || named == cluster);
+  }
+  [[nodiscard]] Error no_password(uint64_t named, Error error) const;
+  void send_password(MemberId member, MonoTime until, const AuthSettings& asked);
+  // True when another user is configured by now: all that waits asks as that one.
+  [[nodiscard]] bool is_somebody_else(const AuthSettings& asked);
   void authenticated(MemberId member, MonoTime sent_at, HttpAnswer& answer);
   void member_did_not_authenticate(MemberId member, MonoTime sent_at, const Error& error);
   void give_up_waiting(const Error& error);
@@ -174,6 +188,7 @@ struct Client::Impl {
   // Otherwise it has ended.
   [[nodiscard]] bool is_of_our_cluster(const Header& header);
   void watch_ended(Error& error);
+  void avoid_watching(const OpenWatch& bad);
   void drop_watch();
   // Has it opened anew by whoever asked for it.
   void move_watch(const char* why);

@@ -183,7 +183,7 @@ void Client::Impl::note_answer(MemberId member, Group group) {
   const Endpoints::Member* found = endpoints.find(member);
   if (found != nullptr && found->endpoint.named) resolver->set_failing(found->endpoint.host, false);
   arm_probe();
-  if (watch.stream && endpoints.preferred(member, watch.member)) {
+  if (watch.stream && endpoints.preferred(member, watch.member, kWatchGroup, loop.now())) {
     move_watch("a member that is preferred is well again");
   }
 }

@@ -8,7 +8,8 @@
 namespace vipd::etcd {
 namespace {
 
-constexpr Duration kLaggardAvoided = Duration::seconds(8);
+constexpr Duration kFirstAvoided = Duration::seconds(8);
+constexpr Duration kLongestAvoided = Duration::seconds(64);
 constexpr int kNobodysFault = 0;
 
 }  // namespace
@@ -94,9 +95,20 @@ void Client::Impl::watch_ended(Error& error) {
   }
   if (needs_mending(error)) complain(error);
   if (!blames_member(error.code)) return;
+  avoid_watching(over);
   // One that served well until now fails afresh, whatever happened while it did.
   const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
   note_failure(over.member, kWatchGroup, since, error);
+}
+
+// A member may answer calls well all the same: the watch would be drawn back, and late, each time.
+void Client::Impl::avoid_watching(const OpenWatch& bad) {
+  if (endpoints.find(bad.member) == nullptr) return;
+  Duration& pause = notes[bad.member].unwatched;
+  const bool served_well = bad.stream->created() && loop.now() > bad.opened_at + kLongestAvoided;
+  if (served_well) pause = Duration();
+  pause = std::clamp(pause * 2, kFirstAvoided, kLongestAvoided);
+  endpoints.avoid(bad.member, kWatchGroup, loop.now() + pause);
 }
 
 void Client::Impl::drop_watch() {
@@ -123,10 +135,7 @@ void Client::Impl::end_watch_of_removed_endpoint() {
 
 void Client::watch(const Range& range, int64_t start_revision, bool avoid_current,
                    WatchHandlers handlers) {
-  if (avoid_current && impl_->watch.stream) {
-    const MonoTime until = impl_->loop.now() + kLaggardAvoided;
-    impl_->endpoints.avoid(impl_->watch.member, kWatchGroup, until);
-  }
+  if (avoid_current && impl_->watch.stream) impl_->avoid_watching(impl_->watch);
   impl_->drop_watch();
   impl_->open_watch(write_watch(range.begin, range.end, start_revision), std::move(handlers));
 }

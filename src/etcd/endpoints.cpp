@@ -52,9 +52,10 @@ Endpoints::Member* Endpoints::member(MemberId id) {
   return const_cast<Member*>(find(id));
 }
 
-bool Endpoints::marked(MemberId id, Group group) const {
-  return std::any_of(marks_.begin(), marks_.end(),
-                     [&](const Mark& m) { return m.id == id && m.group == group; });
+bool Endpoints::marked(MemberId id, Group group, MonoTime now) const {
+  return std::any_of(marks_.begin(), marks_.end(), [&](const Mark& m) {
+    return m.id == id && m.group == group && m.until > now;
+  });
 }
 
 MemberId Endpoints::pick(MonoTime now, Group group) {
@@ -65,7 +66,7 @@ MemberId Endpoints::pick(MonoTime now, Group group) {
   const auto rank = [&](const Member& m) {
     const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? 2 : 1;
     const MonoTime until = m.avoid_until > now ? m.avoid_until : MonoTime::long_ago();
-    return std::make_tuple(group != 0 && marked(m.id, group), tier, until);
+    return std::make_tuple(group != 0 && marked(m.id, group, now), tier, until);
   };
   for (const Member& m : members_) {
     if (may_be_taken(m) && (best == nullptr || rank(m) < rank(*best))) best = &m;
@@ -188,9 +189,9 @@ std::vector<MemberId> Endpoints::due_probes(MonoTime now) {
   return due;
 }
 
-bool Endpoints::preferred(MemberId a, MemberId b) const {
+bool Endpoints::preferred(MemberId a, MemberId b, Group group, MonoTime now) const {
   const Member* first = find(a);
-  return first != nullptr && is_well(*first) && first < find(b);
+  return first != nullptr && is_well(*first) && first < find(b) && !marked(a, group, now);
 }
 
 }  // namespace vipd::etcd

@@ -69,7 +69,7 @@ class Endpoints {
   // True when the member was well until now.
   bool failed(MemberId id, Group group, MonoTime sent_at, MonoTime now);
 
-  // Keeps the group away from a member for a while although that did not fail.
+  // Keeps the group away from a member for a while, which may answer others well.
   void avoid(MemberId id, Group group, MonoTime until);
 
   // When some member is to be probed next, that is asked for its cluster or whether it is well
@@ -81,8 +81,8 @@ class Endpoints {
   [[nodiscard]] bool any_well() const;
   // Whether all members of this host failed when they were last asked.
   [[nodiscard]] bool all_failed(const std::string& host) const;
-  // Whether `a` is well and stands before `b`.
-  [[nodiscard]] bool preferred(MemberId a, MemberId b) const;
+  // Whether `a` is well and stands before `b`, and the group does not avoid it.
+  [[nodiscard]] bool preferred(MemberId a, MemberId b, Group group, MonoTime now) const;
 
  private:
   struct Mark {
@@ -95,7 +95,7 @@ class Endpoints {
   [[nodiscard]] bool may_be_taken(const Member& member) const;
   [[nodiscard]] bool is_well(const Member& member) const;
   [[nodiscard]] MonoTime probe_due(const Member& member, bool any_well) const;
-  [[nodiscard]] bool marked(MemberId id, Group group) const;
+  [[nodiscard]] bool marked(MemberId id, Group group, MonoTime now) const;
   void take_unanswered(MemberId id, Group group);
 
   std::vector<Member> members_;

@@ -18,6 +18,7 @@ enum class Purpose : uint8_t {
   Compaction,
   Probe,
   Watch,
+  Introduce,
   Members,
   Authenticate,
   Version,
@@ -33,7 +34,7 @@ struct PurposeRow {
 
 // A header and a few numbers take 200 bytes. The limits leave room for the error page of a proxy,
 // whose first line people shall see: it stands in the log in the place of "answer too large".
-inline constexpr std::array<PurposeRow, 12> kPurposes = {{
+inline constexpr std::array<PurposeRow, 13> kPurposes = {{
     {Purpose::Grant, "/v3/lease/grant", "grant", 16U << 10},
     {Purpose::KeepAlive, "/v3/lease/keepalive", "keepalive", 16U << 10},
     {Purpose::Revoke, "/v3/lease/revoke", "revoke", 16U << 10},
@@ -44,6 +45,8 @@ inline constexpr std::array<PurposeRow, 12> kPurposes = {{
     {Purpose::Compaction, "/v3/kv/range", "compaction", 16U << 10},
     {Purpose::Probe, "/v3/kv/range", "probe", 16U << 10},
     {Purpose::Watch, "/v3/watch", "watch", 16U << 10},
+    // The first message of a watch, which says whose member it is to whoever has no token.
+    {Purpose::Introduce, "/v3/watch", "introduce", 16U << 10},
     // 32 members with some URLs of 100 bytes each.
     {Purpose::Members, "/v3/cluster/member/list", "list", 64U << 10},
     // A JWT has up to 8 KiB (json.hpp).

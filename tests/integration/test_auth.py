@@ -6,8 +6,8 @@ import time
 import gateway
 from case import case
 from certs import Authority
-from lab import TIMEOUT
-from spaces import run, wait_for
+from lab import ETCD, ETCDCTL, TIMEOUT
+from spaces import NETNS, run, wait_for
 
 PASSWORD = "vp \"quoted\""
 
@@ -32,6 +32,23 @@ def guarded(t, hosts=1, user="vip", etcd_options=(), **options):
     api.call("/v3/auth/enable", {})
     api.log_in("root", PASSWORD)
     return lab
+
+
+def guard_another(host):
+    """An etcd of another cluster beside the host's own, with authentication and the same user."""
+    client, peer = "http://127.0.0.1:3379", "http://127.0.0.1:3380"
+    host.spawn(["env", "-C", host.folder, ETCD, "--data-dir", "other",
+                "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                "--initial-cluster", f"default={peer}"], "other.log")
+    ctl = ["nsenter", f"--net={NETNS}/{host.ns}", "--", "env", "ETCDCTL_API=3", ETCDCTL,
+           "--endpoints", client]
+    wait_for(lambda: run(*ctl, "endpoint", "health", check=False).returncode == 0, 10,
+             "the other etcd")
+    for words in (["user", "add", f"root:{PASSWORD}"], ["user", "add", f"vip:{PASSWORD}"],
+                  ["user", "grant-role", "root", "root"], ["auth", "enable"]):
+        run(*ctl, *words)
+    return client
 
 
 def stayed(t, lab, since, what):
@@ -90,7 +107,7 @@ def test_auth_jwt(t):
     stayed(t, lab, moment, "tokens of 3 s")
 
 
-@case(seconds=15)
+@case(seconds=30)
 def test_auth_faults_are_named(t):
     lab = guarded(t)
     host = lab.hosts[0]
@@ -98,13 +115,24 @@ def test_auth_faults_are_named(t):
     def refused(text, **changes):
         process = host.start_vipd(**changes)
         says(host, text)
-        t.check(not lab.witness.find("add"), "an address without etcd")
+        t.check(not lab.witness.find("add", since=moment), "an address without etcd")
         process.end()
 
+    moment = time.monotonic()
     refused("permission denied: user 'guest' needs readwrite from /vipd/ to /vipd0",
             etcd__user="guest")
     refused("etcd's authentication is on: set etcd.user", etcd__user=None,
             etcd__password_file=None)
+    other = guard_another(host)
+    ours = int(host.gateway.status()["header"]["cluster_id"])
+    process = host.start_vipd(etcd__endpoints=f"{other}, http://127.0.0.1:2379",
+                              etcd__cluster=f"{ours:x}")
+    says(host, f"{other}: it belongs to cluster ")
+    says(host, f", not to {ours:x}: it gets no password")
+    lab.wait_owner()
+    process.end()
+    lab.witness.wait(lambda: not lab.witness.owner(lab.addresses[0]), 5, "the address gone")
+    moment = time.monotonic()
     wrong = os.path.join(t.logs, "wrong")
     with open(os.open(wrong, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write("wrong")

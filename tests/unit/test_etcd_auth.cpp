@@ -15,6 +15,17 @@ namespace {
 
 constexpr char kAuthenticate[] = "/v3/auth/authenticate";
 
+// What etcd says to a watch without a token: the one answer of it that names the cluster then.
+std::string refused_watch(const std::string& header) {
+  return open_stream(
+      R"({"result":{)" + header +
+      R"(,"watch_id":"-1","created":true,"canceled":true,"cancel_reason":)"
+      R"("rpc error: code = InvalidArgument desc = etcdserver: user name is empty"}})"
+      "\n");
+}
+const std::string kForeign =
+    R"("header":{"cluster_id":"99","member_id":"1","revision":"5","raft_term":"2"})";
+
 std::string refusal(int code, const std::string& text) {
   return reply(R"({"code":)" + std::to_string(code) + R"(,"message":")" + text + R"("})", "400 x");
 }
@@ -28,9 +39,14 @@ struct Guarded {
   std::string refuses = refusal(16, "etcdserver: invalid auth token");
   std::string says;  // to authenticate, in the place of a token
   bool silent = false;
+  bool hides = false;  // whose member it is
+  std::string header = kHeader;
   Member member{loop, [this](const std::string& path, const std::string& text) {
                   if (path == kAuthenticate) return authenticate();
                   if (path == "/version") return good(path, text);
+                  if (path == "/v3/watch" && text.find("\r\nAuthorization") == std::string::npos) {
+                    return hides ? refuses : refused_watch(header);
+                  }
                   const std::string line = "\r\nAuthorization: T" + std::to_string(tokens) + "\r\n";
                   return text.find(line) == std::string::npos ? refuses : good(path, text);
                 }};
@@ -62,7 +78,7 @@ void a_token_is_asked_for_once_and_sent_with_each_request() {
   TEST_ASSERT_TRUE(first.good && second.good);
   TEST_ASSERT_TRUE(granted(g.loop, client).good);
   TEST_ASSERT_EQUAL_INT(1, g.asked());
-  TEST_ASSERT_TRUE(g.member.requests.at(0).ends_with(R"({"name":"vip","password":"secret"})"));
+  TEST_ASSERT_TRUE(g.member.requests.at(1).ends_with(R"({"name":"vip","password":"secret"})"));
   TEST_ASSERT_EQUAL_INT(0, client.in_flight());
 }
 
@@ -279,19 +295,79 @@ void a_token_is_renewed_before_its_end() {
   }
 }
 
-// One that is asked for its cluster and refuses our token may be another cluster's.
+// Neither one of another cluster, which refuses our token, nor one that does not say whose it is.
 void a_member_that_has_not_named_our_cluster_gets_no_password() {
+  for (const bool hides : {false, true}) {
+    Guarded g;
+    bool hidden = hides;
+    Member stranger(g.loop, [&](const std::string& path, const std::string&) {
+      if (path == "/v3/watch" && !hidden) return refused_watch(kForeign);
+      return refusal(16, "etcdserver: invalid auth token");
+    });
+    Options o = g.who(500);
+    o.endpoints.insert(o.endpoints.begin(), stranger.url());
+    o.ask_every = Duration::milliseconds(300);
+    Client client(g.loop, o);
+    TEST_ASSERT_TRUE(run_until(g.loop, [&] { return granted(g.loop, client).good; }));
+    TEST_ASSERT_EQUAL_STRING(
+        hides ? "it does not say to which cluster it belongs, so it gets no password: "
+                "etcdserver: invalid auth token"
+              : "it belongs to cluster 63, not to b: it gets no password",
+        client.last_error()->error.text);
+    TEST_ASSERT_TRUE(run_until(g.loop, [&] { return stranger.requests.size() >= 4; }));
+    TEST_ASSERT_EQUAL_INT(0, stranger.count(kAuthenticate));
+    TEST_ASSERT_EQUAL_INT(1, g.asked());
+  }
+}
+
+// It named ours before. Refused for its token, the client asks anew whose member it is.
+void a_member_that_was_ours_gets_no_password() {
   Guarded g;
-  Member stranger(g.loop, [](const std::string&, const std::string&) {
-    return refusal(16, "etcdserver: invalid auth token");
+  Client client(g.loop, g.who());
+  TEST_ASSERT_TRUE(granted(g.loop, client).good);
+  g.header = kForeign;
+  ++g.tokens;
+  const Result refused = granted(g.loop, client);
+  TEST_ASSERT_EQUAL_STRING("it belongs to cluster 63, not to b: it gets no password",
+                           refused.error.text);
+  TEST_ASSERT_EQUAL_INT(1, g.asked());
+}
+
+// A stranger is asked without a token. One of ours that has authentication on answers nothing so.
+void a_stranger_that_is_ours_again_gets_the_token() {
+  Guarded g;
+  bool strange = true;
+  Member other(g.loop, [&](const std::string& path, const std::string& text) {
+    if (path == kAuthenticate) return g.authenticate();
+    if (path == "/v3/watch") return refused_watch(strange ? kForeign : kHeader);
+    if (strange) return reply("{" + kForeign + "}");
+    const bool has_token = text.find("\r\nAuthorization: T") != std::string::npos;
+    return has_token ? good(path, text) : refusal(3, "etcdserver: user name is empty");
   });
   Options o = g.who(500);
-  o.endpoints.push_back(stranger.url());
+  o.endpoints.push_back(other.url());
   o.ask_every = Duration::milliseconds(300);
   Client client(g.loop, o);
-  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return stranger.requests.size() >= 2; }));
-  TEST_ASSERT_EQUAL_STRING("", granted(g.loop, client).error.text);
-  TEST_ASSERT_EQUAL_INT(0, stranger.count(kAuthenticate));
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return client.members().at(1).stranger; }));
+  const size_t before = other.requests.size();
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return other.requests.size() > before + 2; }));
+  for (size_t i = before; i < other.requests.size(); ++i) {
+    TEST_ASSERT_TRUE(other.requests[i].find("Authorization") == std::string::npos);
+  }
+  strange = false;
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return !client.members().at(1).stranger; }));
+}
+
+// Who is bound to no cluster yet has to hear each endpoint again and again.
+void votes_are_renewed_where_authentication_is_on() {
+  Guarded g;
+  Options o = g.who(500);
+  o.cluster = 0;
+  o.ask_every = Duration::milliseconds(300);
+  Client client(g.loop, o);
+  int named = 0;
+  client.on_named([&](const Named&) { ++named; });
+  TEST_ASSERT_TRUE(run_until(g.loop, [&] { return named >= 3; }));
   TEST_ASSERT_EQUAL_INT(1, g.asked());
 }
 
@@ -314,5 +390,8 @@ int main() {
   RUN_TEST(the_end_of_a_token_is_known_where_it_says_so);
   RUN_TEST(a_token_is_renewed_before_its_end);
   RUN_TEST(a_member_that_has_not_named_our_cluster_gets_no_password);
+  RUN_TEST(a_member_that_was_ours_gets_no_password);
+  RUN_TEST(a_stranger_that_is_ours_again_gets_the_token);
+  RUN_TEST(votes_are_renewed_where_authentication_is_on);
   return UNITY_END();
 }

@@ -331,6 +331,31 @@ void a_watch_can_be_taken_elsewhere() {
   TEST_ASSERT_TRUE(run_until(loop, [&] { return first.open() == 0; }));
 }
 
+// Its answers to calls do not draw the watch back, neither after one that lagged nor after one that
+// was nonsense.
+void a_member_that_serves_watches_badly_is_left_to_its_calls() {
+  for (const bool lags : {true, false}) {
+    Loop loop;
+    Member first(loop, [&](const std::string& path, const std::string& text) {
+      return path == "/v3/watch" && !lags ? open_stream("nonsense\n") : good(path, text);
+    });
+    Member second(loop, good);
+    Client client(loop, options({first.url(), second.url()}));
+    Watcher w;
+    client.watch({"c", "d"}, 34, false, w.handlers());
+    TEST_ASSERT_TRUE(run_until(loop, [&] { return !w.trace.empty(); }));
+    client.watch({"c", "d"}, 34, lags, w.handlers());
+    const MonoTime end = loop.now() + Duration::milliseconds(lags ? 500 : 7000);
+    while (loop.now() < end) {
+      TEST_ASSERT_TRUE(granted(loop, client).good);
+      run_for(loop, 20);
+    }
+    TEST_ASSERT_EQUAL_STRING(first.url(), client.endpoint());
+    TEST_ASSERT_EQUAL_STRING(lags ? "created created " : "ended created ", w.trace);
+    TEST_ASSERT_EQUAL_INT(1, first.count("/v3/watch"));
+  }
+}
+
 void a_watch_may_be_opened_anew_from_its_own_handlers() {
   Loop loop;
   Member member(loop, [n = 0](const std::string&, const std::string&) mutable {
@@ -450,6 +475,7 @@ int main() {
   RUN_TEST(a_watch_must_be_confirmed_in_time);
   RUN_TEST(a_cancelled_watch_is_closed);
   RUN_TEST(a_watch_can_be_taken_elsewhere);
+  RUN_TEST(a_member_that_serves_watches_badly_is_left_to_its_calls);
   RUN_TEST(a_watch_may_be_opened_anew_from_its_own_handlers);
   RUN_TEST(removed_endpoints_are_left);
   RUN_TEST(members_that_call_themselves_localhost_are_left_out);

@@ -140,11 +140,12 @@ void what_failed_is_probed_until_it_has_been_well_for_a_while() {
     TEST_ASSERT_TRUE(m.due_probes(at(ms)).size() == 1);
     m.answered(m.a, 0, at(ms));
     ASSERT_PICKS(m.b, m, ms, 0);
-    TEST_ASSERT_FALSE(m.preferred(m.a, m.b));
+    TEST_ASSERT_FALSE(m.preferred(m.a, m.b, 7, at(0)));
   }
   m.answered(m.a, 0, at(9000));
   ASSERT_PICKS(m.a, m, 9000, 0);
-  TEST_ASSERT_TRUE(m.preferred(m.a, m.b) && !m.preferred(m.b, m.a) && !m.preferred(m.a, m.a));
+  const auto preferred = [&m](MemberId a, MemberId b) { return m.preferred(a, b, 7, at(0)); };
+  TEST_ASSERT_TRUE(preferred(m.a, m.b) && !preferred(m.b, m.a) && !preferred(m.a, m.a));
   TEST_ASSERT_TRUE(m.next_probe().is_never());
 }
 
@@ -243,6 +244,9 @@ void a_member_can_be_avoided_for_a_while() {
   m.avoid(m.a, 7, at(5000));
   ASSERT_PICKS(m.b, m, 4999, 7);
   ASSERT_PICKS(m.a, m, 4999, 0);
+  TEST_ASSERT_FALSE(m.preferred(m.a, m.b, 7, at(4999)));
+  TEST_ASSERT_TRUE(m.preferred(m.a, m.b, 8, at(4999)));
+  TEST_ASSERT_TRUE(m.preferred(m.a, m.b, 7, at(5000)));
   ASSERT_PICKS(m.a, m, 5000, 7);
 }
 
