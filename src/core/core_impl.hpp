@@ -132,13 +132,14 @@ struct Word {
 
 // A session that fell silent, being taken over.
 struct Takeover {
-  RequestId ending = 0;       // the txn under way
+  RequestId ending = 0;       // the txn under way, the last one sent
   RequestId revoking = 0;     // the revocation under way
   uint64_t nonce = 0;         // of our attempts: it tells our own late twin
   Revision end = 0;           // of the session key as we put it; 0: not ended by us
   std::vector<Address> vips;  // whose candidate keys go with it
   size_t told = 0;            // of those, how many are gone
   MonoTime next_try = MonoTime::long_ago();
+  MonoTime again_at;  // when it is sent once more for want of an answer
   int tries = 0;
   Revision judged = 0;  // where its session key stood at our last attempt
   int refusals = 0;     // since then

@@ -118,6 +118,7 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
     txn.success.push_back({.kind = Op::Kind::Delete, .key = candidate});
   }
   takeover->ending = next_request();
+  takeover->again_at = now_ + timing::kWordAgain;
   emit(action::SendTxn{
       .request = takeover->ending, .group = static_cast<uint64_t>(lease), .txn = std::move(txn)});
 }
@@ -198,7 +199,9 @@ void Core::Impl::takeover_failed(const event::RequestFailed& e) {
     if (takeover.ending != e.request && takeover.revoking != e.request) continue;
     (takeover.ending == e.request ? takeover.ending : takeover.revoking) = 0;
     const bool at_once = e.no_space && !takeover.no_space;
-    takeover.next_try = at_once ? now_ : now_ + timing::hedge_after(settings_.timeout);
+    const Duration pause =
+        takeover.peers != 0 ? timing::kWordAgain : timing::hedge_after(settings_.timeout);
+    takeover.next_try = at_once ? now_ : now_ + pause;
     takeover.no_space = e.no_space;
   }
 }

@@ -49,6 +49,10 @@ constexpr Duration hedge_after(Duration timeout) {
   return std::clamp(timeout / 16, Duration::milliseconds(100), Duration::milliseconds(500));
 }
 
+// How often the end of an owner that has let its peer lease expire is asked for, of one member
+// after the other: etcd may be electing a leader, and the address is away until it has one.
+constexpr Duration kWordAgain = Duration::milliseconds(100);
+
 // The deadline of one request: several must fit into the fence, one after the other.
 constexpr Duration request_timeout(Duration timeout) {
   return std::min(Duration::seconds(1), timeout / 6);

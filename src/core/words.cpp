@@ -52,7 +52,9 @@ void Core::Impl::consider_word(LeaseId lease, const View::Peers& peers) {
   const auto rank =
       own == nullptr ? term.grantors.size() : static_cast<size_t>(own - term.grantors.data());
   Takeover& takeover = takeovers_[lease];
-  if (takeover.ending != 0 || takeover.revoking != 0 || takeover.end != 0) return;
+  if (takeover.revoking != 0 || takeover.end != 0) return;
+  // A member that does not know yet that its leader is dead loses what it is asked to write.
+  if (takeover.ending != 0 && !due(takeover.again_at)) return;
   if (!due(std::max(word.enough_at + kStagger * static_cast<int64_t>(rank), takeover.next_try))) {
     return;
   }
