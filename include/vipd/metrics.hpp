@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vipd/heartbeats.hpp"
+#include "vipd/peer_view.hpp"
 #include "vipd/status.hpp"
 
 namespace vipd {
@@ -36,10 +37,24 @@ struct RequestCounts {
   uint64_t count = 0;
 };
 
+// Frames of the peer lease.
+struct FrameCounts {
+  std::map<std::string_view, uint64_t> sent;      // by kind
+  std::map<std::string_view, uint64_t> received;  // by kind
+  std::map<std::string_view, uint64_t> dropped;   // by reason
+};
+
+struct PeerCounts {
+  TermCounts terms;
+  std::map<std::string, uint64_t> grants;  // received, by node
+  FrameCounts frames;
+};
+
 struct Metrics {
   Status status;
   std::vector<VipCounts> vips;  // in the order of status.vips
   NodeCounts node;
+  PeerCounts peers;
   Heartbeats heartbeats;
   int64_t uncompacted = 0;  // revisions of etcd
   std::vector<RequestCounts> requests;

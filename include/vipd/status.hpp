@@ -32,6 +32,29 @@ struct EndpointStatus {
   std::string members;     // of that other cluster, by name
 };
 
+// The packet fence of this node.
+struct FenceStatus {
+  std::string kind;  // tcx, clsact, or none: there is no program at all; empty: not known
+  bool in_force = false;
+  std::string reason;  // why not
+};
+
+struct GrantorStatus {
+  std::string node;
+  bool grants = false;   // its newest grant has not run out
+  int64_t delay_us = 0;  // the longest from a request to its grant, in the last minute or two
+};
+
+// The peer lease that this node holds.
+struct PeerLeaseStatus {
+  std::string state;  // none, trying, entering, in force, leaving; empty: not known
+  int64_t timeout_ms = 0;
+  int64_t left_ms = 0;
+  std::string reason;        // why there is none, or why it is left
+  std::string left_because;  // why the last one ended
+  std::vector<GrantorStatus> grantors;
+};
+
 struct VipStatus {
   std::string name;
   std::string address;
@@ -75,6 +98,8 @@ struct Status {
   int64_t timeout_ms = 0;
   int64_t authority_ms = 0;
   bool etcd_connected = false;
+  FenceStatus fence;
+  PeerLeaseStatus peer_lease;
   std::string etcd_endpoint;
   std::string etcd_version;
   std::string etcd_cluster_id;  // empty: this node is bound to none so far

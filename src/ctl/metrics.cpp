@@ -107,6 +107,48 @@ void put_heartbeats(Page* page, const Heartbeats& heartbeats) {
   page->sample({}, number(total), "_count");
 }
 
+void put_by(Page* page, const char* label, const std::map<std::string_view, uint64_t>& counts) {
+  for (const auto& [what, count] : counts) page->sample({{label, what}}, number(count));
+}
+
+void put_frames(Page* page, const FrameCounts& frames) {
+  page->family("vipd_peer_frames_sent_total", "counter", "Frames of the peer lease, by kind.");
+  put_by(page, "kind", frames.sent);
+  page->family("vipd_peer_frames_received_total", "counter",
+               "Frames of the peer lease that other nodes sent to this one or to all, by kind.");
+  put_by(page, "kind", frames.received);
+  page->family("vipd_peer_frames_dropped_total", "counter",
+               "Frames of the peer lease that were not used, by what is wrong with them.");
+  put_by(page, "reason", frames.dropped);
+}
+
+void put_peers(Page* page, const Metrics& m) {
+  page->family("vipd_fence", "gauge",
+               "1 for the packet fence that is in force: by tcx, by clsact, or none.");
+  const std::string kind = m.status.fence.in_force ? m.status.fence.kind : "none";
+  for (const std::string_view each : {"tcx", "clsact", "none"}) {
+    page->sample({{"kind", each}}, each == kind ? "1" : "0");
+  }
+  page->single("vipd_peer_lease_seconds", "gauge",
+               "How long this node may own VIPs without a further grant of other nodes; 0 without "
+               "a peer lease.",
+               seconds(m.status.peer_lease.left_ms * 1'000'000));
+  page->family("vipd_peer_grants_total", "counter",
+               "Grants of our peer lease that other nodes sent, by node.");
+  for (const auto& [node, count] : m.peers.grants) page->sample({{"peer", node}}, number(count));
+  page->family(
+      "vipd_peer_terms_total", "counter",
+      "What became of our terms of the peer lease, and terms of others that expired here.");
+  const TermCounts& terms = m.peers.terms;
+  page->sample({{"how", "entered"}}, number(terms.entered));
+  page->sample({{"how", "changed"}}, number(terms.changed));
+  page->sample({{"how", "left"}}, number(terms.left));
+  page->sample({{"how", "lost"}}, number(terms.lost));
+  page->sample({{"how", "refused"}}, number(terms.refused));
+  page->sample({{"how", "expired"}}, number(terms.expired));
+  put_frames(page, m.peers.frames);
+}
+
 void put_etcd(Page* page, const Metrics& m) {
   page->single("vipd_etcd_connected", "gauge", "1 while etcd answers.",
                m.status.etcd_connected ? "1" : "0");
@@ -173,6 +215,7 @@ std::string metrics_text(const Metrics& metrics) {
   Page page;
   put_node(&page, metrics);
   put_heartbeats(&page, metrics.heartbeats);
+  put_peers(&page, metrics);
   put_etcd(&page, metrics);
   put_states(&page, metrics);
   put_checks(&page, metrics);

@@ -86,6 +86,23 @@ std::vector<EndpointStatus> read_endpoints(const Value& etcd) {
   return endpoints;
 }
 
+PeerLeaseStatus read_peer_lease(const Value& json) {
+  PeerLeaseStatus lease;
+  lease.state = text(json, "state");
+  lease.timeout_ms = number(json, "timeout_ms");
+  lease.left_ms = number(json, "left_ms");
+  lease.reason = text(json, "reason");
+  lease.left_because = text(json, "left_because");
+  const Value* const list = member(json, "grantors");
+  if (list == nullptr || !list->IsArray()) return lease;
+  for (const Value& each : list->GetArray()) {
+    lease.grantors.push_back({.node = text(each, "node"),
+                              .grants = flag(each, "grants"),
+                              .delay_us = number(each, "delay_us")});
+  }
+  return lease;
+}
+
 bool parse(std::string_view json, rapidjson::Document* document) {
   document->Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
   return !document->HasParseError() && document->IsObject();
@@ -107,6 +124,14 @@ std::optional<Status> read_status(std::string_view json) {
     status.session_id = text(*session, "id");
     status.timeout_ms = number(*session, "timeout_ms");
     status.authority_ms = number(*session, "authority_ms");
+  }
+  if (const Value* const fence = member(document, "fence")) {
+    status.fence = {.kind = text(*fence, "kind"),
+                    .in_force = flag(*fence, "in_force"),
+                    .reason = text(*fence, "reason")};
+  }
+  if (const Value* const lease = member(document, "peer_lease")) {
+    status.peer_lease = read_peer_lease(*lease);
   }
   if (const Value* const etcd = member(document, "etcd")) {
     status.etcd_connected = flag(*etcd, "connected");

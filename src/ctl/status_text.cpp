@@ -30,6 +30,41 @@ void put_session(Json& json, const Status& status) {
   json.EndObject();
 }
 
+void put_flag(Json& json, const char* key, bool value) {
+  json.Key(key);
+  json.Bool(value);
+}
+
+void put_fence(Json& json, const FenceStatus& fence) {
+  json.Key("fence");
+  json.StartObject();
+  put(json, "kind", fence.kind);
+  put_flag(json, "in_force", fence.in_force);
+  put(json, "reason", fence.reason);
+  json.EndObject();
+}
+
+void put_peer_lease(Json& json, const PeerLeaseStatus& lease) {
+  json.Key("peer_lease");
+  json.StartObject();
+  put(json, "state", lease.state);
+  put(json, "timeout_ms", lease.timeout_ms);
+  put(json, "left_ms", lease.left_ms);
+  put(json, "reason", lease.reason);
+  put(json, "left_because", lease.left_because);
+  json.Key("grantors");
+  json.StartArray();
+  for (const GrantorStatus& grantor : lease.grantors) {
+    json.StartObject();
+    put(json, "node", grantor.node);
+    put_flag(json, "grants", grantor.grants);
+    put(json, "delay_us", grantor.delay_us);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.EndObject();
+}
+
 // Only where there was one.
 void put_etcd_error(Json& json, const Status& status) {
   if (status.etcd_error.empty()) return;
@@ -38,8 +73,7 @@ void put_etcd_error(Json& json, const Status& status) {
   put(json, "endpoint", status.etcd_error_endpoint);
   put(json, "text", status.etcd_error);
   put(json, "age_ms", status.etcd_error_age_ms);
-  json.Key("matters");
-  json.Bool(status.etcd_error_matters);
+  put_flag(json, "matters", status.etcd_error_matters);
   json.EndObject();
 }
 
@@ -50,8 +84,7 @@ void put_endpoints(Json& json, const std::vector<EndpointStatus>& endpoints) {
     json.StartObject();
     put(json, "endpoint", each.endpoint);
     put(json, "cluster_id", each.cluster_id);
-    json.Key("mismatch");
-    json.Bool(each.mismatch);
+    put_flag(json, "mismatch", each.mismatch);
     put(json, "members", each.members);
     json.EndObject();
   }
@@ -61,8 +94,7 @@ void put_endpoints(Json& json, const std::vector<EndpointStatus>& endpoints) {
 void put_etcd(Json& json, const Status& status) {
   json.Key("etcd");
   json.StartObject();
-  json.Key("connected");
-  json.Bool(status.etcd_connected);
+  put_flag(json, "connected", status.etcd_connected);
   put(json, "endpoint", status.etcd_endpoint);
   put(json, "version", status.etcd_version);
   put(json, "cluster_id", status.etcd_cluster_id);
@@ -94,8 +126,7 @@ void put_checks(Json& json, const std::vector<CheckStatus>& checks) {
     put(json, "state", check.state);
     put(json, "since", check.since);
     put(json, "reason", check.reason);
-    json.Key("overridden");
-    json.Bool(check.overridden);
+    put_flag(json, "overridden", check.overridden);
     json.EndObject();
   }
   json.EndArray();
@@ -177,12 +208,11 @@ std::string status_json(const Status& status) {
   put(json, "version", status.version);
   put(json, "node", status.node);
   put(json, "state", status.state);
-  if (status.pause_persists) {
-    json.Key("pause_persists");
-    json.Bool(true);
-  }
+  if (status.pause_persists) put_flag(json, "pause_persists", true);
   put_session(json, status);
   put_etcd(json, status);
+  put_fence(json, status.fence);
+  put_peer_lease(json, status.peer_lease);
   json.Key("vips");
   json.StartArray();
   for (const VipStatus& vip : status.vips) put_vip(json, vip);
@@ -205,9 +235,28 @@ std::vector<std::string> status_lines(const Status& status) {
                   (status.pause_persists ? " until resumed" : "") + ", session " + session +
                   ", timeout " + std::to_string(status.timeout_ms) + " ms, authority " +
                   std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
+  if (std::string line = peer_line(status); !line.empty()) lines.push_back(std::move(line));
   for (std::string& line : cluster_lines(status)) lines.push_back(std::move(line));
   for (const VipStatus& vip : status.vips) lines.push_back(line_of(vip));
   return lines;
+}
+
+std::string peer_line(const Status& status) {
+  const FenceStatus& fence = status.fence;
+  const PeerLeaseStatus& lease = status.peer_lease;
+  if (fence.kind.empty()) return "";  // of a daemon that knows nothing of it
+  std::string line = fence.in_force ? "packet fence: " + fence.kind + "; peer lease: "
+                                    : "packet fence: none (" + fence.reason + "); peer lease: ";
+  line += lease.state;
+  if (!lease.reason.empty() && lease.reason != fence.reason) line += " (" + lease.reason + ")";
+  for (const GrantorStatus& grantor : lease.grantors) {
+    line += &grantor == lease.grantors.data() ? ", renewed by " : ", ";
+    line += grantor.node.empty() ? "a node without a session" : grantor.node;
+    if (!grantor.grants) line += " (silent)";
+  }
+  if (lease.grantors.empty()) return line;
+  return line + ", " + std::to_string(lease.left_ms) + " of " + std::to_string(lease.timeout_ms) +
+         " ms left";
 }
 
 std::vector<std::string> cluster_lines(const Status& status) {

@@ -13,6 +13,8 @@ namespace vipd::ctl {
 [[nodiscard]] std::string etcd_error_of(const Status& status);
 // One line for the daemon, one for each VIP (SIGUSR1).
 [[nodiscard]] std::vector<std::string> status_lines(const Status& status);
+// Packet fence and peer lease; empty where nothing is known of them.
+[[nodiscard]] std::string peer_line(const Status& status);
 // What is wrong with the clusters of the endpoints; nothing where all is well.
 [[nodiscard]] std::vector<std::string> cluster_lines(const Status& status);
 

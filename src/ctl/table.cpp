@@ -167,6 +167,8 @@ std::string status_table(const Status& status, bool colours) {
   for (const VipStatus& vip : status.vips) rows.push_back(row_of(vip));
   const std::array<size_t, kColumns> columns = widths(rows);
   std::string text = daemon_line(status, colours);
+  const std::string peers = peer_line(status);
+  if (!peers.empty()) text += harmless(peers) + "\n";
   for (const std::string& line : cluster_lines(status)) {
     text += painted(Cell{harmless(line), kRed}, colours) + "\n";
   }

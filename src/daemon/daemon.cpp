@@ -160,7 +160,7 @@ void Daemon::perform(const Action& action) {
                    if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
                  },
                  [this](const action::SendProbe& a) { network_.perform(a); },
-                 [this](const action::SetFence& a) { fence_.perform(a, engine_.suspended()); },
+                 [this](const action::SetFence& a) { fence_.perform(a); },
                  [this](const action::SendPeerFrame& a) { peers_.perform(a); },
                  [this](const action::Remember& a) { kept_.remember(a.memory); },
                  [this](const action::ReportState& a) { report_state(a); },
@@ -316,7 +316,7 @@ Replacement::Needs Daemon::replacement_needs() {
 }
 
 Parts Daemon::parts() const {
-  return {loop_, config_, vips_, engine_, etcd_, gate_, kept_, ledger_, started_};
+  return {loop_, config_, vips_, engine_, etcd_, fence_, peers_, gate_, kept_, ledger_, started_};
 }
 
 // --- from the start to the end

@@ -28,14 +28,13 @@ const Core& Engine::core() const {
 
 // [safety] Both clocks as of one moment: an earlier `now` would let waits that begin anew after a
 // suspension begin before it.
-Input Engine::input() {
+Input Engine::input() const {
   Input input;
   input.random = sys::random_u64();
   do {
     input.suspended = loop_.suspended();
     input.now = loop_.now();
   } while (loop_.suspended() != input.suspended);
-  suspended_ = input.suspended;
   return input;
 }
 

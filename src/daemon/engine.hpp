@@ -37,12 +37,10 @@ class Engine {
   void finish() { is_finished_ = true; }
 
   [[nodiscard]] const Core& core() const;
-  // How long the host has slept in all, as the core was told in its last step.
-  [[nodiscard]] Duration suspended() const { return suspended_; }
   [[nodiscard]] const std::deque<Action>& pending() const { return actions_; }
 
  private:
-  [[nodiscard]] Input input();
+  [[nodiscard]] Input input() const;
   void perform_all();
   void arm(MonoTime deadline);
 
@@ -50,7 +48,6 @@ class Engine {
   Handlers handlers_;
   std::unique_ptr<Core> core_;
   std::deque<Action> actions_;  // still to be performed, in order
-  Duration suspended_;
   bool is_performing_ = false;
   bool is_finished_ = false;
   Loop::Timer timer_ = Loop::Timer::None;

@@ -218,13 +218,13 @@ FenceSide::Descriptors FenceSide::descriptors() const {
 
 // --- what the core wants
 
-void FenceSide::perform(const action::SetFence& a, Duration suspended) {
+void FenceSide::perform(const action::SetFence& a) {
   is_set_ = true;
   if (fence_ != nullptr) {
     if (a.deadline <= loop_.now()) {
       fence_->memory().close();
     } else {
-      fence_->memory().set_deadline(a.deadline, suspended);
+      fence_->memory().set_deadline(a.deadline, a.suspended);
     }
   }
   remove_former();

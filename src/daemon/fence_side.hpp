@@ -58,9 +58,7 @@ class FenceSide {
   // stays behind a closed fence.
   void stop();
 
-  // `suspended`: what the core was told in the step that says so. [safety] Only that makes a
-  // suspension in between close the fence.
-  void perform(const action::SetFence& a, Duration suspended);
+  void perform(const action::SetFence& a);
   // Before it is added. False: it may not be added, there is no room for it.
   [[nodiscard]] bool protect(const Address& address);
   // After the kernel has removed it.

@@ -12,9 +12,33 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr std::string_view kUnknownNonce = "nonce";
+
+std::string_view name_of(PeerFrame::Kind kind) {
+  switch (kind) {
+    case PeerFrame::Kind::Renew:
+      return "renew";
+    case PeerFrame::Kind::Grant:
+      return "grant";
+    case PeerFrame::Kind::Expired:
+      return "expired";
+  }
+  return "";
+}
+
+}  // namespace
+
 Peers::Peers(Loop& loop, const Vips& vips, const Network& network, FenceSide& fence,
              std::function<void(const Event&)> feed)
-    : loop_(loop), vips_(vips), network_(network), fence_(fence), feed_(std::move(feed)) {}
+    : loop_(loop), vips_(vips), network_(network), fence_(fence), feed_(std::move(feed)) {
+  using Kind = PeerFrame::Kind;
+  for (const Kind kind : {Kind::Renew, Kind::Grant, Kind::Expired}) {
+    counts_.sent[name_of(kind)] = counts_.received[name_of(kind)] = 0;
+  }
+  counts_.dropped[kUnknownNonce] = 0;
+}
 
 Peers::~Peers() = default;
 
@@ -49,10 +73,11 @@ std::vector<std::string> Peers::names_of(int link_index) const {
 // [safety] A grant proves nothing unless the packet fence saw the request leave and the grant come.
 void Peers::heard(const net::PeerArrival& arrival) {
   const bool is_grant = arrival.frame.kind == PeerFrame::Kind::Grant;
+  counts_.received[name_of(arrival.frame.kind)]++;
   FenceSide::Sight sight = FenceSide::Sight::Whole;
   if (is_grant) sight = fence_.sight(arrival.link_index, arrival.frame.nonce);
   if (sight == FenceSide::Sight::Unknown) {
-    unknown_nonces_++;
+    counts_.dropped[kUnknownNonce]++;
     return;
   }
   for (const std::string& link : names_of(arrival.link_index)) {
@@ -72,14 +97,13 @@ void Peers::perform(const action::SendPeerFrame& a) {
   if (error != 0) log::debug("frame of the peer lease on %s: %s", a.link.c_str(), strerror(error));
 }
 
-std::vector<Peers::Dropped> Peers::dropped() const {
-  std::vector<Dropped> all;
+FrameCounts Peers::counts() const {
+  FrameCounts counts = counts_;
   for (size_t i = 0; i < static_cast<size_t>(net::PeerFault::Count); ++i) {
     const auto fault = static_cast<net::PeerFault>(i);
-    all.push_back({net::name_of(fault), socket_->dropped(fault)});
+    counts.dropped[net::name_of(fault)] = socket_ == nullptr ? 0 : socket_->dropped(fault);
   }
-  all.push_back({"nonce", unknown_nonces_});
-  return all;
+  return counts;
 }
 
 }  // namespace vipd

@@ -10,6 +10,7 @@
 #include "daemon/fence_side.hpp"
 #include "vipd/action.hpp"
 #include "vipd/loop.hpp"
+#include "vipd/metrics.hpp"
 
 namespace vipd::net {
 class PeerSocket;
@@ -37,12 +38,7 @@ class Peers {
   void hear();
   void perform(const action::SendPeerFrame& a);
 
-  // Frames that were dropped, by reason.
-  struct Dropped {
-    std::string_view reason;
-    uint64_t count = 0;
-  };
-  [[nodiscard]] std::vector<Dropped> dropped() const;
+  [[nodiscard]] FrameCounts counts() const;
 
  private:
   void heard(const net::PeerArrival& arrival);
@@ -54,7 +50,7 @@ class Peers {
   FenceSide& fence_;
   std::function<void(const Event&)> feed_;
   std::unique_ptr<net::PeerSocket> socket_;
-  uint64_t unknown_nonces_ = 0;
+  FrameCounts counts_;  // but for what the socket drops
 };
 
 }  // namespace vipd

@@ -7,6 +7,7 @@
 #include "daemon/gate.hpp"
 #include "daemon/kept.hpp"
 #include "daemon/ledger.hpp"
+#include "daemon/peers.hpp"
 #include "daemon/vips.hpp"
 #include "sys/wall_clock.hpp"
 
@@ -49,6 +50,23 @@ void put_session(const Parts& parts, Status* status) {
   status->authority_ms = std::max<int64_t>(0, (core.fencing_deadline() - parts.loop.now()).ms());
 }
 
+void put_peer_lease(const Parts& parts, Status* status) {
+  status->fence = {.kind = parts.fence.kind(),
+                   .in_force = parts.fence.is_in_force(),
+                   .reason = parts.fence.reason()};
+  const PeersView view = parts.engine.core().peers(parts.loop.now());
+  PeerLeaseStatus& lease = status->peer_lease;
+  lease.state = name_of(view.state);
+  lease.timeout_ms = view.timeout.ms();
+  lease.left_ms = view.left.ms();
+  lease.reason = view.reason;
+  lease.left_because = view.left_because;
+  for (const GrantorView& grantor : view.grantors) {
+    lease.grantors.push_back(
+        {.node = grantor.node, .grants = grantor.grants, .delay_us = grantor.delay.ns() / 1000});
+  }
+}
+
 }  // namespace
 
 Status status_of(const Parts& parts) {
@@ -57,6 +75,7 @@ Status status_of(const Parts& parts) {
   status.version = VIPD_VERSION;
   status.node = parts.config.node_name;
   put_session(parts, &status);
+  put_peer_lease(parts, &status);
   parts.etcd.fill_in(&status);
   const ClusterView cluster = parts.engine.core().cluster();
   if (cluster.id != 0) status.etcd_cluster_id = cluster_hex(cluster.id);
@@ -78,6 +97,8 @@ Metrics metrics_of(const Parts& parts) {
     metrics.vips.push_back(parts.ledger.of(*Address::parse(vip.address)).counts);
   }
   metrics.node = parts.ledger.node();
+  const PeersView peers = parts.engine.core().peers(parts.loop.now());
+  metrics.peers = {.terms = peers.terms, .grants = peers.grants, .frames = parts.peers.counts()};
   metrics.heartbeats = parts.engine.core().heartbeats();
   metrics.uncompacted = parts.etcd.uncompacted();
   metrics.requests = parts.etcd.requests();

@@ -12,9 +12,11 @@ namespace vipd {
 
 class Engine;
 class EtcdSide;
+class FenceSide;
 class Gate;
 class Kept;
 class Ledger;
+class Peers;
 class Vips;
 struct Config;
 
@@ -25,6 +27,8 @@ struct Parts {
   const Vips& vips;
   const Engine& engine;
   const EtcdSide& etcd;
+  const FenceSide& fence;
+  const Peers& peers;
   const Gate& gate;
   const Kept& kept;
   const Ledger& ledger;

@@ -39,6 +39,13 @@ Metrics example() {
   m.heartbeats.echoed = 3;
   m.heartbeats.failed = 1;
   for (const int ms : {1, 7, 3000}) m.heartbeats.took.add(Duration::milliseconds(ms));
+  m.status.fence = {.kind = "tcx", .in_force = true, .reason = ""};
+  m.status.peer_lease.left_ms = 812;
+  m.peers.terms = {.entered = 6, .changed = 5, .left = 4, .lost = 3, .refused = 2, .expired = 1};
+  m.peers.grants = {{"n2", 20}, {"n3", 21}};
+  m.peers.frames = {.sent = {{"renew", 40}, {"grant", 8}},
+                    .received = {{"grant", 41}, {"renew", 8}},
+                    .dropped = {{"length", 0}, {"nonce", 9}}};
   m.node.takeovers = {{"silent", 2}};
   m.node.fenced = 5;
   m.uncompacted = 345600;
@@ -56,17 +63,29 @@ void text_is_that_of_the_golden() {
 void no_name_of_the_contract_is_missing() {
   const std::string text = metrics_text(example());
   for (const char* sample :
-       {"vipd_build_info{", "vipd_etcd_cluster_bound 1",
+       {"vipd_build_info{",
+        "vipd_etcd_cluster_bound 1",
         "vipd_etcd_cluster_mismatch{endpoint=\"http://127.0.0.1:2379\"} 1",
         "vipd_etcd_cluster_mismatch{endpoint=\"http://10.0.0.2:2379\"} 0",
         "vipd_owner{vip=\"api\",address=\"192.168.0.15\"} 1",
         "vipd_state{vip=\"six\",state=\"fault\"} 1",
-        "vipd_transitions_total{vip=\"api\",to=\"owner\"} 2", "vipd_authority_seconds 4.412",
-        "vipd_heartbeats_total{result=", "vipd_heartbeat_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "vipd_transitions_total{vip=\"api\",to=\"owner\"} 2",
+        "vipd_authority_seconds 4.412",
+        "vipd_heartbeats_total{result=",
+        "vipd_heartbeat_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "vipd_fence{kind=\"tcx\"} 1",
+        "vipd_fence{kind=\"none\"} 0",
+        "vipd_peer_lease_seconds 0.812",
+        "vipd_peer_grants_total{peer=\"n3\"} 21",
+        "vipd_peer_terms_total{how=\"entered\"} 6",
+        "vipd_peer_frames_dropped_total{reason=\"nonce\"} 9",
         "vipd_etcd_requests_total{endpoint=\"http://127.0.0.1:2379\",op=\"txn\",result=\"ok\"} 42",
-        "vipd_takeovers_total{cause=\"silent\"} 2", "vipd_fenced_total 5",
-        "vipd_announcements_total{vip=\"api\"} 12", "vipd_conflicts_total{vip=\"six\"} 3",
-        "vipd_check_up{check=\"apiserver\"} 1", "vipd_address_restored_total{vip=\"six\"} 4"}) {
+        "vipd_takeovers_total{cause=\"silent\"} 2",
+        "vipd_fenced_total 5",
+        "vipd_announcements_total{vip=\"api\"} 12",
+        "vipd_conflicts_total{vip=\"six\"} 3",
+        "vipd_check_up{check=\"apiserver\"} 1",
+        "vipd_address_restored_total{vip=\"six\"} 4"}) {
     TEST_ASSERT_MESSAGE(text.find("\n" + std::string(sample)) != std::string::npos, sample);
   }
 }

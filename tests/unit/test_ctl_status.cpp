@@ -29,6 +29,13 @@ Status example() {
   status.etcd_version = "3.5.16";
   status.etcd_cluster_id = "cdf818194e3a8c32";
   status.etcd_endpoints = {{"http://127.0.0.1:2379", "cdf818194e3a8c32", false, ""}};
+  status.fence = {.kind = "tcx", .in_force = true, .reason = ""};
+  status.peer_lease = {.state = "in force",
+                       .timeout_ms = 1000,
+                       .left_ms = 812,
+                       .reason = "",
+                       .left_because = "n3 did not grant it",
+                       .grantors = {{"n2", true, 240}, {"", false, 1300}}};
   VipStatus vip;
   vip.name = "api";
   vip.address = "192.168.0.15";
@@ -59,6 +66,10 @@ Status troubled() {
   status.etcd_endpoints = {{"http://127.0.0.1:2379", "7b", true, "n\xc3\xb6rd, n\033[31m"},
                            {"http://10.0.0.2:2379", "7b", true, ""},
                            {"http://10.0.0.3:2379", "cdf818194e3a8c32", false, ""}};
+  status.fence = {
+      .kind = "clsact", .in_force = false, .reason = "bypassed on eth0 by another filter"};
+  status.peer_lease.state = "none";
+  status.peer_lease.reason = "bypassed on eth0 by another filter";
   VipStatus vip;
   vip.name = "a-longer-name";
   vip.address = "10.0.0.1";

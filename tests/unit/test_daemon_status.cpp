@@ -6,6 +6,8 @@
 #include "daemon/gate.hpp"
 #include "daemon/kept.hpp"
 #include "daemon/ledger.hpp"
+#include "daemon/network.hpp"
+#include "daemon/peers.hpp"
 #include "daemon/settings.hpp"
 #include "daemon/vips.hpp"
 #include "harness.hpp"
@@ -27,6 +29,9 @@ struct Bench {
   Gate gate{loop,
             vips,
             {[](const Event&) {}, [] { return std::vector<VipView>(); }, [] { return false; }}};
+  Network network{loop, vips, {}};
+  FenceSide fence{loop, network, {}};
+  Peers peers{loop, vips, network, fence, {}};
   Kept kept{"/vipd"};
   Ledger ledger;
 
@@ -54,7 +59,17 @@ struct Bench {
   }
 
   Parts parts() {
-    return {loop, config, vips, engine, etcd, gate, kept, ledger, "2026-01-01T00:00:00.000Z"};
+    return {loop,
+            config,
+            vips,
+            engine,
+            etcd,
+            fence,
+            peers,
+            gate,
+            kept,
+            ledger,
+            "2026-01-01T00:00:00.000Z"};
   }
 };
 
@@ -67,6 +82,11 @@ void a_daemon_that_has_just_begun_says_so() {
   TEST_ASSERT_EQUAL_INT(5000, status.timeout_ms);
   TEST_ASSERT_EQUAL_INT(0, status.authority_ms);
   TEST_ASSERT_FALSE(status.etcd_connected);
+  TEST_ASSERT_FALSE(status.fence.in_force);
+  TEST_ASSERT_EQUAL_STRING("none, it is not loaded yet",
+                           status.fence.kind + ", " + status.fence.reason);
+  TEST_ASSERT_EQUAL_STRING("none, it is switched off",
+                           status.peer_lease.state + ", " + status.peer_lease.reason);
   TEST_ASSERT_EQUAL_INT(1, status.checks.size());
   TEST_ASSERT_EQUAL_STRING("there is no session in etcd", unhealthy(b.parts()));
 }
