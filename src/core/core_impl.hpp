@@ -256,6 +256,7 @@ struct Core::Impl {
   [[nodiscard]] Link wanted_link();
   [[nodiscard]] Duration beat_interval() const;
   [[nodiscard]] bool link_due(const Link& link);
+  [[nodiscard]] bool head_lacks_authority() const;
   void open_watch(bool elsewhere);
   void read_anew(const std::string& why);
   void read_again();
@@ -382,6 +383,7 @@ struct Core::Impl {
   void update_fence();
   [[nodiscard]] bool peers_allow(const Vip& vip) const;
   [[nodiscard]] bool may_try() const;
+  [[nodiscard]] bool is_echoed() const;
   void consider_leaving();
   void leave_term(const std::string& why);
   void consider_trying();

@@ -134,10 +134,14 @@ bool Core::Impl::may_try() const {
   const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
     return vip.address == Vip::AddressState::Present;
   });
-  const MonoTime echoed = chain_.deadline() - settings_.timeout;
   return settings_.peer_timeout > Duration() && fence_in_force_ && owns && loaded_ && !no_space_ &&
-         !stopping_ && leaving_.empty() && replay_.proven() &&
-         now_ - echoed < settings_.heartbeat * 5 / 2;
+         !stopping_ && leaving_.empty() && replay_.proven() && is_echoed();
+}
+
+// Whether etcd shows our heartbeats, as of now.
+bool Core::Impl::is_echoed() const {
+  const MonoTime sent = chain_.deadline() - settings_.timeout;
+  return now_ - sent < settings_.heartbeat * 5 / 2;
 }
 
 // The quickest first; the slow ones are left out before they make the term long.
@@ -324,6 +328,9 @@ void Core::Impl::consider_leaving() {
   if (!fence_in_force_) return leave_term(fence_reason_);
   if (unfenced_) return leave_term("the packet fence did not see a grant");
   if (asking_.empty()) return leave_term("nothing is owned");
+  // A deletion that is sent into the void may be executed when nobody hears of it, and then the
+  // others must wait for the whole timeout.
+  if (!is_echoed()) return;
   // Whoever is about to own something is held back by a term without grants just as well.
   const LinkNames& links = carrying_.empty() ? asking_ : carrying_;
   for (const Term* term : peer_lease_.obeyed()) {

@@ -257,12 +257,22 @@ Duration Core::Impl::beat_interval() const {
   return interval;
 }
 
+// After an outage of etcd the heartbeat that comes through may be one that was sent long ago.
+// Whoever is next does not wait for the one after it.
+bool Core::Impl::head_lacks_authority() const {
+  if (!chain_.echo_missing_since().is_never()) return false;  // one is on its way
+  const MonoTime deadline = chain_.deadline();
+  if (deadline == MonoTime::long_ago() || deadline - now_ >= timing::kLeastAuthority) return false;
+  return std::any_of(vips_.begin(), vips_.end(),
+                     [this](const Vip& vip) { return wanted(vip) && headed_since(vip) != 0; });
+}
+
 bool Core::Impl::link_due(const Link& link) {
   if (no_space_) return due(chain_.last_tried() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
     if (link.enter || link.leave_term) return true;
-    if (verification_due()) return true;
+    if (verification_due() || head_lacks_authority()) return true;
     const Duration interval = beat_interval();
     return interval <= settings_.timeout && due(chain_.last_sent() + interval);
   }
