@@ -114,10 +114,14 @@ bool World::strike_drill(int other, int64_t timeout) {
     }
     case DrillKind::GrantorCrashes:
       return crash_host(other, 20 * kS), true;
-    case DrillKind::GrantorAndLeader:
-      if (timeout_ < 5 * kS || node.its_heartbeat * 8 > node.its_timeout) return false;
-      lose_leader(peer_random_.between(500 * kMs, 2 * kS));
+    case DrillKind::GrantorAndLeader: {
+      const int64_t its = node.its_timeout;
+      if (its < 5 * kS || node.its_heartbeat * 8 > its) return false;
+      // Without any grantor the term must be left in time.
+      const int64_t last = nodes_count_ == 2 ? timeout * 3 / 4 - its / 8 : 2 * kS;
+      lose_leader(peer_random_.between(500 * kMs, std::min(last, 2 * kS)));
       return crash_host(other, 20 * kS), true;
+    }
     case DrillKind::LostTo:
       return cut_from(owner, other, 1), true;
     case DrillKind::LostFrom:

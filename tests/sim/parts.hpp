@@ -57,6 +57,7 @@ enum class Ev : uint8_t {
   PeerFrame,   // at its receiver; a: link, b: of which node, x: slot
   PeerFault,
   PeerHeals,  // a: fault
+  FenceLook,  // x: incarnation
   DrillLook,
   EndpointTurns,
   Asked,     // a: member, for its cluster; x: incarnation

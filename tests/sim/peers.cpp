@@ -142,13 +142,21 @@ void World::fence_goes(int n) {
       which == 3 ? "both links" : link_name(static_cast<int>(which) - 1));
   judge_all();
   for (int v = 0; v < vips_count_; v++) post(node.unfenced_until + 1, Ev::ExcuseEnds, 0, v);
-  if (peer_random_.one_in(2)) tell_fence(n);  // or only the counters tell
+  // A notice tells at once; else the counters, or the look that the daemon takes each second.
+  const int64_t late = peer_random_.one_in(2) ? kMs : peer_random_.below(kS);
+  post(now_ + late, Ev::FenceLook, n, 0, 0, node.incarnation);
+}
+
+void World::look_at_fence(const Item& item) {
+  const Node& node = nodes_[item.node];
+  if (item.x != node.incarnation || (fence_works(node, 0) && fence_works(node, 1))) return;
+  tell_fence(item.node);
 }
 
 void World::fence_is_back(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if ((node.fence.attached[0] && node.fence.attached[1]) || node.fence.missing) return;
-  node.fence = {.suspended = node.suspended};
+  node.fence.attached.fill(true);  // its map was never gone, nor the deadline in it
   SAY(n, "the packet fence is back");
   tell_fence(n);
 }

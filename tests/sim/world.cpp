@@ -269,6 +269,8 @@ void World::dispatch(const Item& item) {
     case Ev::PeerFault:
       if (faults_on_ && item.x == round_) strike_peers();
       return;
+    case Ev::FenceLook:
+      return look_at_fence(item);
     case Ev::DrillLook:
       return look_at_drill();
     case Ev::PeerHeals:

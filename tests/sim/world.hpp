@@ -215,6 +215,7 @@ class World {
   [[nodiscard]] bool fence_drops(const Node& node, const KernelAddress& address) const;
   void tell_fence(int node);
   void fence_goes(int node);
+  void look_at_fence(const Item& item);
   void fence_is_back(int node);
   void next_peer_fault();
   [[nodiscard]] int peer_victim();
