@@ -196,6 +196,7 @@ test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/san/vipd $(B)/witness $(B)
 check unit integration:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory test-programs
+	@[ $@ != check ] || timeout 30 tools/unpack keepalived || true
 	@tests/run $(if $(filter check,$@),,$@) $(TESTS)
 
 # The integration tests, or TESTS of them, with every etcd that Debian's suites offer.
@@ -315,6 +316,7 @@ install: all
 	for page in contrib/man/*.[58]; do \
 	  install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd contrib/vipd.conf
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd contrib/keepalived2vipd
 	for name in vipd vipctl; do \
 	  install -D -m 644 contrib/completion/$$name.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && \
