@@ -161,7 +161,8 @@ void Client::Impl::remember(const Error& error) {
 
 void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error) {
   remember(error);
-  const bool was_well = endpoints.failed(id, group, sent_at, loop.now());
+  const bool is_silent = error.code == Error::kTransport;
+  const bool was_well = endpoints.failed(id, group, sent_at, loop.now(), is_silent);
   arm_probe();
   const Endpoints::Member* member = endpoints.find(id);
   if (member == nullptr) return;

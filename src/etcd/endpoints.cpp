@@ -61,10 +61,11 @@ bool Endpoints::marked(MemberId id, Group group, MonoTime now) const {
 MemberId Endpoints::pick(MonoTime now, Group group) {
   std::erase_if(marks_, [&](const Mark& m) { return m.until <= now; });
   const Member* best = nullptr;
-  // Lowest wins: not marked before marked; then the well, those on trial, and those that failed, by
-  // the end of their penalty.
+  // Lowest wins: not marked before marked; then the well, those on trial, those that say that they
+  // cannot, and the silent, by the end of their penalty.
   const auto rank = [&](const Member& m) {
-    const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? 2 : 1;
+    const int failing = m.is_silent ? 3 : 2;
+    const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? failing : 1;
     const MonoTime until = m.avoid_until > now ? m.avoid_until : MonoTime::long_ago();
     return std::make_tuple(group != 0 && marked(m.id, group, now), tier, until);
   };
@@ -103,7 +104,7 @@ bool Endpoints::answered(MemberId id, Group group, MonoTime now) {
   return true;
 }
 
-bool Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now) {
+bool Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now, bool is_silent) {
   take_unanswered(id, group);
   if (group != 0) marks_.push_back({id, group, now + kGroupMark});
   Member* m = member(id);
@@ -115,6 +116,7 @@ bool Endpoints::failed(MemberId id, Group group, MonoTime sent_at, MonoTime now)
   m->avoid_until = m->probe_at = now + m->penalty;
   m->answers_since = MonoTime::never();
   m->failed_at = now;
+  m->is_silent = is_silent;
   return was_well;
 }
 

@@ -5,7 +5,8 @@
 // then two, four and eight while it goes on failing. After that it is on trial: somebody probes it,
 // and only when it has answered for five seconds it is well again. So a member that is half broken
 // is found out by probes, not by what must not be late. When none is well, one that has answered
-// since it failed is taken, else the one whose time ends first.
+// since it failed is taken, else one that says itself that it cannot, else the one whose time ends
+// first: etcd may be electing a leader.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,8 @@ class Endpoints {
     MonoTime failed_at = MonoTime::long_ago();
     MonoTime answers_since = MonoTime::never();  // of one that failed
     MonoTime probe_at = MonoTime::never();
-    Duration penalty;  // 0: well
+    Duration penalty;       // 0: well
+    bool is_silent = true;  // the last failure was no answer at all
     bool has_answered = false;
     bool configured = true;  // not from etcd's own list
     uint64_t cluster = 0;    // that it named last; 0: none yet
@@ -66,8 +68,9 @@ class Endpoints {
   void sent(MemberId id, Group group);
   // True when the member is well again by this.
   bool answered(MemberId id, Group group, MonoTime now);
-  // True when the member was well until now.
-  bool failed(MemberId id, Group group, MonoTime sent_at, MonoTime now);
+  // True when the member was well until now. `is_silent`: it did not say itself that it cannot, as
+  // one without a leader does.
+  bool failed(MemberId id, Group group, MonoTime sent_at, MonoTime now, bool is_silent = true);
 
   // Keeps the group away from a member for a while, which may answer others well.
   void avoid(MemberId id, Group group, MonoTime until);

@@ -192,6 +192,23 @@ void when_all_failed_the_one_whose_time_ends_first_is_taken() {
   ASSERT_PICKS(m.a, m, 50, 0);
 }
 
+// While etcd elects a leader, those that live say so at once, and the dead say nothing.
+void when_all_failed_those_that_say_so_are_taken_in_turn() {
+  Three e;
+  e.fail(e.b, 0);
+  int to_b = 0;
+  MemberId last = MemberId::None;
+  for (int64_t ms = 0; ms < 3000; ms += 100) {
+    const MemberId taken = e.pick(at(ms), 7);
+    TEST_ASSERT_FALSE(taken == last);
+    to_b += taken == e.b;
+    e.sent(taken, 7);
+    e.failed(taken, 7, at(ms), at(ms), taken == e.b);
+    last = taken;
+  }
+  TEST_ASSERT_EQUAL_INT(3, to_b);  // once a second
+}
+
 void a_group_goes_to_different_members() {
   Three m;
   ASSERT_PICKS(m.a, m, 0, 7);
@@ -329,6 +346,7 @@ int main() {
   RUN_TEST(where_none_is_well_one_that_answered_is_taken_and_nobody_probed);
   RUN_TEST(failures_of_one_moment_are_one_failure);
   RUN_TEST(when_all_failed_the_one_whose_time_ends_first_is_taken);
+  RUN_TEST(when_all_failed_those_that_say_so_are_taken_in_turn);
   RUN_TEST(a_group_goes_to_different_members);
   RUN_TEST(a_group_prefers_a_failed_member_to_one_that_owes_an_answer);
   RUN_TEST(a_group_avoids_what_just_failed_it);
