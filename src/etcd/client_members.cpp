@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kMostComplaints = 64;
 constexpr Duration kForgotten = Duration::seconds(60);
+// A watch is confirmed within milliseconds by a member that lives and is not busy.
+constexpr Duration kUnconfirmed = Duration::milliseconds(200);
 
 std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
   std::vector<Endpoint> out;
@@ -184,8 +186,13 @@ void Client::Impl::note_answer(MemberId member, Group group) {
   const Endpoints::Member* found = endpoints.find(member);
   if (found != nullptr && found->endpoint.named) resolver->set_failing(found->endpoint.host, false);
   arm_probe();
-  if (watch.stream && endpoints.preferred(member, watch.member, kWatchGroup, loop.now())) {
+  if (!watch.stream) return;
+  if (endpoints.preferred(member, watch.member, kWatchGroup, loop.now())) {
     move_watch("a member that is preferred is well again");
+  } else if (member != watch.member && !watch.stream->created() &&
+             loop.now() >= watch.opened_at + kUnconfirmed) {
+    avoid_watching(watch);
+    move_watch("it is not confirmed, and another member answers");
   }
 }
 

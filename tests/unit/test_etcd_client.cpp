@@ -304,6 +304,28 @@ void a_watch_must_be_confirmed_in_time() {
   TEST_ASSERT_TRUE(run_until(loop, [&] { return mute.open() == 0; }));
 }
 
+// As after an election: whoever answers now may show at once what was committed.
+void a_watch_leaves_a_silent_member_for_one_that_answers() {
+  Loop loop;
+  Member mute(loop, [](const std::string& path, const std::string& text) {
+    return path == "/v3/watch" ? silent(path, text) : leaderless(path, text);
+  });
+  Member member(loop, good);
+  Client client(loop, options({mute.url(), member.url()}, 3000));
+  Watcher w;
+  client.watch({"c", "d"}, 34, false, w.handlers());
+  granted(loop, client);
+  granted(loop, client);
+  TEST_ASSERT_EQUAL_STRING("", w.trace);  // a busy member needs a moment
+  run_for(loop, 210);
+  granted(loop, client);
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "ended "; }));
+  TEST_ASSERT_EQUAL_STRING("it is not confirmed, and another member answers", w.error.text);
+  client.watch({"c", "d"}, 34, false, w.handlers());
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return w.trace == "ended created "; }));
+  TEST_ASSERT_EQUAL_INT(1, member.count("/v3/watch"));
+}
+
 // After a cancel etcd leaves the stream open.
 void a_cancelled_watch_is_closed() {
   Loop loop;
@@ -473,6 +495,7 @@ int main() {
   RUN_TEST(a_client_that_goes_calls_nobody);
   RUN_TEST(a_watch_streams_until_it_is_cut);
   RUN_TEST(a_watch_must_be_confirmed_in_time);
+  RUN_TEST(a_watch_leaves_a_silent_member_for_one_that_answers);
   RUN_TEST(a_cancelled_watch_is_closed);
   RUN_TEST(a_watch_can_be_taken_elsewhere);
   RUN_TEST(a_member_that_serves_watches_badly_is_left_to_its_calls);
