@@ -170,6 +170,8 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
   for (auto& [lease, takeover] : takeovers_) {
     if (takeover.ending != e.request) continue;
     takeover.ending = 0;
+    // etcd answers again, and has something to show.
+    if (watch_ == WatchState::Closed) watch_at_ = std::min(watch_at_, now_);
     const bool gone = !e.succeeded && e.entries.empty();
     const bool twin = !e.succeeded && !gone && e.entries.front().value.nonce == takeover.nonce;
     if (e.succeeded || twin || gone) {
