@@ -122,7 +122,7 @@ void Core::Impl::forget_cluster(const std::string& why) {
   forget_no_space();
   asked_at_.clear();
   answered_ = false;
-  revision_ = 0;
+  revision_ = awaited_ = 0;
   loaded_ = false;
   reading_ = granting_ = checking_ = 0;
   read_at_ = grant_at_ = now_;

@@ -111,9 +111,14 @@ void Core::Impl::drive_watch() {
   if (const MonoTime since = chain_.unanswered_since(); !since.is_never()) {
     late = std::min(late, since + patience * 2);
   }
+  const bool awaits = awaited_ > view_.applied();
+  if (awaits) late = std::min(late, awaited_since_ + timing::kShownWithin);
   if (!due(late.is_never() ? late : std::max(late, watch_at_))) return;
-  report(ReportKind::WatchReplaced, "a heartbeat is not shown in time; watching elsewhere");
+  const char* what = awaits ? "the end of a session" : "a heartbeat";
+  report(ReportKind::WatchReplaced,
+         std::string(what) + " is not shown in time; watching elsewhere");
   watch_backoff_ = longer(watch_backoff_);
+  awaited_ = 0;
   open_watch(true);
 }
 

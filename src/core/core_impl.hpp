@@ -466,6 +466,9 @@ struct Core::Impl {
   Duration read_backoff_;
   enum class WatchState { Closed, Opening, Open } watch_ = WatchState::Closed;
   MonoTime watch_at_ = MonoTime::long_ago();
+  // Where etcd has committed what the watch is to show at once, and since when that is known.
+  Revision awaited_ = 0;
+  MonoTime awaited_since_;
   Duration watch_backoff_;
   bool watch_elsewhere_ = false;
   Replay replay_;

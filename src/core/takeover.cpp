@@ -125,6 +125,8 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
 void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revision) {
+  if (revision > awaited_) awaited_since_ = now_;
+  awaited_ = std::max(awaited_, revision);
   takeover->end = revision;
   takeover->nonce = 0;
   takeover->told = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);

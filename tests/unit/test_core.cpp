@@ -739,6 +739,25 @@ static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
 }
 
+// The member that serves the watch was cut off together with the owner.
+static void a_watch_that_does_not_show_a_takeover_is_replaced() {
+  open(kOther);
+  while (now_ms < 1'010'000) {
+    later(10);
+    const action::SendTxn* sent = wanted<action::SendTxn>();
+    if (sent == nullptr) continue;
+    if (!is_own_link(sent)) break;
+    answer(*sent);
+    watch({own_echo()});
+  }
+  tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, ++revision}, true, {}});
+  const int64_t answered_ms = now_ms;
+  while (wanted<action::OpenWatch>() == nullptr && now_ms < answered_ms + 1000) later(10);
+  TEST_ASSERT_NOT_NULL(wanted<action::OpenWatch>());
+  TEST_ASSERT_TRUE(wanted<action::OpenWatch>()->avoid_current);
+  TEST_ASSERT_TRUE(now_ms >= answered_ms + 100 && now_ms <= answered_ms + 120);
+}
+
 // Its answer was lost, and a second try finds what the first one put.
 static void a_takeover_that_committed_unanswered_is_recognised() {
   open(kOther);
@@ -1299,6 +1318,7 @@ int main() {
   RUN_TEST(a_release_behind_many_attempts_follows_the_one_that_commits);
   RUN_TEST(a_keepalive_without_an_answer_is_sent_again_soon);
   RUN_TEST(a_silent_head_is_ended_by_comparison_and_then_revoked);
+  RUN_TEST(a_watch_that_does_not_show_a_takeover_is_replaced);
   RUN_TEST(a_takeover_that_committed_unanswered_is_recognised);
   RUN_TEST(a_head_whose_heartbeats_are_reads_is_never_taken_for_dead);
   RUN_TEST(a_head_that_beats_is_left_alone);
