@@ -515,6 +515,7 @@ struct Core::Impl {
   std::optional<MonoTime> fence_;  // as SetFence said last, to the fence that is there
   LinkNames carrying_;             // links that may have an address of a VIP
   LinkNames asking_;               // and those that are about to get one
+  MonoTime asking_since_;          // when the last of them was added
   MonoTime peer_deadline_ = MonoTime::never();
   bool try_judged_ = false;  // the tried term has its grantors
   MonoTime try_at_ = MonoTime::long_ago();

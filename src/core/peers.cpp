@@ -2,6 +2,7 @@
 // changed and left, and the deadline that follows from it.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -116,9 +117,12 @@ void Core::Impl::end_incarnation() {
 
 void Core::Impl::drive_peers() {
   if (!chain_.live() && !peer_lease_.obeys()) return;
-  asking_ = carrying_;
+  const LinkNames before = std::exchange(asking_, carrying_);
   for (const Vip& vip : vips_) {
     if (wanted(vip) && headed_since(vip) != 0) add_once(&asking_, vip.settings.link);
+  }
+  for (const std::string& link : asking_) {
+    if (std::find(before.begin(), before.end(), link) == before.end()) asking_since_ = now_;
   }
   consider_leaving();
   if (!may_try()) peer_lease_.drop_try();
@@ -235,7 +239,7 @@ void Core::Impl::judge_try() {
   std::optional<Term>& term = peer_lease_.trying();
   if (!term || try_judged_) return;
   const PeerTerm& key = term->key();
-  const std::vector<Grantor> granted = term->granted_since(term->since(), carrying_);
+  const std::vector<Grantor> granted = term->granted_since(term->since(), asking_);
   if (granted.size() < key.grantors.size() && !due(try_until_)) return;
   for (const Grantor& grantor : key.grantors) {
     if (std::find(granted.begin(), granted.end(), grantor) != granted.end()) continue;
@@ -337,6 +341,10 @@ void Core::Impl::consider_leaving() {
     const Duration half = term->key().timeout / 2;
     const MonoTime late = std::max(term->since() + half, term->deadline(links) - half);
     if (due(late)) return leave_term("the other nodes do not grant it in time");
+    // Where nobody is to renew it, no term is worth a VIP that could be had without one.
+    const MonoTime asked = std::max(term->since(), asking_since_) + term->key().timeout;
+    const bool is_renewed = !due(std::max(asked, term->deadline(asking_) - half));
+    if (!is_renewed) return leave_term("the other nodes do not renew it on all links");
   }
 }
 
