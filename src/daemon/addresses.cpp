@@ -20,10 +20,14 @@ constexpr Duration kGather = Duration::milliseconds(100);
 Addresses::Addresses(const Vips& vips, const Links& links, Handlers handlers)
     : vips_(vips), links_(links), handlers_(std::move(handlers)) {}
 
-bool Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
+bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& former,
                                net::Netlink* netlink) {
+  const bool has_session = former.lease != LeaseId::None;
   bool has_strangers = false;
-  for (const Address& address : book.ours()) has_strangers |= vips_.at(address) == nullptr;
+  for (const Address& address : book.ours()) {
+    const bool is_configured = vips_.at(address) != nullptr;
+    if (!is_configured) has_strangers |= meet_stranger(book, address, former, netlink);
+  }
   for (const VipConfig& vip : vips_.all()) {
     const net::Link* link = links_.named(vip.link);
     for (const net::AddressInfo* info : book.all(vip.address)) {
@@ -31,7 +35,8 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
       const bool in_place = link != nullptr && info->link_index == link->index &&
                             info->prefix_length == vip.prefix_length;
       if (!has_session || !in_place) {
-        has_strangers |= !remove_stray(vip, *info, "was left on a link without authority", netlink);
+        has_strangers |=
+            !remove_stray(vip.name, *info, "was left on a link without authority", netlink);
         continue;
       }
       places_[vip.address] = {
@@ -42,11 +47,24 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, bool has_session,
   return has_strangers;
 }
 
-bool Addresses::remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what,
-                             net::Netlink* netlink) const {
+// One that the session's process owned was configured until it ended; any other may be another
+// daemon's. True: it may still be there.
+bool Addresses::meet_stranger(const net::AddressBook& book, const Address& address,
+                              const Memory& former, net::Netlink* netlink) const {
+  if (!former.waited_out.contains(address)) return true;
+  bool is_there = false;
+  for (const net::AddressInfo* info : book.all(address)) {
+    if (!book.is_ours(*info)) continue;
+    is_there |= !remove_stray(address.text(), *info, "is not configured any more", netlink);
+  }
+  return is_there;
+}
+
+bool Addresses::remove_stray(const std::string& name, const net::AddressInfo& info,
+                             const char* what, net::Netlink* netlink) const {
   const int error = netlink->remove_address(info.link_index, info.address, info.prefix_length);
-  log::warn("vip %s: %s/%u %s: %s", vip.name.c_str(), info.address.text().c_str(),
-            info.prefix_length, what, error == 0 ? "removed" : "could not be removed");
+  log::warn("vip %s: %s/%u %s: %s", name.c_str(), info.address.text().c_str(), info.prefix_length,
+            what, error == 0 ? "removed" : "could not be removed");
   return error == 0;
 }
 
@@ -137,7 +155,8 @@ void Addresses::find_strays(const net::AddressBook& book, net::Netlink* netlink)
     for (const net::AddressInfo* info : book.all(vip.address)) {
       if (!book.is_ours(*info)) continue;
       if (is_in_place(*info) && is_up(info->address)) continue;
-      (void)remove_stray(vip, *info, "is on a link though nobody is to have it there", netlink);
+      (void)remove_stray(vip.name, *info, "is on a link though nobody is to have it there",
+                         netlink);
     }
   }
 }

@@ -36,10 +36,10 @@ class Addresses {
   Addresses(const Addresses&) = delete;
   Addresses& operator=(const Addresses&) = delete;
 
-  // An address that the former process put there lives on by the lifetime that it has, if its
-  // session may still be taken up; otherwise it is removed. True when there may still be one of
-  // ours that is not configured, or could not be removed.
-  bool meet_leftovers(const net::AddressBook& book, bool has_session, net::Netlink* netlink);
+  // An address that the former process put there lives on by the lifetime that it has, if
+  // `former` is a session that may still be taken up; otherwise it is removed. True when there may
+  // still be one of vipd's that is not configured, or could not be removed.
+  bool meet_leftovers(const net::AddressBook& book, const Memory& former, net::Netlink* netlink);
   [[nodiscard]] const std::vector<Address>& inherited() const { return inherited_; }
 
   // A notice of a change that somebody made, of whatever address.
@@ -64,7 +64,9 @@ class Addresses {
     bool is_up = false;
   };
 
-  bool remove_stray(const VipConfig& vip, const net::AddressInfo& info, const char* what,
+  [[nodiscard]] bool meet_stranger(const net::AddressBook& book, const Address& address,
+                                   const Memory& former, net::Netlink* netlink) const;
+  bool remove_stray(const std::string& name, const net::AddressInfo& info, const char* what,
                     net::Netlink* netlink) const;
   [[nodiscard]] bool is_in_place(const net::AddressInfo& info) const;
   void lose(const Address& address, bool expired, uint32_t by_port);

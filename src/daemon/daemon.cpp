@@ -330,8 +330,9 @@ bool Daemon::start(std::string* reason) {
   }
   if (!kept_.open(config_.state_dir, reason)) return false;
   fence_.open(config_, inherited.fence);
-  const bool may_inherit = kept_.former().lease != LeaseId::None && !fence_.is_in_the_way();
-  if (!network_.open(may_inherit, reason) || !peers_.open(reason)) return false;
+  Memory former = kept_.former();
+  if (fence_.is_in_the_way()) former.lease = LeaseId::None;
+  if (!network_.open(former, reason) || !peers_.open(reason)) return false;
   if (!api_.open(config_.control_socket, reason)) return false;
   api_.listen(config_.http_listen);  // its port may be one of root's
   if (!drop_privileges(config_, kept_, options_.pidfile, reason)) return false;

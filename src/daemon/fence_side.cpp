@@ -85,8 +85,10 @@ void FenceSide::stop() {
     log::warn("the packet fence stays closed: an address could not be removed");
     return fence_->memory().close();
   }
-  for (const auto& [index, guard] : guards_) (void)fence_->detach(index);
+  bool is_gone = true;
+  for (const auto& [index, guard] : guards_) is_gone &= fence_->detach(index);
   remove_former();
+  if (is_gone) hooks_->forget_own();
 }
 
 // [safety] Not before this process has authority and has stored its deadline, or has removed the

@@ -39,7 +39,7 @@ Network::Network(Loop& loop, const Vips& vips, Handlers handlers)
 
 Network::~Network() = default;
 
-bool Network::open(bool has_session, std::string* reason) {
+bool Network::open(const Memory& former, std::string* reason) {
   assert(netlink_ == nullptr);
   net::Netlink::Handlers handlers;
   handlers.link_changed = [this](const net::Link& link) {
@@ -60,7 +60,7 @@ bool Network::open(bool has_session, std::string* reason) {
   if (netlink_ == nullptr) return false;
   packet_ = net::PacketSocket::open(reason);
   if (packet_ == nullptr) return false;
-  if (meet_leftovers(has_session)) return true;
+  if (meet_leftovers(former)) return true;
   *reason = "the kernel would not list links and addresses";
   return false;
 }
@@ -91,13 +91,13 @@ void Network::link_is_news() {
   links_.tell();
 }
 
-bool Network::meet_leftovers(bool has_session) {
+bool Network::meet_leftovers(const Memory& former) {
   std::vector<net::Link> links;
   std::vector<net::AddressInfo> addresses;
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
   const net::AddressBook book(links_.all(), addresses);
-  if (addresses_.meet_leftovers(book, has_session, netlink_.get())) {
+  if (addresses_.meet_leftovers(book, former, netlink_.get())) {
     strangers_until_ = loop_.now() + kLongestLifetime;
   }
   return true;

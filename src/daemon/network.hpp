@@ -36,10 +36,11 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  // Opens the kernel's sockets and removes what a former process left behind, unless its session
-  // may still be taken up. False and a reason when the kernel refuses. Nothing is fed before
-  // start(). REQUIRES: once, before all that follows; the loop makes no turn before start().
-  [[nodiscard]] bool open(bool has_session, std::string* reason);
+  // Opens the kernel's sockets and removes what a former process left behind, unless `former` has
+  // a session that may still be taken up. False and a reason when the kernel refuses. Nothing is
+  // fed before start(). REQUIRES: once, before all that follows; the loop makes no turn before
+  // start().
+  [[nodiscard]] bool open(const Memory& former, std::string* reason);
   // Feeds what was left behind, and what a first look shows.
   void start();
   // The VIPs are others; and once the core was told: to look at what they mean for it.
@@ -70,7 +71,7 @@ class Network {
 
  private:
   // False when the kernel would not say.
-  [[nodiscard]] bool meet_leftovers(bool has_session);
+  [[nodiscard]] bool meet_leftovers(const Memory& former);
   [[nodiscard]] bool look();
   void look_again();
   void look_within(Duration wait);

@@ -1,5 +1,7 @@
 #include "net/fence_hooks.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -108,6 +110,13 @@ void FenceHooks::forget_former() {
   std::string reason;
   // A list that is too long is harmless: no number is used twice.
   (void)write_list(&reason);
+}
+
+void FenceHooks::forget_own() {
+  own_.clear();
+  std::string reason;
+  if (has_former()) return (void)write_list(&reason);
+  for (const std::string& path : {file(), other_file()}) (void)unlink(path.c_str());
 }
 
 std::vector<uint32_t> FenceHooks::ids_at(int link_index, FenceHook hook) {

@@ -62,11 +62,14 @@ class FenceHooks {
   bool remove_former(int link_index);
   // Once that was done on all links.
   void forget_former();
+  // Once ours were removed from all links: the list of programs goes, if nothing else is on it.
+  void forget_own();
 
  private:
   FenceHooks(FencePlace place, std::unique_ptr<Clsact> clsact, std::string state_dir);
   [[nodiscard]] bool uses_tcx() const { return place_ == FencePlace::Tcx; }
   [[nodiscard]] std::string file() const { return state_dir_ + "/fence"; }
+  [[nodiscard]] std::string other_file() const { return file() + ".other"; }
   [[nodiscard]] std::string name() const;
   void read_former();
   [[nodiscard]] bool write_list(std::string* reason) const;

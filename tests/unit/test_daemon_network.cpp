@@ -39,6 +39,13 @@ bool leave_behind() {
   return netlink != nullptr && netlink->add_address(index, kVip, 24, 10) == 0;
 }
 
+Memory with_session() {
+  Memory memory;
+  memory.cluster_id = 42;
+  memory.lease = static_cast<LeaseId>(7);
+  return memory;
+}
+
 // One VIP on a link of its own, which goes with the test.
 struct Bench {
   Loop loop;
@@ -83,7 +90,7 @@ struct Bench {
     return done();
   }
   bool start() {
-    if (!network.open(false, &reason)) return false;
+    if (!network.open({}, &reason)) return false;
     network.start();
     return true;
   }
@@ -101,7 +108,7 @@ struct Bench {
 
 void nothing_is_told_before_the_start_and_then_the_links() {
   Bench b;
-  TEST_ASSERT_TRUE(b.network.open(false, &b.reason));
+  TEST_ASSERT_TRUE(b.network.open({}, &b.reason));
   TEST_ASSERT_TRUE(b.fed.empty());
   b.network.start();
   const auto* link = b.last<event::LinkChanged>();
@@ -113,7 +120,7 @@ void nothing_is_told_before_the_start_and_then_the_links() {
 void what_was_left_behind_without_a_session_goes() {
   Bench b;
   TEST_ASSERT_TRUE(leave_behind());
-  TEST_ASSERT_TRUE(b.network.open(false, &b.reason));
+  TEST_ASSERT_TRUE(b.network.open({}, &b.reason));
   TEST_ASSERT_FALSE(is_there());
   TEST_ASSERT_EQUAL_INT(1, logged::count("was left on a link without authority: removed"));
 }
@@ -121,11 +128,44 @@ void what_was_left_behind_without_a_session_goes() {
 void what_was_left_behind_with_a_session_stays_and_is_found() {
   Bench b;
   TEST_ASSERT_TRUE(leave_behind());
-  TEST_ASSERT_TRUE(b.network.open(true, &b.reason));
+  TEST_ASSERT_TRUE(b.network.open(with_session(), &b.reason));
   TEST_ASSERT_TRUE(is_there());
   b.network.start();
   TEST_ASSERT_NOT_NULL(std::get_if<event::AddressFound>(&b.fed[0]));
   TEST_ASSERT_TRUE(b.network.owns_anything());
+}
+
+// The packet fence of the former process may not be removed while it guards something.
+void what_is_not_configured_any_more_goes_if_it_was_ours() {
+  Bench b;
+  b.configured.clear();
+  b.vips.changed();
+  TEST_ASSERT_TRUE(leave_behind());
+  Memory memory = with_session();
+  memory.waited_out[kVip] = 3;
+  TEST_ASSERT_TRUE(b.network.open(memory, &b.reason));
+  TEST_ASSERT_FALSE(is_there());
+  TEST_ASSERT_TRUE(b.network.strangers_until() < b.loop.now());
+}
+
+void what_may_be_another_daemons_is_waited_for() {
+  Bench b;
+  b.configured.clear();
+  b.vips.changed();
+  TEST_ASSERT_TRUE(leave_behind());
+  TEST_ASSERT_TRUE(b.network.open(with_session(), &b.reason));
+  TEST_ASSERT_TRUE(is_there());
+  TEST_ASSERT_TRUE(b.network.strangers_until() > b.loop.now() + Duration::seconds(15));
+}
+
+void links_are_looked_at_before_the_core_hears_of_them() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.network.open({}, &b.reason));
+  TEST_ASSERT_EQUAL_INT(0, b.links_seen);
+  b.network.start();
+  TEST_ASSERT_EQUAL_INT(1, b.links_seen);
+  TEST_ASSERT_TRUE(run("ip link set eth0 down"));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.links_seen > 1; }));
 }
 
 void an_address_is_added_and_removed_within_the_call() {
@@ -220,6 +260,9 @@ int main() {
   RUN_TEST(nothing_is_told_before_the_start_and_then_the_links);
   RUN_TEST(what_was_left_behind_without_a_session_goes);
   RUN_TEST(what_was_left_behind_with_a_session_stays_and_is_found);
+  RUN_TEST(what_is_not_configured_any_more_goes_if_it_was_ours);
+  RUN_TEST(what_may_be_another_daemons_is_waited_for);
+  RUN_TEST(links_are_looked_at_before_the_core_hears_of_them);
   RUN_TEST(an_address_is_added_and_removed_within_the_call);
   RUN_TEST(an_address_moves_when_its_vip_is_for_another_link);
   RUN_TEST(without_the_link_the_core_is_told_so);
