@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-metrics check-page check-etcd-versions check-antietcd bench-etcd demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -204,6 +204,12 @@ check-etcd-versions:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory test-programs
 	@tests/integration/versions $(TESTS)
+
+# The peer lease by the clock, again and again, with timeouts of 1 s and 250 ms: some five minutes.
+check-peers: all $(B)/witness $(B)/san/vipd
+	@tools/setup run
+	OFTEN=1 tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
+	  peer_nothing_lost_often peer_nothing_lost_250ms
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
 ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 
+import bpf
 import gateway
 import spaces
 from spaces import Process, ip, ip_batch, run, wait_for
@@ -57,6 +58,7 @@ class Host:
         self.etcd = None
         self.etcd_options = []  # besides those of the laboratory
         self.vipd = None
+        self.vipd_started = 0.0
         self.program, self.env = VIPD, None
         self.powered = True
         self.gateway = gateway.Gateway(self.ns, self.address, lab.tls)
@@ -120,6 +122,7 @@ class Host:
 
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
+        self.vipd_started = time.monotonic()
         self.vipd = self.spawn([self.program, "-c", path], f"{self.name}.vipd.log", env=self.env)
         return self.vipd
 
@@ -173,9 +176,10 @@ class Host:
         return moment
 
     def boot(self):
-        """Powers it on again: disk kept, /run (state.dir) empty. Starts etcd, not vipd. The list of
-        programs in the kernel is kept, since the kernel keeps them here."""
-        for name in set(os.listdir(f"{self.folder}/state")) - {"fence", "fence.other"}:
+        """Powers it on again: disk kept, /run (state.dir) and the kernel's filters gone. Starts etcd,
+        not vipd."""
+        bpf.remove_all(self, LINK)
+        for name in os.listdir(f"{self.folder}/state"):
             os.unlink(f"{self.folder}/state/{name}")
         ip_batch(self.plumbing(), ns=self.ns)
         self.mend()
@@ -241,7 +245,7 @@ class Lab:
         self.witness = Watcher(
             f"{BUILD}/witness", self.lan, "br0", [(h.name, h.ns, h.mac) for h in self.hosts],
             self.addresses, self.log_path("witness.jsonl"), on_event=self._on_event,
-            own=self._own_addresses())
+            own=self._own_addresses(), fenced=self.fenced())
 
     def fenced(self):
         """Whether the daemons have the packet fence, under which a host may list an address that

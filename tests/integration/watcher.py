@@ -18,10 +18,11 @@ WIRE_US = 2000  # from one round of questions on the hosts' cables to the next
 
 class Watcher:
     def __init__(self, program, client, link, hosts, vips, log, interval_us=None, on_event=None,
-                 own=()):
+                 own=(), fenced=False):
         """hosts: [(name, namespace, mac)]; on_event is called with each event, in the reader. own:
         the hosts' own addresses; where they are known, the hosts are asked on their cables, too."""
         self.events = []
+        self.fenced = fenced
         self.holders = {vip: {} for vip in vips}  # vip -> host -> number of addresses there
         self.answers = {ip: {} for ip in [*vips, *own]}  # address -> host -> kinds of questions
         self.news = threading.Condition()
@@ -117,9 +118,10 @@ class Watcher:
         ]
 
     def owner(self, vip):
-        """The one host that has the address by its kernel's word, else None."""
+        """The one host that has the address by its kernel's word, else None. Behind a packet fence a
+        former owner may still have it: then the one that got it last."""
         holders = list(self.holders[vip])
-        return holders[0] if len(holders) == 1 else None
+        return holders[-1] if len(holders) == 1 or (holders and self.fenced) else None
 
     def overlaps(self):
         """Text of each moment at which two hosts had an address, with its length."""

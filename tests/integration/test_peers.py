@@ -1,0 +1,196 @@
+"""The peer lease, row by row: who is silent for its timeout is replaced; nobody else is."""
+
+import time
+
+import bpf
+import peers
+from case import case
+from lab import LINK, TIMEOUT
+from spaces import run, wait_for
+
+NO_GAP_MS = 20
+RESTART_GAP_MS = 5
+
+
+# ---- the owner is lost --------------------------------------------------------------------------
+
+
+def crash(host):
+    host.crash()
+
+
+def reboot(host):
+    host.boot()
+    host.lab.wait_etcd()
+    host.start_vipd()
+
+
+LOST = {
+    "cut off": (lambda host: host.cut(), lambda host: host.mend()),
+    "daemon stopped": (lambda host: host.vipd.stop(), lambda host: host.vipd.cont()),
+    "daemon killed": (lambda host: host.vipd.kill(), lambda host: host.start_vipd()),
+    "host dies": (crash, reboot),
+}
+
+
+def lose_owner(t, lab, what, with_leader=False):
+    """One take-over. The term tells its own length: it is longer where the nodes answer slowly."""
+    fault, mend = LOST[what]
+    vip = lab.addresses[0]
+    old = lab.wait_owner(vip)
+    lab.move_leader(old if with_leader else lab.others(old)[0])
+    limit = peers.wait_term(lab)["timeout_ms"] + peers.SLACK_MS
+    election = peers.Election(lab, old) if with_leader else None
+    moment = time.monotonic()
+    fault(old)
+    if election:
+        elected = (election.wait() - moment) * 1e3
+        t.figure(f"etcd's next leader after {elected:.0f} ms")
+        limit = max(limit, elected + peers.ELECTION_SLACK_MS)
+    new, gap = peers.served_by(lab, vip, moment, old)
+    t.bound_ms(f"{what}{' with the leader' if with_leader else ''}: gap", gap["ms"], limit,
+               (gap["t"], gap["to"]))
+    silent, spoke = peers.prove_order(t, lab, vip, old, new, moment)
+    t.note(f"{old} silent after {silent:.3f} s, {new} answers after {spoke:.3f} s")
+    mend(old)
+    lab.wait_etcd()
+    peers.settle(lab)
+    t.equal(lab.wait_owner(vip).name, new.name, "owner afterwards")
+
+
+def owner_lost(t, timeout, rounds):
+    lab = peers.up(t, timeout)
+    for _ in range(rounds):
+        for what in LOST:
+            lose_owner(t, lab, what)
+        lose_owner(t, lab, "host dies", with_leader=True)
+
+
+@case(seconds=30)
+def test_peer_owner_lost(t):
+    owner_lost(t, "1s", rounds=1)
+
+
+# ---- nothing is lost that matters ---------------------------------------------------------------
+
+
+class Quiet:
+    """Nothing may happen to the address meanwhile."""
+
+    def __init__(self, t, lab, what):
+        self.t, self.lab, self.what = t, lab, what
+        self.vip = lab.addresses[0]
+
+    def __enter__(self):
+        self.owner = self.lab.wait_owner(self.vip)
+        self.since = time.monotonic()
+        return self.owner
+
+    def __exit__(self, kind, *_):
+        if kind:
+            return
+        witness = self.lab.witness
+        witness.sync()
+        gap, *window = witness.longest_gap(self.vip, since=self.since)
+        self.t.bound_ms(f"{self.what}: gap", gap, NO_GAP_MS, window)
+        self.t.equal(self.lab.wait_owner(self.vip).name, self.owner.name, "owner")
+        moved = [event["host"] for kind in ("add", "del")
+                 for event in witness.find(kind, since=self.since, vip=self.vip)]
+        self.t.check(not moved, f"{self.what}: the address changed on {moved}")
+
+
+def other_dies_with_leader(t, lab):
+    other = lab.others(lab.wait_owner())[0]
+    lab.move_leader(other)
+    with Quiet(t, lab, "another host dies with etcd's leader"):
+        other.crash()
+        peers.wait_term(lab, grantors=1)
+        time.sleep(1)
+    reboot(other)
+    peers.settle(lab)
+
+
+def frames_lost(t, lab, rounds):
+    """Requests to one, all between the owner and the other, grants of the first: so many of these.
+    Whoever was silent is asked again after 2 s, then after 4 s."""
+    with Quiet(t, lab, "frames between the owner and another lost") as owner:
+        first, second = lab.others(owner)
+        ways = [[(owner, first)], [(owner, second), (second, owner)], [(first, owner)]]
+        for pairs in ways[:rounds]:
+            for source, target in pairs:
+                peers.lose(lab, source, target)
+            peers.wait_term(lab, grantors=1)
+            time.sleep(0.5)
+            peers.lose_none(lab)
+            peers.wait_term(lab)
+
+
+def remove_fence(host):
+    """By hand, by whatever it hangs on."""
+    if bpf.programs(host, LINK):
+        bpf.detach(host, LINK)
+    else:
+        run("tc", "-n", host.ns, "qdisc", "del", "dev", LINK, "clsact")
+
+
+def fence_removed(t, lab):
+    with Quiet(t, lab, "fence removed") as owner:
+        first = peers.term(lab)["term"]
+        remove_fence(owner)
+        wait_for(lambda: (peers.term(lab) or {"term": first})["term"] != first, 10, "a new term")
+        peers.wait_term(lab)
+
+
+def stalls(t, lab, f):
+    with Quiet(t, lab, f"stalls of {f * 0.4:.2g} s") as owner:
+        for number in range(3):
+            owner.vipd.stop()
+            time.sleep(0.4 * f)
+            owner.vipd.cont()
+            time.sleep(f * (1 + 0.08 * number))  # another phase of the renewal
+
+
+def restarted(t, lab):
+    owner = lab.wait_owner()
+    since = time.monotonic()
+    owner.vipd.kill()
+    owner.start_vipd()
+    peers.wait_term(lab)
+    time.sleep(1.5)
+    lab.witness.sync()
+    gap, *window = lab.witness.longest_gap(lab.addresses[0], since=since)
+    t.bound_ms("killed and started again: gap", gap, RESTART_GAP_MS, window)
+    t.equal(lab.wait_owner().name, owner.name, "owner after the restart")
+
+
+def all_frames_lost(t, lab):
+    vip = lab.addresses[0]
+    with Quiet(t, lab, "all frames lost") as owner:
+        peers.lose_all(lab)
+        wait_for(lambda: peers.term(lab) is None, 5, "the term to be left")
+        time.sleep(1)
+    moment = time.monotonic()
+    owner.vipd.kill()
+    new, gap = peers.served_by(lab, vip, moment, owner)
+    after = gap["to"] - moment
+    t.bound_ms("killed then: next owner after", after * 1e3, TIMEOUT * 1e3 + 300,
+               (gap["to"] - 1, gap["to"]))
+    t.check(after > TIMEOUT - 1, "replaced before its timeout, without a term")
+    peers.lose_none(lab)
+    owner.start_vipd()
+    peers.settle(lab)
+
+
+def nothing_lost(t, timeout, seconds, rounds):
+    lab = peers.up(t, timeout)
+    restarted(t, lab)
+    stalls(t, lab, seconds)
+    fence_removed(t, lab)
+    frames_lost(t, lab, rounds)
+    other_dies_with_leader(t, lab)
+    all_frames_lost(t, lab)
+
+
+@case(seconds=45)
+def test_peer_nothing_lost(t):
+    nothing_lost(t, "1s", 1.0, rounds=2)
