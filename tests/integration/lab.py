@@ -107,6 +107,8 @@ class Host:
         for name, address in self.lab.vips.items():
             settings[f"vip.{name}.address"] = address
             settings[f"vip.{name}.link"] = LINK
+        if os.environ.get("PEER_TIMEOUT"):
+            settings["peer.timeout"] = os.environ["PEER_TIMEOUT"]
         settings.update(self.lab.settings)
         return settings
 
@@ -250,7 +252,7 @@ class Lab:
     def fenced(self):
         """Whether the daemons have the packet fence, under which a host may list an address that
         it does not answer for any more."""
-        return self.settings.get("peer.timeout", "0s") != "0s"
+        return self.settings.get("peer.timeout", os.environ.get("PEER_TIMEOUT", "0s")) != "0s"
 
     def _own_addresses(self):
         v6 = any(":" in address for address in self.addresses)

@@ -1,0 +1,151 @@
+"""The packet fence: where it stands, who may take it away, and what is so without it."""
+
+import os
+import time
+from signal import SIGUSR2
+
+import bpf
+import peers
+from case import case
+from kernel import process_status
+from lab import LINK, TIMEOUT
+from spaces import ip, ip_batch, run, wait_for
+from test_replace import install, program_of
+
+NO_GAP_MS = 20
+
+
+def filters(host, link=LINK):
+    """What stands at the ingress of the link: ids of programs, or a word of tc about each."""
+    found = bpf.programs(host, link)
+    if found is not None:
+        return found
+    shown = run("tc", "-n", host.ns, "filter", "show", "dev", link, "ingress", check=False).stdout
+    return [line for line in shown.splitlines() if "direct-action" in line]
+
+
+def lease(host):
+    return (host.status() or {}).get("peer_lease", {})
+
+
+def history(host):
+    return host.vipctl("history").stdout
+
+
+def start_as_user(host):
+    host.start_vipd(state__dir=f"{host.folder}/run/vipd", control__socket=host.socket)
+
+
+# ---- its life -----------------------------------------------------------------------------------
+
+
+@case(seconds=30)
+def test_fence_lives_as_long_as_the_daemon(t):
+    """A link that appears gets one; SIGUSR2 keeps it; a kill leaves it, closed; the next start
+    replaces it; a clean stop takes it away. As another user, with two capabilities."""
+    lab = t.lab(settings={"peer.timeout": "1s", "user": "nobody"})
+    lab.start_etcd()
+    for host in lab.hosts:
+        host.program, host.socket = f"{host.folder}/vipd", f"{host.folder}/run/vipd/vipd.sock"
+        install(host.program)
+        start_as_user(host)
+    lab.wait_all_owned()
+    peers.settle(lab)
+    vip, owner = lab.addresses[0], lab.wait_owner()
+    t.equal(process_status(owner.vipd.pid)["Uid"].split()[0], "65534", "user")
+    t.equal(owner.status()["fence"]["in_force"], True, "fence in force")
+    since = time.monotonic()
+    first = filters(owner)
+    t.equal(len(first), 1, "filters on eth0")
+    ip_batch(["link add late0 type veth peer name late1", "link set late0 up"], ns=owner.ns)
+    wait_for(lambda: len(filters(owner, "late0")) == 1, 5, "a fence on a link that appears")
+    t.equal(lease(owner)["state"], "in force", "peer lease with another link")
+    ip("link", "del", "late0", ns=owner.ns)
+
+    wanted = install(owner.program)
+    owner.vipd.send(SIGUSR2)
+    wait_for(lambda: program_of(owner.vipd.pid) == wanted, TIMEOUT, "the new program to run")
+    time.sleep(1)
+    t.equal(filters(owner), first, "the filter after SIGUSR2")
+    peers.wait_term(lab)
+    gap, *window = lab.witness.longest_gap(vip, since=since)
+    t.bound_ms("another link, SIGUSR2: gap", gap, NO_GAP_MS, window)
+
+    moment = time.monotonic()
+    owner.vipd.kill()
+    new, _ = peers.served_by(lab, vip, moment, owner)
+    peers.prove_order(t, lab, vip, owner, new, moment)
+    t.equal(filters(owner), first, "the filter of a daemon that was killed")
+    start_as_user(owner)
+    wait_for(lambda: len(filters(owner)) == 1 and filters(owner) != first, TIMEOUT + 5,
+             "the next start to replace the filter")
+    for host in lab.hosts:
+        t.equal(host.vipd.end(), 0, f"{host}: exit status")
+        t.equal(filters(host), [], f"{host}: filters after a clean stop")
+
+
+# ---- without it ---------------------------------------------------------------------------------
+
+
+@case(seconds=35)
+def test_fence_bypassed(t):
+    """Another program takes the place before ours, again and again: no term, and it is said. Once it
+    is gone there is one again."""
+    lab = peers.up(t)
+    if bpf.programs(lab.hosts[0], LINK) is None:
+        return t.note("this kernel has no tcx; test_fence_live.cpp has the same for clsact")
+    vip, owner = lab.addresses[0], lab.wait_owner()
+    since, ours = time.monotonic(), filters(owner)[0]
+    for _ in range(3):
+        bpf.put_in_front(owner, LINK)
+        time.sleep(0.3)
+    reason = f"bypassed on {LINK} by another filter"
+    wait_for(lambda: lease(owner).get("state") == "none", 5, "the term to be left")
+    t.equal(lease(owner)["reason"], reason, "why there is no peer lease")
+    t.equal(owner.status()["fence"]["reason"], reason, "why there is no fence")
+    t.check(f"peer lease left: {reason}" in history(owner), "not in the history")
+    t.check(f"packet fence: none ({reason})" in owner.vipctl("status").stdout, "not in the status")
+    while filters(owner)[0] != ours:
+        bpf.detach(owner, LINK)
+    wait_for(lambda: lease(owner).get("state") == "in force", 20, "a term again")
+    gap, *window = lab.witness.longest_gap(vip, since=since)
+    t.bound_ms("gap", gap, NO_GAP_MS, window)
+    t.equal(lab.wait_owner(vip).name, owner.name, "owner")
+
+
+@case(seconds=30)
+def test_fence_switched_off(t):
+    """fence = none on the owner, peer.timeout = 0s on the next one: each is replaced as ever, when
+    its timeout is over, and a third that has both is replaced when its peer lease is."""
+    lab = t.lab(settings={"peer.timeout": "1s"})
+    first, second, third = lab.hosts
+    vip = lab.addresses[0]
+    lab.start_etcd()
+    for host, changes in ((first, {"fence": "none"}), (second, {"peer__timeout": "0s"}), (third, {})):
+        host.start_vipd(**changes)
+        lab.wait_queue(host.number, vip)
+    lab.wait_owner(vip)
+    t.equal(filters(first), [], "filters with fence = none")
+    t.equal(lease(first)["reason"], "switched off", "why there is no peer lease")
+    time.sleep(TIMEOUT + 0.5)  # everybody has waited out whoever may have been there
+    for owner in (first, second):
+        t.equal(lab.wait_owner(vip).name, owner.name, "owner")
+        t.check(peers.term(lab) is None, "a term")
+        moment = time.monotonic()
+        owner.vipd.kill()
+        new, gap = peers.served_by(lab, vip, moment, owner)
+        after = (gap["to"] - moment) * 1e3
+        t.bound_ms(f"{owner} killed: next owner after", after, TIMEOUT * 1e3 + 300,
+                   (gap["to"] - 1, gap["to"]))
+        t.check(after > TIMEOUT * 1e3 - 1000, "replaced before its timeout")
+        owner.start_vipd(fence=None)
+        lab.wait_queue(3, vip)
+    t.equal(new.name, third.name, "third owner")
+    limit = peers.wait_term(lab)["timeout_ms"] + peers.SLACK_MS
+    time.sleep(max(0.0, first.vipd_started + TIMEOUT + 0.5 - time.monotonic()))
+    moment = time.monotonic()
+    third.vipd.stop()
+    new, gap = peers.served_by(lab, vip, moment, third)
+    t.bound_ms("with a peer lease: next owner after", (gap["to"] - moment) * 1e3, limit,
+               (gap["to"] - 1, gap["to"]))
+    peers.prove_order(t, lab, vip, third, new, moment)
