@@ -34,6 +34,8 @@ SUBNET6 = "fd77::"
 CLIENT6 = f"{SUBNET6}100"
 LINK = "eth0"
 TIMEOUT = 5.0  # session.timeout, s
+PEER_TIMEOUT = "1s"
+F = 1.0  # the same, s
 
 
 def vip_addresses(count):
@@ -107,8 +109,6 @@ class Host:
         for name, address in self.lab.vips.items():
             settings[f"vip.{name}.address"] = address
             settings[f"vip.{name}.link"] = LINK
-        if os.environ.get("PEER_TIMEOUT"):
-            settings["peer.timeout"] = os.environ["PEER_TIMEOUT"]
         settings.update(self.lab.settings)
         return settings
 
@@ -201,7 +201,7 @@ class Lab:
         self.lan = f"{self.label}-lan"
         addresses = vip_addresses(vips) if isinstance(vips, int) else vips
         self.vips = {f"v{n}": a for n, a in enumerate(addresses, 1)}
-        self.settings = settings or {}
+        self.settings = {"peer.timeout": PEER_TIMEOUT, **(settings or {})}
         self.scheme, self.tls = ("https" if tls else "http"), tls
         self.etcd_options, self.etcd_listen = list(etcd_options), list(etcd_listen)
         self.addresses = [*self.vips.values(), *extra_vips]
@@ -252,7 +252,7 @@ class Lab:
     def fenced(self):
         """Whether the daemons have the packet fence, under which a host may list an address that
         it does not answer for any more."""
-        return self.settings.get("peer.timeout", os.environ.get("PEER_TIMEOUT", "0s")) != "0s"
+        return self.settings["peer.timeout"] != "0s"
 
     def _own_addresses(self):
         v6 = any(":" in address for address in self.addresses)

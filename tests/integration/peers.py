@@ -14,6 +14,7 @@ ETHER_TYPE = 0x88B5
 RENEW, GRANT, EXPIRED = 1, 2, 3
 FRAME = struct.Struct("!6s6sHBBQQQQQQ")  # src/net/peer_frame.hpp
 SLACK_MS = 100  # beyond the peer lease: a commit, an announcement
+MANY_SLACK_MS = 300  # with 100 addresses
 ELECTION_SLACK_MS = 200
 
 

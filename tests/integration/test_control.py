@@ -208,8 +208,14 @@ def test_vipctl_status(t):
         t.equal(shown["queue"][0]["node"], owner.name, "head of the queue")
         t.equal(sorted(q["node"] for q in shown["queue"]), ["n1", "n2", "n3"], "queue")
         t.check(shown["since"].endswith("Z"), f"since {shown['since']}")
-    authority = owner.status()["session"]["authority_ms"]
-    t.check(3500 <= authority <= 5000, f"authority {authority} ms")
+    lease = wait_for(lambda: owner.status()["peer_lease"]["grantors"][1:] and owner.status(), 10,
+                     "a peer lease from both others")
+    authority, lease = lease["session"]["authority_ms"], lease["peer_lease"]
+    t.equal((lease["state"], sorted(g["node"] for g in lease["grantors"])),
+            ("in force", sorted(h.name for h in lab.others(owner))), "the peer lease")
+    t.check(lease["timeout_ms"] / 2 <= authority <= lease["timeout_ms"], f"authority {authority} ms")
+    t.check(f"renewed by {lease['grantors'][0]['node']}, " in owner.vipctl("status").stdout,
+            "the peer lease in the table")
     raw = run("curl", "-s", "--unix-socket", owner.socket, "http://vipd/v1/status", check=False)
     if raw.returncode != 127:
         t.equal(json.loads(raw.stdout)["node"], owner.name, "node by HTTP")

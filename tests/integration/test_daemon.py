@@ -1,13 +1,15 @@
-"""The owner's daemon is killed, stopped or restarted while its host lives on."""
+"""The owner's daemon is killed, stopped or restarted while its host lives on. With the peer lease:
+test_peers.py; here, but for 100 VIPs, what holds without it, by the deadline in etcd alone."""
 
 import time
 
+import peers
 from case import case
 from lab import TIMEOUT
 
 
-def up(t, **options):
-    lab = t.lab(**options)
+def up(t, peer_timeout="0s", **options):
+    lab = t.lab(settings={"peer.timeout": peer_timeout}, **options)
     lab.start_etcd()
     lab.start_vipd()
     lab.wait_all_owned()
@@ -49,8 +51,10 @@ def test_daemon_killed(t):
 
 @case(seconds=40)
 def test_daemon_killed_100_vips(t):
-    lab = up(t, vips=100)
+    lab = up(t, peer_timeout="1s", vips=100)
     vips = list(lab.vips.values())
+    peers.settle(lab)
+    limit = peers.wait_term(lab)["timeout_ms"] + peers.MANY_SLACK_MS
     old = lab.wait_owner(vips[0])
     mine = [vip for vip in vips if lab.witness.owner(vip) == old.name]
     moment = time.monotonic()
@@ -58,10 +62,8 @@ def test_daemon_killed_100_vips(t):
     for vip in mine:
         lab.wait_owner(vip, 12, besides=old)
     lab.witness.sync()
-    kernel = [e for e in lab.witness.find("del", since=moment, host=old.name) if e["expired"]]
     added = max(e["t"] for e in lab.witness.find("add", since=moment))
-    t.figure(f"{len(mine)} VIPs, {len(kernel)} removed by the kernel")
-    t.bound_ms("last one elsewhere after", (added - moment) * 1e3, TIMEOUT * 1e3 + 300,
+    t.bound_ms(f"last one of {len(mine)} elsewhere after", (added - moment) * 1e3, limit,
                (added - 1, added))
 
 

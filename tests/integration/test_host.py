@@ -1,9 +1,13 @@
-"""The owner's whole host dies, or is cut off."""
+"""The owner's whole host dies, or is cut off: with the peer lease (test_peers.py has more of it),
+and without it, by the deadline in etcd alone."""
 
 import time
 
+import peers
 from case import case
 from lab import TIMEOUT
+
+NO_PEERS = {"peer.timeout": "0s"}
 
 NEXT_OWNER_MS = TIMEOUT * 1e3 + 300
 NEXT_OWNER_NO_LEADER_MS = TIMEOUT * 1e3 + 800
@@ -44,11 +48,14 @@ def taken_over(lab, vips, died, moment, timeout=12):
     return (last - moment) * 1e3, last
 
 
-def crashes(t, vips, rounds, with_leader):
-    lab = up(t, vips)
+def crashes(t, vips, rounds, with_leader=False, **options):
+    lab = up(t, vips, **options)
     addresses = list(lab.vips.values())
     limit = NEXT_OWNER_NO_LEADER_MS if with_leader else NEXT_OWNER_MS
     for number in range(1, rounds + 1):
+        if lab.fenced():
+            peers.settle(lab)
+            limit = peers.wait_term(lab)["timeout_ms"] + peers.MANY_SLACK_MS
         owner = lab.wait_owner()
         mine = [vip for vip in addresses if lab.witness.owner(vip) == owner.name]
         lab.move_leader(owner if with_leader else lab.others(owner)[0])
@@ -64,23 +71,28 @@ def crashes(t, vips, rounds, with_leader):
             rejoin(lab, owner, [addresses[0], addresses[-1]])
 
 
-@case(seconds=60)
+@case(seconds=30)
 def test_host_dies(t):
-    crashes(t, vips=1, rounds=4, with_leader=False)
+    crashes(t, vips=1, rounds=2)
 
 
 @case(seconds=40)
 def test_host_dies_100_vips(t):
-    crashes(t, vips=100, rounds=2, with_leader=False)
+    crashes(t, vips=100, rounds=2)
+
+
+@case(seconds=60)
+def test_host_dies_without_peers(t):
+    crashes(t, vips=1, rounds=3, settings=NO_PEERS)
 
 
 @case(seconds=60)
 def test_host_dies_with_etcd_leader(t):
-    crashes(t, vips=1, rounds=4, with_leader=True)
+    crashes(t, vips=1, rounds=3, with_leader=True, settings=NO_PEERS)
 
 
-def cut_off_and_mended(t, cut, mend):
-    lab = up(t)
+def cut_off_and_mended(t, cut, mend, **options):
+    lab = up(t, **options)
     vip = lab.addresses[0]
     for number, leads in enumerate((False, True), 1):
         old = lab.wait_owner()
@@ -118,7 +130,7 @@ def cut_off_and_mended(t, cut, mend):
 @case(seconds=50)
 def test_host_cut_off(t):
     """Frames vanish; every link stays up."""
-    cut_off_and_mended(t, lambda host: host.cut(), lambda host: host.mend())
+    cut_off_and_mended(t, lambda host: host.cut(), lambda host: host.mend(), settings=NO_PEERS)
 
 
 @case(seconds=50)

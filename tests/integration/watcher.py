@@ -101,10 +101,11 @@ class Watcher:
                 self.news.wait(min(left, 0.5))
 
     def sync(self):
-        """Returns once all that the kernels did before this call has been told."""
+        """Returns once all that the kernels did before this call has been told; how often all hosts
+        were asked by then."""
         number = next(self._ids)
         os.write(self._process.child.stdin.fileno(), f"sync {number}\n".encode())
-        self.wait(lambda: self.find("sync", id=number), 10, "the witness to answer")
+        return self.wait(lambda: self.find("sync", id=number), 10, "the witness to answer")[0]["rounds"]
 
     # ---- questions -------------------------------------------------------------------------
 

@@ -119,7 +119,8 @@ void watch(int events, const Options& options, Ledger* ledger) {
       if (input.compare(0, end, "quit") == 0) return;
       // The events that the kernel had queued before the command was written are out already.
       if (input.compare(0, 5, "sync ") == 0)
-        emit(R"({"ev":"sync","t":%.6f,"id":%d})", seconds(now_ns()), atoi(input.c_str() + 5));
+        emit(R"({"ev":"sync","t":%.6f,"id":%d,"rounds":%u})", seconds(now_ns()),
+             atoi(input.c_str() + 5), g_rounds.load());
     }
   }
 }

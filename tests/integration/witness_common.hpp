@@ -60,6 +60,7 @@ struct Options {
 };
 
 inline std::atomic<bool> g_quit{false};
+inline std::atomic<uint32_t> g_rounds{0};  // of questions to all hosts
 
 inline int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
   timespec ts{};

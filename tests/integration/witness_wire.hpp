@@ -32,7 +32,7 @@ class Wire {
     int64_t next = now_ns();
     for (uint32_t turn = 0; !g_quit; turn++) {
       sleep_until(next);
-      next = std::max(next + options_.wire, now_ns() - kMs);
+      next = std::max(next + options_.wire, now_ns() + options_.wire / 2);  // others run, too
       for (size_t host = 0; host < cables_.size(); host++) drain(host);
       ask(next_target(turn));
     }
@@ -94,6 +94,7 @@ class Wire {
     Series& series = target.of(kind);
     for (size_t host = 0; host < cables_.size(); host++) note_silence(target, kind, host);
     const uint32_t number = ++series.number;
+    g_rounds++;
     series.rounds[number % kSenders] = {number, now_ns(), 0};
     for (size_t host = 0; host < cables_.size(); host++) {
       const Frame frame = encode({kind, target.ip, number, host}, options_.hosts[host].mac);

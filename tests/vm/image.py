@@ -14,7 +14,7 @@ from spaces import run
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = f"{BUILD}/kernel"
 STATIC = os.path.abspath(os.environ.get("VIPD", f"{BUILD}/static/vipd"))
-BASE = ["virtio_pci", "virtio_blk", "virtio_net", "tcp_diag"]
+BASE = ["virtio_pci", "virtio_blk", "virtio_net", "tcp_diag", "sch_ingress", "cls_bpf"]
 LINKS = ["8021q", "bonding", "bridge", "macvlan", "sch_netem"]
 ROOT_MB = 80
 DATA_MB = 256  # etcd reserves 128 MB for its log

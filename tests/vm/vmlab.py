@@ -9,7 +9,7 @@ import image
 import machine
 import spaces
 from asker import Asker
-from lab import BUILD, CLIENT
+from lab import BUILD, CLIENT, PEER_TIMEOUT
 from machine import Machine, Unreachable
 from spaces import ip, ip_batch, wait_for
 from watcher import Watcher
@@ -48,7 +48,7 @@ class VmLab:
         return os.path.join(self.logs, name)
 
     def config(self):
-        lines = list(self.settings)
+        lines = [f"peer.timeout = {PEER_TIMEOUT}", *self.settings]
         for number, (address, (link, _)) in enumerate(self.vips.items(), 1):
             lines += [f"vip.v{number}.address = {address}", f"vip.v{number}.link = {link}"]
         return "\n".join(lines) + "\n"

@@ -1,0 +1,115 @@
+"""The same two faults for vipd and for keepalived, on the same hosts, one after the other."""
+
+import contextlib
+import os
+import signal
+import time
+
+import peers
+from case import case
+from lab import LINK
+from spaces import run, wait_for
+
+FROZEN_S = 6.0
+PHASES = {"10.77.0.91": "1", "10.77.0.92": "0.1"}  # address -> advert_int
+
+CONFIG = """
+global_defs {{
+  enable_script_security
+}}
+vrrp_instance beside {{
+  interface {link}
+  state BACKUP
+  virtual_router_id 51
+  priority {priority}
+  version 3
+  advert_int {interval}
+  nopreempt
+  virtual_ipaddress {{
+    {vip}/32
+  }}
+}}
+"""
+
+
+class Keepalived:
+    def __init__(self, host, program, vip, interval):
+        path = f"{host.folder}/keepalived.conf"
+        with open(path, "w") as file:
+            file.write(CONFIG.format(link=LINK, priority=100 - host.number, interval=interval,
+                                     vip=vip))
+        pids = [f"--{name}={host.folder}/{name}" for name in ("pid", "vrrp_pid")]
+        words = [program, "--dont-fork", "--vrrp", "--log-console", f"--use-file={path}", *pids]
+        self.process = host.spawn(words, f"{host.name}.keepalived.log")
+
+    def send(self, number):
+        """To it and to its child, which does the work."""
+        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
+        for pid in [self.process.pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def answering(lab, vip):
+    found = lab.witness.answering(vip)
+    return lab.host(found[0]) if len(found) == 1 else None
+
+
+def both_s(lab, vip, since):
+    """For how long two hosts answered the same questions."""
+    times = [event["t"] for event in lab.witness.find("both", since=since, vip=vip)]
+    return times[-1] - times[0] if times else 0.0
+
+
+def say(t, who, what, gap, both):
+    t.figure(f"{who}: {what}: gap {gap['ms']:.0f} ms, two answered for {both:.1f} s")
+
+
+def two_faults(t, lab, who, vip, freeze, thaw):
+    owner = wait_for(lambda: answering(lab, vip), 20, f"an owner by {who}")
+    time.sleep(1)
+    moment = owner.crash()
+    crashed, (owner, gap) = owner, peers.served_by(lab, vip, moment, owner, 20)
+    say(t, who, "host dies", gap, both_s(lab, vip, moment))
+    crashed.boot()
+    lab.wait_etcd()
+    time.sleep(2)
+    if who == "vipd":
+        crashed.start_vipd()
+        peers.settle(lab)
+    moment = time.monotonic()
+    freeze(owner)
+    # Where two answer, a client has no gap; it reaches the one or the other.
+    with contextlib.suppress(TimeoutError):
+        _, gap = peers.served_by(lab, vip, moment, owner, FROZEN_S)
+    time.sleep(max(0.0, moment + FROZEN_S - time.monotonic()))
+    thaw(owner)
+    time.sleep(1)
+    found, *_ = lab.witness.longest_gap(vip, since=moment)
+    both = both_s(lab, vip, moment)
+    say(t, who, f"stands still for {FROZEN_S:.0f} s", {"ms": found}, both)
+    return both
+
+
+@case(seconds=80)
+def test_beside_keepalived(t):
+    program = f"{os.environ['OTHERS']}/usr/sbin/keepalived"
+    lab = t.lab(extra_vips=list(PHASES))
+    t.overlap_expected = True
+    lab.start_etcd()
+    lab.start_vipd()
+    lab.wait_all_owned()
+    peers.settle(lab)
+    vip = lab.addresses[0]
+    two_faults(t, lab, "vipd", vip, lambda host: host.vipd.stop(), lambda host: host.vipd.cont())
+    t.check(not lab.witness.find("both", vip=vip), "two hosts answered for vipd's address")
+    for host in lab.hosts:
+        host.vipd.end()
+    for other, interval in PHASES.items():
+        others = {host: Keepalived(host, program, other, interval) for host in lab.hosts}
+        who = f"keepalived, advert_int {interval}"
+        both = two_faults(t, lab, who, other, lambda h: others[h].send(signal.SIGSTOP),
+                          lambda h: others[h].send(signal.SIGCONT))
+        t.check(both > 1.0, "the witness does not see keepalived's two owners")
+        for one in others.values():
+            one.process.end()
