@@ -92,7 +92,14 @@ void Core::Impl::open_watch(bool elsewhere) {
                          .avoid_current = elsewhere});
   replay_.restart();
   watch_ = WatchState::Opening;
+  watch_opened_ = now_;
   watch_at_ = now_ + std::max(watch_backoff_, timing::hedge_after(settings_.timeout) * 2);
+}
+
+// etcd has committed what somebody waits for to be shown.
+void Core::Impl::await(Revision revision) {
+  if (revision > awaited_) awaited_since_ = now_;
+  awaited_ = std::max(awaited_, revision);
 }
 
 void Core::Impl::drive_watch() {
@@ -111,9 +118,12 @@ void Core::Impl::drive_watch() {
   if (const MonoTime since = chain_.unanswered_since(); !since.is_never()) {
     late = std::min(late, since + patience * 2);
   }
+  if (!late.is_never()) late = std::max(late, watch_at_);
   const bool awaits = awaited_ > view_.applied();
-  if (awaits) late = std::min(late, awaited_since_ + timing::kShownWithin);
-  if (!due(late.is_never() ? late : std::max(late, watch_at_))) return;
+  if (awaits) {
+    late = std::min(late, std::max(awaited_since_, watch_opened_) + timing::kShownWithin);
+  }
+  if (!due(late)) return;
   const char* what = awaits ? "the end of a session" : "a heartbeat";
   report(ReportKind::WatchReplaced,
          std::string(what) + " is not shown in time; watching elsewhere");

@@ -258,6 +258,7 @@ struct Core::Impl {
   [[nodiscard]] bool link_due(const Link& link);
   [[nodiscard]] bool head_lacks_authority() const;
   void open_watch(bool elsewhere);
+  void await(Revision revision);
   void read_anew(const std::string& why);
   void read_again();
 
@@ -469,6 +470,7 @@ struct Core::Impl {
   // Where etcd has committed what the watch is to show at once, and since when that is known.
   Revision awaited_ = 0;
   MonoTime awaited_since_;
+  MonoTime watch_opened_ = MonoTime::long_ago();
   Duration watch_backoff_;
   bool watch_elsewhere_ = false;
   Replay replay_;

@@ -125,8 +125,7 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
 void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revision) {
-  if (revision > awaited_) awaited_since_ = now_;
-  awaited_ = std::max(awaited_, revision);
+  await(revision);
   takeover->end = revision;
   takeover->nonce = 0;
   takeover->told = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
@@ -180,7 +179,11 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
       session_ended(lease, &takeover, twin ? e.entries.front().modified : e.header.revision);
       return true;
     }
-    report(ReportKind::TakeoverRefused, "session " + lease_hex(lease) + " lives after all");
+    const bool ended = e.entries.front().value.released;
+    report(ReportKind::TakeoverRefused,
+           "session " + lease_hex(lease) +
+               (ended ? " was ended by another node" : " lives after all"));
+    await(e.entries.front().modified);
     takeover.tries = 0;
     takeover.nonce = 0;
     takeover.end = 0;
