@@ -377,6 +377,7 @@ struct Core::Impl {
 
   // --- peers.cpp: the terms of our own peer lease
   void drive_peers();
+  void ask_where_needed();
   void begin_incarnation();
   void end_incarnation();
   [[nodiscard]] MonoTime deadline() const;
@@ -405,6 +406,7 @@ struct Core::Impl {
   // --- grants.cpp: frames, and our grants in the terms of others
   void drive_grants();
   void expire_if_silent(const PeerTerm& term);
+  [[nodiscard]] bool etcd_shows_nothing() const;
   void announce_expiry(const PeerTerm& term, const Grantor& own);
   void grant(const event::PeerFrameReceived& e);
   void granted(const event::PeerFrameReceived& e);

@@ -86,7 +86,7 @@ void Core::Impl::drive_grants() {
 
 // While etcd shows nothing nobody could be taken over, and its owner may have no other fault.
 void Core::Impl::expire_if_silent(const PeerTerm& term) {
-  if (promises_.expired(term.number) || now_ >= shown_at_ + settings_.timeout) return;
+  if (promises_.expired(term.number) || etcd_shows_nothing()) return;
   if (!due(promises_.silent_at(term.number))) return;
   promises_.expire(term.number, now_);
   terms_.expired++;
@@ -94,8 +94,13 @@ void Core::Impl::expire_if_silent(const PeerTerm& term) {
                                       std::to_string(term.timeout.ms()) + " ms, expired");
 }
 
+// Some owner's heartbeat would be shown by now, whatever its timeout is.
+bool Core::Impl::etcd_shows_nothing() const {
+  return now_ >= shown_at_ + std::max(settings_.timeout, view_.longest_timeout());
+}
+
 void Core::Impl::watch_goes_on() {
-  if (now_ >= shown_at_ + settings_.timeout) promises_.restart(now_);
+  if (etcd_shows_nothing()) promises_.restart(now_);
   shown_at_ = now_;
 }
 

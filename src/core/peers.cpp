@@ -117,13 +117,7 @@ void Core::Impl::end_incarnation() {
 
 void Core::Impl::drive_peers() {
   if (!chain_.live() && !peer_lease_.obeys()) return;
-  const LinkNames before = std::exchange(asking_, carrying_);
-  for (const Vip& vip : vips_) {
-    if (wanted(vip) && headed_since(vip) != 0) add_once(&asking_, vip.settings.link);
-  }
-  for (const std::string& link : asking_) {
-    if (std::find(before.begin(), before.end(), link) == before.end()) asking_since_ = now_;
-  }
+  ask_where_needed();
   consider_leaving();
   if (!may_try()) peer_lease_.drop_try();
   judge_try();
@@ -131,6 +125,22 @@ void Core::Impl::drive_peers() {
   for (Term* term : peer_lease_.terms()) ask_grantors(term);
   delete_term();
   make_way();
+}
+
+// On each link that carries an address, or is about to. On another one than before at once: without
+// grants on it nothing is taken there.
+void Core::Impl::ask_where_needed() {
+  LinkNames links = carrying_;
+  for (const Vip& vip : vips_) {
+    if (wanted(vip) && headed_since(vip) != 0) add_once(&links, vip.settings.link);
+  }
+  const bool another = std::any_of(links.begin(), links.end(), [this](const std::string& link) {
+    return std::find(asking_.begin(), asking_.end(), link) == asking_.end();
+  });
+  asking_ = std::move(links);
+  if (!another) return;
+  asking_since_ = now_;
+  for (Term* term : peer_lease_.terms()) term->renew_at = now_;
 }
 
 // While etcd does not answer, terms stay as they are.

@@ -80,6 +80,8 @@ class View {
   void restart_waits(MonoTime before, MonoTime now, Duration own_timeout);
 
   [[nodiscard]] Revision applied() const { return applied_; }
+  // Of all sessions in sight.
+  [[nodiscard]] Duration longest_timeout() const;
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
@@ -90,7 +92,6 @@ class View {
   [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
   // Of all sessions in sight; zero when there is none.
-  [[nodiscard]] Duration longest_timeout() const;
 
  private:
   // What must be known of a queue before a revision to judge what the revision did to it.

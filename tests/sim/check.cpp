@@ -104,6 +104,13 @@ bool World::queued(const Node& node, int vip) const {
          store_.find({vipd::KeyKind::Candidate, lease, vips_[static_cast<size_t>(vip)]}) != nullptr;
 }
 
+// A term that was being entered when space ran out: nothing tells what became of it, and it is
+// obeyed, whether anybody grants it or not.
+bool World::waits_for_term(const Node& node) const {
+  const auto state = node.core->peers(vipd::MonoTime::from_ns(shown(node))).state;
+  return state == vipd::TermState::Entering || state == vipd::TermState::Leaving;
+}
+
 int World::only_owner(int vip) const {
   int owner = -1;
   for (int n = 0; n < nodes_count_; n++) {
@@ -121,7 +128,8 @@ void World::check_liveness() {
     bool possible = false;
     for (int n = 0; n < nodes_count_; n++) {
       const Node& node = nodes_[static_cast<size_t>(n)];
-      possible = possible || (eligible(node, v) && (!no_space_ || queued(node, v)));
+      if (!eligible(node, v)) continue;
+      possible = possible || !no_space_ || (queued(node, v) && !waits_for_term(node));
     }
     const int owner = only_owner(v);
     if (owner == -1 && !possible) wholly = false;

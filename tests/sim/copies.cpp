@@ -43,6 +43,23 @@ void World::twins_since_now(int a, int b) {
   }
 }
 
+// Two that went under one incarnation: what one of them granted, the other knows nothing of. As
+// long as they both live nobody who asks for grants, or for their word, can rely on them.
+void World::part_twins(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (node.twin < 0) return;
+  nodes_[static_cast<size_t>(node.twin)].twin = -1;
+  node.twin = -1;
+  twins_grant_until_ = now_ + in_true_time(timeout_);
+  for (int v = 0; v < vips_count_; v++) post(twins_grant_until_ + 1, Ev::ExcuseEnds, 0, v);
+}
+
+bool World::twins_grant() const {
+  if (!options_.peers) return false;
+  return now_ <= twins_grant_until_ ||
+         std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.twin >= 0; });
+}
+
 // Its heartbeats are reads: they leave no trace, so nothing tells the two apart until one is
 // written.
 bool World::reads(int n) const {
@@ -82,7 +99,7 @@ bool World::clone_machine(int from, bool roll_back) {
   const bool there = nodes_[static_cast<size_t>(nodes_count_ - 1)].copy;
   if (there && nodes_[static_cast<size_t>(nodes_count_ - 1)].up) return false;
   if (!there && nodes_count_ == kMaxNodes) return false;
-  const Node& original = nodes_[static_cast<size_t>(from)];
+  Node& original = nodes_[static_cast<size_t>(from)];
   if (original.depth != 0 || !original.inbox.empty()) return false;
   if (!there) nodes_count_++;
   const int to = nodes_count_ - 1;
@@ -99,6 +116,8 @@ bool World::clone_machine(int from, bool roll_back) {
   SAY(from, "==== a copy of the machine is made: n%d", to + 1);
   pause_host(to, HostPause::Unnoticed, later);
   twins_since_now(from, to);
+  copy.twin = from;
+  original.twin = to;
   if (reads(from)) {
     tally_.count(Rule::ReaderCloned);
     Node& source = nodes_[static_cast<size_t>(from)];
@@ -143,6 +162,11 @@ void World::clone_process(int from, int to) {
   copy.named = original.named;
   copy.used = original.used;
   copy.strange = original.strange;
+  copy.strange_until = original.strange_until;
+  copy.peer_timeout = original.peer_timeout;
+  copy.peers_off = original.peers_off;
+  copy.fence = original.fence;
+  copy.unfenced_until = original.unfenced_until;
   copy.strange_until = original.strange_until;
   copy.addresses = original.addresses;
   for (int v = 0; v < vips_count_; v++) {

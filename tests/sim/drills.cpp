@@ -105,7 +105,7 @@ bool World::strike_drill(int other, int64_t timeout) {
       return post(now_ + 20 * kS, Ev::ProcessResumes, owner), true;
     case DrillKind::OwnerCutOff:
       for (int m = 0; m < members_count_; m++) cut(owner, m, kCutRequests | kCutAnswers);
-      return cut_from(owner, -1, 3), true;
+      return cut_from(owner, -1, 3, kAllLinks), true;
     case DrillKind::OwnerAndLeader: {
       const int64_t election = peer_random_.between(500 * kMs, 2 * kS);
       drill_.until = std::max(drill_.until, now_ + election + kElectionSlack);
@@ -123,11 +123,11 @@ bool World::strike_drill(int other, int64_t timeout) {
       return crash_host(other, 20 * kS), true;
     }
     case DrillKind::LostTo:
-      return cut_from(owner, other, 1), true;
+      return cut_from(owner, other, 1, kAllLinks), true;
     case DrillKind::LostFrom:
-      return cut_from(owner, other, 2), true;
+      return cut_from(owner, other, 2, kAllLinks), true;
     case DrillKind::LostBoth:
-      return cut_from(owner, other, 3), true;
+      return cut_from(owner, other, 3, kAllLinks), true;
     case DrillKind::AllLost:
       peer_loss_ = 1'000'000;
       return true;

@@ -25,7 +25,7 @@ bool hides_timeouts(Fault fault) {
 void World::draw_swarm() {
   for (size_t i = 0; i < kFaults; i++) {
     // They come in their own time (checks.cpp, strangers.cpp, late.cpp,
-    // peers.cpp).
+    // peers.cpp, aimed.cpp).
     if (i >= static_cast<size_t>(Fault::CheckDown)) continue;
     weights_[i] = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.spread(1, 64));
     if ((options_.without >> i & 1) != 0) weights_[i] = 0;

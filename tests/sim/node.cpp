@@ -132,6 +132,7 @@ void World::tell_links(int n) {
 // What it has sent to etcd goes on without it; what it has on a link, as long as its lifetime.
 void World::end_process(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
+  part_twins(n);
   for (const Mail& mail : node.inbox) {
     if (mail.kind != Mail::Kind::Fact) release(mail.slot);
   }
@@ -331,6 +332,7 @@ bool World::perform(int n, const vipd::Action& action) {
 void World::act(int n, const vipd::action::SendTxn& a) {
   Node& node = nodes_[static_cast<size_t>(n)];
   note_txn(&node, a.txn, shown(node));
+  aim_at(n, a.txn);
   send_call(n, {.kind = Call::Kind::Txn, .request = a.request, .group = a.group, .txn = a.txn});
 }
 
@@ -365,6 +367,7 @@ void World::act(int, const vipd::action::ReportState& a) {
 void World::act(int n, const vipd::action::Report& a) {
   tally_.reports[static_cast<size_t>(a.kind)]++;
   if (a.kind == vipd::ReportKind::SessionTakenUp) taken_up(n);
+  if (a.kind == vipd::ReportKind::Fenced) part_twins(n);
   if (a.kind == vipd::ReportKind::Fenced && a.text.ends_with("written by somebody else"))
     check_fenced(n);
   if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);

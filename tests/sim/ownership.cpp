@@ -7,6 +7,9 @@
 //            looked at its clock, at the latest until that lifetime ends
 //   Clone    a machine or a state directory that was copied: one session timeout
 //   Unfenced somebody removed the packet fence while a term was obeyed: one session timeout
+//   Grantors two copies of a machine go under one incarnation, and may grant in a term: until one
+//   of
+//            them has lost its session, and one session timeout
 //   Reader   a machine that was copied while etcd took no writes: until it takes them again, and
 //            two session timeouts
 // Of those who have an address at once all but one must be excused.
@@ -34,6 +37,8 @@ Rule rule_of(Excuse excuse) {
       return Rule::OverlapExcusedReader;
     case Excuse::Unfenced:
       return Rule::OverlapExcusedUnfenced;
+    case Excuse::Grantors:
+      return Rule::OverlapExcusedGrantors;
   }
   return Rule::OverlapExcusedPause;
 }
@@ -63,6 +68,10 @@ Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
   if (now_ > *until && now_ <= node.unfenced_until) {
     *until = node.unfenced_until;
     return Excuse::Unfenced;
+  }
+  if (now_ > *until && twins_grant()) {
+    *until = std::max(now_, twins_grant_until_);
+    return Excuse::Grantors;
   }
   if (now_ > *until) return Excuse::None;
   if (node.reader_cloned) return Excuse::Reader;

@@ -19,6 +19,7 @@ constexpr int kMaxNodes = 6;  // one of them only as a copy of another
 constexpr int kMaxVips = 3;
 constexpr int kMaxMembers = 5;
 constexpr int kLinks = 2;
+constexpr uint8_t kAllLinks = 3;  // a bit each
 constexpr int kBystanders = 3;
 constexpr int kNobody = 255;
 
@@ -58,6 +59,7 @@ enum class Ev : uint8_t {
   PeerFault,
   PeerHeals,  // a: fault
   FenceLook,  // x: incarnation
+  Aimed,      // a: at what, x: round, y: the term's timeout
   DrillLook,
   EndpointTurns,
   Asked,     // a: member, for its cluster; x: incarnation
@@ -226,6 +228,7 @@ struct Node {
   // host
   int name = 0;       // of whom it is, or is a copy
   bool copy = false;  // switched off when the faults end
+  int twin = -1;      // whose process goes under the same incarnation; -1: nobody's
   Clock clock;
   bool up = true;
   HostPause paused = HostPause::None;

@@ -32,10 +32,12 @@ void World::draw_peers() {
   static constexpr int64_t kTimeouts[] = {200, 250, 250, 500, 1000, 1000, 1000, 2000};
   const int64_t common = kTimeouts[peer_random_.below(8)] * kMs;
   const bool mixed = peer_random_.one_in(4);
+  const bool spread = peer_random_.one_in(3);  // over both links
   for (Node& node : nodes_) {
     node.peer_timeout = mixed ? kTimeouts[peer_random_.below(8)] * kMs : common;
     if (mixed && peer_random_.one_in(6)) node.peer_timeout = 0;
     node.fence.missing = mixed && peer_random_.one_in(8);
+    for (size_t v = 0; spread && v < kMaxVips; v++) node.vip_link[v] = v % kLinks;
   }
   for (size_t i = 0; i < kPeerFaults; i++) {
     peer_weights_[i] =
@@ -45,12 +47,6 @@ void World::draw_peers() {
     peer_weights_sum_ += peer_weights_[i];
   }
   peer_gap_ = peer_random_.spread(200 * kMs, 40 * kS);
-  // A grantor that was cloned may grant here and not there (README.md, "Limits").
-  for (const Fault fault : {Fault::MachineCloned, Fault::MachineRolledBack}) {
-    uint32_t& weight = weights_[static_cast<size_t>(fault)];
-    weights_sum_ -= weight;
-    weight = 0;
-  }
 }
 
 // --- frames
@@ -61,13 +57,15 @@ void World::act(int n, const vipd::action::SendPeerFrame& a) {
   tally_.count(Rule::PeerFrameSent);
   if (!node.link_up[static_cast<size_t>(link)]) return;
   for (int to = 0; to < nodes_count_; to++) {
-    if (to == n || (a.to && *a.to != mac_of(to, link))) continue;
+    // A copy of a machine has its address, too.
+    const int name = nodes_[static_cast<size_t>(to)].name;
+    if (to == n || (a.to && *a.to != mac_of(name, link))) continue;
     fly(n, to, link, a.frame);
   }
 }
 
 void World::fly(int from, int to, int link, const vipd::PeerFrame& frame) {
-  if (peer_cut_[static_cast<size_t>(from)][static_cast<size_t>(to)] ||
+  if ((peer_cut_[static_cast<size_t>(from)][static_cast<size_t>(to)] >> link & 1) != 0 ||
       peer_random_.per_million(peer_loss_)) {
     tally_.count(Rule::PeerFrameLost);
     return;
@@ -98,7 +96,7 @@ void World::peer_frame(const Item& item) {
   if (!node.up || !node.link_up[item.a] || node.inbox.size() >= kMostWaiting) return;
   vipd::event::PeerFrameReceived event{.frame = frame,
                                        .link = link_name(item.a),
-                                       .mac = mac_of(item.b, item.a),
+                                       .mac = mac_of(nodes_[item.b].name, item.a),
                                        .fenced = fence_works(node, item.a)};
   tell(item.node, {.event = std::move(event)});
 }
@@ -205,20 +203,22 @@ void World::strike_peers() {
   next_peer_fault();
 }
 
-// One way or both, with one other or with all.
+// One way or both, with one other or with all, on one link or on all.
 void World::cut_peers(int n) {
   const int only = peer_random_.one_in(2) ? static_cast<int>(peer_random_.below(nodes_count_)) : -1;
-  cut_from(n, only, static_cast<int>(peer_random_.between(1, 4)));
+  const int how = static_cast<int>(peer_random_.between(1, 4));
+  const int64_t links = peer_random_.one_in(3) ? peer_random_.between(1, 3) : kAllLinks;
+  cut_from(n, only, how, static_cast<uint8_t>(links));
 }
 
 // how: bit 0 what it sends, bit 1 what it gets. only: -1 for all others.
-void World::cut_from(int n, int only, int how) {
+void World::cut_from(int n, int only, int how, uint8_t links) {
   for (int other = 0; other < nodes_count_; other++) {
     if (other == n || (only >= 0 && other != only)) continue;
     const auto a = static_cast<size_t>(n);
     const auto b = static_cast<size_t>(other);
-    if ((how & 1) != 0) peer_cut_[a][b] = true;
-    if ((how & 2) != 0) peer_cut_[b][a] = true;
+    if ((how & 1) != 0) peer_cut_[a][b] |= links;
+    if ((how & 2) != 0) peer_cut_[b][a] |= links;
   }
 }
 
@@ -227,7 +227,7 @@ void World::heal_peers(const Item& item) {
   Node& node = nodes_[item.node];
   if (fault == Fault::PeerCut) {
     for (size_t other = 0; other < kMaxNodes; other++) {
-      peer_cut_[item.node][other] = peer_cut_[other][item.node] = false;
+      peer_cut_[item.node][other] = peer_cut_[other][item.node] = 0;
     }
   }
   if (fault == Fault::PeerLoss) peer_loss_ = 0;
@@ -243,7 +243,7 @@ void World::heal_peers(const Item& item) {
 
 void World::heal_all_peers() {
   if (!options_.peers) return;
-  for (auto& row : peer_cut_) row.fill(false);
+  for (auto& row : peer_cut_) row.fill(0);
   peer_loss_ = peer_twice_ = 0;
   peer_late_ = 0;
   for (int n = 0; n < nodes_count_; n++) {

@@ -57,7 +57,8 @@ const char* words_of(Excuse excuse) {
                                        "a call that was held up",
                                        "a copy of a machine or of its state",
                                        "a copy of a machine whose heartbeats were reads",
-                                       "somebody who removed the packet fence"};
+                                       "somebody who removed the packet fence",
+                                       "a copy of a machine whose grants may count"};
   return kWords[static_cast<size_t>(excuse)];
 }
 

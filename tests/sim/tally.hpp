@@ -23,7 +23,7 @@ namespace sim {
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
   X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger) \
-  X(HeldUpBeforeReading) X(Outage) X(SecondCluster) \
+  X(HeldUpBeforeReading) X(Outage) X(SecondCluster) X(TermStruck) \
   X(PeerCut) X(PeerLoss) X(PeerLate) X(PeerTwice) X(PeerSlow) X(FenceRemoved) X(PeersOff)
 
 #define SIM_RULES(X) \
@@ -40,7 +40,7 @@ namespace sim {
   X(OverlapExcusedCall) X(OverlapExcusedClone) X(OverlapExcusedReader) \
   X(LivenessChecked) X(LivenessNobodyMay) \
   X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard) \
-  X(OverlapExcusedUnfenced) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
+  X(OverlapExcusedUnfenced) X(OverlapExcusedGrantors) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
   X(Drill) X(DrillMoved) X(DrillStayed) X(StrangerHeard) X(ClusterNamed)
 // clang-format on
 
@@ -52,7 +52,17 @@ enum class Rule : uint8_t { SIM_RULES(SIM_ENUM) kCount };
 #undef SIM_ENUM
 
 // Why two may have an address at once for a while (ownership.cpp).
-enum class Excuse : uint8_t { None, Pause, Suspend, Call, Clone, Reader, Unfenced, kCount };
+enum class Excuse : uint8_t {
+  None,
+  Pause,
+  Suspend,
+  Call,
+  Clone,
+  Reader,
+  Unfenced,
+  Grantors,
+  kCount
+};
 
 constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 constexpr size_t kPeerFaults = kFaults - static_cast<size_t>(Fault::PeerCut);

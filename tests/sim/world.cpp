@@ -24,6 +24,7 @@ World::World(const Options& options)
       stranger_random_(~options.seed * 3),
       late_random_(~options.seed * 5),
       peer_random_(~options.seed * 7),
+      aimed_random_(~options.seed * 13),
       cluster_random_(~options.seed * 11) {
   story_.start(options.story, options.print);
   draw_parameters();
@@ -32,6 +33,7 @@ World::World(const Options& options)
   draw_strangers();
   draw_late();
   draw_peers();
+  draw_aimed();
   draw_clusters();
 }
 
@@ -271,6 +273,9 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::FenceLook:
       return look_at_fence(item);
+    case Ev::Aimed:
+      if (faults_on_ && item.x == round_) strike_term(item);
+      return;
     case Ev::DrillLook:
       return look_at_drill();
     case Ev::PeerHeals:

@@ -4,8 +4,8 @@
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
 // checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
-// peers.cpp (the peer lease's frames and fences), drills.cpp (what it promises), check.cpp (what
-// must hold).
+// peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms), drills.cpp
+// (what it promises), check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -123,6 +123,8 @@ class World {
   void switch_off_copies();
   void taken_up(int node);
   void twins_since_now(int a, int b);
+  void part_twins(int node);
+  [[nodiscard]] bool twins_grant() const;
   [[nodiscard]] bool reads(int node) const;
   void space_is_back();
 
@@ -221,9 +223,14 @@ class World {
   [[nodiscard]] int peer_victim();
   void strike_peers();
   void cut_peers(int node);
-  void cut_from(int node, int only, int how);
+  void cut_from(int node, int only, int how, uint8_t links);
   void heal_peers(const Item& item);
   void heal_all_peers();
+
+  // --- aimed.cpp
+  void draw_aimed();
+  void aim_at(int node, const vipd::Txn& txn);
+  void strike_term(const Item& item);
 
   // --- drills.cpp
   [[nodiscard]] int holder(int vip) const;
@@ -270,6 +277,7 @@ class World {
   void check_storm(int node);
   [[nodiscard]] bool eligible(const Node& node, int vip) const;
   [[nodiscard]] bool queued(const Node& node, int vip) const;
+  [[nodiscard]] bool waits_for_term(const Node& node) const;
   [[nodiscard]] int only_owner(int vip) const;
 
   // parameters
@@ -279,6 +287,7 @@ class World {
   Random stranger_random_;
   Random late_random_;
   Random peer_random_;
+  Random aimed_random_;
   Random cluster_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
@@ -307,6 +316,7 @@ class World {
   std::array<uint32_t, kPeerFaults> peer_weights_{};
   uint32_t peer_weights_sum_ = 0;
   int64_t peer_gap_ = 0;
+  uint32_t aimed_ = 0;  // per million changes of a term
 
   bool has_strange_ = false;  // endpoints
   int64_t strange_gap_ = 0;
@@ -357,11 +367,12 @@ class World {
   int64_t lan_delay_ = 0;
   std::vector<vipd::PeerFrame> frames_;  // under way
   std::vector<uint32_t> free_frames_;
-  std::array<std::array<bool, kMaxNodes>, kMaxNodes> peer_cut_{};  // from, to
-  uint32_t peer_loss_ = 0;                                         // per million frames
+  std::array<std::array<uint8_t, kMaxNodes>, kMaxNodes> peer_cut_{};  // from, to: links
+  uint32_t peer_loss_ = 0;                                            // per million frames
   uint32_t peer_twice_ = 0;
   int64_t peer_late_ = 0;
   Drill drill_;
+  int64_t twins_grant_until_ = -1;  // the excuse after two went under one incarnation
 
   // judgement
   Failure failure_;
