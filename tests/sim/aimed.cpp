@@ -34,7 +34,9 @@ void World::aim_at(int n, const vipd::Txn& txn) {
   if (old != nullptr) timeout = old->timeout.ns();
   if (op->kind == vipd::Op::Kind::Put) timeout = op->value.peers.timeout.ns();
   const auto first = static_cast<int>(aimed_random_.below(LanCut));
-  post(now_, Ev::Aimed, n, first, 0, round_, timeout);
+  const bool another = first == Sleep && aimed_random_.one_in(2);  // maybe one that grants
+  const int who = another ? static_cast<int>(aimed_random_.below(nodes_count_)) : n;
+  post(now_ + aimed_random_.below(timeout), Ev::Aimed, who, first, 0, round_, timeout);
   if (!aimed_random_.one_in(3)) {
     post(now_ + aimed_random_.below(timeout), Ev::Aimed, n, LanCut, 0, round_, timeout);
   }
@@ -58,7 +60,13 @@ void World::strike_term(const Item& item) {
     node.stopped = true;
     post(now_ + span, Ev::ProcessResumes, n);
   } else if (item.a == Sleep) {
-    pause_host(n, HostPause::Suspend, span);
+    // For about as long as a grant lasts, and nobody hears it for a while: then it matters what its
+    // clock says when it wakes.
+    if (aimed_random_.one_in(3)) return pause_host(n, HostPause::Suspend, span);
+    pause_host(n, HostPause::Suspend, aimed_random_.between(timeout / 4, timeout + timeout / 8));
+    cut_from(n, -1, 3, kAllLinks);
+    post(now_ + timeout + aimed_random_.below(timeout * 2), Ev::PeerHeals, n,
+         static_cast<int>(Fault::PeerCut));
   } else if (item.a == LanCut) {
     const int only =
         aimed_random_.one_in(2) ? -1 : static_cast<int>(aimed_random_.below(nodes_count_));

@@ -93,7 +93,8 @@ void World::peer_frame(const Item& item) {
   const vipd::PeerFrame frame = frames_[item.x];
   free_frames_.push_back(item.x);
   Node& node = nodes_[item.node];
-  if (!node.up || !node.link_up[item.a] || node.inbox.size() >= kMostWaiting) return;
+  if (!node.up || node.paused == HostPause::Suspend || !node.link_up[item.a]) return;
+  if (node.inbox.size() >= kMostWaiting) return;
   vipd::event::PeerFrameReceived event{.frame = frame,
                                        .link = link_name(item.a),
                                        .mac = mac_of(nodes_[item.b].name, item.a),
