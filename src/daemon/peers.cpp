@@ -15,6 +15,7 @@ namespace vipd {
 namespace {
 
 constexpr std::string_view kUnknownNonce = "nonce";
+constexpr Duration kGather = Duration::milliseconds(5);
 
 std::string_view name_of(PeerFrame::Kind kind) {
   switch (kind) {
@@ -55,6 +56,7 @@ void Peers::set_cluster(uint64_t cluster, const std::string& prefix) {
 
 void Peers::hear() {
   socket_->hear();
+  if (gathering_ != Loop::Timer::None && missing_ <= 0) gathered();
 }
 
 // As the configuration calls the link, which may have two names for it; else by its own: a node
@@ -74,6 +76,7 @@ std::vector<std::string> Peers::names_of(int link_index) const {
 void Peers::heard(const net::PeerArrival& arrival) {
   const bool is_grant = arrival.frame.kind == PeerFrame::Kind::Grant;
   counts_.received[name_of(arrival.frame.kind)]++;
+  if (is_grant) missing_--;
   FenceSide::Sight sight = FenceSide::Sight::Whole;
   if (is_grant) sight = fence_.sight(arrival.link_index, arrival.frame.nonce);
   if (sight == FenceSide::Sight::Unknown) {
@@ -92,9 +95,29 @@ void Peers::heard(const net::PeerArrival& arrival) {
 void Peers::perform(const action::SendPeerFrame& a) {
   const net::Link* link = network_.links().named(a.link);
   if (link == nullptr) return;
-  if (a.frame.kind == PeerFrame::Kind::Renew) fence_.expect(link->index, a.frame.nonce);
+  if (a.frame.kind == PeerFrame::Kind::Renew) {
+    fence_.expect(link->index, a.frame.nonce);
+    gather();
+  }
+  counts_.sent[name_of(a.frame.kind)]++;
   const int error = socket_->send({.link_index = link->index, .mac = link->mac}, a.frame, a.to);
   if (error != 0) log::debug("frame of the peer lease on %s: %s", a.link.c_str(), strerror(error));
+}
+
+// Grants of several nodes come within a millisecond: one turn for all of them. It takes nothing from
+// what they are worth, which counts from before the requests.
+void Peers::gather() {
+  missing_++;
+  if (gathering_ != Loop::Timer::None) return;
+  socket_->wake(false);
+  gathering_ = loop_.add_timer(loop_.now() + kGather, [this] { gathered(); });
+}
+
+void Peers::gathered() {
+  loop_.cancel_timer(gathering_);
+  gathering_ = Loop::Timer::None;
+  missing_ = 0;
+  socket_->wake(true);
 }
 
 FrameCounts Peers::counts() const {

@@ -42,6 +42,8 @@ class Peers {
 
  private:
   void heard(const net::PeerArrival& arrival);
+  void gather();
+  void gathered();
   [[nodiscard]] std::vector<std::string> names_of(int link_index) const;
 
   Loop& loop_;
@@ -50,6 +52,8 @@ class Peers {
   FenceSide& fence_;
   std::function<void(const Event&)> feed_;
   std::unique_ptr<net::PeerSocket> socket_;
+  Loop::Timer gathering_ = Loop::Timer::None;  // None: each frame wakes us
+  int missing_ = 0;                            // grants
   FrameCounts counts_;  // but for what the socket drops
 };
 

@@ -64,6 +64,10 @@ std::unique_ptr<PeerSocket> PeerSocket::open(Loop& loop, Handler handler, std::s
   return std::unique_ptr<PeerSocket>(new PeerSocket(loop, std::move(handler), std::move(fd)));
 }
 
+void PeerSocket::wake(bool on) {
+  loop_.modify_fd(watch_, on ? uint32_t{EPOLLIN} : 0);
+}
+
 int PeerSocket::send(const Sender& sender, const PeerFrame& frame,
                      const std::optional<MacAddress>& to) {
   if (!is_station(sender.mac)) return EAFNOSUPPORT;

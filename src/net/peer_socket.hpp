@@ -54,6 +54,10 @@ class PeerSocket {
   // itself; to be called before expiry is judged.
   void hear();
 
+  // Whether a frame that comes in begins a turn of the loop. While it does not, hear() is to be
+  // called in time.
+  void wake(bool on);
+
   // Frames of this EtherType that were dropped, by reason.
   [[nodiscard]] uint64_t dropped(PeerFault fault) const {
     return dropped_[static_cast<size_t>(fault)];

@@ -1,0 +1,387 @@
+// The packet fence of a daemon and its frames, on the running kernel: a host with a VIP on t0 in a
+// network namespace of its own, and a neighbour that asks for it. Needs root.
+#include "daemon/fence_side.hpp"
+
+#include <fcntl.h>
+
+#include "daemon/network.hpp"
+#include "daemon/peers.hpp"
+#include "daemon/vips.hpp"
+#include "harness.hpp"
+#include "net/fence_bpf.hpp"
+#include "net/peer_frame.hpp"
+#include "unit/fixture.hpp"
+#include "unit/logged.hpp"
+#include "unit/raw_host.hpp"
+
+using namespace vipd;
+using raw::Asker;
+using raw::run;
+
+namespace {
+
+constexpr MacAddress kHostMac = {{2, 0, 0, 0, 0, 1}};
+constexpr MacAddress kOtherMac = {{2, 0, 0, 0, 0, 2}};
+constexpr uint64_t kCluster = 0x42;
+const Address kVip = *Address::parse("192.0.2.15");
+bool is_isolated = false;
+
+int index_of(const char* link) {
+  return static_cast<int>(if_nametoindex(link));
+}
+
+// The host and its neighbour, which outlive a daemon.
+struct Host {
+  fixture::Folder folder;
+  raw::Namespace lan{"fence-side-test"};
+  std::unique_ptr<Asker> asker;
+
+  Host() {
+    const bool good = run("ip link add t0 address " + kHostMac.text() +
+                          " type veth peer name t1 address " + kOtherMac.text()) &&
+                      run("ip link set t1 netns " + lan.name()) && lan.ip("link set t1 up") &&
+                      run("ip link set t0 up && ip addr add 192.0.2.1/24 dev t0");
+    if (!good) abort();
+    asker = std::make_unique<Asker>(lan.raw_socket("t1", ETH_P_ALL), "t0", kHostMac,
+                                    *Address::parse("192.0.2.9"), *Address::parse("2001:db8::9"));
+  }
+  ~Host() {
+    (void)run(
+        "ip link del t0 2>/dev/null; ip link del t5 2>/dev/null; ip link del tun5 2>/dev/null");
+    for (const char* file : {"/fence", "/fence.other"}) remove((folder.path() + file).c_str());
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  [[nodiscard]] bool is_answered() { return asker->is_answered(kVip, Asker::How::Echo); }
+};
+
+// The parts of a daemon on it. Its end is that of a killed one: what is in the kernel stays.
+struct Daemon {
+  Loop loop;
+  Config config;
+  Memory former;
+  std::vector<Event> fed;
+  std::vector<std::string> noted;
+  std::string reason;
+  Vips vips{config.vips};
+  Network network{loop,
+                  vips,
+                  {.feed = [this](const Event& event) { fed.push_back(event); },
+                   .obstacle = [](const VipConfig&, const std::string&) {},
+                   .links_seen = [this] { fence.links_seen(); }}};
+  FenceSide fence{loop,
+                  network,
+                  {.feed = [this](const Event& event) { fed.push_back(event); },
+                   .note = [this](const std::string& what) { noted.push_back(what); }}};
+  Peers peers{loop, vips, network, fence, [this](const Event& event) { fed.push_back(event); }};
+
+  explicit Daemon(const Host& host) {
+    config.state_dir = host.folder.path();
+    config.vips.resize(1);
+    config.vips[0].name = "api";
+    config.vips[0].address = kVip;
+    config.vips[0].link = "t0";
+    vips.changed();
+    logged::lines.clear();
+  }
+
+  void start() {
+    fence.open(config, FenceSide::kNone);
+    if (!network.open(former, &reason) || !peers.open(&reason)) abort();
+    peers.set_cluster(kCluster, "/vipd");
+    fence.start();
+    network.start();
+  }
+  void turns(int ms = 20) {
+    const MonoTime end = loop.now() + Duration::milliseconds(ms);
+    while (loop.now() < end) {
+      loop.run_once(Duration::milliseconds(2));
+      peers.hear();
+      fence.begin_turn();
+    }
+  }
+  void set_fence(Duration from_now) {
+    fence.perform(
+        action::SetFence{.deadline = loop.now() + from_now, .suspended = loop.suspended()});
+  }
+  bool add() {
+    if (!fence.protect(kVip)) return false;
+    network.perform(action::AddAddress{.address = kVip, .lifetime_s = 10});
+    return network.has(kVip);
+  }
+  // What the core was told of the fence, oldest first: "in force" or why not.
+  [[nodiscard]] std::string told() const {
+    std::string all;
+    for (const Event& event : fed) {
+      const auto* changed = std::get_if<event::FenceChanged>(&event);
+      if (changed == nullptr) continue;
+      all += (all.empty() ? "" : "; ") + (changed->in_force ? "in force" : changed->reason);
+    }
+    return all;
+  }
+  [[nodiscard]] std::vector<const event::PeerFrameReceived*> frames() const {
+    std::vector<const event::PeerFrameReceived*> frames;
+    for (const Event& event : fed) {
+      if (const auto* one = std::get_if<event::PeerFrameReceived>(&event)) frames.push_back(one);
+    }
+    return frames;
+  }
+};
+
+// How many programs are at the head of tcx, both hooks; this kernel's place for the fence.
+size_t programs_at(const char* link) {
+  size_t count = 0;
+  for (const net::FenceHook hook : {net::FenceHook::Ingress, net::FenceHook::Egress}) {
+    net::TcxPrograms programs;
+    (void)net::tcx_query(index_of(link), hook, &programs);
+    count += programs.ids.size();
+  }
+  return count;
+}
+
+bool remove_by_hand(const char* link) {
+  net::TcxPrograms programs;
+  return net::tcx_query(index_of(link), net::FenceHook::Egress, &programs) == 0 &&
+         net::tcx_detach(index_of(link), net::FenceHook::Egress, programs, 0) == 0;
+}
+
+bool has_tcx() {
+  net::TcxPrograms programs;
+  return net::tcx_query(1, net::FenceHook::Ingress, &programs) == 0;
+}
+
+void it_is_closed_and_opened_as_the_core_says() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  TEST_ASSERT_EQUAL_STRING("in force", daemon.told());
+  TEST_ASSERT_TRUE(daemon.fence.is_in_force());
+  TEST_ASSERT_EQUAL_INT(1, daemon.noted.size());
+  daemon.set_fence(Duration::seconds(60));
+  TEST_ASSERT_TRUE(daemon.add());
+  TEST_ASSERT_TRUE(host.is_answered());
+  daemon.set_fence(Duration::milliseconds(-1));
+  TEST_ASSERT_FALSE(host.is_answered());
+  daemon.set_fence(Duration::seconds(60));
+  TEST_ASSERT_TRUE(host.is_answered());
+  // The host slept since the core reckoned that deadline.
+  daemon.fence.perform(
+      action::SetFence{.deadline = daemon.loop.now() + Duration::seconds(60),
+                       .suspended = daemon.loop.suspended() - Duration::seconds(1)});
+  TEST_ASSERT_FALSE(host.is_answered());
+}
+
+void a_link_that_appears_gets_it_and_one_that_goes_is_no_fault() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  TEST_ASSERT_TRUE(run("ip link add t5 type veth peer name t6"));
+  daemon.turns();
+  if (has_tcx()) TEST_ASSERT_EQUAL_INT(2, programs_at("t5"));
+  TEST_ASSERT_TRUE(run("ip link set t5 name t7 && ip link del t7"));
+  daemon.turns(1100);
+  TEST_ASSERT_EQUAL_STRING("in force", daemon.told());
+}
+
+void what_has_arp_and_is_no_ethernet_means_none() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  if (!run("ip tuntap add tun5 mode tun 2>/dev/null && ip link set tun5 arp on up")) {
+    TEST_IGNORE_MESSAGE("this kernel has no tun");
+  }
+  daemon.turns();
+  TEST_ASSERT_EQUAL_STRING("in force; no fence for what is no Ethernet on tun5", daemon.told());
+  TEST_ASSERT_FALSE(daemon.fence.is_in_force());
+  TEST_ASSERT_TRUE(run("ip link del tun5"));
+  daemon.turns();
+  TEST_ASSERT_TRUE(daemon.fence.is_in_force());
+}
+
+void one_that_is_removed_by_hand_is_told_of_and_put_back() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  daemon.turns(1100);
+  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
+  TEST_ASSERT_TRUE(remove_by_hand("t0"));
+  daemon.turns(1100);
+  TEST_ASSERT_EQUAL_STRING("in force; removed on t0; in force", daemon.told());
+  TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+  // Again at once: it waits longer than before.
+  TEST_ASSERT_TRUE(remove_by_hand("t0"));
+  daemon.turns(1100);
+  TEST_ASSERT_EQUAL_STRING("in force; removed on t0; in force; removed on t0", daemon.told());
+  daemon.turns(1100);
+  TEST_ASSERT_TRUE(daemon.fence.is_in_force());
+}
+
+void what_a_killed_one_left_stays_until_there_is_authority() {
+  Host host;
+  {
+    Daemon killed(host);
+    killed.start();
+    killed.set_fence(Duration::seconds(60));
+    TEST_ASSERT_TRUE(killed.add());
+    killed.set_fence(Duration::milliseconds(-1));
+  }
+  TEST_ASSERT_FALSE(host.is_answered());
+  Daemon daemon(host);
+  daemon.former.lease = static_cast<LeaseId>(7);
+  daemon.start();
+  TEST_ASSERT_TRUE(daemon.network.has(kVip));
+  daemon.turns(1100);
+  TEST_ASSERT_FALSE(host.is_answered());
+  if (has_tcx()) TEST_ASSERT_EQUAL_INT(4, programs_at("t0"));
+  daemon.set_fence(Duration::seconds(60));
+  TEST_ASSERT_TRUE(host.is_answered());
+  if (has_tcx()) TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+  daemon.set_fence(Duration::milliseconds(-1));  // ours knows the inherited address
+  TEST_ASSERT_FALSE(host.is_answered());
+}
+
+void without_a_fence_of_its_own_the_former_one_goes_with_the_address() {
+  Host host;
+  {
+    Daemon killed(host);
+    killed.start();
+    TEST_ASSERT_TRUE(killed.add());
+    killed.set_fence(Duration::milliseconds(-1));
+  }
+  Daemon daemon(host);
+  daemon.config.fence = FenceChoice::None;
+  daemon.start();
+  TEST_ASSERT_EQUAL_STRING("switched off", daemon.told());
+  TEST_ASSERT_FALSE(daemon.network.has(kVip));
+  if (has_tcx()) TEST_ASSERT_EQUAL_INT(0, programs_at("t0"));
+  TEST_ASSERT_TRUE(daemon.add());
+  TEST_ASSERT_TRUE(host.is_answered());
+}
+
+void a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  TEST_ASSERT_TRUE(daemon.add());
+  daemon.fence.stop();
+  TEST_ASSERT_FALSE(host.is_answered());
+  Daemon next(host);
+  next.start();
+  next.set_fence(Duration::seconds(60));
+  next.fence.stop();
+  next.turns(1100);
+  if (has_tcx()) TEST_ASSERT_EQUAL_INT(0, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(-1, access((host.folder.path() + "/fence").c_str(), F_OK));
+}
+
+void one_address_too_many_is_refused_once() {
+  Host host;
+  Daemon daemon(host);
+  daemon.start();
+  uint32_t next = 0x0a000000;
+  while (daemon.fence.protect(Address::v4(next))) ++next;
+  TEST_ASSERT_TRUE(next > 0x0a000000 + 256);
+  TEST_ASSERT_EQUAL_STRING("in force; more addresses than it has room for before a restart",
+                           daemon.told());
+  TEST_ASSERT_TRUE(daemon.fence.protect(Address::v4(next)));
+}
+
+// --- frames
+
+// What a neighbour sends.
+void send(const sys::Fd& neighbour, const PeerFrame& frame) {
+  const auto bytes =
+      net::encode_peer_frame(frame, net::peer_cluster_tag(kCluster, "/vipd"), kOtherMac, kHostMac);
+  TEST_ASSERT_EQUAL_INT(bytes.size(), ::send(neighbour.get(), bytes.data(), bytes.size(), 0));
+}
+
+PeerFrame grant_of(uint64_t nonce) {
+  return {.kind = PeerFrame::Kind::Grant, .term = 1, .from = 20, .to = 10, .nonce = nonce};
+}
+
+action::SendPeerFrame renewal(uint64_t nonce) {
+  return {
+      .frame = {.kind = PeerFrame::Kind::Renew, .term = 1, .from = 10, .to = 20, .nonce = nonce},
+      .link = "t0"};
+}
+
+void a_grant_counts_only_if_the_fence_saw_it() {
+  Host host;
+  const sys::Fd neighbour = host.lan.raw_socket("t1", net::kPeerEtherType);
+  Daemon daemon(host);
+  daemon.start();
+  daemon.peers.perform(renewal(7));
+  send(neighbour, grant_of(7));
+  send(neighbour, grant_of(8));  // nobody asked for it
+  daemon.turns();
+  TEST_ASSERT_EQUAL_INT(1, daemon.frames().size());
+  TEST_ASSERT_TRUE(daemon.frames()[0]->fenced && daemon.frames()[0]->frame == grant_of(7));
+  TEST_ASSERT_EQUAL_STRING("t0", daemon.frames()[0]->link);
+  TEST_ASSERT_TRUE(daemon.frames()[0]->mac == kOtherMac);
+  TEST_ASSERT_EQUAL_UINT64(1, daemon.peers.counts().dropped["nonce"]);
+  TEST_ASSERT_EQUAL_UINT64(1, daemon.peers.counts().sent["renew"]);
+  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
+  TEST_ASSERT_TRUE(remove_by_hand("t0"));
+  daemon.peers.perform(renewal(9));
+  send(neighbour, grant_of(9));
+  daemon.turns();
+  TEST_ASSERT_EQUAL_INT(2, daemon.frames().size());
+  TEST_ASSERT_FALSE(daemon.frames()[1]->fenced);
+  // Without waiting for the next look.
+  TEST_ASSERT_TRUE(daemon.told().starts_with("in force; removed on t0"));
+}
+
+// A node renews on links that it has no VIP for.
+void a_request_is_told_by_the_links_own_name() {
+  Host host;
+  const sys::Fd neighbour = host.lan.raw_socket("t1", net::kPeerEtherType);
+  Daemon daemon(host);
+  daemon.config.vips[0].link = "elsewhere";
+  daemon.vips.changed();
+  daemon.start();
+  send(neighbour, renewal(7).frame);
+  daemon.turns();
+  TEST_ASSERT_EQUAL_INT(1, daemon.frames().size());
+  TEST_ASSERT_EQUAL_STRING("t0", daemon.frames()[0]->link);
+}
+
+// Grants of several nodes make one turn, and none is lost.
+void grants_are_gathered_for_some_milliseconds() {
+  Host host;
+  const sys::Fd neighbour = host.lan.raw_socket("t1", net::kPeerEtherType);
+  Daemon daemon(host);
+  daemon.start();
+  daemon.turns();
+  daemon.peers.perform(renewal(7));
+  send(neighbour, grant_of(7));
+  for (int i = 0; i < 3; ++i) daemon.loop.run_once(Duration());
+  TEST_ASSERT_EQUAL_INT(0, daemon.frames().size());
+  usleep(6000);
+  for (int i = 0; i < 3; ++i) daemon.loop.run_once(Duration());
+  TEST_ASSERT_EQUAL_INT(1, daemon.frames().size());
+}
+
+}  // namespace
+
+void setUp() {
+  if (!is_isolated) TEST_IGNORE_MESSAGE("needs root: unshare(CLONE_NEWNET) was refused");
+}
+void tearDown() {}
+
+int main() {
+  UNITY_BEGIN();
+  is_isolated = unshare(CLONE_NEWNET) == 0 && run("ip link set lo up");
+  RUN_TEST(it_is_closed_and_opened_as_the_core_says);
+  RUN_TEST(a_link_that_appears_gets_it_and_one_that_goes_is_no_fault);
+  RUN_TEST(what_has_arp_and_is_no_ethernet_means_none);
+  RUN_TEST(one_that_is_removed_by_hand_is_told_of_and_put_back);
+  RUN_TEST(what_a_killed_one_left_stays_until_there_is_authority);
+  RUN_TEST(without_a_fence_of_its_own_the_former_one_goes_with_the_address);
+  RUN_TEST(a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence);
+  RUN_TEST(one_address_too_many_is_refused_once);
+  RUN_TEST(a_grant_counts_only_if_the_fence_saw_it);
+  RUN_TEST(a_request_is_told_by_the_links_own_name);
+  RUN_TEST(grants_are_gathered_for_some_milliseconds);
+  return UNITY_END();
+}
