@@ -134,7 +134,7 @@ const Key kKeys[] = {
              "At most a quarter of session.timeout."},
     {.name = "peer.timeout",
      .type = Span{ms(200), s(5), true, [](Config& c) -> Duration& { return c.peer_timeout; }},
-     .fallback = "0s",
+     .fallback = "1s",
      .fallback_words = "",
      .help =
          "How long after its owner fell silent another node may take a VIP, where the other nodes\n"

@@ -146,7 +146,7 @@ void Daemon::perform(const Action& action) {
                  [this](const action::KeepLease& a) { etcd_.perform(a); },
                  [this](const action::RevokeLease& a) { etcd_.perform(a); },
                  [this](const action::SendTxn& a) {
-                   replacement_.txn_sent(engine_.core().fencing_deadline());
+                   replacement_.txn_sent(engine_.core().heartbeats().echoed);
                    etcd_.perform(a);
                  },
                  [this](const action::ReadPrefix& a) { etcd_.perform(a); },
@@ -310,7 +310,7 @@ Replacement::Needs Daemon::replacement_needs() {
                     .node = core.node_state(),
                     .is_busy = etcd_.txns_under_way() > 0 || !engine_.pending().empty(),
                     .owns_anything = network_.owns_anything(),
-                    .deadline = core.fencing_deadline(),
+                    .echoed = core.heartbeats().echoed,
                     .timeout = core.timeout()};
               }};
 }

@@ -87,7 +87,7 @@ void Replacement::end_turn() {
   if (by_.is_never()) return;
   const Situation now = needs_.situation();
   if (now.node == NodeState::Releasing) return;
-  const bool is_confirmed = !now.owns_anything || now.deadline != deadline_at_txn_;
+  const bool is_confirmed = !now.owns_anything || now.echoed != echoed_at_txn_;
   if (!now.is_busy && is_confirmed) {
     by_ = MonoTime::never();
     return replace();

@@ -31,7 +31,7 @@ class Replacement {
     NodeState node = NodeState::Starting;
     bool is_busy = false;  // a txn is under way, or something is still to be performed
     bool owns_anything = false;
-    MonoTime deadline = MonoTime::long_ago();  // of the authority
+    uint64_t echoed = 0;  // heartbeats that gave authority
     Duration timeout;
   };
   struct Needs {
@@ -57,8 +57,8 @@ class Replacement {
 
   // By a person. First the program is tried out, if there is a helper that can do it.
   void asked();
-  // The authority ended then when the last txn was sent.
-  void txn_sent(MonoTime deadline) { deadline_at_txn_ = deadline; }
+  // So many heartbeats had given authority when the last txn was sent.
+  void txn_sent(uint64_t echoed) { echoed_at_txn_ = echoed; }
   // To be called at the end of each turn: replaces this process as soon as nothing is under way.
   void end_turn();
 
@@ -70,7 +70,7 @@ class Replacement {
   Loop& loop_;
   Needs needs_;
   MonoTime by_ = MonoTime::never();  // given up then; never: nobody asked
-  MonoTime deadline_at_txn_ = MonoTime::long_ago();
+  uint64_t echoed_at_txn_ = 0;
 };
 
 }  // namespace vipd
