@@ -79,10 +79,6 @@ std::string frame_text(const vipd::PeerFrame& frame) {
 }
 
 struct Describe {
-  template <typename T>
-  std::string operator()(const T&) {
-    return "(what the story has no words for)";
-  }
   std::string operator()(const vipd::event::Ticked&) { return "Ticked"; }
   std::string operator()(const vipd::event::EndpointNamed& e) {
     return text("EndpointNamed %lld cluster ", number(static_cast<int64_t>(e.endpoint))) +
@@ -166,6 +162,9 @@ struct Describe {
     std::string out = "ResignAsked";
     for (const vipd::Address& address : e.vips) out += " " + address.text();
     return out;
+  }
+  std::string operator()(const vipd::event::TransferAsked& e) {
+    return "TransferAsked " + e.vip.text() + " to " + vipd::lease_hex(e.to);
   }
   std::string operator()(const vipd::event::StopAsked&) { return "StopAsked"; }
   std::string operator()(const vipd::event::Reconfigured& e) {

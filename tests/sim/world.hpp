@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sim/ignored.hpp"
 #include "sim/parts.hpp"
 #include "sim/story.hpp"
 
@@ -105,8 +106,8 @@ class World {
   void act(int node, const vipd::action::Report& a);
   void act(int node, const vipd::action::Remember& a);
   void act(int node, const vipd::action::Finish& a);
-  template <typename T>
-  void act(int, const T&) {}  // perform() does the others
+  // perform() does them.
+  void act(int, Ignored<vipd::action::AddAddress, vipd::action::RemoveAddress>) {}
   void note_read(int n, int64_t sent, const std::vector<vipd::Entry>& entries);
   void note_echoes(int node, const vipd::event::WatchAdvanced& event);
   void note_txn(Node* node, const vipd::Txn& txn, int64_t shown);

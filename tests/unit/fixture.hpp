@@ -2,6 +2,7 @@
 // date.
 #pragma once
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ inline std::string golden(const std::string& path, const std::string& actual) {
   return read(path);
 }
 
-// A folder that goes with its files.
+// A folder that goes with the files in it.
 class Folder {
  public:
   Folder() {
@@ -50,23 +51,25 @@ class Folder {
     (void)chmod(path_.c_str(), 0755);
   }
   ~Folder() {
-    for (const std::string& path : made_) remove(path.c_str());
+    DIR* const folder = opendir(path_.c_str());
+    while (const dirent* entry = folder == nullptr ? nullptr : readdir(folder)) {
+      (void)unlink((path_ + "/" + entry->d_name).c_str());  // "." and ".." stay
+    }
+    if (folder != nullptr) closedir(folder);
     rmdir(path_.c_str());
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
   std::string file(const std::string& name, const std::string& text) {
-    const std::string path = path_ + "/" + name;
+    std::string path = path_ + "/" + name;
     write(path, text);
-    made_.push_back(path);
     return path;
   }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   std::string path_;
-  std::vector<std::string> made_;
 };
 
 inline std::string replaced(std::string text, const std::string& what, const std::string& by) {

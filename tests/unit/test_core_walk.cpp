@@ -1,15 +1,13 @@
 // Every state is told every kind of event, sense or nonsense: nothing asserts, and no address is
 // asked for without authority, whatever comes.
 #include <algorithm>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
 
+#include "core_rig.hpp"
 #include "harness.hpp"
-#include "sim/store.hpp"
 #include "sim/story.hpp"
-#include "vipd/core.hpp"
 
 using namespace vipd;
 
@@ -17,91 +15,52 @@ namespace {
 
 const Address kVip = *Address::parse("10.0.0.9");
 const Address kUnknown = *Address::parse("10.0.0.77");
-const auto kOwn = static_cast<LeaseId>(0x77);
+using rig::kOwn;
 const auto kOther = static_cast<LeaseId>(0x55);
 constexpr uint64_t kCluster = 1;
 
-// A core in a world that answers at once, until it is told otherwise.
-class Rig {
+// A core that is judged after each step.
+class Rig : public rig::AnsweredRig {
  public:
-  explicit Rig(Memory memory = {}) {
-    settings_.node = "n1";
-    settings_.instance = "i";
-    settings_.timeout = Duration::seconds(5);
-    settings_.cluster = {.fixed = 0, .endpoints = {"e"}};
-    settings_.heartbeat = Duration::milliseconds(625);
-    settings_.memory = std::move(memory);
+  explicit Rig(Memory former = {}) {
+    settings_.cluster.fixed = 0;
+    settings_.memory = std::move(former);
     settings_.memory.cluster_id = kCluster;
     settings_.vips.push_back({.name = "v1", .address = kVip, .link = "eth0"});
-    Actions actions;
-    core_ = std::make_unique<Core>(settings_, Input{.now = now(), .random = 1}, &actions);
-    settle(actions);
+    start(settings_);
   }
 
-  void tell(const Event& event) {
-    Actions actions;
-    core_->step({.now = now(), .random = ++random_}, event, &actions);
-    settle(actions);
-    judge(event, actions);
-  }
-
-  // The next thing that happens by itself.
-  void go_on() {
-    if (!answers_.empty()) {
-      const Event event = std::move(answers_.front());
-      answers_.pop_front();
-      return tell(event);
-    }
-    const MonoTime next = core_->next_deadline();
-    now_ns_ = std::max(now_ns_ + 1'000'000, next.is_never() ? 0 : next.ns());
-    tell(event::Ticked{});
+  void tell(const Event& event) override {
+    AnsweredRig::tell(event);
+    judge(event);
   }
 
   // False: not in many steps, or a minute.
   bool reach(const std::function<bool(const Rig&)>& there) {
-    const int64_t end = now_ns_ + 60'000'000'000;
-    for (int steps = 0; steps < 2000 && now_ns_ < end && !there(*this); steps++) go_on();
+    const int64_t end = now_ns + 60'000 * rig::kMs;
+    for (int steps = 0; steps < 2000 && now_ns < end && !there(*this); steps++) go_on();
     return there(*this);
   }
 
   void other_is_there() {
-    store_.grant(kOther, 1, 0);
+    store.grant(kOther, 1, 0);
     const Value session{.valid = true,
                         .node = "n2",
                         .instance = "j",
                         .timeout = Duration::seconds(5),
-                        .nonce = ++random_};
-    store_.put({KeyKind::Session, kOther, {}}, session, kOther);
-    store_.put({KeyKind::Writes, kOther, {}}, {}, kOther);
-    store_.put({KeyKind::Candidate, kOther, kVip}, {.valid = true, .node = "n2"}, kOther);
+                        .nonce = 4711};
+    store.put({KeyKind::Session, kOther, {}}, session, kOther);
+    store.put({KeyKind::Writes, kOther, {}}, {}, kOther);
+    store.put({KeyKind::Candidate, kOther, kVip}, {.valid = true, .node = "n2"}, kOther);
   }
 
-  void take_no_writes() { full_ = true; }
-
-  template <typename T>
-  [[nodiscard]] bool asked_for() const {
-    return std::any_of(last_.begin(), last_.end(),
-                       [](const Action& a) { return std::get_if<T>(&a) != nullptr; });
-  }
-  [[nodiscard]] VipState state() const { return core_->vips(now()).at(0).state; }
-  [[nodiscard]] NodeState node_state() const { return core_->node_state(); }
-  [[nodiscard]] MonoTime now() const { return MonoTime::from_ns(now_ns_); }
-  [[nodiscard]] RequestId last_request() const { return request_; }
-  [[nodiscard]] Header header() const { return store_.header(); }
+  [[nodiscard]] VipState state() const { return core->vips(now()).at(0).state; }
   [[nodiscard]] const Settings& settings() const { return settings_; }
   [[nodiscard]] const std::string& fault() const { return fault_; }
-  [[nodiscard]] const Memory& memory() const { return memory_; }
 
  private:
-  void settle(const Actions& actions) {
-    last_ = actions;
-    for (const Action& action : actions) {
-      std::visit([this](const auto& a) { answer(a); }, action);
-    }
-  }
-
-  void judge(const Event& event, const Actions& actions) {
-    const MonoTime deadline = core_->fencing_deadline();
+  void judge(const Event& event) {
+    const MonoTime deadline = core->fencing_deadline();
     const auto wrong = [&](const char* what) {
       if (fault_.empty()) fault_ = std::string(what) + " after " + sim::describe(event);
     };
@@ -113,11 +72,11 @@ class Rig {
         if (add->lifetime_s < 1 || now() + longest > deadline) wrong("an address too long");
         if (add->address != kVip) wrong("a foreign address");
       }
-      if (std::get_if<action::SendAnnouncement>(&action) != nullptr && now() >= deadline) {
+      if (std::holds_alternative<action::SendAnnouncement>(action) && now() >= deadline) {
         wrong("an announcement without authority");
       }
     }
-    for (const VipView& vip : core_->vips(now())) {
+    for (const VipView& vip : core->vips(now())) {
       if (vip.state == VipState::Owner && vip.address_present && now() >= deadline && !removing()) {
         wrong("an owner without authority");
       }
@@ -125,79 +84,12 @@ class Rig {
   }
 
   [[nodiscard]] bool removing() const {
-    return asked_for<action::RemoveAddress>() ||
-           std::any_of(answers_.begin(), answers_.end(), [](const Event& e) {
-             return std::get_if<event::AddressRemoved>(&e) != nullptr;
-           });
+    return std::any_of(completions.begin(), completions.end(), [](const Event& e) {
+      return std::holds_alternative<event::AddressRemoved>(e);
+    });
   }
 
-  void answer(const action::AddAddress& a) {
-    answers_.push_front(event::AddressAdded{a.address, a.lifetime_s, 0});
-  }
-  void answer(const action::RemoveAddress& a) {
-    answers_.push_front(event::AddressRemoved{a.address, 0});
-  }
-  void answer(const action::GrantLease& a) {
-    request_ = a.request;
-    store_.grant(kOwn, 1, 0);
-    answers_.emplace_back(event::LeaseGranted{a.request, store_.header(), kOwn});
-  }
-  void answer(const action::ReadPrefix& a) {
-    request_ = a.request;
-    answers_.emplace_back(event::PrefixRead{a.request, store_.header(), store_.everything()});
-  }
-  void answer(const action::RevokeLease& a) {
-    request_ = a.request;
-    (void)store_.revoke(a.lease);
-    answers_.emplace_back(event::LeaseRevoked{a.request});
-    show();
-  }
-  void answer(const action::SendTxn& a) {
-    request_ = a.request;
-    bool succeeded = false;
-    std::vector<Entry> entries;
-    const bool puts = std::any_of(a.txn.success.begin(), a.txn.success.end(),
-                                  [](const Op& op) { return op.kind == Op::Kind::Put; });
-    if (full_ && puts) {
-      answers_.emplace_back(event::RequestFailed{a.request, "full", true});
-    } else if (store_.txn(a.txn, &succeeded, &entries)) {
-      answers_.emplace_back(event::TxnAnswered{a.request, store_.header(), succeeded, entries});
-    } else {
-      answers_.emplace_back(event::RequestFailed{a.request, "refused"});
-    }
-    show();
-  }
-  void answer(const action::OpenWatch& a) {
-    shown_ = a.from;
-    answers_.emplace_back(event::WatchCreated{store_.header()});
-    show();
-  }
-  void answer(const action::Remember& a) { memory_ = a.memory; }
-  template <typename T>
-  void answer(const T&) {}
-
-  void show() {
-    event::WatchAdvanced advanced{.header = store_.header(), .changes = {}};
-    for (const sim::Store::Commit& commit : store_.history) {
-      if (commit.revision < shown_) continue;
-      advanced.changes.insert(advanced.changes.end(), commit.changes.begin(), commit.changes.end());
-    }
-    if (shown_ == 0 || advanced.changes.empty()) return;
-    shown_ = store_.revision + 1;
-    answers_.emplace_back(std::move(advanced));
-  }
-
-  int64_t now_ns_ = 1'000'000'000;
-  uint64_t random_ = 1;
-  Settings settings_;
-  sim::Store store_;
-  std::unique_ptr<Core> core_;
-  std::deque<Event> answers_;
-  Actions last_;
-  Memory memory_;
-  bool full_ = false;  // etcd
-  Revision shown_ = 0;
-  RequestId request_ = 0;
+  Settings settings_ = rig::settings();
   std::string fault_;
 };
 
@@ -229,13 +121,13 @@ std::unique_ptr<Rig> after(const Event& event, const There& there) {
 
 template <typename T>
 bool asks(const Rig& rig) {
-  return rig.asked_for<T>();
+  return rig.wanted<T>() != nullptr;
 }
 
 std::unique_ptr<Rig> inherited() {
   const std::unique_ptr<Rig> former = rig_at(is_owner);
   if (former == nullptr) return nullptr;
-  auto rig = std::make_unique<Rig>(former->memory());
+  auto rig = std::make_unique<Rig>(former->memory);
   rig->tell(event::AddressFound{kVip});
   return rig;
 }
@@ -243,7 +135,7 @@ std::unique_ptr<Rig> inherited() {
 std::unique_ptr<Rig> no_space() {
   std::unique_ptr<Rig> rig = rig_at(is_owner);
   if (rig == nullptr) return nullptr;
-  rig->take_no_writes();
+  rig->full = true;
   return rig->reach(asks<action::ReadPrefix>) ? std::move(rig) : nullptr;
 }
 
@@ -251,7 +143,7 @@ std::vector<State> states() {
   const auto in = [](VipState state) {
     return [state](const Rig& rig) { return rig.state() == state; };
   };
-  const There live = [](const Rig& rig) { return rig.node_state() == NodeState::Running; };
+  const There live = [](const Rig& rig) { return rig.core->node_state() == NodeState::Running; };
   const There now = [](const Rig&) { return true; };
   return {
       {"reading", [=] { return rig_at(now, false, false); }},
@@ -290,13 +182,13 @@ Change deleted(const Key& key, Revision revision) {
 
 // What etcd may say, of requests that were made (the last one) and of others.
 void add_etcd_events(const Rig& rig, std::vector<Event>* all) {
-  const Header header = rig.header();
+  const Header header = rig.store.header();
   const Revision next = header.revision + 1;
   const Header later{kCluster, next};
   const Key session{KeyKind::Session, kOwn, {}};
   const Value scribble{.valid = true, .node = "x", .timeout = Duration::seconds(5), .nonce = 9};
   const Entry stranger = put(session, next, scribble).entry;
-  for (const RequestId request : {RequestId{0}, RequestId{1}, rig.last_request(), ~RequestId{0}}) {
+  for (const RequestId request : {RequestId{0}, RequestId{1}, rig.last_request, ~RequestId{0}}) {
     for (const Header& h : {header, later, Header{kCluster, 0}, Header{2, next}, Header{}}) {
       all->emplace_back(event::LeaseGranted{request, h, kOther});
       all->emplace_back(event::TxnAnswered{request, h, true, {}});

@@ -1,12 +1,8 @@
 #include "daemon/api.hpp"
 
-#include <unistd.h>
-
 #include "ctl/server.hpp"
 #include "daemon/commands.hpp"
-#include "daemon/kept.hpp"
-#include "daemon/vips.hpp"
-#include "fixture.hpp"
+#include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
 
@@ -15,36 +11,14 @@ using Access = Api::Access;
 
 namespace {
 
-struct Bench {
-  fixture::Folder folder;
+struct Bench : bench::StateFolder, bench::IdleCore {
   Loop loop;
   std::vector<VipConfig> configured;
   Vips vips{configured};
-  Kept kept{"/vipd"};
-  Actions actions;
-  Core core{settings(), {.now = MonoTime()}, &actions};
   std::deque<HistoryEntry> entries;
   std::vector<HistoryEntry> moves;
   std::string unhealthy;
   size_t fed = 0;
-
-  Bench() {
-    for (const char* name : {"lock", "session.json", "session.json.other", "paused"}) {
-      unlink(folder.file(name, "").c_str());
-    }
-    std::string reason;
-    if (!kept.open(folder.path(), &reason)) abort();
-  }
-
-  static Settings settings() {
-    Settings settings;
-    settings.node = "a";
-    settings.instance = "a-1";
-    settings.timeout = Duration::seconds(5);
-    settings.heartbeat = Duration::milliseconds(600);
-    settings.cluster.fixed = 1;
-    return settings;
-  }
 
   Commands commands{{.vips = vips,
                      .kept = kept,

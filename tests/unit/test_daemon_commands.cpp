@@ -3,9 +3,7 @@
 #include <unistd.h>
 
 #include "ctl/server.hpp"
-#include "daemon/kept.hpp"
-#include "daemon/vips.hpp"
-#include "fixture.hpp"
+#include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
 
@@ -20,13 +18,7 @@ CandidateView candidate(const char* node, int64_t lease, bool has_session = true
 }
 
 // The commands of a daemon that has one VIP, and a core that does nothing.
-struct Bench {
-  fixture::Folder folder;
-  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
-  Vips vips{configured};
-  Kept kept{"/vipd"};
-  Actions actions;
-  Core core{settings(), {.now = MonoTime()}, &actions};
+struct Bench : bench::OneVip, bench::StateFolder, bench::IdleCore {
   std::vector<VipView> views = std::vector<VipView>(1);
   std::vector<Event> fed;
   std::vector<std::string> noted;
@@ -34,27 +26,9 @@ struct Bench {
   std::vector<std::string> faults;
 
   Bench() {
-    for (const char* name : {"lock", "session.json", "session.json.other", "paused"}) {
-      unlink(folder.file(name, "").c_str());
-    }
-    std::string reason;
-    if (!kept.open(folder.path(), &reason)) abort();
-    configured[0].name = "api";
-    configured[0].address = kVip;
-    vips.changed();
     views[0].address = kVip;
     logged::lines.clear();
     logged::level = log::Level::Info;
-  }
-
-  static Settings settings() {
-    Settings settings;
-    settings.node = "a";
-    settings.instance = "a-1";
-    settings.timeout = Duration::seconds(5);
-    settings.heartbeat = Duration::milliseconds(600);
-    settings.cluster.fixed = 1;
-    return settings;
   }
 
   Commands commands{{.vips = vips,

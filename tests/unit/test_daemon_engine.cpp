@@ -2,21 +2,12 @@
 
 #include <string>
 
+#include "core_rig.hpp"
 #include "harness.hpp"
 
 using namespace vipd;
 
 namespace {
-
-Settings settings() {
-  Settings settings;
-  settings.node = "a";
-  settings.instance = "a-1";
-  settings.timeout = Duration::seconds(5);
-  settings.heartbeat = Duration::milliseconds(600);
-  settings.cluster.fixed = 1;
-  return settings;
-}
 
 // An engine that performs nothing: it remembers what was wanted, and may answer the first.
 struct Bench {
@@ -45,7 +36,7 @@ struct Bench {
 
 void what_the_core_wants_first_is_performed_at_the_start() {
   Bench b;
-  b.engine.start(settings());
+  b.engine.start(rig::settings());
   TEST_ASSERT_TRUE(!b.wanted.empty());
   TEST_ASSERT_TRUE(b.engine.pending().empty());
   TEST_ASSERT_EQUAL_INT(0, b.steps);
@@ -53,14 +44,14 @@ void what_the_core_wants_first_is_performed_at_the_start() {
 
 void every_step_is_announced_before_it_is_made() {
   Bench b;
-  b.engine.start(settings());
+  b.engine.start(rig::settings());
   b.engine.feed(event::Ticked{});
   TEST_ASSERT_EQUAL_INT(1, b.steps);
 }
 
 // Three VIPs, so that there is more than one thing to be performed.
 Settings three_vips() {
-  Settings several = settings();
+  Settings several = rig::settings();
   for (const char* address : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
     VipSettings vip;
     vip.name = address;
@@ -94,7 +85,7 @@ void what_follows_from_a_completion_comes_first_and_never_from_inside() {
 
 void after_the_finish_nothing_happens_any_more() {
   Bench b;
-  b.engine.start(settings());
+  b.engine.start(rig::settings());
   b.engine.finish();
   const size_t before = b.wanted.size();
   b.engine.feed(event::StopAsked{});
@@ -107,7 +98,7 @@ void a_deadline_of_the_core_makes_a_step() {
   Bench b;
   b.loop.on_turn_start([&] { b.engine.begin_turn(); });
   b.loop.on_turn_end([&] { b.engine.end_turn(); });
-  b.engine.start(settings());
+  b.engine.start(rig::settings());
   for (const Action& action : std::vector<Action>(b.wanted)) {
     if (const auto* read = std::get_if<action::ReadPrefix>(&action)) {
       b.engine.feed(event::RequestFailed{.request = read->request, .reason = "no"});

@@ -3,8 +3,7 @@
 #include <unistd.h>
 
 #include "check/checks.hpp"
-#include "daemon/vips.hpp"
-#include "fixture.hpp"
+#include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
 
@@ -26,24 +25,19 @@ CheckConfig file_check(const std::string& path) {
 }
 
 // A gate for one VIP, with one check of a file.
-struct Bench {
+struct Bench : bench::OneVip {
   fixture::Folder folder;
   std::string path = folder.file("ready", "");
   Loop loop;
-  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
   std::vector<event::AddressBlocked> told;
   std::vector<VipView> queues = std::vector<VipView>(1);
   bool is_connected = true;
 
   Bench() {
-    configured[0].name = "api";
-    configured[0].address = kVip;
     queues[0].address = kVip;
-    vips.changed();
     logged::lines.clear();
   }
 
-  Vips vips{configured};
   Gate gate{loop,
             vips,
             {.feed =

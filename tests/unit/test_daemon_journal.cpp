@@ -1,7 +1,7 @@
 #include "daemon/journal.hpp"
 
 #include "ctl/history.hpp"
-#include "daemon/vips.hpp"
+#include "daemon_bench.hpp"
 #include "harness.hpp"
 
 using namespace vipd;
@@ -11,19 +11,11 @@ namespace {
 const Address kVip = *Address::parse("192.0.2.1");
 const Address kOther = *Address::parse("192.0.2.9");
 
-struct Bench {
+struct Bench : bench::OneVip {
   Loop loop;
-  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
   std::string owner;
   std::vector<std::string> published;
 
-  Bench() {
-    configured[0].name = "api";
-    configured[0].address = kVip;
-    vips.changed();
-  }
-
-  Vips vips{configured};
   Journal journal{loop,
                   vips,
                   {.owner = [this](const Address&) { return owner; },

@@ -16,12 +16,7 @@ struct Bench {
   fixture::Folder folder;
   std::string reason;
 
-  Bench() {
-    for (const char* name : {"lock", "session.json", "session.json.other", "paused"}) {
-      unlink(folder.file(name, "").c_str());
-    }
-    logged::lines.clear();
-  }
+  Bench() { logged::lines.clear(); }
 };
 
 Memory session() {

@@ -23,7 +23,6 @@ Memory some_memory() {
 
 // The two that take turns, both gone with the folder.
 std::string memory_file(fixture::Folder* folder) {
-  folder->file("session.json.other", "");
   return folder->file("session.json", "");
 }
 

@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-#include "daemon/vips.hpp"
+#include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
 #include "net/netlink.hpp"
@@ -21,13 +21,14 @@ void setUp() {
 
 namespace {
 
-const Address kVip = *Address::parse("192.0.2.15");
+const Address kVip = *Address::parse("192.0.2.1");
+
 bool run(const char* command) {
   return system(command) == 0;
 }
 
 bool is_there(const char* link = "eth0") {
-  return run(("ip -o address show dev " + std::string(link) + " | grep -q ' 192.0.2.15/'").c_str());
+  return run(("ip -o address show dev " + std::string(link) + " | grep -q ' 192.0.2.1/'").c_str());
 }
 
 // As a former process of vipd would have put it there.
@@ -47,9 +48,8 @@ Memory with_session() {
 }
 
 // One VIP on a link of its own, which goes with the test.
-struct Bench {
+struct Bench : bench::OneVip {
   Loop loop;
-  std::vector<VipConfig> configured = std::vector<VipConfig>(1);
   std::vector<Event> fed;
   std::string obstacle;
   int links_seen = 0;
@@ -59,11 +59,6 @@ struct Bench {
     (void)run(
         "ip link add eth0 type veth peer name peer0 && ip link set eth0 up && ip link set peer0 "
         "up");
-    configured[0].name = "api";
-    configured[0].address = kVip;
-    configured[0].prefix_length = 24;
-    configured[0].link = "eth0";
-    vips.changed();
     logged::lines.clear();
   }
   ~Bench() {
@@ -73,7 +68,6 @@ struct Bench {
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
 
-  Vips vips{configured};
   Network network{loop,
                   vips,
                   {.feed = [this](const Event& event) { fed.push_back(event); },
@@ -208,7 +202,7 @@ void who_removes_an_address_of_ours_is_named() {
   Bench b;
   TEST_ASSERT_TRUE(b.start());
   TEST_ASSERT_EQUAL_INT(0, b.add());
-  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.15/24 dev eth0"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/24 dev eth0"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.last<event::AddressLost>() != nullptr; }));
   TEST_ASSERT_FALSE(b.last<event::AddressLost>()->expired);
   TEST_ASSERT_FALSE(b.last<event::AddressLost>()->by.empty());
@@ -227,9 +221,9 @@ void a_foreign_address_on_this_host_is_an_obstacle() {
   Bench b;
   TEST_ASSERT_TRUE(b.start());
   TEST_ASSERT_EQUAL_STRING("", b.obstacle);
-  TEST_ASSERT_TRUE(run("ip address add 192.0.2.15/32 dev lo"));
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.1/32 dev lo"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return !b.obstacle.empty(); }));
-  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.15/32 dev lo"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/32 dev lo"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.obstacle.empty(); }));
 }
 

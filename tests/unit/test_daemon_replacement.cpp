@@ -2,8 +2,6 @@
 // that the last thing before it fails.
 #include "daemon/replacement.hpp"
 
-#include <unistd.h>
-
 #include "conf/conf.hpp"
 #include "daemon/kept.hpp"
 #include "daemon/programs.hpp"
@@ -40,9 +38,6 @@ struct Bench {
   std::string reason;
 
   Bench() {
-    for (const char* name : {"lock", "session.json", "session.json.other"}) {
-      unlink(folder.file(name, "").c_str());
-    }
     path = folder.file("vipd.conf", configuration(folder.path(), "5s"));
     sources.paths = {path};
     const conf::Result loaded = conf::load(sources);

@@ -14,6 +14,7 @@
 
 #include "fixture.hpp"
 #include "harness.hpp"
+#include "sim/ignored.hpp"
 #include "sim/store.hpp"
 #include "sim/story.hpp"
 #include "sim/tally.hpp"
@@ -472,8 +473,9 @@ class Scenario {
 
   void act(Node* node, const action::Remember& a) { node->memory = a.memory; }
   void act(Node* node, const action::Finish&) { end(node); }
-  template <typename T>
-  void act(Node*, const T&) {}
+  void act(
+      Node*,
+      sim::Ignored<action::UseCluster, action::SendProbe, action::ReportState, action::Report>) {}
 
   // --- and etcd
 
@@ -499,8 +501,7 @@ class Scenario {
 
   void act(Node* node, const action::SendTxn& a) {
     ask(node, a.request, [this, a]() -> Event {
-      const bool puts = std::any_of(a.txn.success.begin(), a.txn.success.end(),
-                                    [](const Op& op) { return op.kind == Op::Kind::Put; });
+      const bool puts = sim::Store::puts(a.txn);
       bool succeeded = false;
       std::vector<Entry> entries;
       if ((no_space_ && puts) || !store_.txn(a.txn, &succeeded, &entries)) {
