@@ -49,7 +49,7 @@ def wait_term(lab, grantors=2, timeout=12, f_ms=None):
 def settle(lab):
     """Everybody is in the queue and in the peer lease, and the next owner has waited out whoever
     may have been there before it."""
-    vip = lab.addresses[-1]
+    vip = list(lab.vips.values())[-1]
     lab.wait_queue(len(lab.hosts), vip)
     queue = wait_for(lambda: lab.wait_owner(vip).vip_status(vip)["queue"], 5, "the queue")
     started = lab.host(queue[1]["node"]).vipd_started
