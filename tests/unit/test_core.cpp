@@ -745,7 +745,7 @@ static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
 // The member that serves the watch was cut off together with the owner.
 static void a_watch_that_does_not_show_a_takeover_is_replaced() {
   open(kOther);
-  while (now_ms < 1'010'000) {
+  while (now_ms() < 1'010'000) {
     later(10);
     const action::SendTxn* sent = wanted<action::SendTxn>();
     if (sent == nullptr) continue;
@@ -754,11 +754,11 @@ static void a_watch_that_does_not_show_a_takeover_is_replaced() {
     watch({own_echo()});
   }
   tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, ++revision}, true, {}});
-  const int64_t answered_ms = now_ms;
-  while (wanted<action::OpenWatch>() == nullptr && now_ms < answered_ms + 1000) later(10);
+  const int64_t answered_ms = now_ms();
+  while (wanted<action::OpenWatch>() == nullptr && now_ms() < answered_ms + 1000) later(10);
   TEST_ASSERT_NOT_NULL(wanted<action::OpenWatch>());
   TEST_ASSERT_TRUE(wanted<action::OpenWatch>()->avoid_current);
-  TEST_ASSERT_TRUE(now_ms >= answered_ms + 100 && now_ms <= answered_ms + 120);
+  TEST_ASSERT_TRUE(now_ms() >= answered_ms + 100 && now_ms() <= answered_ms + 120);
 }
 
 // Its answer was lost, and a second try finds what the first one put.
