@@ -1,4 +1,8 @@
 // Options, and whom to hand them to. One binary, two names: vipd and vipctl.
+#ifdef NDEBUG
+#error "asserts stay on: what they end loses its address in time, what runs on may keep it"
+#endif
+
 #include <fcntl.h>
 #include <getopt.h>
 #include <unistd.h>
@@ -114,7 +118,7 @@ bool parse_options(int argc, char** argv, Options* options) {
     if (options->task == Task::Version || options->task == Task::Help) return true;
   }
   if (optind == argc) return true;
-  fprintf(stderr, "vipd: '%s' is no option\n", argv[optind]);
+  fprintf(stderr, "vipd: unexpected argument '%s'\n", argv[optind]);
   return false;
 }
 
