@@ -103,11 +103,9 @@ Client::Impl::CallPtr Client::Impl::prepare(Purpose purpose, std::string body, G
                       note_header(finished->member, header_of(value), error);
     if (!good && repeat(finished, answer, error)) return;
     if (!good) error.endpoint = finished->endpoint;
-    --in_flight;
     settle(*finished, good ? nullptr : &error);
     done(good ? &value : nullptr, good ? nullptr : &error);
   };
-  ++in_flight;
   return call;
 }
 
@@ -250,9 +248,6 @@ std::optional<LastError> Client::last_error() const {
   return last;
 }
 
-size_t Client::in_flight() const {
-  return impl_->in_flight;
-}
 const Tally& Client::tally() const {
   return impl_->tally;
 }

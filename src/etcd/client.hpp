@@ -197,7 +197,6 @@ class Client {
   // (it answers, but the events do not come).
   void watch(const Range& range, int64_t start_revision, bool avoid_current,
              WatchHandlers handlers);
-  void close_watch();
 
   // For the status. The endpoint that answered last, whether any request was answered within the
   // last request_timeout * 4, its version as GET /version says ("" until known).
@@ -207,7 +206,6 @@ class Client {
   [[nodiscard]] std::vector<MemberView> members() const;
   // For people; nothing when there was none.
   [[nodiscard]] std::optional<LastError> last_error() const;
-  [[nodiscard]] size_t in_flight() const;  // requests without the watch
   [[nodiscard]] const Tally& tally() const;
 
  private:

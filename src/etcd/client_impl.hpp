@@ -224,7 +224,6 @@ struct Client::Impl {
   OpenWatch watch;
 
   Tally tally;
-  size_t in_flight = 0;
   MemberId answered_by = MemberId::None;
   MonoTime answered_at = MonoTime::long_ago();
   bool last_failed = false;

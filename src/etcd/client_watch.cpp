@@ -140,8 +140,4 @@ void Client::watch(const Range& range, int64_t start_revision, bool avoid_curren
   impl_->open_watch(write_watch(range.begin, range.end, start_revision), std::move(handlers));
 }
 
-void Client::close_watch() {
-  impl_->drop_watch();
-}
-
 }  // namespace vipd::etcd

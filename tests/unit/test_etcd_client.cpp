@@ -14,13 +14,11 @@ void a_call_is_answered_once_and_later() {
   Result result;
   client.grant(10, result.done<Granted>());
   TEST_ASSERT_EQUAL_INT(0, result.calls);
-  TEST_ASSERT_EQUAL_INT(1, client.in_flight());
   TEST_ASSERT_FALSE(client.connected());
   TEST_ASSERT_TRUE(run_until(loop, [&] { return !client.version().empty(); }));
   run_for(loop, 20);
   TEST_ASSERT_EQUAL_INT(1, result.calls);
   TEST_ASSERT_TRUE(result.good);
-  TEST_ASSERT_EQUAL_INT(0, client.in_flight());
   TEST_ASSERT_TRUE(client.connected());
   TEST_ASSERT_EQUAL_STRING(member.url(), client.endpoint());
   TEST_ASSERT_EQUAL_STRING("3.4.23", client.version());
@@ -121,7 +119,6 @@ void one_group_is_spread_over_the_members() {
   TEST_ASSERT_TRUE(run_until(loop, [&] { return second.calls > 0; }));
   TEST_ASSERT_TRUE(second.good);
   TEST_ASSERT_EQUAL_INT(0, first.calls);
-  TEST_ASSERT_EQUAL_INT(1, client.in_flight());
 }
 
 void an_answer_has_a_bound() {
@@ -385,22 +382,22 @@ void a_watch_may_be_opened_anew_from_its_own_handlers() {
   });
   Client client(loop, options({member.url()}));
   std::string trace;
+  int events = 0;
   WatchHandlers handlers;
   const auto open = [&] { client.watch({"c", "d"}, 34, false, handlers); };
   handlers.created = [&](const Header&) { trace += "created "; };
   handlers.events = [&](const Header&, const std::vector<WatchEvent>&) {
     trace += "event ";
-    open();
-    client.close_watch();
+    if (++events == 1) open();
   };
   handlers.ended = [&](const Error&, int64_t) {
     trace += "ended ";
     open();
   };
   open();
-  const std::string all = "ended ended created event ";
+  const std::string all = "ended ended created event created event ";
   TEST_ASSERT_TRUE(run_until(loop, [&] { return trace == all; }));
-  TEST_ASSERT_TRUE(run_until(loop, [&] { return member.open() == 0; }));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return member.open() == 1; }));
   TEST_ASSERT_EQUAL_STRING(all, trace);
 }
 
