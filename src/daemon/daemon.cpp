@@ -94,7 +94,7 @@ class Daemon {
 
   DaemonOptions options_;
   Config config_;
-  sys::Notify notify_;
+  sys::Notify supervisor_;
   std::string instance_ = random_text();
   std::string started_ = sys::wall_clock_text();
   Loop loop_;
@@ -119,7 +119,7 @@ class Daemon {
 Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
     : options_(options),
       config_(std::move(config)),
-      notify_(std::move(notify)),
+      supervisor_(std::move(notify)),
       vips_(config_.vips),
       programs_(loop_),
       kept_(config_.etcd.prefix),
@@ -301,7 +301,7 @@ Replacement::Needs Daemon::replacement_needs() {
           .program = options_.program,
           .programs = programs_,
           .kept = kept_,
-          .notify = notify_,
+          .notify = supervisor_,
           .fence = [this] { return fence_.descriptors(); },
           .situation =
               [this] {
@@ -361,7 +361,7 @@ bool Daemon::start(std::string* reason) {
 void Daemon::ready(sys::Background* background) {
   open_log();
   background->ready();
-  notify_.ready();
+  supervisor_.ready();
   feed_watchdog();
 }
 
@@ -383,9 +383,9 @@ void Daemon::open_log() const {
 
 // From the loop: what stands still is not fed.
 void Daemon::feed_watchdog() {
-  const Duration interval = notify_.watchdog_interval();
+  const Duration interval = supervisor_.watchdog_interval();
   if (interval == Duration()) return;
-  notify_.watchdog();
+  supervisor_.watchdog();
   (void)loop_.add_timer(loop_.now() + interval, [this] { feed_watchdog(); });
 }
 
@@ -402,7 +402,7 @@ void Daemon::hear_signals() {
 
 void Daemon::stop() {
   log::info("asked to stop: releasing every VIP");
-  notify_.stopping();
+  supervisor_.stopping();
   feed(event::StopAsked{});
 }
 
@@ -410,7 +410,7 @@ void Daemon::stop() {
 
 // A faulty file changes nothing.
 std::vector<std::string> Daemon::reload() {
-  notify_.reloading();
+  supervisor_.reloading();
   conf::Result result = conf::load(options_.sources);
   if (!result.errors.empty()) {
     for (const std::string& error : result.errors) log::error("%s", error.c_str());
@@ -421,7 +421,7 @@ std::vector<std::string> Daemon::reload() {
     journal_.note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
   }
-  notify_.ready();
+  supervisor_.ready();
   return result.errors;
 }
 

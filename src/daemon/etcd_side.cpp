@@ -7,7 +7,7 @@
 #include "core/timing.hpp"
 #include "daemon/store.hpp"
 #include "etcd/client.hpp"
-#include "etcd/history.hpp"
+#include "etcd/compaction.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -27,14 +27,14 @@ struct EtcdSide::Impl {
 
   [[nodiscard]] etcd::Options options(const Config& config) const;
   void failed(RequestId request, const etcd::Error& error);
-  void look_at_history();
+  void look_at_compaction();
   void look_again_in_an_hour();
 
   Loop& loop;
   Store store;
   std::function<void(const Event&)> feed;
   std::unique_ptr<etcd::Client> client;
-  etcd::History history;
+  etcd::Compaction compaction;
   size_t txns_under_way = 0;
 };
 
@@ -174,19 +174,19 @@ void EtcdSide::perform(const action::OpenWatch& a) {
 
 // --- compaction: looked at by one read in an hour; nothing but a line in the log follows
 
-void EtcdSide::Impl::look_at_history() {
+void EtcdSide::Impl::look_at_compaction() {
   const auto done = [this](const etcd::RangeAnswer* answer, const etcd::Error* error) {
-    if (error != nullptr && error->compacted()) history.compacted();
+    if (error != nullptr && error->compacted()) compaction.compacted();
     if (answer == nullptr) return;
-    const std::string text = history.answered(loop.now(), answer->header.revision);
+    const std::string text = compaction.answered(loop.now(), answer->header.revision);
     if (!text.empty()) log::warn("%s", text.c_str());
   };
-  client->range_at(store.begin(), history.asks(), done);
+  client->range_at(store.begin(), compaction.asks(), done);
   look_again_in_an_hour();
 }
 
 void EtcdSide::Impl::look_again_in_an_hour() {
-  (void)loop.add_timer(loop.now() + etcd::History::kInterval, [this] { look_at_history(); });
+  (void)loop.add_timer(loop.now() + etcd::Compaction::kInterval, [this] { look_at_compaction(); });
 }
 
 // --- for people
@@ -224,7 +224,7 @@ void EtcdSide::fill_in(Status* status) const {
 }
 
 Revision EtcdSide::uncompacted() const {
-  return impl_->history.uncompacted();
+  return impl_->compaction.uncompacted();
 }
 
 std::vector<RequestCounts> EtcdSide::requests() const {

@@ -1,8 +1,8 @@
-#include "etcd/history.hpp"
+#include "etcd/compaction.hpp"
 
 namespace vipd::etcd {
 
-std::string History::answered(MonoTime now, Revision current) {
+std::string Compaction::answered(MonoTime now, Revision current) {
   current_ = current;
   if (kept_ == 0 || current < kept_) {
     kept_ = current;

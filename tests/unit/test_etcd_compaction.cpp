@@ -1,4 +1,4 @@
-#include "etcd/history.hpp"
+#include "etcd/compaction.hpp"
 
 #include "etcd/tally.hpp"
 #include "harness.hpp"
@@ -9,26 +9,26 @@ using namespace vipd::etcd;
 namespace {
 
 MonoTime hours(int64_t n) {
-  return MonoTime::from_ns(0) + History::kInterval * n;
+  return MonoTime::from_ns(0) + Compaction::kInterval * n;
 }
 
 void a_compacted_history_is_well() {
-  History history;
+  Compaction compaction;
   for (int64_t hour = 0; hour < 100; hour += 2) {
-    TEST_ASSERT_EQUAL_INT(0, history.asks());
-    TEST_ASSERT_EQUAL_STRING("", history.answered(hours(hour), 10'000 * (hour + 1)));
-    TEST_ASSERT_EQUAL_INT(10'000 * (hour + 1), history.asks());
-    history.compacted();
+    TEST_ASSERT_EQUAL_INT(0, compaction.asks());
+    TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(hour), 10'000 * (hour + 1)));
+    TEST_ASSERT_EQUAL_INT(10'000 * (hour + 1), compaction.asks());
+    compaction.compacted();
   }
 }
 
 void a_history_that_only_grows_is_told_once_a_day() {
-  History history;
+  Compaction compaction;
   int warnings = 0;
   std::string last;
   for (int64_t hour = 0; hour < 24 * 3; ++hour) {
-    const std::string said = history.answered(hours(hour), 1000 + hour * 7200);
-    TEST_ASSERT_EQUAL_INT(1000, history.asks());
+    const std::string said = compaction.answered(hours(hour), 1000 + hour * 7200);
+    TEST_ASSERT_EQUAL_INT(1000, compaction.asks());
     if (said.empty()) continue;
     ++warnings;
     TEST_ASSERT_EQUAL_INT(0, hour % 24);
@@ -36,35 +36,35 @@ void a_history_that_only_grows_is_told_once_a_day() {
   }
   TEST_ASSERT_EQUAL_INT(2, warnings);
   TEST_ASSERT_TRUE(last.starts_with("etcd has kept all of its last 345600 revisions for 48 h: "));
-  history.compacted();
-  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(99), 700'000));
+  compaction.compacted();
+  TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(99), 700'000));
 }
 
 void few_revisions_need_no_compaction() {
-  History history;
+  Compaction compaction;
   for (int64_t hour = 0; hour < 100; ++hour) {
-    TEST_ASSERT_EQUAL_STRING("", history.answered(hours(hour), 1 + hour * 100));
+    TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(hour), 1 + hour * 100));
   }
 }
 
 // A cluster that was restored from a backup begins anew.
 void a_history_that_went_back_begins_anew() {
-  History history;
-  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(0), 1'000'000));
-  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(30), 500));
-  TEST_ASSERT_EQUAL_INT(500, history.asks());
-  TEST_ASSERT_EQUAL_STRING("", history.answered(hours(53), 200'000));
+  Compaction compaction;
+  TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(0), 1'000'000));
+  TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(30), 500));
+  TEST_ASSERT_EQUAL_INT(500, compaction.asks());
+  TEST_ASSERT_EQUAL_STRING("", compaction.answered(hours(53), 200'000));
 }
 
 void uncompacted_revisions_are_known() {
-  History history;
-  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
-  static_cast<void>(history.answered(hours(0), 1000));
-  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
-  static_cast<void>(history.answered(hours(1), 8200));
-  TEST_ASSERT_EQUAL_INT(7200, history.uncompacted());
-  history.compacted();
-  TEST_ASSERT_EQUAL_INT(0, history.uncompacted());
+  Compaction compaction;
+  TEST_ASSERT_EQUAL_INT(0, compaction.uncompacted());
+  static_cast<void>(compaction.answered(hours(0), 1000));
+  TEST_ASSERT_EQUAL_INT(0, compaction.uncompacted());
+  static_cast<void>(compaction.answered(hours(1), 8200));
+  TEST_ASSERT_EQUAL_INT(7200, compaction.uncompacted());
+  compaction.compacted();
+  TEST_ASSERT_EQUAL_INT(0, compaction.uncompacted());
 }
 
 void requests_are_counted_by_member_and_operation() {

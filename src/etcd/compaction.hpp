@@ -10,7 +10,7 @@
 
 namespace vipd::etcd {
 
-class History {
+class Compaction {
  public:
   static constexpr Duration kInterval = Duration::seconds(3600);  // between two reads
   static constexpr Duration kTooLong = Duration::seconds(24 * 3600);
