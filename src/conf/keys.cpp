@@ -75,7 +75,7 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "the system's authorities",
      .help =
-         "The certificates (PEM) of those who may have issued the certificates of etcd's members.\n"
+         "CA certificates (PEM) for verifying the server certificates of etcd's members.\n"
          "A member of https that has no valid certificate for its name or address is not used.\n"
          "This file and the next two are read again when they change; while one of them is\n"
          "missing or does not fit, what was read before stays in use.\n"
@@ -307,7 +307,7 @@ const Key kKeys[] = {
      .type = path_key<&CheckConfig::cacert>(),
      .fallback = "",
      .fallback_words = "the system's authorities",
-     .help = "For https: the certificates (PEM) of those who may have issued the server's.\n"
+     .help = "For https: CA certificates (PEM) for verifying the server's certificate.\n"
              "This file and the next two are read again when they change."},
     {.name = "check.NAME.cert",
      .type = path_key<&CheckConfig::cert>(),

@@ -35,11 +35,10 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& forme
       const bool in_place = link != nullptr && info->link_index == link->index &&
                             info->prefix_length == vip.prefix_length;
       if (!has_session || !in_place) {
-        has_strangers |=
-            !remove_stray(vip.name, *info, "was left on a link without authority", netlink);
+        has_strangers |= !remove_stray(vip.name, *info, "left without authority", netlink);
         continue;
       }
-      places_[vip.address] = {
+      installed_[vip.address] = {
           .link_index = info->link_index, .prefix_length = info->prefix_length, .is_up = true};
       inherited_.push_back(vip.address);
     }
@@ -55,7 +54,7 @@ bool Addresses::meet_stranger(const net::AddressBook& book, const Address& addre
   bool is_there = false;
   for (const net::AddressInfo* info : book.all(address)) {
     if (!book.is_ours(*info)) continue;
-    is_there |= !remove_stray(address.text(), *info, "is not configured any more", netlink);
+    is_there |= !remove_stray(address.text(), *info, "no longer configured", netlink);
   }
   return is_there;
 }
@@ -63,15 +62,15 @@ bool Addresses::meet_stranger(const net::AddressBook& book, const Address& addre
 bool Addresses::remove_stray(const std::string& name, const net::AddressInfo& info,
                              const char* what, net::Netlink* netlink) const {
   const int error = netlink->remove_address(info.link_index, info.address, info.prefix_length);
-  log::warn("vip %s: %s/%u %s: %s", name.c_str(), info.address.text().c_str(), info.prefix_length,
-            what, error == 0 ? "removed" : "could not be removed");
+  log::warn("vip %s: stray address %s/%u, %s: %s", name.c_str(), info.address.text().c_str(),
+            info.prefix_length, what, error == 0 ? "removed" : "could not be removed");
   return error == 0;
 }
 
 // --- our own doing
 
 int Addresses::add(const VipConfig& vip, int link_index, int lifetime_s, net::Netlink* netlink) {
-  Place& place = places_[vip.address];
+  Installed& place = installed_[vip.address];
   const bool moved = place.is_up && place.link_index != link_index;
   if (moved) (void)netlink->remove_address(place.link_index, vip.address, place.prefix_length);
   const int error = netlink->add_address(link_index, vip.address, vip.prefix_length,
@@ -81,8 +80,8 @@ int Addresses::add(const VipConfig& vip, int link_index, int lifetime_s, net::Ne
 }
 
 int Addresses::remove(const Address& address, net::Netlink* netlink) {
-  const auto place = places_.find(address);
-  if (place == places_.end()) return 0;
+  const auto place = installed_.find(address);
+  if (place == installed_.end()) return 0;
   const int error =
       netlink->remove_address(place->second.link_index, address, place->second.prefix_length);
   if (error == 0) place->second.is_up = false;
@@ -90,12 +89,13 @@ int Addresses::remove(const Address& address, net::Netlink* netlink) {
 }
 
 bool Addresses::is_up(const Address& address) const {
-  const auto place = places_.find(address);
-  return place != places_.end() && place->second.is_up;
+  const auto place = installed_.find(address);
+  return place != installed_.end() && place->second.is_up;
 }
 
 bool Addresses::any_is_up() const {
-  return std::any_of(places_.begin(), places_.end(), [](const auto& p) { return p.second.is_up; });
+  return std::any_of(installed_.begin(), installed_.end(),
+                     [](const auto& p) { return p.second.is_up; });
 }
 
 // --- changes that somebody made
@@ -104,13 +104,15 @@ void Addresses::added(const net::AddressInfo& info) {
   if (info.own_change) return;
   if (!is_in_place(info) || !is_up(info.address)) return handlers_.look_within(kGather);
   if (!info.permanent) return;  // a renewal of ours
-  log::warn("%s/%u was made permanent by %s; its next renewal gives it a lifetime again",
-            info.address.text().c_str(), info.prefix_length, net::culprit(info.by_port).c_str());
+  const VipConfig* vip = vips_.at(info.address);
+  log::warn("vip %s: %s/%u was made permanent by %s; its next renewal gives it a lifetime again",
+            vip == nullptr ? "(removed)" : vip->name.c_str(), info.address.text().c_str(),
+            info.prefix_length, net::culprit(info.by_port).c_str());
 }
 
 bool Addresses::is_in_place(const net::AddressInfo& info) const {
-  const auto place = places_.find(info.address);
-  return place != places_.end() && place->second.link_index == info.link_index &&
+  const auto place = installed_.find(info.address);
+  return place != installed_.end() && place->second.link_index == info.link_index &&
          place->second.prefix_length == info.prefix_length;
 }
 
@@ -125,7 +127,7 @@ void Addresses::removed(const net::AddressInfo& info) {
 }
 
 void Addresses::lose(const Address& address, bool expired, uint32_t by_port) {
-  places_[address].is_up = false;
+  installed_[address].is_up = false;
   handlers_.feed(event::AddressLost{
       .address = address, .expired = expired, .by = expired ? "" : net::culprit(by_port)});
 }
@@ -140,7 +142,7 @@ void Addresses::judge(const net::AddressBook& book, net::Netlink* netlink) {
 
 void Addresses::find_lost(const net::AddressBook& book) {
   std::vector<Address> lost;
-  for (const auto& [address, place] : places_) {
+  for (const auto& [address, place] : installed_) {
     if (place.is_up && !book.has(address, place.link_index, place.prefix_length)) {
       lost.push_back(address);
     }
@@ -155,8 +157,7 @@ void Addresses::find_strays(const net::AddressBook& book, net::Netlink* netlink)
     for (const net::AddressInfo* info : book.all(vip.address)) {
       if (!book.is_ours(*info)) continue;
       if (is_in_place(*info) && is_up(info->address)) continue;
-      (void)remove_stray(vip.name, *info, "is on a link though nobody is to have it there",
-                         netlink);
+      (void)remove_stray(vip.name, *info, "not owned here", netlink);
     }
   }
 }

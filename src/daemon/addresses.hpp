@@ -58,7 +58,7 @@ class Addresses {
   [[nodiscard]] bool any_is_up() const;
 
  private:
-  struct Place {
+  struct Installed {
     int link_index = 0;
     unsigned prefix_length = 32;
     bool is_up = false;
@@ -77,7 +77,7 @@ class Addresses {
   const Vips& vips_;
   const Links& links_;
   Handlers handlers_;
-  std::map<Address, Place> places_;
+  std::map<Address, Installed> installed_;
   std::set<Address> expired_;  // by a notice that may be out of date
   std::vector<Address> inherited_;
   std::map<Address, std::string> oddities_;

@@ -116,7 +116,7 @@ void what_was_left_behind_without_a_session_goes() {
   TEST_ASSERT_TRUE(leave_behind());
   TEST_ASSERT_TRUE(b.network.open({}, &b.reason));
   TEST_ASSERT_FALSE(is_there());
-  TEST_ASSERT_EQUAL_INT(1, logged::count("was left on a link without authority: removed"));
+  TEST_ASSERT_EQUAL_INT(1, logged::count("left without authority: removed"));
 }
 
 void what_was_left_behind_with_a_session_stays_and_is_found() {
