@@ -111,7 +111,8 @@ const Key kKeys[] = {
      .fallback_words = "none",
      .help = "The file with that user's password, in one line.\n"
              "It is refused when others can read it; see SECRETS.\n"
-             "It is read again whenever a new token is needed."},
+             "It is read again whenever a new token is needed.\n"
+             "It is sent only to a member that has just said that it belongs to the right cluster."},
     {.name = "etcd.prefix",
      .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
      .fallback = "/vipd",
