@@ -33,12 +33,12 @@ def moved(t, lab, vip, old, moment):
     return new
 
 
-@case(seconds=70)
+@case(seconds=35)
 def test_daemon_killed(t):
     """SIGKILL, and nobody starts it again before the others have taken over."""
     lab = up(t)
     vip = lab.addresses[0]
-    for number in range(5):
+    for number in range(3):
         old = lab.wait_owner()
         time.sleep(0.13 * number)  # another phase of the heartbeat
         moment = time.monotonic()
@@ -67,12 +67,12 @@ def test_daemon_killed_100_vips(t):
                (added - 1, added))
 
 
-@case(seconds=90)
+@case(seconds=50)
 def test_daemon_stopped(t):
     """SIGSTOP for longer than the timeout, then SIGCONT: the old owner must find itself fenced."""
     lab = up(t)
     vip = lab.addresses[0]
-    for number in range(5):
+    for number in range(3):
         old = lab.wait_owner()
         time.sleep(0.13 * number)
         moment = time.monotonic()
