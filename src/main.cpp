@@ -7,7 +7,6 @@
 #include <getopt.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -18,6 +17,7 @@
 #include "ctl/vipctl.hpp"
 #include "daemon/daemon.hpp"
 #include "sys/background.hpp"
+#include "sys/number.hpp"
 #include "sys/options.hpp"
 #include "sys/user.hpp"
 #include "vipd/paths.hpp"
@@ -62,10 +62,8 @@ std::string help() {
 }
 
 bool parse_ready_fd(std::string_view text, int* fd) {
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, *fd);
-  const bool is_open =
-      parsed.ec == std::errc() && parsed.ptr == end && *fd >= 0 && fcntl(*fd, F_GETFD) >= 0;
+  *fd = sys::parse_number<int>(text).value_or(-1);
+  const bool is_open = *fd >= 0 && fcntl(*fd, F_GETFD) >= 0;
   if (!is_open) fprintf(stderr, "vipd: --ready-fd %s: no open descriptor\n", text.data());
   return is_open;
 }

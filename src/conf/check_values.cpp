@@ -1,11 +1,11 @@
 #include "conf/check_values.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
+#include "sys/number.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -72,14 +72,11 @@ bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
 }
 
 bool parse_count(std::string_view text, int* out, std::string* reason) {
-  int number = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
-  if (!is_number || number < 1 || number > kMostInARow) {
+  const std::optional<int> number = sys::parse_number<int>(text);
+  if (!number || *number < 1 || *number > kMostInARow) {
     return fail(reason, text, "is no number in the range 1 to 100");
   }
-  *out = number;
+  *out = *number;
   return true;
 }
 

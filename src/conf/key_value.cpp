@@ -1,9 +1,9 @@
 // The value of a key by its kind: read, written, described.
-#include <charconv>
 
 #include "conf/duration.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
+#include "sys/number.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -45,14 +45,11 @@ struct Parser {
   }
 
   bool operator()(const Count& type) const {
-    int number = 0;
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, number);
-    const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
-    if (!is_number || number < type.min || number > type.max) {
+    const std::optional<int> number = sys::parse_number<int>(text);
+    if (!number || *number < type.min || *number > type.max) {
       return fail("is no number in the range " + bounds(type));
     }
-    type.at(*target.config) = number;
+    type.at(*target.config) = *number;
     return true;
   }
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "conf/duration.hpp"
+#include "sys/number.hpp"
 #include "sys/user.hpp"
 
 namespace vipd::conf {
@@ -86,11 +87,8 @@ const char* unusable(const Address& vip, unsigned length) {
 }
 
 std::optional<unsigned> parse_length(std::string_view text, unsigned longest) {
-  unsigned length = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, length);
-  if (text.size() > 3 || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
-  if (text.front() == '0' || length > longest) return std::nullopt;
+  const std::optional<unsigned> length = sys::parse_number<unsigned>(text);
+  if (!length || text.size() > 3 || text.front() == '0' || *length > longest) return std::nullopt;
   return length;
 }
 
@@ -229,13 +227,11 @@ bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason) 
     vip->priority.reset();
     return true;
   }
-  int number = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0 || number > kHighest) {
+  const std::optional<int> number = sys::parse_number<int>(text);
+  if (!number || *number < 0 || *number > kHighest) {
     return fail(reason, text, "is no priority; write a number from 0 to 255, or auto");
   }
-  vip->priority = number;
+  vip->priority = *number;
   return true;
 }
 

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <optional>
 
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
+#include "sys/number.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd::ctl {
@@ -46,18 +46,16 @@ struct InternetAddress {
     std::string host = where.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     const std::optional<Address> address = Address::parse(host);
-    uint16_t port = 0;
-    const char* const end = where.data() + where.size();
-    const char* const begin = colon == std::string::npos ? end : where.data() + colon + 1;
-    const bool is_port = begin != end && std::from_chars(begin, end, port).ptr == end;
-    if (!address || !is_port) {
+    const std::optional<uint16_t> port =
+        sys::parse_number<uint16_t>(colon == std::string::npos ? "" : where.substr(colon + 1));
+    if (!address || !port) {
       *reason = where + ": no ADDRESS:PORT";
       return false;
     }
     is_v6 = address->is_v6();
     v4.sin_family = AF_INET;
     v6.sin6_family = AF_INET6;
-    v4.sin_port = v6.sin6_port = htons(port);
+    v4.sin_port = v6.sin6_port = htons(*port);
     void* const to = is_v6 ? static_cast<void*>(&v6.sin6_addr) : &v4.sin_addr;
     memcpy(to, address->data(), address->size());
     return true;

@@ -5,13 +5,13 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <optional>
 
 #include "etcd/base64.hpp"
 #include "etcd/codes.hpp"
 #include "etcd/json.hpp"
+#include "sys/number.hpp"
 
 namespace vipd::etcd {
 namespace {
@@ -152,10 +152,9 @@ class Fields {
   template <typename Int>
   Int from_text(const Value& value, const char* name) {
     if (!check(value.IsString(), name)) return 0;
-    const char* end = value.GetString() + value.GetStringLength();
-    Int number = 0;
-    const auto [stop, problem] = std::from_chars(value.GetString(), end, number);
-    return check(problem == std::errc() && stop == end, name) ? number : 0;
+    const std::optional<Int> number =
+        sys::parse_number<Int>({value.GetString(), value.GetStringLength()});
+    return check(number.has_value(), name) ? *number : 0;
   }
 
   const char* wrong_ = nullptr;

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
+#include "sys/number.hpp"
 #include "sys/wall_clock.hpp"
 
 namespace vipd::sys {
@@ -64,10 +64,8 @@ void Notify::clear_environment() const {
 Duration Notify::watchdog_interval() const {
   // sd_watchdog_enabled(3): meant for us only if the pid is ours, or none is given.
   const bool is_ours = watchdog_pid_.empty() || watchdog_pid_ == std::to_string(getpid());
-  int64_t us = 0;
-  const char* const end = watchdog_us_.data() + watchdog_us_.size();
-  const auto parsed = std::from_chars(watchdog_us_.data(), end, us);
-  if (!is_ours || parsed.ec != std::errc() || parsed.ptr != end || us <= 0) return {};
+  const int64_t us = parse_number<int64_t>(watchdog_us_).value_or(0);
+  if (!is_ours || us <= 0) return {};
   return std::clamp(Duration::microseconds(us / 2), kLeastWatchdog, kMostWatchdog);
 }
 

@@ -1,10 +1,10 @@
 #include "sys/user.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 
 #include "sys/file.hpp"
+#include "sys/number.hpp"
 
 namespace vipd::sys {
 namespace {
@@ -25,9 +25,8 @@ Fields split(std::string_view text, char by) {
 
 // All bits set means "leave it as it is" to setresuid(2).
 bool parse_id(std::string_view text, uint32_t* out) {
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, *out);
-  return parsed.ec == std::errc() && parsed.ptr == end && *out != UINT32_MAX;
+  *out = parse_number<uint32_t>(text).value_or(UINT32_MAX);
+  return *out != UINT32_MAX;
 }
 
 // NAME:PASSWORD:UID:GID:...
