@@ -165,16 +165,19 @@ void FenceSide::begin_turn() {
   tell();
 }
 
-// A clock that is slewed more than NTP's usual 500 parts in a million may is another owner's loss:
-// grants are counted by two clocks.
+// Grants are counted by two clocks, the owner's and the grantor's.
+bool FenceSide::is_slewed(const Loop::Slew& before, const Loop::Slew& now, Duration span) {
+  const int64_t moved = std::abs((now.total - before.total).ns());
+  const int64_t error = (now.error + before.error).ns();
+  return moved > span.ns() / 1'000'000 * kMostSlew + error;
+}
+
 void FenceSide::look_at_clocks() {
   const MonoTime now = loop_.now();
   const Duration span = now - clocks_at_;
   if (span < kLookEvery) return;
   const Loop::Slew slew = loop_.slew();
-  const int64_t moved = std::abs((slew.total - clocks_.total).ns());
-  const int64_t error = (slew.error + clocks_.error).ns();
-  if (moved > span.ns() / 1'000'000 * kMostSlew + error) clocks_ran_wrong_ = now;
+  if (is_slewed(clocks_, slew, span)) clocks_ran_wrong_ = now;
   clocks_at_ = now;
   clocks_ = slew;
   const bool is_wrong = now - clocks_ran_wrong_ < kClocksOnTrial;

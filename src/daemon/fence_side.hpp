@@ -74,6 +74,9 @@ class FenceSide {
   [[nodiscard]] const char* kind() const;
   // Why it is not in force, for people; empty: it is.
   [[nodiscard]] const std::string& reason() const { return told_; }
+  // Whether the clock was slewed so much in that time that grants may not be counted by it.
+  [[nodiscard]] static bool is_slewed(const Loop::Slew& before, const Loop::Slew& now,
+                                      Duration span);
   // For a program that takes our place.
   [[nodiscard]] Descriptors descriptors() const;
 

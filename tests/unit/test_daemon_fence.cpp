@@ -287,6 +287,21 @@ void one_address_too_many_is_refused_once() {
   TEST_ASSERT_TRUE(daemon.fence.protect(Address::v4(next)));
 }
 
+// NTP's own limit is 500 parts in a million; a term allows for 1,000 between two clocks.
+void a_clock_that_is_slewed_too_much_is_noticed() {
+  const auto us = [](int64_t n) { return Duration::microseconds(n); };
+  const auto is_slewed = [&](int64_t moved_us, int64_t error_us, int64_t span_ms) {
+    return FenceSide::is_slewed({us(-50), us(error_us)}, {us(moved_us - 50), us(error_us)},
+                                Duration::milliseconds(span_ms));
+  };
+  TEST_ASSERT_FALSE(is_slewed(400, 0, 1000));
+  TEST_ASSERT_TRUE(is_slewed(401, 0, 1000));
+  TEST_ASSERT_TRUE(is_slewed(-401, 0, 1000));
+  TEST_ASSERT_FALSE(is_slewed(401, 1, 1000));
+  TEST_ASSERT_FALSE(is_slewed(3999, 0, 10000));
+  TEST_ASSERT_TRUE(is_slewed(80000, 5, 1000));
+}
+
 // --- frames
 
 // What a neighbour sends.
@@ -380,6 +395,7 @@ int main() {
   RUN_TEST(without_a_fence_of_its_own_the_former_one_goes_with_the_address);
   RUN_TEST(a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence);
   RUN_TEST(one_address_too_many_is_refused_once);
+  RUN_TEST(a_clock_that_is_slewed_too_much_is_noticed);
   RUN_TEST(a_grant_counts_only_if_the_fence_saw_it);
   RUN_TEST(a_request_is_told_by_the_links_own_name);
   RUN_TEST(grants_are_gathered_for_some_milliseconds);

@@ -303,6 +303,16 @@ void more_events_than_fit_in_a_turn_all_come() {
   TEST_ASSERT_EQUAL_INT(kMany, trace.size());
 }
 
+// What is read twice in a row is the same, as far as it says that it can be known.
+void the_slew_is_read_with_its_error() {
+  const Loop loop;
+  const Loop::Slew first = loop.slew();
+  const Loop::Slew second = loop.slew();
+  const int64_t apart = std::abs((second.total - first.total).ns());
+  TEST_ASSERT_TRUE(first.error > Duration() && first.error < Duration::seconds(1));
+  TEST_ASSERT_TRUE(apart <= (first.error + second.error).ns() + 100'000);
+}
+
 }  // namespace
 
 int main() {
@@ -323,5 +333,6 @@ int main() {
   RUN_TEST(what_is_received_late_in_a_turn_is_not_stamped_with_its_start);
   RUN_TEST(a_slow_turn_is_logged_and_waiting_is_not);
   RUN_TEST(more_events_than_fit_in_a_turn_all_come);
+  RUN_TEST(the_slew_is_read_with_its_error);
   return UNITY_END();
 }
