@@ -59,6 +59,8 @@ struct Vip {
   Revision waited_out = 0;
   // ... and under which it was installed last, whatever became of it since.
   Revision held = 0;
+  // ... and under which it was last asked for, whether it came or not.
+  Revision installed = 0;
 
   LeaseId transfer_to = LeaseId::None;  // the candidate that a person wants to have it
   MonoTime transfer_at;                 // when to clear its way again
@@ -383,6 +385,7 @@ struct Core::Impl {
   [[nodiscard]] MonoTime deadline() const;
   void refresh_peer_deadline();
   void update_fence();
+  [[nodiscard]] bool leaves_one_behind() const;
   [[nodiscard]] bool peers_allow(const Vip& vip) const;
   [[nodiscard]] bool may_try() const;
   [[nodiscard]] bool is_echoed() const;
@@ -393,6 +396,7 @@ struct Core::Impl {
   void try_term(const std::vector<uint64_t>& incarnations, Duration timeout);
   [[nodiscard]] bool change_wanted(const std::vector<uint64_t>& candidates);
   [[nodiscard]] bool key_in_place() const;
+  [[nodiscard]] bool all_renew(const Term& term) const;
   [[nodiscard]] std::vector<uint64_t> candidates();
   [[nodiscard]] Duration timeout_for(const std::vector<uint64_t>& incarnations) const;
   void refuse_term(const std::string& why);

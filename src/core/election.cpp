@@ -248,7 +248,7 @@ void Core::Impl::install(Vip* vip) {
   const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
-  vip->waited_out = headed_since(*vip);
+  vip->waited_out = vip->installed = headed_since(*vip);
   refresh_peer_deadline();
   update_fence();
   add(vip, lifetime);

@@ -66,10 +66,20 @@ void Core::Impl::update_fence() {
   });
   if (inherits && now_ >= deadline()) return;
   const bool guards = peer_lease_.obeys() || !carrying_.empty();
-  const MonoTime wanted = guards ? deadline() : MonoTime::never();
+  MonoTime wanted = guards ? deadline() : MonoTime::never();
+  if (leaves_one_behind()) wanted = MonoTime::long_ago();
   if (fence_ == wanted) return;
   fence_ = wanted;
   emit(action::SetFence{.deadline = wanted, .suspended = suspended_});
+}
+
+// [safety] The kernel may refuse to remove an address, and somebody else may have it by now. New
+// authority, of another session perhaps, does not speak for that one.
+bool Core::Impl::leaves_one_behind() const {
+  return std::any_of(vips_.begin(), vips_.end(), [this](const Vip& vip) {
+    return vip.address == Vip::AddressState::Removing &&
+           (vip.installed == 0 || vip.installed != headed_since(vip));
+  });
 }
 
 bool Core::Impl::peers_allow(const Vip& vip) const {
@@ -212,6 +222,11 @@ bool Core::Impl::change_wanted(const std::vector<uint64_t>& candidates) {
   return wanted > key.timeout || (wanted * 2 <= key.timeout && due(term.since() + kMinute));
 }
 
+bool Core::Impl::all_renew(const Term& term) const {
+  const MonoTime lately = now_ - term.key().timeout / 2;
+  return term.granted_since(lately, carrying_).size() == term.key().grantors.size();
+}
+
 void Core::Impl::consider_trying() {
   if (peer_lease_.trying() || peer_lease_.is_entering() || !may_try() || !due(try_at_)) return;
   const std::vector<uint64_t> who = candidates();
@@ -261,8 +276,9 @@ void Core::Impl::judge_try() {
   const std::vector<uint64_t> who = incarnations_of(granted);
   const Duration timeout = granted.empty() ? Duration() : timeout_for(who);
   const std::optional<Term>& old = peer_lease_.in_force();
+  // Whoever let the old one expire grants in a new one only, though the list is the same.
   const bool same =
-      old && key_in_place() && old->key().timeout == key.timeout &&
+      old && key_in_place() && old->key().timeout == key.timeout && all_renew(*old) &&
       old->key().grantors.size() == granted.size() &&
       std::all_of(who.begin(), who.end(), [&](uint64_t each) { return listed(old->key(), each); });
   if (granted.empty() || same || timeout * 2 > settings_.timeout) {

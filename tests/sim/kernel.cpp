@@ -298,6 +298,8 @@ void World::wake_up(Node* node, int64_t span) {
   node->clock.shown_at += measured - span;
   node->deadline = INT64_MIN / 4;
   node->woken_at = shown(*node);
+  // What was set before is judged when the process looks.
+  for (KernelAddress& address : node->addresses) address.unchecked = false;
 }
 
 void World::crash_host(int n, int64_t span) {

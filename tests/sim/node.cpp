@@ -253,11 +253,26 @@ void World::push_step(Node* node, const vipd::Event& event) {
   const vipd::Input input = this->input(node);
   if (records_) node->heard.push_back({.input = input, .event = event});
   node->core->step(input, event, &frame.actions);
+  forget_older_words(node);
   if (now_ / kMs != last_ms_) {
     last_ms_ = now_ / kMs;
     steps_in_ms_ = 0;
   }
   if (++steps_in_ms_ > kStepsInMs) fail("livelock", "the core turns on the spot");
+}
+
+// What is said of the fence last holds.
+void World::forget_older_words(Node* node) {
+  const auto is_of_fence = [](const vipd::Action& action) {
+    return std::holds_alternative<vipd::action::SetFence>(action);
+  };
+  const vipd::Actions& newest = node->stack[node->depth - 1].actions;
+  if (std::none_of(newest.begin(), newest.end(), is_of_fence)) return;
+  for (size_t i = 0; i + 1 < node->depth; i++) {
+    vipd::Actions& older = node->stack[i].actions;
+    const auto rest = older.begin() + static_cast<ptrdiff_t>(node->stack[i].next);
+    older.erase(std::remove_if(rest, older.end(), is_of_fence), older.end());
+  }
 }
 
 void World::run_turn(int n) {

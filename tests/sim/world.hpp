@@ -87,6 +87,7 @@ class World {
   void handle(int node, Mail& mail);
   void feed(int node, const vipd::Event& event);
   void push_step(Node* node, const vipd::Event& event);
+  static void forget_older_words(Node* node);
   void run_turn(int node);
   void turn_over(int node);
   void arm(int node);
