@@ -106,10 +106,9 @@ std::optional<std::deque<HistoryEntry>> read_history(std::string_view json) {
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
   if (document.HasParseError() || !document.IsObject()) return std::nullopt;
-  const auto list = document.FindMember("history");
-  if (list == document.MemberEnd() || !list->value.IsArray()) return std::nullopt;
+  if (!document.HasMember("history") || !document["history"].IsArray()) return std::nullopt;
   std::deque<HistoryEntry> history;
-  for (const Value& entry : list->value.GetArray()) history.push_back(read_entry(entry));
+  for (const Value& entry : document["history"].GetArray()) history.push_back(read_entry(entry));
   return history;
 }
 

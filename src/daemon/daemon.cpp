@@ -45,6 +45,8 @@ template <typename... Cases>
 struct Visitor : Cases... {
   using Cases::operator()...;
 };
+template <typename... Cases>  // clang 14 does not deduce it for an aggregate
+Visitor(Cases...)->Visitor<Cases...>;
 
 std::string random_text() {
   char text[17];
