@@ -178,8 +178,8 @@ class Host:
         return moment
 
     def boot(self):
-        """Powers it on again: disk kept, /run (state.dir) and the kernel's filters gone. Starts etcd,
-        not vipd."""
+        """Powers it on again: disk kept, /run (state.dir) and the kernel's filters gone. Starts
+        etcd, not vipd."""
         bpf.remove_all(self, LINK)
         for name in os.listdir(f"{self.folder}/state"):
             os.unlink(f"{self.folder}/state/{name}")
@@ -239,7 +239,8 @@ class Lab:
             lan.append(f"link set {host.port} master br0 up")
             # The bridge sends no frame back to where it came from: what the host answers to the
             # witness's questions (witness_question.hpp) reaches nobody.
-            answers.append(f"fdb add 02:fe:00:00:00:{host.number:02x} dev {host.port} master static")
+            mac = f"02:fe:00:00:00:{host.number:02x}"
+            answers.append(f"fdb add {mac} dev {host.port} master static")
         ip_batch(lan, ns=self.lan)
         run("bridge", "-n", self.lan, "-batch", "-", stdin="\n".join(answers) + "\n")
         for host in self.hosts:

@@ -1,6 +1,5 @@
 """The packet fence: where it stands, who may take it away, and what is so without it."""
 
-import os
 import time
 from signal import SIGUSR2
 
@@ -89,8 +88,8 @@ def test_fence_lives_as_long_as_the_daemon(t):
 
 @case(seconds=35)
 def test_fence_bypassed(t):
-    """Another program takes the place before ours, again and again: no term, and it is said. Once it
-    is gone there is one again."""
+    """Another program takes the place before ours, again and again: no term, and it is said. Once
+    it is gone there is one again."""
     lab = peers.up(t)
     if bpf.programs(lab.hosts[0], LINK) is None:
         return t.note("this kernel has no tcx; test_fence_live.cpp has the same for clsact")
@@ -121,8 +120,9 @@ def test_fence_switched_off(t):
     first, second, third = lab.hosts
     vip = lab.addresses[0]
     lab.start_etcd()
-    for host, changes in ((first, {"fence": "none"}), (second, {"peer__timeout": "0s"}), (third, {})):
-        host.start_vipd(**changes)
+    off = {first: {"fence": "none"}, second: {"peer__timeout": "0s"}}
+    for host in lab.hosts:
+        host.start_vipd(**off.get(host, {}))
         lab.wait_queue(host.number, vip)
     lab.wait_owner(vip)
     t.equal(filters(first), [], "filters with fence = none")

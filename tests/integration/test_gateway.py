@@ -176,7 +176,7 @@ def test_other_cluster_behind_an_endpoint(t):
 @case(seconds=35)
 def test_answers_wait_while_the_daemon_is_stopped(t):
     """etcd is slow, and the daemon stands still while answers come: they count, and no member is
-    blamed for the daemon's own stop. (Without the peer lease, which is shorter than such a stop.)"""
+    blamed for the daemon's own stop. (A peer lease would be shorter than such a stop.)"""
     lab, host = up(t, **{"peer.timeout": "0s"})
     log = talk_to(host, url("late"))
     time.sleep(3)

@@ -54,8 +54,8 @@ def test_ipv6_address_and_announcements(t):
 
 @case(seconds=25)
 def test_ipv6_survives_what_happens(t):
-    """Removed by hand: back. Owner killed: silent when its peer lease is over, and elsewhere; gone by
-    the kernel's lifetime later."""
+    """Removed by hand: back. Owner killed: silent when its peer lease is over, and elsewhere; gone
+    by the kernel's lifetime later."""
     lab = t.lab(vips=[VIP6])
     lab.start_etcd()
     lab.start_vipd()

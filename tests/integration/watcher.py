@@ -105,7 +105,8 @@ class Watcher:
         were asked by then."""
         number = next(self._ids)
         os.write(self._process.child.stdin.fileno(), f"sync {number}\n".encode())
-        return self.wait(lambda: self.find("sync", id=number), 10, "the witness to answer")[0]["rounds"]
+        answer = self.wait(lambda: self.find("sync", id=number), 10, "the witness to answer")
+        return answer[0]["rounds"]
 
     # ---- questions -------------------------------------------------------------------------
 
@@ -119,8 +120,8 @@ class Watcher:
         ]
 
     def owner(self, vip):
-        """The one host that has the address by its kernel's word, else None. Behind a packet fence a
-        former owner may still have it: then the one that got it last."""
+        """The one host that has the address by its kernel's word, else None. Behind a packet fence
+        a former owner may still have it: then the one that got it last."""
         holders = list(self.holders[vip])
         return holders[-1] if len(holders) == 1 or (holders and self.fenced) else None
 
