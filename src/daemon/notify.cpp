@@ -1,6 +1,7 @@
 #include "daemon/notify.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "vipd/log.hpp"
 #include "vipd/types.hpp"
@@ -56,6 +57,7 @@ void Notifier::start_some() {
 
 void Notifier::start(const std::string& address) {
   Line& line = lines_[address];
+  assert(line.next && !line.is_running);
   const Change change = std::move(*line.next);
   line.next.reset();
   line.is_running = true;

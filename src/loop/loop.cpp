@@ -249,6 +249,7 @@ Loop::Slew Loop::slew() const {
 }
 
 Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler) {
+  assert(fd >= 0 && handler != nullptr);
   const uint64_t id = impl_->next_id++;
   auto watch = std::make_unique<Impl::Watch>();
   watch->fd = fd;
@@ -274,6 +275,7 @@ void Loop::remove_fd(FdWatch watch) {
 }
 
 Loop::Timer Loop::add_timer(MonoTime deadline, Handler handler) {
+  assert(handler != nullptr);
   const uint64_t id = impl_->next_id++;
   impl_->timers.emplace(Impl::TimerKey{deadline, id}, std::move(handler));
   impl_->deadlines.emplace(id, deadline);
@@ -288,6 +290,7 @@ void Loop::cancel_timer(Timer timer) {
 }
 
 void Loop::on_signal(int signo, Handler handler) {
+  assert(handler != nullptr && !impl_->signal_handlers.contains(signo));
   impl_->signal_handlers[signo] = std::move(handler);
   sigaddset(&impl_->signals, signo);
   must(sigprocmask(SIG_BLOCK, &impl_->signals, nullptr), "sigprocmask");

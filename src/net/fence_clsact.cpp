@@ -5,6 +5,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -183,6 +184,7 @@ int Clsact::remove(int link_index, FenceHook hook, const ClsactFilter& filter) {
 }
 
 int clsact_notice(const nlmsghdr& header) {
+  assert(header.nlmsg_len >= sizeof header);
   const bool is_filter = header.nlmsg_type == RTM_NEWTFILTER || header.nlmsg_type == RTM_DELTFILTER;
   const bool is_qdisc = header.nlmsg_type == RTM_NEWQDISC || header.nlmsg_type == RTM_DELQDISC;
   if ((!is_filter && !is_qdisc) || mnl_nlmsg_get_payload_len(&header) < sizeof(tcmsg)) return -1;

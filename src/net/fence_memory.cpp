@@ -64,6 +64,7 @@ size_t FenceMemory::size_for(uint32_t slots) {
 FenceMemory FenceMemory::made(void* memory, uint32_t slots, uint32_t ingress_id,
                               uint32_t egress_id) {
   assert(std::has_single_bit(slots) && slots >= kFenceProbes);
+  assert(memory != nullptr && reinterpret_cast<uintptr_t>(memory) % alignof(uint64_t) == 0);
   FenceMemory made;
   made.head_ = static_cast<FenceHead*>(memory);
   made.head_->slots = slots;

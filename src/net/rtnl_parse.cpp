@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -167,6 +168,7 @@ int parse_error(const nlmsghdr& header, int when_unreadable) {
 }  // namespace
 
 RtnlMessage parse_message(const nlmsghdr& header, uint32_t own_port) {
+  assert(header.nlmsg_len >= sizeof header);
   using Kind = RtnlMessage::Kind;
   RtnlMessage message;
   message.seq = header.nlmsg_seq;
@@ -200,6 +202,7 @@ RtnlMessage parse_message(const nlmsghdr& header, uint32_t own_port) {
 
 void for_each_message(const void* data, size_t size, uint32_t own_port,
                       const std::function<void(const RtnlMessage&)>& take) {
+  assert(reinterpret_cast<uintptr_t>(data) % NLMSG_ALIGNTO == 0);
   auto* bytes = static_cast<const uint8_t*>(data);
   while (size >= sizeof(nlmsghdr)) {
     auto* header = reinterpret_cast<const nlmsghdr*>(bytes);

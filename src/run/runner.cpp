@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -73,6 +74,7 @@ Runner::~Runner() {
 }
 
 Runner::Id Runner::run(const Job& job, DoneHandler done) {
+  assert(done != nullptr && !job.words.empty());
   const uint64_t id = next_id_++;
   const std::string bytes = encode(Order{id, job});
   running_[id].done = std::move(done);

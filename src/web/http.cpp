@@ -248,6 +248,8 @@ void Http::Impl::set_options(Transfer& t) {
 
 Http::Id Http::Impl::start(HttpRequest request, bool streaming, DataHandler data,
                            DoneHandler done) {
+  assert(done != nullptr && streaming == (data != nullptr));
+  assert(request.tls != nullptr || !request.url.starts_with("https:"));
   auto transfer = take_transfer();
   const Id id{next_id++};
   transfer->id = id;
