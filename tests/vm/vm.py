@@ -115,7 +115,8 @@ def test_suspended(t):
     time.sleep(3)
     answers = [a for address in LINKS for a in list(t.vms.asker.answers[address])
                if a.machine == owner.name and a.t > woken]
-    t.row("suspended machine wakes: answers for", max((a.t - woken for a in answers), default=0.0) * 1e3)
+    longest = max((a.t - woken for a in answers), default=0.0)
+    t.row("suspended machine wakes: answers for", longest * 1e3)
     t.note(owner.run("tail -n 30 /run/messages"))
     t.equal(len(answers), 0, "questions that a machine answered when it woke")
     t.check(t.vms.owner() is not owner, "the address went back")
