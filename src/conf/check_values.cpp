@@ -5,6 +5,7 @@
 
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
+#include "conf/hints.hpp"
 #include "sys/number.hpp"
 
 namespace vipd::conf {
@@ -83,7 +84,7 @@ bool parse_count(std::string_view text, int* out, std::string* reason) {
 bool parse_span(std::string_view text, Duration* out, std::string* reason) {
   const std::optional<Duration> duration = parse_duration(text);
   if (!duration) {
-    return fail(reason, text, "is no duration; write a whole number and a unit: 250ms, 4s, 1m");
+    return fail(reason, text, duration_hint(text, false));
   }
   if (*duration < kShortest || *duration > kLongest) {
     return fail(reason, text, "is out of range; write 100ms to 1h");
@@ -107,7 +108,8 @@ bool parse_check_names(std::string_view text, std::vector<std::string>* out, std
     while (name.starts_with(' ') || name.starts_with('\t')) name.remove_prefix(1);
     while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
     if (!is_vip_name(name)) {
-      return fail(reason, all, "is no list of checks; write names with one comma between them");
+      return fail(reason, all,
+                  "is no list of checks; write names with one comma between them, or none");
     }
     if (std::find(out->begin(), out->end(), name) != out->end()) {
       return fail(reason, all, "has " + std::string(name) + " twice");

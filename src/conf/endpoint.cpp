@@ -125,6 +125,9 @@ bool parse_authority(std::string_view whole, std::string_view text, std::string_
 }
 
 bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
+  if (text.find_first_of(" \t;") != std::string_view::npos) {
+    return fail(reason, text, "has a blank or a ';'; divide the endpoints by commas");
+  }
   if (text.starts_with(kUnix)) return parse_unix(text, out, reason);
   for (const std::string_view scheme : {kHttp, kHttps}) {
     if (text.starts_with(scheme)) return parse_url_of_member(scheme, text, out, reason);
@@ -152,7 +155,9 @@ bool parse_listen(std::string_view text, std::string* out, std::string* reason) 
       Address::parse(bracketed ? host.substr(1, host.size() - 2) : host);
   if (colon == std::string_view::npos || !address || address->is_v6() != bracketed ||
       !is_port(text.substr(colon + 1))) {
-    return fail(reason, text, "is no ADDRESS:PORT; write 127.0.0.1:9300, [::1]:9300 or off");
+    return fail(reason, text,
+                "is no ADDRESS:PORT; write 127.0.0.1:9300, [::1]:9300, 0.0.0.0:9300 or "
+                "[::]:9300 (every address), or off");
   }
   const std::string where = bracketed ? "[" + address->text() + "]" : address->text();
   *out = where + std::string(text.substr(colon));

@@ -1,6 +1,7 @@
 // The value of a key by its kind: read, written, described.
 
 #include "conf/duration.hpp"
+#include "conf/hints.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "sys/number.hpp"
@@ -55,7 +56,7 @@ struct Parser {
 
   bool operator()(const Span& type) const {
     const std::optional<Duration> duration = parse_duration(text);
-    if (!duration) return fail("is no duration; write a whole number and a unit: 250ms, 4s, 1m");
+    if (!duration) return fail(duration_hint(text, type.may_be_zero));
     const bool is_never = type.may_be_zero && *duration == Duration();
     if (!is_never && (*duration < type.min || *duration > type.max)) {
       return fail("is out of range; write " + bounds(type));
@@ -70,7 +71,9 @@ struct Parser {
       type.set(*target.config, i);
       return true;
     }
-    return fail("is none of the possible values; write " + joined(type));
+    const std::string hint = choice_hint(text, type.names);
+    return fail("is none of the possible values" +
+                (hint.empty() ? "; write " + joined(type) : hint));
   }
 
   bool operator()(const Text& type) const {
@@ -83,6 +86,10 @@ struct Parser {
   bool operator()(const TextList& type) const {
     std::vector<std::string> values;
     std::string_view rest = text;
+    // Before it is divided: a comma may be part of the password.
+    if (text.find('@') != std::string_view::npos && text.find("://") < text.find('@')) {
+      return fail("has a user name, which is not sent; write etcd.user and etcd.password_file");
+    }
     while (true) {
       const size_t comma = rest.find(',');
       if (!add(type, trimmed(rest.substr(0, comma)), &values)) return false;

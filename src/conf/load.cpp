@@ -11,6 +11,7 @@
 
 #include "conf/conf.hpp"
 #include "conf/duration.hpp"
+#include "conf/hints.hpp"
 #include "conf/keys.hpp"
 #include "conf/named_files.hpp"
 #include "conf/nearest.hpp"
@@ -155,8 +156,9 @@ void Loader::read_one(const std::string& path) {
 void Loader::read_override(const std::string& text, size_t number) {
   const Place place{"command line", number};
   // In a file the rest would be a comment; dropping it here without a word would surprise.
-  if (text.find_first_of("#\n") != std::string::npos) {
-    return errors_.add(place, quoted(text) + " has a '#' or a line break, which no value can have");
+  for (const char* part : {"\n", " #", "\t#", "=#"}) {
+    if (text.find(part) == std::string::npos) continue;
+    return errors_.add(place, quoted(text) + " has a '#' that begins a comment, or a line break");
   }
   Errors local;
   Setting setting;
@@ -195,10 +197,16 @@ void Loader::report_unknown(const Setting& setting) {
   if (begin != end && is_vip_name(setting.key.substr(begin + 1, end - begin - 1))) {
     name = setting.key.substr(begin + 1, end - begin - 1);
   }
+  const std::string head = "unknown key " + quoted(setting.key);
   std::vector<std::string> known;
-  for (const Key& key : keys()) known.push_back(key_text(key, name));
+  std::string meant(synonym(setting.key));
+  for (const Key& key : keys()) {
+    known.push_back(key_text(key, name));
+    if (meant == key.name || lower(known.back()) == lower(setting.key)) meant = known.back();
+  }
+  if (!meant.empty()) return errors_.add(setting.place, head + "; write '" + meant + "'");
   constexpr size_t kEnough = 64;
-  errors_.add(setting.place, "unknown key " + quoted(setting.key) + "; the nearest known key is '" +
+  errors_.add(setting.place, head + "; the nearest known key is '" +
                                  nearest(setting.key.substr(0, kEnough), known) + "'");
 }
 
@@ -226,7 +234,12 @@ T* Loader::find_or_add(Group<T>* group, std::string_view name, const Setting& se
 
 void Loader::store(const Key& key, const Setting& setting, const Target& target) {
   std::string reason = "has no value; write one, or remove the line";
-  const bool is_valid = !setting.value.empty() && parse_value(key, setting.value, target, &reason);
+  // The words of a program may be anything.
+  const bool is_free = setting.key.ends_with(".exec");
+  const std::string fault = is_free ? "" : value_fault(setting.value);
+  if (!fault.empty()) reason = quoted(setting.value) + " " + fault;
+  const bool is_valid =
+      !setting.value.empty() && fault.empty() && parse_value(key, setting.value, target, &reason);
   given_[setting.key] = Given{setting.place, is_valid};
   if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
 }
@@ -339,6 +352,11 @@ void Loader::check_vips() {
   for (const Vip& vip : vips_.list) check_vip_keys(vip);
   check_addresses();
   if (!vips_.list.empty() || may_lack_vips_) return;
+  if (read_.empty()) {
+    return errors_.add(last_read_, "there is no such file, and no folder " +
+                                       std::string(kDefaultFolder) +
+                                       "; write one, or name another with -c");
+  }
   errors_.add(last_read_,
               "no VIP is configured; write at least vip.NAME.address and vip.NAME.link");
 }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "conf/hints.hpp"
 #include "conf/values.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
@@ -29,16 +30,44 @@ bool has_control_byte(std::string_view text) {
   });
 }
 
+// A '#' inside of a word is part of it: /vipd#prod.
+size_t comment_begin(std::string_view line) {
+  for (size_t at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1)) {
+    if (at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t') return at;
+  }
+  return std::string_view::npos;
+}
+
+const char* no_equals(std::string_view line) {
+  const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+  if (word.ends_with(':')) return "there is no '='; write key = value, with '=' instead of ':'";
+  if (line.ends_with('{') || line == "}") return "there are no blocks; write key = value";
+  if (word == "include") return "nothing can be included; name more files or a folder with -c";
+  if (word == "export") return "this is no shell; write key = value";
+  return "there is no '='; write key = value";
+}
+
+// UTF-16 has a NUL in each ASCII character, or begins with a mark.
+bool is_utf16(std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return true;
+  return text.size() >= 4 && (text[0] == '\0') != (text[1] == '\0') &&
+         (text[0] == '\0') == (text[2] == '\0') && (text[1] == '\0') == (text[3] == '\0');
+}
+
 // Why the line is no setting; nullptr when it is one, or empty.
 const char* split(std::string_view line, Setting* out) {
   if (line.size() > kLongestLine) return "the line is longer than 4096 bytes";
-  line = trimmed(line.substr(0, line.find('#')));
+  line = trimmed(line.substr(0, comment_begin(line)));
   if (line.empty()) return nullptr;
+  if (line.starts_with(';') || line.starts_with("//")) return "comments begin with #";
+  if (line.front() == '[')
+    return "there are no sections; write the whole key: vip.NAME.address = ...";
   if (has_control_byte(line)) return "the line has control characters; write plain text";
   const size_t equals = line.find('=');
-  if (equals == std::string_view::npos) return "there is no '='; write key = value";
+  if (equals == std::string_view::npos) return no_equals(line);
   out->key = trimmed(line.substr(0, equals));
   out->value = trimmed(line.substr(equals + 1));
+  if (out->value.starts_with('#')) out->value.clear();
   if (out->key.empty()) return "there is no key before the '='; write key = value";
   return nullptr;
 }
@@ -47,13 +76,22 @@ const char* split(std::string_view line, Setting* out) {
 
 void read_settings(std::string_view text, const std::string& file, Errors* errors,
                    const TakeSetting& take) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (is_utf16(text)) return errors->add(Place{file, 1}, "this is UTF-16; save it as UTF-8");
   for (size_t number = 1; !text.empty() && !errors->full(); ++number) {
     const size_t end = text.find('\n');
     Setting setting;
     setting.place = Place{file, number};
     const char* const fault = split(text.substr(0, end), &setting);
-    if (fault != nullptr) errors->add(setting.place, fault);
-    if (fault == nullptr && !setting.key.empty()) take(setting);
+    const std::string lookalike = lookalike_fault(setting.key + " = " + setting.value);
+    if (fault != nullptr) {
+      errors->add(setting.place, fault);
+    } else if (!lookalike.empty()) {
+      errors->add(setting.place, "the setting " + lookalike);
+    } else if (!setting.key.empty()) {
+      take(setting);
+    }
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
   }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "conf/duration.hpp"
+#include "conf/hints.hpp"
 #include "sys/number.hpp"
 #include "sys/user.hpp"
 
@@ -111,9 +112,21 @@ bool parse_mac_link(std::string_view text, std::string* out, std::string* reason
   return accept("mac:" + mac->text(), out);
 }
 
+// "http://***@host" for "http://root:secret@host": messages go to logs.
+std::string without_user(std::string_view text) {
+  std::string out(text);
+  const size_t at = out.rfind('@');
+  const size_t scheme = out.find("://");
+  if (at == std::string::npos) return out;
+  const size_t begin = scheme < at ? scheme + 3 : 0;
+  return out.replace(begin, at - begin, "***");
+}
+
 }  // namespace
 
 std::string quoted(std::string_view text) {
+  const std::string plain = without_user(text);
+  text = plain;
   std::string shown(text.substr(0, kLongestQuote));
   for (char& c : shown) {
     if (c < ' ' || c > '~') c = '?';
@@ -197,6 +210,8 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
   }
   const size_t slash = text.find('/');
   const std::optional<Address> address = Address::parse(text.substr(0, slash));
+  const std::string hint = address_hint(text);
+  if (!hint.empty()) return fail(reason, text, hint);
   if (!address) {
     return fail(reason, text,
                 "is no address; write it as 192.168.0.15, 192.168.0.15/24 or 2001:db8::15");
@@ -216,7 +231,10 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
 }
 
 bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
-  if (text != "yes" && text != "no") return fail(reason, text, "is neither yes nor no");
+  constexpr std::string_view kNoYes[] = {"no", "yes"};
+  if (text != "yes" && text != "no") {
+    return fail(reason, text, "is neither yes nor no" + choice_hint(text, kNoYes));
+  }
   *out = text == "yes";
   return true;
 }
@@ -238,7 +256,7 @@ bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason) 
 bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* reason) {
   constexpr Duration kLongest = Duration::seconds(3600);
   const std::optional<Duration> delay = parse_duration(text);
-  if (!delay) return fail(reason, text, "is no duration; write a number and a unit, such as 30s");
+  if (!delay) return fail(reason, text, duration_hint(text, true));
   if (*delay > kLongest) return fail(reason, text, "is out of range; write 0s to 1h");
   vip->preempt_delay = *delay;
   return true;
@@ -260,12 +278,13 @@ bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason) 
 }
 
 std::string default_node_name() {
+  constexpr std::string_view kMarks = "#$%'\"`~";  // as value_fault() and comments have them
   char name[kLongestNode + 1] = "";
   if (gethostname(name, sizeof name) < 0) name[0] = '\0';
   name[kLongestNode] = '\0';
   std::string text = name;
   for (char& c : text) {
-    if (!is_graphic(c) || c == '#') c = '-';
+    if (!is_graphic(c) || kMarks.find(c) != std::string_view::npos) c = '-';
   }
   return text.empty() ? "localhost" : text;
 }

@@ -10,7 +10,8 @@
 
 namespace vipd::conf {
 
-// For messages: in quotes, short, and nothing in it that a terminal would act on.
+// For messages: in quotes, short, nothing in it that a terminal would act on, and *** for what
+// stands before an '@': it may be a password.
 [[nodiscard]] std::string quoted(std::string_view text);
 
 [[nodiscard]] bool is_vip_name(std::string_view name);

@@ -65,8 +65,8 @@ std::string answered(const std::string& config) {
   return text;
 }
 
-void every_error_message() {
-  const std::string golden = fixture::read(kData + "errors.txt");
+void every_message_of(const std::string& file) {
+  const std::string golden = fixture::read(kData + file);
   std::string actual;
   std::string config;
   bool is_case = false;
@@ -79,7 +79,26 @@ void every_error_message() {
     config.clear();
     is_case = true;
   }
-  TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "errors.txt", actual), actual);
+  TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + file, actual), actual);
+}
+
+void every_error_message() {
+  every_message_of("errors.txt");
+}
+
+void utf16_is_named() {
+  std::string wide = "\xff\xfe";
+  for (const char c : kLeast) wide += std::string{c, '\0'};
+  for (const std::string& text : {wide, wide.substr(2), wide.substr(3)}) {
+    const std::string errors = errors_of(text);
+    TEST_ASSERT_MESSAGE(errors.find(":1: this is UTF-16; save it as UTF-8\n") != errors.npos,
+                        errors);
+  }
+}
+
+// What people write who come from other programs.
+void every_mistake_is_explained() {
+  every_message_of("mistakes.txt");
 }
 
 void least_configuration_has_the_documented_defaults() {
@@ -171,11 +190,11 @@ void command_line_is_named_as_the_place() {
   const std::string file = folder.file("vipd.conf", kLeast);
   const Result result = load(
       {.paths = {file},
-       .overrides = {"log.level=info", "log.levl=info", "words", "node.name=a#b", "node.name="}});
+       .overrides = {"log.level=info", "log.levl=info", "words", "node.name=a #b", "node.name="}});
   TEST_ASSERT_EQUAL_STRING(
       "command line:2: unknown key 'log.levl'; the nearest known key is 'log.level'\n"
       "command line:3: 'words' is no KEY=VALUE\n"
-      "command line:4: 'node.name=a#b' has a '#' or a line break, which no value can have\n"
+      "command line:4: 'node.name=a #b' has a '#' that begins a comment, or a line break\n"
       "command line:5: node.name: has no value; write one, or remove the line\n",
       fixture::joined(result.errors));
 }
@@ -304,7 +323,7 @@ vipd::CheckConfig any_check(int number) {
 
 Config any_config() {
   Config config;
-  config.node_name = any_text(kLetters + "!$%&=,.;:@~'\"\\", 64);
+  config.node_name = "n" + any_text(kLetters + "!$%&=,.;:@~'\"\\", 63);
   for (int i = any(1, 5); i > 0; --i) {
     config.etcd.endpoints.push_back("http://" + any_text(kLetters, 30) + "x" + std::to_string(i) +
                                     ":" + std::to_string(any(1, 65535)));
@@ -315,9 +334,9 @@ Config any_config() {
   config.session_heartbeat =
       Duration::milliseconds(any(100, static_cast<int>(config.session_timeout.ms() / 4)));
   config.peer_timeout = Duration::milliseconds(
-      any(0, 3) == 0 ? 0
-                     : any(200, static_cast<int>(std::min<int64_t>(
-                                    5000, config.session_timeout.ms() / 2))));
+      any(0, 3) == 0
+          ? 0
+          : any(200, static_cast<int>(std::min<int64_t>(5000, config.session_timeout.ms() / 2))));
   config.fence = any(0, 1) != 0 ? vipd::FenceChoice::Auto : vipd::FenceChoice::None;
   for (int i = any(1, 20); i > 0; --i) {
     vipd::VipConfig vip;
@@ -422,6 +441,8 @@ void shipped_example_has_every_key() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(every_error_message);
+  RUN_TEST(every_mistake_is_explained);
+  RUN_TEST(utf16_is_named);
   RUN_TEST(least_configuration_has_the_documented_defaults);
   RUN_TEST(everything_set_prints_canonically);
   RUN_TEST(node_name_defaults_to_the_host_name);

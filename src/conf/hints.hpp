@@ -1,0 +1,32 @@
+// What a person meant who wrote a value as other programs take it: the words for the message. Only
+// words: nothing here makes a value good. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vipd::conf {
+
+// Why no key has this value: quotes around it, something to expand, a comment of another kind.
+// "" when there is nothing of that.
+[[nodiscard]] std::string value_fault(std::string_view value);
+// What is wrong with a line that is not ASCII where it must be: a character that looks like a blank
+// or a quote, with its code point. "" when there is none.
+[[nodiscard]] std::string lookalike_fault(std::string_view line);
+
+// "has no unit; write 5s", for what parse_duration() refuses.
+[[nodiscard]] std::string duration_hint(std::string_view text, bool may_be_zero);
+// "; write yes" for a word that means one of the names (true, INFO, warning); else "".
+[[nodiscard]] std::string choice_hint(std::string_view text,
+                                      std::span<const std::string_view> names);
+// What to do with the rest of "192.168.0.15/24 dev eth0", "[2001:db8::15]" or "fe80::15%eth0"; ""
+// where nothing is known.
+[[nodiscard]] std::string address_hint(std::string_view text);
+
+// "interface" for "link": the key that is meant, as written in the table, by the last word of what
+// was written, or the whole. "" when no other program is known to call one so.
+[[nodiscard]] std::string_view synonym(std::string_view written);
+[[nodiscard]] std::string lower(std::string_view text);
+
+}  // namespace vipd::conf
