@@ -54,7 +54,7 @@ class Peers {
   std::unique_ptr<net::PeerSocket> socket_;
   Loop::Timer gathering_ = Loop::Timer::None;  // None: each frame wakes us
   int missing_ = 0;                            // grants
-  FrameCounts counts_;  // but for what the socket drops
+  FrameCounts counts_;                         // but for what the socket drops
 };
 
 }  // namespace vipd
