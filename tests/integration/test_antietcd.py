@@ -55,7 +55,9 @@ def test_antietcd_beside_etcd(t):
     lab = t.lab(hosts=1)
     lab.start_etcd()
     host = start_antietcd(lab.hosts[0])
-    host.start_vipd(etcd__endpoints=f"{URL}, http://127.0.0.1:2379")
+    # antietcd names no cluster, and one of two endpoints is not more than half of them.
+    cluster = int(host.gateway.status()["header"]["cluster_id"])
+    host.start_vipd(etcd__endpoints=f"{URL}, http://127.0.0.1:2379", etcd__cluster=f"{cluster:x}")
     wait_for(lambda: SAYS in host.vipd.text(), 10, "what is wrong in the log")
     lab.wait_owner(timeout=TIMEOUT + 5)
     moment = time.monotonic()
