@@ -742,9 +742,8 @@ static void a_silent_head_is_ended_by_comparison_and_then_revoked() {
   TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
 }
 
-// The member that serves the watch was cut off together with the owner.
-static void a_watch_that_does_not_show_a_takeover_is_replaced() {
-  open(kOther);
+// Until the last txn that was asked for is the end of the silent head's session.
+static void beat_until_takeover() {
   while (now_ms() < 1'010'000) {
     later(10);
     const action::SendTxn* sent = wanted<action::SendTxn>();
@@ -753,6 +752,12 @@ static void a_watch_that_does_not_show_a_takeover_is_replaced() {
     answer(*sent);
     watch({own_echo()});
   }
+}
+
+// The member that serves the watch was cut off together with the owner.
+static void a_watch_that_does_not_show_a_takeover_is_replaced() {
+  open(kOther);
+  beat_until_takeover();
   tell(event::TxnAnswered{wanted<action::SendTxn>()->request, {kCluster, ++revision}, true, {}});
   const int64_t answered_ms = now_ms();
   while (wanted<action::OpenWatch>() == nullptr && now_ms() < answered_ms + 1000) later(10);
@@ -764,14 +769,7 @@ static void a_watch_that_does_not_show_a_takeover_is_replaced() {
 // Its answer was lost, and a second try finds what the first one put.
 static void a_takeover_that_committed_unanswered_is_recognised() {
   open(kOther);
-  while (now_ms() < 1'010'000) {
-    later(10);
-    const action::SendTxn* sent = wanted<action::SendTxn>();
-    if (sent == nullptr) continue;
-    if (!is_own_link(sent)) break;
-    answer(*sent);
-    watch({own_echo()});
-  }
+  beat_until_takeover();
   Change ended = changed(KeyKind::Session, kOther, 50);
   ended.entry.value = wanted<action::SendTxn>()->txn.success[0].value;
   ended.entry.modified = ++revision;
