@@ -56,6 +56,7 @@ struct Metrics {
   NodeCounts node;
   PeerCounts peers;
   Heartbeats heartbeats;
+  Histogram turns;          // of the loop
   int64_t uncompacted = 0;  // revisions of etcd
   std::vector<RequestCounts> requests;
 };

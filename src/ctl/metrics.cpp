@@ -80,8 +80,7 @@ void put_heartbeats(Page* page, const Metrics& m) {
   page->sample({{"result", "failed"}}, m.heartbeats.failed);
 }
 
-void put_durations(Page* page, const Metrics& m) {
-  const Histogram& took = m.heartbeats.took;
+void put_histogram(Page* page, const Histogram& took) {
   uint64_t total = 0;
   for (size_t i = 0; i < Histogram::kBoundsMs.size(); i++) {
     total += took.counts()[i];
@@ -195,7 +194,11 @@ constexpr Family kFamilies[] = {
     {"vipd_heartbeats_total", "counter",
      "Heartbeats that gave authority, and attempts that failed.", put_heartbeats},
     {"vipd_heartbeat_duration_seconds", "histogram",
-     "From sending a heartbeat until our own watch showed it.", put_durations},
+     "From sending a heartbeat until our own watch showed it.",
+     [](Page* p, const Metrics& m) { put_histogram(p, m.heartbeats.took); }},
+    {"vipd_loop_turn_seconds", "histogram",
+     "How long the turns of the event loop took: while one lasts nothing else is done.",
+     [](Page* p, const Metrics& m) { put_histogram(p, m.turns); }},
     {"vipd_fence", "gauge", "1 for the packet fence that is in force: by tcx, by clsact, or none.",
      put_fence},
     {"vipd_peer_lease_seconds", "gauge",

@@ -100,6 +100,7 @@ Metrics metrics_of(const Parts& parts) {
   const PeersView peers = parts.engine.core().peers(parts.loop.now());
   metrics.peers = {.terms = peers.terms, .grants = peers.grants, .frames = parts.peers.counts()};
   metrics.heartbeats = parts.engine.core().heartbeats();
+  metrics.turns = parts.loop.turns();
   metrics.uncompacted = parts.etcd.uncompacted();
   metrics.requests = parts.etcd.requests();
   return metrics;

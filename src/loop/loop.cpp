@@ -20,13 +20,14 @@
 #include <utility>
 #include <vector>
 
+#include "loop/turns.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
 namespace {
 
 constexpr int kEventsPerTurn = 64;
-constexpr Duration kSlowTurn = Duration::milliseconds(100);
+constexpr Duration kBudget = Duration::milliseconds(10);
 // What epoll hands back for the loop's own descriptors; those of add_fd() count from kFirstId.
 constexpr uint64_t kTimerEvent = 0;
 constexpr uint64_t kSignalEvent = 1;
@@ -89,6 +90,11 @@ struct Loop::Impl {
   struct Watch {
     int fd = -1;
     FdHandler handler;
+    const char* where = "";
+  };
+  struct Called {
+    Handler handler;
+    const char* where = "";
   };
   using TimerKey = std::pair<MonoTime, uint64_t>;  // equal deadlines run in the order of their ids
 
@@ -101,15 +107,17 @@ struct Loop::Impl {
   MonoTime armed = MonoTime::never();
   uint64_t next_id = kFirstId;
   bool in_turn = false;
+  MonoTime turn_began;
   std::optional<int> status;
 
   std::unordered_map<uint64_t, std::unique_ptr<Watch>> watches;
   std::vector<std::unique_ptr<Watch>> removed;  // until the sweep: one of them may be running
-  std::map<TimerKey, Handler> timers;
+  std::map<TimerKey, Called> timers;
   std::unordered_map<uint64_t, MonoTime> deadlines;
-  std::map<int, Handler> signal_handlers;
+  std::map<int, Called> signal_handlers;
   std::list<Handler> turn_start;  // a list: a handler may add another
   std::list<Handler> turn_end;
+  Turns turns;
 
   Impl();
   ~Impl();
@@ -120,7 +128,8 @@ struct Loop::Impl {
   void drain_timer();
   void drain_signals();
   void run_timers(MonoTime begin, uint64_t limit);
-  void warn_if_slow(MonoTime begin) const;
+  void run(const char* part, const Handler& handler);
+  void end_turn();
 };
 
 Loop::Impl::Impl() {
@@ -172,8 +181,8 @@ void Loop::Impl::drain_signals() {
   while (read(signal, &info, sizeof info) == sizeof info) {
     const auto found = signal_handlers.find(static_cast<int>(info.ssi_signo));
     if (found == signal_handlers.end()) continue;
-    const Handler handler = found->second;  // a copy: the handler may set another for its signal
-    handler();
+    const Called called = found->second;  // a copy: the handler may set another for its signal
+    run(called.where, called.handler);
   }
 }
 
@@ -183,7 +192,9 @@ void Loop::Impl::dispatch(const epoll_event& event) {
   const auto found = watches.find(event.data.u64);
   if (found == watches.end()) return;  // removed by a handler of this turn
   Watch* watch = found->second.get();
+  turns.enter(watch->where, read_clock());
   watch->handler(event.events);
+  turns.leave(read_clock());
 }
 
 // Timers that handlers add now have ids from `limit` on and wait for the next turn, so that a
@@ -198,15 +209,20 @@ void Loop::Impl::run_timers(MonoTime begin, uint64_t limit) {
     }
     const auto node = timers.extract(it);
     deadlines.erase(key.second);
-    node.mapped()();
+    run(node.mapped().where, node.mapped().handler);
     it = timers.upper_bound(key);
   }
 }
 
-void Loop::Impl::warn_if_slow(MonoTime begin) const {
-  const Duration length = read_clock() - begin;
-  if (length <= kSlowTurn) return;
-  log::warn("loop: a turn took %lld ms", static_cast<long long>(length.ms()));
+void Loop::Impl::run(const char* part, const Handler& handler) {
+  turns.enter(part, read_clock());
+  handler();
+  turns.leave(read_clock());
+}
+
+void Loop::Impl::end_turn() {
+  const std::string fault = turns.end(read_clock());
+  if (!fault.empty()) log::warn("loop: %s", fault.c_str());
 }
 
 void Loop::Impl::turn(int timeout_ms) {
@@ -220,14 +236,16 @@ void Loop::Impl::turn(int timeout_ms) {
   const MonoTime begin = read_clock();
   const uint64_t limit = next_id;
   in_turn = true;
-  for (auto& handler : turn_start) handler();
+  turn_began = begin;
+  turns.begin(begin);
+  for (auto& handler : turn_start) run("the start of a turn", handler);
   // Descriptors before timers: after a stall, an answer that waits in a socket still counts.
   for (int i = 0; i < count; ++i) dispatch(events[static_cast<size_t>(i)]);
   run_timers(begin, limit);
-  for (auto& handler : turn_end) handler();
+  for (auto& handler : turn_end) run("the end of a turn", handler);
   in_turn = false;
   removed.clear();
-  warn_if_slow(begin);
+  end_turn();
 }
 
 Loop::Loop() : impl_(std::make_unique<Impl>()) {}
@@ -248,12 +266,29 @@ Loop::Slew Loop::slew() const {
   return read_slew();
 }
 
-Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler) {
+bool Loop::budget_is_spent() const {
+  return impl_->in_turn && read_clock() - impl_->turn_began >= kBudget;
+}
+
+const Histogram& Loop::turns() const {
+  return impl_->turns.lengths();
+}
+
+Loop::Part::Part(Loop& loop, const char* name) : loop_(loop) {
+  loop_.impl_->turns.enter(name, read_clock());
+}
+
+Loop::Part::~Part() {
+  loop_.impl_->turns.leave(read_clock());
+}
+
+Loop::FdWatch Loop::add_fd(int fd, uint32_t epoll_events, FdHandler handler, const char* where) {
   assert(fd >= 0 && handler != nullptr);
   const uint64_t id = impl_->next_id++;
   auto watch = std::make_unique<Impl::Watch>();
   watch->fd = fd;
   watch->handler = std::move(handler);
+  watch->where = where;
   impl_->watches.emplace(id, std::move(watch));
   impl_->control(EPOLL_CTL_ADD, fd, epoll_events, id, "epoll_ctl add");
   return FdWatch{id};
@@ -274,10 +309,11 @@ void Loop::remove_fd(FdWatch watch) {
   if (impl_->in_turn) impl_->removed.push_back(std::move(node.mapped()));
 }
 
-Loop::Timer Loop::add_timer(MonoTime deadline, Handler handler) {
+Loop::Timer Loop::add_timer(MonoTime deadline, Handler handler, const char* where) {
   assert(handler != nullptr);
   const uint64_t id = impl_->next_id++;
-  impl_->timers.emplace(Impl::TimerKey{deadline, id}, std::move(handler));
+  impl_->timers.emplace(Impl::TimerKey{deadline, id},
+                        Impl::Called{.handler = std::move(handler), .where = where});
   impl_->deadlines.emplace(id, deadline);
   return Timer{id};
 }
@@ -289,9 +325,9 @@ void Loop::cancel_timer(Timer timer) {
   const auto node = impl_->timers.extract(Impl::TimerKey{entry.mapped(), entry.key()});
 }
 
-void Loop::on_signal(int signo, Handler handler) {
+void Loop::on_signal(int signo, Handler handler, const char* where) {
   assert(handler != nullptr && !impl_->signal_handlers.contains(signo));
-  impl_->signal_handlers[signo] = std::move(handler);
+  impl_->signal_handlers[signo] = {.handler = std::move(handler), .where = where};
   sigaddset(&impl_->signals, signo);
   must(sigprocmask(SIG_BLOCK, &impl_->signals, nullptr), "sigprocmask");
   must(signalfd(impl_->signal, &impl_->signals, 0), "signalfd");

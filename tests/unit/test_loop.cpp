@@ -286,6 +286,48 @@ void a_slow_turn_is_logged_and_waiting_is_not() {
   TEST_ASSERT_TRUE(logged.starts_with("loop: a turn took 1"));
 }
 
+// Of two parts the one that took most of the turn is named, without what an inner one took.
+void the_part_that_made_a_turn_long_is_named() {
+  Loop loop;
+  (void)loop.add_timer(loop.now(), [&] {
+    spin(Duration::milliseconds(20));
+    for (int i = 0; i < 2; i++) {
+      const Loop::Part part(loop, "an inner part");
+      spin(Duration::milliseconds(25));
+    }
+  });
+  loop.run_once(kLong);
+  TEST_ASSERT_TRUE(logged.find(" of the processor; ") != std::string::npos);
+  TEST_ASSERT_TRUE(logged.find(" in an inner part, called 2 times, for ") != std::string::npos);
+  TEST_ASSERT_TRUE(logged.find("test_loop.cpp") != std::string::npos);
+}
+
+void the_lengths_of_turns_are_counted() {
+  Loop loop;
+  loop.run_once(Duration());
+  (void)loop.add_timer(loop.now(), [] { spin(Duration::milliseconds(30)); });
+  loop.run_once(kLong);
+  uint64_t turns = 0;
+  for (const uint64_t count : loop.turns().counts()) turns += count;
+  TEST_ASSERT_EQUAL_INT(2, turns);
+  TEST_ASSERT_TRUE(loop.turns().sum() >= Duration::milliseconds(30));
+}
+
+void a_turn_has_a_budget() {
+  Loop loop;
+  TEST_ASSERT_FALSE(loop.budget_is_spent());  // outside of any turn there is none
+  bool at_first = true;
+  bool later = false;
+  (void)loop.add_timer(loop.now(), [&] {
+    at_first = loop.budget_is_spent();
+    spin(Duration::milliseconds(11));
+    later = loop.budget_is_spent();
+  });
+  loop.run_once(kLong);
+  TEST_ASSERT_TRUE(later);
+  TEST_ASSERT_FALSE(at_first);
+}
+
 void more_events_than_fit_in_a_turn_all_come() {
   constexpr size_t kMany = 100;
   Loop loop;
@@ -332,6 +374,9 @@ int main() {
   RUN_TEST(a_turn_begins_with_its_start_and_ends_with_its_end);
   RUN_TEST(what_is_received_late_in_a_turn_is_not_stamped_with_its_start);
   RUN_TEST(a_slow_turn_is_logged_and_waiting_is_not);
+  RUN_TEST(the_part_that_made_a_turn_long_is_named);
+  RUN_TEST(the_lengths_of_turns_are_counted);
+  RUN_TEST(a_turn_has_a_budget);
   RUN_TEST(more_events_than_fit_in_a_turn_all_come);
   RUN_TEST(the_slew_is_read_with_its_error);
   return UNITY_END();
