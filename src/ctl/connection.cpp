@@ -14,8 +14,10 @@ namespace {
 
 constexpr Duration kIdleTime = Duration::seconds(10);
 constexpr Duration kRequestTime = Duration::seconds(5);
+constexpr Duration kSharedTime = Duration::seconds(30);
 constexpr size_t kMaxPending = 1 << 20;
 constexpr size_t kReadSize = 16 * 1024;
+constexpr size_t kMostSent = 256 * 1024;  // at once
 
 }  // namespace
 
@@ -55,7 +57,7 @@ bool Connection::publish(std::string_view line) {
 void Connection::receive() {
   // Nothing is read while an answer waits to be written, or a request for its turn: a client that
   // only sends is stopped there.
-  if (!output_.empty() || !input_.empty() || is_stream_ || closes_) return;
+  if (!is_written() || !input_.empty() || asked_ || is_stream_ || closes_) return;
   char buffer[kReadSize];
   const ssize_t size = recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (size > 0) {
@@ -71,25 +73,35 @@ void Connection::receive() {
 // One answer a turn: hundreds of requests may have come in one packet.
 void Connection::process() {
   bool is_answered = false;
-  while (!is_answered && !is_dead_ && output_.empty() && !is_stream_ && !closes_ &&
+  if (asked_ && !is_dead_) is_answered = answer();
+  while (!is_answered && !asked_ && !is_dead_ && is_written() && !is_stream_ && !closes_ &&
          !input_.empty()) {
     input_.erase(0, parser_.feed(input_));
     if (parser_.state() == HttpParser::State::Bad) {
       refuse(parser_.status(), parser_.reason());
     } else if (parser_.state() == HttpParser::State::Done) {
-      answer();
-      is_answered = true;
+      asked_ = loop_.now();
+      is_answered = answer();
     } else if (parser_.wants_continue() && !std::exchange(has_continued_, true)) {
       output_ = "HTTP/1.1 100 Continue\r\n\r\n";
     }
     flush();
   }
+  if (is_answered) flush();
 }
 
-void Connection::answer() {
+// False: there is no answer yet.
+bool Connection::answer() {
   const bool is_head = parser_.method() == "HEAD";
-  const Request request{is_head ? "GET" : parser_.method(), parser_.path(), parser_.body()};
+  wait_ = Wait::Nothing;  // the next request has a deadline of its own, and so has the next try
+  const Request request{is_head ? "GET" : parser_.method(), parser_.path(), parser_.body(),
+                        *asked_};
   const Response response = handler_(request);
+  if (response.not_before) {
+    ask_again_at_ = *response.not_before;
+    return false;
+  }
+  asked_.reset();
   closes_ = !parser_.keeps_alive();
   is_chunked_ = !parser_.is_http10();
   if (response.stream && !is_head) {
@@ -99,7 +111,7 @@ void Connection::answer() {
   }
   parser_ = HttpParser();
   has_continued_ = false;
-  wait_ = Wait::Nothing;  // the next request has a deadline of its own
+  return true;
 }
 
 void Connection::refuse(int status, const char* reason) {
@@ -120,8 +132,15 @@ void Connection::write_head(const Response& response, const std::string& framing
 }
 
 void Connection::write_response(const Response& response, bool without_body) {
-  write_head(response, "Content-Length: " + std::to_string(response.body.size()) + "\r\n");
-  if (!without_body) output_ += response.body;
+  const std::string& body = response.shared == nullptr ? response.body : *response.shared;
+  write_head(response, "Content-Length: " + std::to_string(body.size()) + "\r\n");
+  if (without_body) return;
+  if (response.shared == nullptr) {
+    output_ += body;
+  } else if (!body.empty()) {
+    shared_ = response.shared;
+    shared_sent_ = 0;
+  }
 }
 
 // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
@@ -143,11 +162,20 @@ void Connection::write_chunk(std::string_view text) {
   if (is_chunked_) output_ += "\r\n";
 }
 
+// What is left goes in another turn: the others' answers and the rest of the loop come in between.
 void Connection::flush() {
+  output_.erase(0, send_some(output_));
+  if (!output_.empty() || shared_ == nullptr || is_dead_ || loop_.budget_is_spent()) return;
+  shared_sent_ += send_some(std::string_view(*shared_).substr(shared_sent_));
+  if (shared_sent_ == shared_->size()) shared_.reset();
+}
+
+size_t Connection::send_some(std::string_view text) {
+  text = text.substr(0, kMostSent);
   size_t sent = 0;
-  while (sent < output_.size()) {
+  while (sent < text.size()) {
     const ssize_t size =
-        send(fd_.get(), output_.data() + sent, output_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        send(fd_.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) {
       if (errno != EAGAIN) is_dead_ = true;
@@ -156,7 +184,7 @@ void Connection::flush() {
     sent += static_cast<size_t>(size);
     has_progress_ = true;
   }
-  output_.erase(0, sent);
+  return sent;
 }
 
 void Connection::expire() {
@@ -170,14 +198,16 @@ void Connection::expire() {
 
 // Brings what epoll and the timer look for in line with the state. False: the connection is over.
 bool Connection::settle() {
-  const bool is_last = closes_ || (is_eof_ && input_.empty());
-  if (output_.empty() && !is_stream_ && is_last) is_dead_ = true;
+  const bool is_last = closes_ || (is_eof_ && input_.empty() && !asked_);
+  if (is_written() && !is_stream_ && is_last) is_dead_ = true;
   if (is_dead_) return false;
   const Wait wait = wanted();
-  if (wait != wait_ || (has_progress_ && wait != Wait::RestOfRequest)) set_wait(wait);
+  // Who reads what others wait to see replaced is given a time for all of it.
+  const bool counts = wait != Wait::RestOfRequest && shared_ == nullptr;
+  if (wait != wait_ || (has_progress_ && counts)) set_wait(wait);
   uint32_t interest = is_stream_ ? uint32_t{EPOLLRDHUP} : 0;
-  if (!output_.empty()) interest |= EPOLLOUT;
-  if (output_.empty() && input_.empty() && !is_stream_) interest |= EPOLLIN;
+  if (!is_written()) interest |= EPOLLOUT;
+  if (is_written() && input_.empty() && !asked_ && !is_stream_) interest |= EPOLLIN;
   if (interest != interest_) loop_.modify_fd(watch_, interest);
   interest_ = interest;
   return true;
@@ -185,7 +215,8 @@ bool Connection::settle() {
 
 Connection::Wait Connection::wanted() const {
   if (is_stream_) return Wait::Lines;
-  if (!output_.empty()) return Wait::Reader;
+  if (!is_written()) return Wait::Reader;
+  if (asked_) return Wait::Answer;
   if (!input_.empty()) return Wait::Turn;
   return parser_.has_begun() ? Wait::RestOfRequest : Wait::Request;
 }
@@ -195,11 +226,13 @@ void Connection::set_wait(Wait wait) {
   loop_.cancel_timer(timer_);
   timer_ = Loop::Timer::None;
   if (wait == Wait::Lines) return;
-  if (wait == Wait::Turn) {
-    timer_ = loop_.add_timer(loop_.now(), [this] { on_event_(EPOLLIN); });
+  if (wait == Wait::Turn || wait == Wait::Answer) {
+    const MonoTime at = wait == Wait::Turn ? loop_.now() : ask_again_at_;
+    timer_ = loop_.add_timer(at, [this] { on_event_(EPOLLIN); });
     return;
   }
-  const Duration time = wait == Wait::RestOfRequest ? kRequestTime : kIdleTime;
+  Duration time = wait == Wait::RestOfRequest ? kRequestTime : kIdleTime;
+  if (shared_ != nullptr) time = kSharedTime;
   timer_ = loop_.add_timer(loop_.now() + time, [this] { on_event_(0); });
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,18 +29,20 @@ class Connection {
   [[nodiscard]] bool publish(std::string_view line);
 
  private:
-  // What the connection waits for; each but the last has a deadline, or is one.
-  enum class Wait { Nothing, Request, RestOfRequest, Reader, Turn, Lines };
+  // What the connection waits for; each but the first and the last has a deadline, or is one.
+  enum class Wait { Nothing, Request, RestOfRequest, Answer, Reader, Turn, Lines };
 
   void receive();
   void process();
-  void answer();
+  [[nodiscard]] bool answer();
   void refuse(int status, const char* reason);
   void write_head(const Response& response, const std::string& framing);
   void write_response(const Response& response, bool without_body);
   void begin_stream(const Response& response);
   void write_chunk(std::string_view text);
   void flush();
+  [[nodiscard]] size_t send_some(std::string_view text);
+  [[nodiscard]] bool is_written() const { return output_.empty() && shared_ == nullptr; }
   void expire();
   bool settle();
   [[nodiscard]] Wait wanted() const;
@@ -56,6 +60,10 @@ class Connection {
   HttpParser parser_;
   std::string input_;  // came after the request that is being answered
   std::string output_;
+  std::shared_ptr<const std::string> shared_;  // after the output
+  size_t shared_sent_ = 0;
+  std::optional<MonoTime> asked_;  // a request that waits for its answer since
+  MonoTime ask_again_at_;
   bool has_progress_ = false;
   bool has_continued_ = false;
   bool is_eof_ = false;

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@ struct Request {
   std::string method;
   std::string path;  // without the query
   std::string body;
+  MonoTime since = MonoTime::never();  // when it was complete; never: what is asked is news
 };
 
 struct Response {
@@ -26,6 +28,10 @@ struct Response {
   std::string fields{};  // further header fields, each with its CR LF
   // Keep the connection and write each publish()ed line to it as it comes (GET /v1/events).
   bool stream = false;
+  // In place of `body`: what several connections are given at once, and none copies.
+  std::shared_ptr<const std::string> shared{};
+  // No answer yet: the handler is asked again then, or a little later.
+  std::optional<MonoTime> not_before{};
 };
 
 class Server {

@@ -42,13 +42,14 @@ struct Api::Route {
   std::string_view path;
   Access access;
   ctl::Response (Api::*answer)(const ctl::Request& request);
+  bool is_shared = false;  // it tells of every VIP, and asks for nothing
 };
 
 constexpr Api::Route Api::kRoutes[] = {
-    {"GET", "/v1/status", Access::Socket, &Api::status},
+    {"GET", "/v1/status", Access::Socket, &Api::status, true},
     {"GET", "/v1/events", Access::Socket, &Api::events},
     {"GET", "/v1/history", Access::Socket, &Api::history},
-    {"GET", "/metrics", Access::Socket, &Api::metrics},
+    {"GET", "/metrics", Access::Socket, &Api::metrics, true},
     {"GET", "/healthz", Access::Socket, &Api::health},
     {"POST", "/v1/resign", Access::Socket, &Api::run<&Commands::resign>},
     {"POST", "/v1/transfer", Access::Socket, &Api::run<&Commands::transfer>},
@@ -57,13 +58,13 @@ constexpr Api::Route Api::kRoutes[] = {
     {"POST", "/v1/reload", Access::Socket, &Api::run<&Commands::reload>},
     {"POST", "/v1/log-level", Access::Socket, &Api::run<&Commands::set_log_level>},
     {"POST", "/v1/check", Access::Socket, &Api::run<&Commands::set_check>},
-    {"GET", "/", Access::Public, &Api::page},
-    {"GET", "/v1/status", Access::Public, &Api::status_with_moves},
-    {"GET", "/metrics", Access::Public, &Api::metrics},
+    {"GET", "/", Access::Public, &Api::page, true},
+    {"GET", "/v1/status", Access::Public, &Api::status_with_moves, true},
+    {"GET", "/metrics", Access::Public, &Api::metrics, true},
     {"GET", "/healthz", Access::Public, &Api::health},
 };
 
-Api::Api(Loop& loop, Sources sources) : loop_(loop), sources_(std::move(sources)) {}
+Api::Api(Loop& loop, Sources sources) : loop_(loop), sources_(std::move(sources)), shared_(loop) {}
 
 Api::~Api() = default;
 
@@ -110,7 +111,7 @@ ctl::Response Api::answer(Access access, const ctl::Request& request) {
   std::string_view method;
   for (const Route& route : kRoutes) {
     if (route.path != request.path || route.access != access) continue;
-    if (route.method == request.method) return (this->*route.answer)(request);
+    if (route.method == request.method) return answer(route, request);
     method = route.method;
   }
   if (method.empty()) return refused(404, "no such resource");
@@ -118,6 +119,13 @@ ctl::Response Api::answer(Access access, const ctl::Request& request) {
   const std::string allowed = access == Access::Public ? "GET, HEAD" : std::string(method);
   response.fields = "Allow: " + allowed + "\r\n";
   return response;
+}
+
+ctl::Response Api::answer(const Route& route, const ctl::Request& request) {
+  const auto render = [&] { return (this->*route.answer)(request); };
+  if (!route.is_shared) return render();
+  return shared_.answer(route.access == Access::Public ? "public" : "socket",
+                        std::string(route.path), request, render);
 }
 
 // --- the answers

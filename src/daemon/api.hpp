@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "ctl/shared_answers.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/metrics.hpp"
 #include "vipd/status.hpp"
@@ -69,11 +70,13 @@ class Api {
   [[nodiscard]] ctl::Response run(const ctl::Request& request);
   [[nodiscard]] ctl::Response run(const ctl::Request& request, Command command);
 
+  [[nodiscard]] ctl::Response answer(const Route& route, const ctl::Request& request);
   [[nodiscard]] Status public_status() const;
   void try_to_listen(bool is_new);
 
   Loop& loop_;
   Sources sources_;
+  ctl::SharedAnswers shared_;
   std::unique_ptr<ctl::Server> socket_;
   std::unique_ptr<ctl::Server> public_;
   std::string public_at_;

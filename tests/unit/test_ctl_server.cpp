@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ctl/shared_answers.hpp"
 #include "fixture.hpp"
 #include "harness.hpp"
 #include "sys/fd.hpp"
@@ -183,6 +184,67 @@ void pipelined_requests_wait_for_their_turn() {
   TEST_ASSERT_EQUAL_INT(1, answers_in(first));
   TEST_ASSERT_EQUAL_INT(399, answers_in(client.receive()));
   TEST_ASSERT_FALSE(client.is_closed);
+}
+
+// Sixty that ask at once cost two renderings: one for the first, and one for all who came after it
+// had begun. Renderings are counted, not time.
+void what_is_costly_is_rendered_once_for_all_who_wait() {
+  constexpr int kClients = 60;
+  const std::string text(300 << 10, 'x');
+  fixture::Folder folder;
+  Loop loop;
+  int rendered = 0;
+  size_t answered = 0;
+  vipd::ctl::SharedAnswers shared(loop);
+  const auto render = [&]() -> Response {
+    rendered++;
+    usleep(20'000);
+    return {.body = text};
+  };
+  std::string reason;
+  const auto server = Server::open(
+      loop, folder.path() + "/vipd.sock",
+      [&](const Request& request) { return shared.answer("all", "it", request, render); }, &reason);
+  std::vector<Fd> clients;
+  std::vector<size_t> received(kClients, 0);
+  for (int i = 0; i < kClients; i++) {
+    clients.emplace_back(connect_to(folder.path() + "/vipd.sock"));
+    static_cast<void>(send(clients.back().get(), kGet.data(), kGet.size(), MSG_NOSIGNAL));
+  }
+  std::vector<char> buffer(1 << 20);
+  for (int turn = 0; turn < 2'000 && answered < kClients; turn++) {
+    loop.run_once(Duration::milliseconds(5));
+    answered = 0;
+    for (size_t i = 0; i < clients.size(); i++) {
+      const ssize_t size = recv(clients[i].get(), buffer.data(), buffer.size(), 0);
+      if (size > 0) received[i] += static_cast<size_t>(size);
+      answered += received[i] > text.size() ? 1 : 0;
+    }
+  }
+  TEST_ASSERT_EQUAL_INT(kClients, answered);
+  TEST_ASSERT_TRUE(rendered >= 2 && rendered <= 6);  // they are accepted in four turns
+}
+
+// Whoever asks after something was done is told of it.
+void what_was_rendered_before_a_request_is_no_answer_to_it() {
+  Loop loop;
+  vipd::ctl::SharedAnswers shared(loop);
+  std::string text(100 << 10, 'a');
+  const auto ask = [&](vipd::MonoTime since) {
+    Request request;
+    request.since = since;
+    return shared.answer("all", "it", request, [&]() -> Response { return {.body = text}; });
+  };
+  const vipd::MonoTime before = loop.now();
+  TEST_ASSERT_EQUAL_INT('a', ask(before).shared->front());
+  text.assign(100 << 10, 'b');
+  TEST_ASSERT_EQUAL_INT('a', ask(before).shared->front());
+  for (;;) {
+    const Response response = ask(loop.now());
+    if (response.not_before) continue;
+    TEST_ASSERT_EQUAL_INT('b', response.shared->front());
+    break;
+  }
 }
 
 void head_gets_no_body() {
@@ -533,6 +595,8 @@ int main() {
   RUN_TEST(request_may_come_byte_by_byte);
   RUN_TEST(pipelined_requests_are_answered_in_order);
   RUN_TEST(pipelined_requests_wait_for_their_turn);
+  RUN_TEST(what_is_costly_is_rendered_once_for_all_who_wait);
+  RUN_TEST(what_was_rendered_before_a_request_is_no_answer_to_it);
   RUN_TEST(head_gets_no_body);
   RUN_TEST(close_is_honoured);
   RUN_TEST(half_closed_client_gets_its_answer);
