@@ -25,7 +25,7 @@
 namespace vipd::conf {
 namespace {
 
-constexpr size_t kMostVips = 4096;
+constexpr size_t kMostVips = 16'384;
 constexpr size_t kMostChecks = 256;
 constexpr Duration kMostHeartbeat = Duration::seconds(1);
 constexpr int64_t kHeartbeatsPerTimeout = 8;
@@ -176,6 +176,7 @@ void Loader::apply_once(const Setting& setting, std::map<std::string, Place>* se
 }
 
 void Loader::apply(const Setting& setting) {
+  if (errors_.full()) return;  // nothing that follows is shown
   std::string_view name;
   const Key* const key = find_key(setting.key, &name);
   if (setting.key.starts_with("vip.")) may_lack_vips_ = true;
