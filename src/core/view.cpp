@@ -1,6 +1,7 @@
 #include "core/view.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "core/timing.hpp"
 
@@ -20,6 +21,7 @@ void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entri
   for (const auto& [vip, queue] : queues_) not_before = std::max(not_before, queue.not_before);
   sessions_.clear();
   peers_.clear();
+  asked_ = nullptr;
   queues_.clear();
   unknown_ = Queue{};
   for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
@@ -81,6 +83,7 @@ View::Before View::remember(const Address& vip) const {
 // One revision is one moment: keys that went in it went together.
 void View::apply_revision(MonoTime now, std::span<const Change> changes, Duration own_timeout) {
   std::vector<Before> touched;
+  std::unordered_set<Address, Address::Hash> listed;
   std::vector<Release> released;
   bool shrank = false;
   for (const Change& change : changes) {
@@ -89,9 +92,8 @@ void View::apply_revision(MonoTime now, std::span<const Change> changes, Duratio
     if (key.kind == KeyKind::Session && !change.deleted && change.entry.value.released) {
       released.push_back({.lease = key.lease, .held = change.entry.value.held});
     }
-    const bool listed = std::any_of(touched.begin(), touched.end(),
-                                    [&](const Before& b) { return b.vip == key.vip; });
-    if (key.kind == KeyKind::Candidate && !listed) touched.push_back(remember(key.vip));
+    if (key.kind != KeyKind::Candidate) continue;
+    if (listed.insert(key.vip).second) touched.push_back(remember(key.vip));
   }
   for (const Change& change : changes) apply_change(now, change);
   for (const Before& before : touched) {
@@ -153,7 +155,7 @@ void View::apply_session(MonoTime now, const Change& change) {
 
 void View::apply_candidate(const Change& change) {
   const Entry& entry = change.entry;
-  auto [place, fresh] = queues_.try_emplace(entry.key.vip, unknown_);
+  auto [place, fresh] = queues_.try_emplace(entry.key.vip, Slot{unknown_, nullptr});
   std::vector<Candidate>& candidates = place->second.candidates;
   const auto same = std::find_if(candidates.begin(), candidates.end(),
                                  [&](const Candidate& c) { return c.lease == entry.key.lease; });
@@ -225,10 +227,11 @@ void View::drop_forgotten(MonoTime now) {
     const Session& session = item.second;
     return !session.present && !session.writes && session.candidates == 0;
   });
-  std::erase_if(queues_, [&](const auto& item) {
+  const size_t erased = std::erase_if(queues_, [&](const auto& item) {
     const Queue& queue = item.second;
     return queue.candidates.empty() && queue.not_before <= now && unknown_.not_before <= now;
   });
+  if (erased != 0) forget_order();
 }
 
 const View::Session* View::session(LeaseId lease) const {
@@ -236,9 +239,25 @@ const View::Session* View::session(LeaseId lease) const {
   return found == sessions_.end() ? nullptr : &found->second;
 }
 
+// The VIPs are walked through in the same order again and again: whose queue was asked for after
+// this one the last time is asked for after it now, and needs no search.
 const View::Queue& View::queue(const Address& vip) const {
-  const auto found = queues_.find(vip);
-  return found == queues_.end() ? unknown_ : found->second;
+  if (asked_ != nullptr && asked_->first == vip) return asked_->second;
+  const std::pair<const Address, Slot>* found =
+      asked_ == nullptr ? nullptr : asked_->second.next_asked;
+  if (found == nullptr || found->first != vip) {
+    const auto searched = queues_.find(vip);
+    if (searched == queues_.end()) return unknown_;
+    found = &*searched;
+    if (asked_ != nullptr) asked_->second.next_asked = found;
+  }
+  asked_ = found;
+  return found->second;
+}
+
+void View::forget_order() {
+  asked_ = nullptr;
+  for (auto& [vip, slot] : queues_) slot.next_asked = nullptr;
 }
 
 std::vector<Address> View::vips_of(LeaseId lease) const {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "vipd/state.hpp"
@@ -120,7 +121,13 @@ class View {
   std::map<LeaseId, Session> sessions_;
   std::map<LeaseId, Peers> peers_;
   // Every queue is looked for many times a turn: with thousands of them a tree is most of it.
-  std::unordered_map<Address, Queue, Address::Hash> queues_;
+  struct Slot : Queue {
+    mutable const std::pair<const Address, Slot>* next_asked = nullptr;  // after it, the last time
+  };
+  void forget_order();
+
+  std::unordered_map<Address, Slot, Address::Hash> queues_;
+  mutable const std::pair<const Address, Slot>* asked_ = nullptr;  // last
   Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before
   Revision applied_ = 0;
 };
