@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -239,6 +239,12 @@ check-metrics: all $(B)/witness $(B)/san/vipd
 check-page: all $(B)/witness
 	@tools/setup run page
 	@tests/integration/check_page.py
+
+# The turns of the loop with 100, 1,000 and 10,000 VIPs (or VIPS) in whatever happens to them all.
+bench-scale:
+	@tools/setup build run
+	@$(MAKE) --no-print-directory all $(B)/witness
+	@tests/integration/bench_scale.py $(VIPS)
 
 # What 1, 100 and 1,000 VIPs on three hosts cost etcd in an hour.
 bench-etcd:

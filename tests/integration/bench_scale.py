@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""What thousands of VIPs cost, beside a VIP that has no part in what happens to the others:
+bench_scale.py [--only WORD] [VIPS...]. Two hosts, an etcd member each. Prints a row for each
+situation: the longest turn of either daemon (of the processor's time in brackets) and what took it,
+the longest gap of the VIP beside, how long it took until all was done, the processor's time that
+both used, and the resident memory of the owner."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import kernel  # noqa: E402
+import lab  # noqa: E402
+import spaces  # noqa: E402
+from turns import Turns  # noqa: E402
+
+WEB = "127.0.0.1:9300"
+CLIENTS = 60
+SPAN = 4.0       # s, of what has no end of its own
+FLUSHED = "10.78.0.0/16"
+
+
+class Bench:
+    def __init__(self, place, vips):
+        self.place, self.vips = place, vips
+        self.beside = place.vips["v1"]
+        self.owner, self.other = place.hosts
+
+    def flag(self, host):
+        return f"{host.folder}/flag"
+
+    def start(self, host):
+        open(self.flag(host), "w").close()
+        host.start_vipd(log__level="info", http__listen=WEB, vip__v1__checks="none",
+                        check__flag__file=self.flag(host), check__flag__interval="500ms")
+
+    def count(self, host):
+        """Addresses of VIPs on the host's link, without a word to the daemon."""
+        text = spaces.run("ip", "-n", host.ns, "-o", "addr", "show", "dev", lab.LINK).stdout
+        return text.count(" deprecated ")
+
+    def wait_count(self, host, wanted):
+        timeout = 30 + self.vips / 100
+        spaces.wait_for(lambda: self.count(host) == wanted, timeout,
+                        f"{wanted} addresses on {host}, which has {self.count(host)}", step=0.1)
+
+    def swap(self):
+        self.owner, self.other = self.other, self.owner
+
+    def queued(self):
+        self.place.wait_queue(2, list(self.place.vips.values())[-1], timeout=60)
+        time.sleep(2.0)
+
+    # ---- situations: each ends when all is done ----------------------------------------------
+
+    def start_with_empty_etcd(self):
+        self.start(self.owner)
+        self.wait_count(self.owner, self.vips)
+
+    def second_node_starts(self):
+        self.start(self.other)
+        self.queued()
+
+    def idle(self):
+        time.sleep(SPAN)
+
+    def status(self):
+        for words in (["status"], ["status", "--json"], ["history"]):
+            self.owner.vipctl(*words, timeout=30)
+
+    def clients(self, path, reads=True):
+        with spaces.inside(self.owner.ns):
+            socks = [socket.create_connection(WEB.split(":")) for _ in range(CLIENTS)]
+        until = time.monotonic() + SPAN
+
+        def poll(sock):
+            sock.settimeout(1)
+            while time.monotonic() < until:
+                try:
+                    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    left = None
+                    while reads and (left is None or left > 0):
+                        data = sock.recv(1 << 20)
+                        if not data:
+                            return
+                        if left is None:
+                            head, _, body = data.partition(b"\r\n\r\n")
+                            length = head.lower().partition(b"content-length: ")[2]
+                            left = int(length.split(b"\r\n")[0]) - len(body)
+                        else:
+                            left -= len(data)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return
+                if not reads:
+                    time.sleep(0.2)
+
+        threads = [threading.Thread(target=poll, args=(s,)) for s in socks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for sock in socks:
+            sock.close()
+
+    def clients_of_the_page(self):
+        self.clients("/")
+
+    def clients_of_metrics(self):
+        self.clients("/metrics")
+
+    def clients_of_status(self):
+        self.clients("/v1/status")
+
+    def clients_that_never_read(self):
+        self.clients("/v1/status", reads=False)
+
+    def check_goes_down(self):
+        os.unlink(self.flag(self.owner))
+        self.wait_count(self.other, self.vips - 1)
+
+    def check_comes_up(self):
+        for host in self.place.hosts:
+            open(self.flag(host), "w").close()
+        self.queued()
+
+    def resign(self):
+        had = self.count(self.owner)
+        self.owner.vipctl("resign", *list(self.place.vips)[1:], timeout=30)
+        self.wait_count(self.other, had - 1 + self.vips - had)
+        self.queued()
+
+    def flush(self):
+        spaces.ip("addr", "flush", "dev", lab.LINK, "to", FLUSHED, ns=self.owner.ns)
+        time.sleep(0.5)
+        self.wait_count(self.owner, self.vips)
+
+    def link_flaps(self):
+        for state in ("down", "up"):
+            spaces.ip("link", "set", lab.LINK, state, ns=self.owner.ns)
+            time.sleep(0.3)
+        self.wait_count(self.owner, self.vips)
+        time.sleep(1)
+
+    def reload(self):
+        with open(f"{self.owner.folder}/vipd.conf", "a") as file:
+            file.write("announce.count = 4\n")
+        self.owner.vipd.send(signal.SIGHUP)
+        time.sleep(2)
+
+    def faulty_file(self):
+        path = f"{self.owner.folder}/vipd.conf"
+        with open(path) as file:
+            good = file.read()
+        with open(path, "w") as file:
+            file.writelines(f"vip.v{n}.faulty_key_{n} = some value\n" for n in range(20_000))
+        self.owner.vipd.send(signal.SIGHUP)
+        time.sleep(2)
+        with open(path, "w") as file:
+            file.write(good)
+
+    def restart(self):
+        self.owner.vipd.kill()
+        self.start(self.owner)
+        time.sleep(3)
+        self.wait_count(self.owner, self.vips)
+
+    def replace(self):
+        self.owner.vipd.send(signal.SIGUSR2)
+        time.sleep(3)
+        self.wait_count(self.owner, self.vips)
+
+    def owner_dies(self):
+        self.owner.vipd.kill()
+        self.wait_count(self.other, self.vips)
+        self.swap()
+
+    def dead_comes_back(self):
+        self.wait_count(self.other, 0)
+        self.start(self.other)
+        self.queued()
+
+    def sigterm(self):
+        self.owner.vipd.send(signal.SIGTERM)
+        self.wait_count(self.other, self.vips)
+        self.swap()
+
+    SITUATIONS = (start_with_empty_etcd, second_node_starts, idle, status, clients_of_the_page,
+                  clients_of_metrics, clients_of_status, clients_that_never_read, flush, link_flaps,
+                  reload, faulty_file, restart, replace, check_goes_down, check_comes_up,
+                  resign, sigterm, dead_comes_back, owner_dies)
+    NEEDED = ("start_with_empty_etcd", "second_node_starts")
+
+    # ---- measuring ---------------------------------------------------------------------------
+
+    def cpu(self):
+        return {h.vipd.pid: kernel.cpu_seconds(h.vipd.pid) for h in self.place.hosts
+                if h.vipd and h.vipd.running()}
+
+    def find_owner(self):
+        """What went before may have cost the owner everything."""
+        if self.other.vipd and self.count(self.other) > self.count(self.owner):
+            self.swap()
+
+    def measure(self, situation):
+        self.find_owner()
+        turns = [Turns(host) for host in self.place.hosts]
+        before, start = self.cpu(), time.monotonic()
+        fault = ""
+        try:
+            situation(self)
+        except (TimeoutError, RuntimeError) as why:
+            fault = f" FAILED: {why}"
+        took = time.monotonic() - start
+        after = self.cpu()
+        used = sum(after[pid] - before.get(pid, 0.0) for pid in after)
+        self.place.witness.sync()
+        gap = self.place.witness.longest_gap(self.beside, since=start)[0]
+        longest = max((t.longest() for t in turns), key=lambda t: t.ms)
+        rss = kernel.rss_mb(self.owner.vipd.pid) if self.owner.vipd.running() else 0
+        print(f"| {self.vips:,} | {situation.__name__.replace('_', ' ')} | {longest} | "
+              f"{gap:.0f} ms | {took:.1f} s | {used:.2f} s | {rss:.1f} MB |{fault}", flush=True)
+
+
+def bench(vips, only):
+    spaces.sweep()
+    logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_{vips}")
+    shutil.rmtree(logs, ignore_errors=True)
+    place = lab.Lab(vips=vips, hosts=2, logs=logs)
+    place.addresses = place.addresses[:1]  # the witness asks each of them every millisecond
+    with place:
+        place.start_etcd()
+        this = Bench(place, vips)
+        for situation in Bench.SITUATIONS:
+            if not only or situation.__name__ in Bench.NEEDED or only in situation.__name__:
+                this.measure(situation)
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("bench_scale: needs root, for network namespaces (sudo)")
+    words = sys.argv[1:]
+    only = words.pop(1) if words[:1] == ["--only"] else ""
+    words = [word for word in words if word != "--only"]
+    print("| VIPs | what happens | longest turn | gap of another VIP | done after | processor | "
+          "resident |\n|---|---|---|---|---|---|---|")
+    for vips in [int(word) for word in words] or [100, 1000, 10_000]:
+        bench(vips, only)
+
+
+if __name__ == "__main__":
+    main()
