@@ -119,6 +119,11 @@ struct AddressLost { Address address; bool expired; std::string by{}; };
 // Something on this host stands in the way, in words; empty: no longer. An owner minds it only if
 // `for_owner`.
 struct AddressBlocked { Address address; std::string reason; bool for_owner = false; };
+// What the host showed in one turn, in its order: each as if it came by itself, and looked at
+// together. Thousands of them are one step.
+struct HostChanged {
+  std::vector<std::variant<LinkChanged, AddressFound, AddressLost, AddressBlocked>> changes;
+};
 // A host that is not this one has spoken as the owner of the address.
 struct ForeignClaim { Address address; MacAddress mac; };
 
@@ -151,7 +156,7 @@ using Event =
                  event::LeaseRevoked, event::TxnAnswered, event::PrefixRead, event::RequestFailed,
                  event::WatchCreated, event::WatchAdvanced, event::WatchEnded, event::LinkChanged,
                  event::AddressFound, event::AddressAdded, event::AddressRemoved,
-                 event::AddressLost, event::AddressBlocked, event::ForeignClaim,
+                 event::AddressLost, event::AddressBlocked, event::HostChanged, event::ForeignClaim,
                  event::FenceChanged, event::PeerFrameReceived, event::PauseAsked,
                  event::ResumeAsked, event::ResignAsked, event::TransferAsked, event::StopAsked,
                  event::Reconfigured>;

@@ -39,26 +39,28 @@ class ArpProbe final : public Probe {
 
  private:
   bool ask(const net::Link& link) {
-    if (ear_ == nullptr) {
-      ear_ = net::ClaimListener::open(
-          tools_.loop, link.index, std::span(&address_, 1),
-          [this](const Address& address, const MacAddress&) {
-            if (address == address_ && done_) finish("");
-          },
-          &fault_);
+    tools_.claims->hear();  // what came before is no answer
+    if (ear_ == net::ClaimListener::Id::None) {
+      ear_ = tools_.claims->also(address_, [this](int index, const Address&, const MacAddress&) {
+        if (index == asked_on_ && done_) finish("");
+      });
     }
-    if (ear_ == nullptr) return false;
+    if (ear_ == net::ClaimListener::Id::None) {
+      fault_ = "the kernel refuses the filter for answers";
+      return false;
+    }
+    asked_on_ = link.index;
     const int error = tools_.packet->probe({.link_index = link.index, .mac = link.mac}, address_);
     if (error != 0) fault_ = link.name + ": " + strerror(error);
     return error == 0;
   }
 
-  // The listener may be what calls: it goes in another turn, with the timer.
+  // The listener may be what calls: the next look is not begun from inside it.
   void finish(const std::string& fault) {
     tools_.loop.cancel_timer(timer_);
     tools_.loop.cancel_timer(again_);
+    asked_on_ = 0;
     timer_ = tools_.loop.add_timer(tools_.loop.now(), [this, fault] {
-      ear_.reset();
       const DoneHandler done = std::exchange(done_, nullptr);
       done(fault);
     });
@@ -67,13 +69,14 @@ class ArpProbe final : public Probe {
   void stop() {
     tools_.loop.cancel_timer(timer_);
     tools_.loop.cancel_timer(again_);
-    ear_.reset();
+    tools_.claims->forget(ear_);
   }
 
   const Tools& tools_;
   std::string name_;
   Address address_;
-  std::unique_ptr<net::ClaimListener> ear_;
+  net::ClaimListener::Id ear_ = net::ClaimListener::Id::None;
+  int asked_on_ = 0;  // the number of the link; 0: no answer is awaited
   Loop::Timer timer_ = Loop::Timer::None;
   Loop::Timer again_ = Loop::Timer::None;
   std::string fault_;

@@ -12,6 +12,7 @@
 
 namespace vipd::net {
 struct Link;
+class ClaimListener;
 class PacketSocket;
 }  // namespace vipd::net
 namespace vipd::run {
@@ -46,9 +47,10 @@ struct Tools {
   web::Resolver* names = nullptr;  // keeps the names of all targets resolved
   run::Runner* runner = nullptr;   // nullptr: there was nothing to run at the start
   std::vector<std::string> environment;
-  // For ARP and neighbour discovery: what they are sent by, and the link of the check of that name;
-  // nullptr: it is not there.
+  // For ARP and neighbour discovery: what they are sent by and heard by, and the link of the check
+  // of that name; nullptr: it is not there.
   net::PacketSocket* packet = nullptr;
+  net::ClaimListener* claims = nullptr;
   std::function<const net::Link*(const std::string& check)> link_of;
 };
 

@@ -34,6 +34,12 @@ void Core::Impl::drive_renewals() {
   renew_next();
 }
 
+void Core::Impl::on(const event::HostChanged& e) {
+  for (const auto& change : e.changes) {
+    std::visit([this](const auto& each) { on(each); }, change);
+  }
+}
+
 // Lifetimes are worked out one by one, since each call may be held up.
 void Core::Impl::renew_next() {
   Vip* next = next_vip(
@@ -56,6 +62,10 @@ void Core::Impl::renew_next() {
 void Core::Impl::install_next() {
   for (size_t i = last_found_ + 1; i < vips_.size() && may_add(); i++) {
     Vip& vip = vips_[i];
+    if (vip.address == Vip::AddressState::Inherited) {
+      if (may_take_up(vip)) install(&vip);
+      continue;
+    }
     const bool absent = vip.address == Vip::AddressState::Absent;
     if (absent && obstacle(vip, now_) == Obstacle::None) install(&vip);
   }

@@ -217,6 +217,7 @@ struct Core::Impl {
   void on(const event::AddressRemoved& e);
   void on(const event::AddressLost& e);
   void on(const event::AddressBlocked& e);
+  void on(const event::HostChanged& e);
   void on(const event::ForeignClaim& e);
   void on(const event::FenceChanged& e);
   void on(const event::PeerFrameReceived& e);
@@ -297,6 +298,8 @@ struct Core::Impl {
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
   [[nodiscard]] bool may_keep(const Vip& vip) const;
   void drive_inherited(Vip* vip);
+  [[nodiscard]] bool is_still_ours(const Vip& vip) const;
+  [[nodiscard]] bool may_take_up(const Vip& vip) const;
   void host_slept(MonoTime before, Duration span);
   [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;

@@ -189,12 +189,19 @@ void Core::Impl::drive_fence() {
 void Core::Impl::drive_inherited(Vip* vip) {
   const bool hoping = taking_up_ || (memory_.lease != LeaseId::None && !loaded_);
   if (hoping && !stopping_ && !paused_) return;
-  const bool ours = wanted(*vip) && headed_since(*vip) != 0 &&
-                    headed_since(*vip) == vip->waited_out && vip->retiring == 0;
-  if (!ours) return remove(vip);
-  const bool authority = chain_.deadline() - now_ >= timing::kLeastAuthority && replay_.proven() &&
-                         covered(*vip) && peers_allow(*vip);
-  if (authority && may_add()) install(vip);
+  if (!is_still_ours(*vip)) return remove(vip);
+  if (may_take_up(*vip) && may_add()) install(vip);
+}
+
+// Under the very key under which the former process waited everybody out.
+bool Core::Impl::is_still_ours(const Vip& vip) const {
+  return wanted(vip) && headed_since(vip) != 0 && headed_since(vip) == vip.waited_out &&
+         vip.retiring == 0;
+}
+
+bool Core::Impl::may_take_up(const Vip& vip) const {
+  return !taking_up_ && loaded_ && is_still_ours(vip) && replay_.proven() && covered(vip) &&
+         chain_.deadline() - now_ >= timing::kLeastAuthority && peers_allow(vip);
 }
 
 // [safety] CLOCK_BOOTTIME errs by up to a second across a suspend, and the kernel's lifetimes stood

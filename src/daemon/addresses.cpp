@@ -14,6 +14,7 @@ namespace vipd {
 namespace {
 
 constexpr Duration kGather = Duration::milliseconds(100);
+constexpr size_t kMostOdd = 8;  // told one by one at each look
 
 }  // namespace
 
@@ -129,15 +130,24 @@ void Addresses::removed(const net::AddressInfo& info) {
 void Addresses::lose(const Address& address, bool expired, uint32_t by_port) {
   installed_[address].is_up = false;
   handlers_.feed(event::AddressLost{
-      .address = address, .expired = expired, .by = expired ? "" : net::culprit(by_port)});
+      .address = address, .expired = expired, .by = expired ? "" : who(by_port)});
+}
+
+// Whoever removes one often removes all. The number may be another's later.
+const std::string& Addresses::who(uint32_t port) {
+  if (!culprit_ || culprit_->first != port) culprit_.emplace(port, net::culprit(port));
+  return culprit_->second;
 }
 
 // --- a look
 
 void Addresses::judge(const net::AddressBook& book, net::Netlink* netlink) {
+  culprit_.reset();
   find_lost(book);
   find_strays(book, netlink);
+  odd_ = 0;
   for (const VipConfig& vip : vips_.all()) judge(vip, book);
+  if (odd_ > kMostOdd) log::warn("... and %zu more VIPs of that kind", odd_ - kMostOdd);
 }
 
 void Addresses::find_lost(const net::AddressBook& book) {
@@ -170,7 +180,8 @@ void Addresses::judge(const VipConfig& vip, const net::AddressBook& book) {
   std::string& known = oddities_[vip.address];
   if (known == oddity) return;
   known = oddity;
-  if (!oddity.empty()) log::warn("vip %s: %s", vip.name.c_str(), oddity.c_str());
+  if (oddity.empty()) return;
+  if (odd_++ < kMostOdd) log::warn("vip %s: %s", vip.name.c_str(), oddity.c_str());
 }
 
 }  // namespace vipd

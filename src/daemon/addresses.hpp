@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vipd/event.hpp"
@@ -70,6 +72,7 @@ class Addresses {
                     net::Netlink* netlink) const;
   [[nodiscard]] bool is_in_place(const net::AddressInfo& info) const;
   void lose(const Address& address, bool expired, uint32_t by_port);
+  const std::string& who(uint32_t port);
   void find_lost(const net::AddressBook& book);
   void find_strays(const net::AddressBook& book, net::Netlink* netlink);
   void judge(const VipConfig& vip, const net::AddressBook& book);
@@ -81,6 +84,8 @@ class Addresses {
   std::set<Address> expired_;  // by a notice that may be out of date
   std::vector<Address> inherited_;
   std::map<Address, std::string> oddities_;
+  std::optional<std::pair<uint32_t, std::string>> culprit_;  // since the last look
+  size_t odd_ = 0;                                           // found by this look
 };
 
 }  // namespace vipd

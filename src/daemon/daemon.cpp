@@ -155,7 +155,7 @@ void Daemon::perform(const Action& action) {
                  [this](const action::OpenWatch& a) { etcd_.perform(a); },
                  [this](const action::AddAddress& a) { add_address(a); },
                  [this](const action::RemoveAddress& a) {
-                   network_.perform(a, engine_.pending(), engine_.core().fencing_deadline());
+                   network_.perform(a, engine_.removals(), engine_.core().fencing_deadline());
                    if (!network_.has(a.address)) fence_.unprotect(a.address);
                  },
                  [this](const action::SendAnnouncement& a) {
@@ -257,6 +257,7 @@ check::Tools Daemon::check_tools() {
           .runner = programs_.runner(),
           .environment = programs_.environment(),
           .packet = network_.packet(),
+          .claims = network_.listener(),
           .link_of = [this](const std::string& check) -> const net::Link* {
             const VipConfig* vip = vips_.first_with(check);
             return vip == nullptr ? nullptr : network_.link_of(*vip);
@@ -310,7 +311,7 @@ Replacement::Needs Daemon::replacement_needs() {
                 const Core& core = engine_.core();
                 return Replacement::Situation{
                     .node = core.node_state(),
-                    .is_busy = etcd_.txns_under_way() > 0 || !engine_.pending().empty(),
+                    .is_busy = etcd_.txns_under_way() > 0 || engine_.is_behind(),
                     .owns_anything = network_.owns_anything(),
                     .echoed = core.heartbeats().echoed,
                     .timeout = core.timeout()};

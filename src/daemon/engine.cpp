@@ -9,6 +9,26 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr Duration kTimeForRemovals = Duration::milliseconds(100);
+
+// What people are told; and the end, which comes after it.
+bool is_word(const Action& action) {
+  return std::holds_alternative<action::ReportState>(action) ||
+         std::holds_alternative<action::Report>(action) ||
+         std::holds_alternative<action::Finish>(action);
+}
+
+template <typename T>
+std::optional<Action> pop(std::deque<T>* queue) {
+  Action first = std::move(queue->front());
+  queue->pop_front();
+  return first;
+}
+
+}  // namespace
+
 Engine::Engine(Loop& loop, Handlers handlers) : loop_(loop), handlers_(std::move(handlers)) {}
 
 Engine::~Engine() = default;
@@ -17,7 +37,7 @@ void Engine::start(const Settings& settings) {
   assert(core_ == nullptr);
   Actions actions;
   core_ = std::make_unique<Core>(settings, input(), &actions);
-  actions_.assign(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+  take(std::move(actions));
   perform_all();
 }
 
@@ -40,39 +60,94 @@ Input Engine::input() const {
 
 void Engine::feed(const Event& event) {
   assert(core_ != nullptr);
+  const bool is_gathered = std::visit(
+      [this](const auto& e) {
+        using E = std::decay_t<decltype(e)>;
+        constexpr bool kIsOfHost =
+            std::is_same_v<E, event::LinkChanged> || std::is_same_v<E, event::AddressFound> ||
+            std::is_same_v<E, event::AddressLost> || std::is_same_v<E, event::AddressBlocked>;
+        if constexpr (kIsOfHost) seen_.changes.emplace_back(e);
+        return kIsOfHost;
+      },
+      event);
+  if (is_gathered) return;
+  step_for_host();
+  step(event);
+}
+
+void Engine::step_for_host() {
+  if (seen_.changes.empty()) return;
+  const event::HostChanged seen = std::exchange(seen_, {});
+  if (seen.changes.size() > 1) return step(seen);
+  std::visit([this](const auto& only) { step(only); }, seen.changes.front());
+}
+
+void Engine::step(const Event& event) {
   if (is_finished_) return;
   Actions actions;
   handlers_.before_step();
-  core_->step(input(), event, &actions);
-  // What is said of the fence last holds, and comes first: an older word is not to undo it.
+  {
+    const Loop::Part part(loop_, "the core");
+    core_->step(input(), event, &actions);
+  }
+  take(std::move(actions));
+  perform_all();
+}
+
+// What is newer comes first.
+void Engine::take(Actions actions) {
   const auto is_of_fence = [](const Action& a) {
     return std::holds_alternative<action::SetFence>(a);
   };
+  // What is said of the fence last holds: an older word is not to undo it.
   if (std::any_of(actions.begin(), actions.end(), is_of_fence))
     std::erase_if(actions_, is_of_fence);
+  std::vector<action::RemoveAddress> removals;
+  std::erase_if(actions, [&](Action& a) {
+    const auto* removal = std::get_if<action::RemoveAddress>(&a);
+    if (removal != nullptr) removals.push_back(*removal);
+    if (is_word(a)) words_.push_back(std::move(a));
+    return removal != nullptr || is_word(a);
+  });
+  removals_.insert(removals_.begin(), removals.begin(), removals.end());
   actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),
                   std::make_move_iterator(actions.end()));
-  perform_all();
+}
+
+// [safety] Near the fencing deadline, and without authority, removals come before anything else,
+// however long they take. Otherwise they may take as many turns as they need: the core waits for
+// them, and heartbeats must not.
+std::optional<Action> Engine::next() {
+  const bool hurries =
+      !removals_.empty() && loop_.now() >= core().fencing_deadline() - kTimeForRemovals;
+  if (!actions_.empty() && !hurries) return pop(&actions_);
+  if (!hurries && loop_.budget_is_spent()) return std::nullopt;
+  if (!removals_.empty()) return pop(&removals_);
+  if (!words_.empty()) return pop(&words_);
+  return std::nullopt;
+}
+
+bool Engine::is_behind() const {
+  return !actions_.empty() || !removals_.empty() || !words_.empty();
 }
 
 void Engine::perform_all() {
   if (is_performing_) return;
   is_performing_ = true;
-  while (!actions_.empty()) {
-    const Action action = std::move(actions_.front());
-    actions_.pop_front();
-    handlers_.perform(action);
-  }
+  while (const std::optional<Action> action = next()) handlers_.perform(*action);
   is_performing_ = false;
 }
 
 void Engine::begin_turn() {
+  perform_all();
   if (loop_.now() < armed_) return;
   arm(MonoTime::never());
   feed(event::Ticked{});
 }
 
 void Engine::end_turn() {
+  step_for_host();
+  if (is_behind()) (void)loop_.add_timer(loop_.now(), [] {});
   arm(is_finished_ ? MonoTime::never() : core().next_deadline());
 }
 

@@ -1,10 +1,12 @@
 // Runs the core: its steps, what it wants done in order, and the one timer for all that it waits
-// for. Decides nothing, and performs nothing itself.
+// for. Decides nothing, and performs nothing itself. What there may be one of for each VIP takes no
+// more of a turn than the loop's budget (ARCHITECTURE.md, "No turn is long").
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "vipd/core.hpp"
 #include "vipd/loop.hpp"
@@ -28,7 +30,8 @@ class Engine {
   // Makes the core and performs what it wants first. REQUIRES: once, before all that follows.
   void start(const Settings& settings);
   // One step. What follows from a completion inside the kernel comes before what else was to be
-  // done. Nothing happens after finish().
+  // done. What the host shows (event::HostChanged) is gathered, and its step made before the next
+  // one of another event, or at the end of the turn. Nothing happens after finish().
   void feed(const Event& event);
   // To be called at the start of each turn, and at its end.
   void begin_turn();
@@ -37,10 +40,17 @@ class Engine {
   void finish() { is_finished_ = true; }
 
   [[nodiscard]] const Core& core() const;
-  [[nodiscard]] const std::deque<Action>& pending() const { return actions_; }
+  // Addresses that are about to be removed.
+  [[nodiscard]] const std::deque<action::RemoveAddress>& removals() const { return removals_; }
+  // Something is still to be performed.
+  [[nodiscard]] bool is_behind() const;
 
  private:
   [[nodiscard]] Input input() const;
+  void step(const Event& event);
+  void step_for_host();
+  void take(Actions actions);
+  [[nodiscard]] std::optional<Action> next();
   void perform_all();
   void arm(MonoTime deadline);
 
@@ -48,6 +58,9 @@ class Engine {
   Handlers handlers_;
   std::unique_ptr<Core> core_;
   std::deque<Action> actions_;  // still to be performed, in order
+  std::deque<action::RemoveAddress> removals_;
+  std::deque<Action> words_;  // for people, and the end
+  event::HostChanged seen_;   // by the core not yet
   bool is_performing_ = false;
   bool is_finished_ = false;
   Loop::Timer timer_ = Loop::Timer::None;

@@ -1,5 +1,6 @@
 #include "daemon/gate.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@ namespace vipd {
 namespace {
 
 constexpr Duration kLookForOthers = Duration::seconds(1);
+constexpr size_t kLooks = 16;  // between two looks at the clock
 
 }  // namespace
 
@@ -90,7 +92,23 @@ void Gate::tell(const VipConfig& vip) {
 }
 
 void Gate::tell_all() {
-  for (const VipConfig& vip : vips_.all()) tell(vip);
+  left_ = vips_.all().size();
+  tell_some();
+}
+
+// Round and round: what changes meanwhile is met by the same walk. Each VIP may need many checks.
+void Gate::tell_some() {
+  const std::vector<VipConfig>& all = vips_.all();
+  left_ = std::min(left_, all.size());
+  for (; left_ > 0 && !(left_ % kLooks == 0 && loop_.budget_is_spent()); left_--) {
+    place_ = place_ + 1 < all.size() ? place_ + 1 : 0;
+    tell(all[place_]);
+  }
+  if (left_ == 0 || rest_timer_ != Loop::Timer::None) return;
+  rest_timer_ = loop_.add_timer(loop_.now(), [this] {
+    rest_timer_ = Loop::Timer::None;
+    tell_some();
+  });
 }
 
 // While a check keeps this node away: whether anybody else is there.

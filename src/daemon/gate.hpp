@@ -72,6 +72,7 @@ class Gate {
   [[nodiscard]] Blocked blocked(const VipConfig& vip) const;
   void tell(const VipConfig& vip);
   void tell_all();
+  void tell_some();
   void look_for_others();
   [[nodiscard]] bool look_whether_nobodys(const VipView& view);
 
@@ -80,6 +81,9 @@ class Gate {
   Handlers handlers_;
   std::unique_ptr<check::Checks> checks_;
   std::map<Address, State> states_;
+  size_t left_ = 0;   // VIPs of which may have to be told
+  size_t place_ = 0;  // the last that was looked at
+  Loop::Timer rest_timer_ = Loop::Timer::None;
   Loop::Timer others_timer_ = Loop::Timer::None;
 };
 

@@ -1,6 +1,8 @@
 #include "daemon/links.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "daemon/vips.hpp"
@@ -23,11 +25,6 @@ int rank(const net::Link& link) {
   return (link.master != 0 ? 2 : 0) + (link.lower != 0 && link.lower != link.index ? 1 : 0);
 }
 
-bool has_name(const net::Link& link, const std::string& text) {
-  const auto& others = link.altnames;
-  return link.name == text || std::find(others.begin(), others.end(), text) != others.end();
-}
-
 }  // namespace
 
 Links::Links(Loop& loop, const Vips& vips, Handlers handlers)
@@ -38,14 +35,28 @@ Links::~Links() = default;
 void Links::set(std::vector<net::Link> links) {
   links_.clear();
   for (net::Link& link : links) links_.emplace(link.index, std::move(link));
+  by_text_.clear();
 }
 
 void Links::changed(const net::Link& link) {
   links_[link.index] = link;
+  by_text_.clear();
 }
 
 void Links::removed(int index) {
   links_.erase(index);
+  by_text_.clear();
+}
+
+// Of two links that fit, the first: by the order of their numbers, and for a MAC by rank.
+void Links::list() const {
+  for (const auto& [index, link] : links_) {
+    by_text_.emplace(link.name, index);
+    for (const std::string& name : link.altnames) by_text_.emplace(name, index);
+    int& best =
+        by_text_.try_emplace(std::string(kMacPrefix) + link.mac.text(), index).first->second;
+    if (rank(link) < rank(links_.at(best))) best = index;
+  }
 }
 
 void Links::reconfigured() {
@@ -56,16 +67,9 @@ void Links::reconfigured() {
 }
 
 const net::Link* Links::named(const std::string& text) const {
-  const net::Link* best = nullptr;
-  const bool by_mac = text.starts_with(kMacPrefix);
-  for (const auto& [index, link] : links_) {
-    if (by_mac ? link.mac.text() != text.substr(kMacPrefix.size()) : !has_name(link, text)) {
-      continue;
-    }
-    if (!by_mac) return &link;
-    if (best == nullptr || rank(link) < rank(*best)) best = &link;
-  }
-  return best;
+  if (by_text_.empty()) list();
+  const auto found = by_text_.find(text);
+  return found == by_text_.end() ? nullptr : &links_.at(found->second);
 }
 
 int Links::told_index(const std::string& text) const {
@@ -92,7 +96,6 @@ void Links::tell() {
         event::LinkChanged{.link = name, .present = link != nullptr, .up = now.up, .mac = now.mac});
   }
   if (!is_news) return;
-  listen();
   handlers_.look_within(Duration::milliseconds(50));
 }
 
@@ -113,35 +116,25 @@ void Links::say_missing(const std::string& name) const {
 
 // --- claims
 
+bool Links::open(std::string* reason) {
+  listener_ = net::ClaimListener::open(loop_, reason);
+  return listener_ != nullptr;
+}
+
 void Links::listen() {
-  std::map<int, std::vector<Address>> wanted;
-  for (const VipConfig& vip : vips_.all()) {
-    const int index = told_index(vip.link);
-    if (index != 0) wanted[index].push_back(vip.address);
-  }
-  std::erase_if(ears_, [&](const auto& ear) { return !wanted.contains(ear.first); });
-  for (const auto& [index, addresses] : wanted) {
-    Ear& ear = ears_[index];
-    const bool hears = ear.listener != nullptr && !ear.listener->is_deaf();
-    if (hears && ear.addresses == addresses) continue;
-    std::string reason;
-    ear.addresses = addresses;
-    ear.listener = net::ClaimListener::open(
-        loop_, index, addresses,
-        [this, link_index = index](const Address& address, const MacAddress& mac) {
-          claimed(link_index, address, mac);
-        },
-        &reason);
-    if (ear.listener == nullptr) log::warn("%s", reason.c_str());
-  }
+  std::vector<Address> addresses;
+  for (const VipConfig& vip : vips_.all()) addresses.push_back(vip.address);
+  const bool is_done = listener_->listen(
+      std::move(addresses), [this](int index, const Address& address, const MacAddress& mac) {
+        claimed(index, address, mac);
+      });
+  if (!is_done) log::warn("the kernel refuses the filter for claims: %s", strerror(errno));
 }
 
 // It is no answer to a probe that is about to be sent, and no claim on an address that is about to
 // be ours, however long it waited.
 void Links::hear() {
-  for (const auto& [index, ear] : ears_) {
-    if (ear.listener != nullptr) ear.listener->hear();
-  }
+  listener_->hear();
 }
 
 void Links::claimed(int link_index, const Address& address, const MacAddress& mac) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "vipd/event.hpp"
@@ -43,10 +44,14 @@ class Links {
   void tell();
   // The core takes the link for gone, and is told whatever the next look shows.
   void doubt(const std::string& name);
-  // Opens a listener for each link that has VIPs, and anew for one that was replaced by another.
+  // Opens what claims are heard by. False and a reason when the kernel refuses. REQUIRES: once,
+  // before listen() and hear().
+  [[nodiscard]] bool open(std::string* reason);
+  // For claims of the VIPs as they are configured.
   void listen();
-  // Hands out what waited in the listeners: it was said before anything that this turn decides.
+  // Hands out what waited there: it was said before anything that this turn decides.
   void hear();
+  [[nodiscard]] net::ClaimListener* listener() const { return listener_.get(); }
 
   [[nodiscard]] const std::map<int, net::Link>& all() const { return links_; }
   // By name, alternative name or "mac:..."; nullptr: there is none.
@@ -62,20 +67,19 @@ class Links {
     MacAddress mac;
     bool operator==(const Told&) const = default;
   };
-  struct Ear {
-    std::vector<Address> addresses;
-    std::unique_ptr<net::ClaimListener> listener;
-  };
-
   void claimed(int link_index, const Address& address, const MacAddress& mac);
   void say_missing(const std::string& name) const;
 
   Loop& loop_;
   const Vips& vips_;
   Handlers handlers_;
+  void list() const;
+
   std::map<int, net::Link> links_;
+  // What the configuration may call them; empty: to be listed anew.
+  mutable std::unordered_map<std::string, int> by_text_;
   std::map<std::string, Told> told_;  // by what the configuration calls them
-  std::map<int, Ear> ears_;           // by link
+  std::unique_ptr<net::ClaimListener> listener_;
   std::map<Address, MonoTime> claimed_at_;
 };
 

@@ -24,7 +24,7 @@ constexpr Duration kPeriodicLook = Duration::seconds(60);
 constexpr Duration kLongestLifetime = Duration::milliseconds(14'000 + 1'250);
 constexpr Duration kLookRetry = Duration::seconds(1);
 // A turn should not take longer: heartbeats wait meanwhile.
-constexpr Duration kMostForResets = Duration::milliseconds(80);
+constexpr Duration kMostForResets = Duration::milliseconds(40);
 
 }  // namespace
 
@@ -59,7 +59,7 @@ bool Network::open(const Memory& former, std::string* reason) {
   netlink_ = net::Netlink::open(loop_, std::move(handlers), reason);
   if (netlink_ == nullptr) return false;
   packet_ = net::PacketSocket::open(reason);
-  if (packet_ == nullptr) return false;
+  if (packet_ == nullptr || !links_.open(reason)) return false;
   if (meet_leftovers(former)) return true;
   *reason = "the kernel would not list links and addresses";
   return false;
@@ -68,6 +68,7 @@ bool Network::open(const Memory& former, std::string* reason) {
 void Network::start() {
   assert(netlink_ != nullptr && !is_started_);
   is_started_ = true;
+  links_.listen();
   for (const Address& address : addresses_.inherited()) {
     handlers_.feed(event::AddressFound{address});
   }
@@ -85,10 +86,14 @@ const net::Link* Network::link_of(const VipConfig& vip) const {
 
 // --- looking
 
+// Many notices, one look at all links, in the next turn at the latest.
 void Network::link_is_news() {
-  if (!is_started_) return;
-  handlers_.links_seen();
-  links_.tell();
+  if (!is_started_ || news_timer_ != Loop::Timer::None) return;
+  news_timer_ = loop_.add_timer(loop_.now(), [this] {
+    news_timer_ = Loop::Timer::None;
+    handlers_.links_seen();
+    links_.tell();
+  });
 }
 
 bool Network::meet_leftovers(const Memory& former) {
@@ -111,7 +116,6 @@ bool Network::look() {
   const net::AddressBook book(links_.all(), addresses);
   handlers_.links_seen();
   links_.tell();
-  links_.listen();  // a link may have been made anew, under its number and unnoticed
   addresses_.judge(book, netlink_.get());
   return true;
 }
@@ -147,15 +151,16 @@ void Network::perform(const action::AddAddress& a) {
       event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = error});
 }
 
-void Network::perform(const action::RemoveAddress& a, const std::deque<Action>& pending,
-                      MonoTime deadline) {
+void Network::perform(const action::RemoveAddress& a,
+                      const std::deque<action::RemoveAddress>& pending, MonoTime deadline) {
   reset_connections(a.address, pending, deadline);
   const int error = addresses_.remove(a.address, netlink_.get());
   handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});
 }
 
 // Before the address goes, or the resets never leave; and well before somebody else may have it.
-void Network::reset_connections(const Address& first, const std::deque<Action>& pending,
+void Network::reset_connections(const Address& first,
+                                const std::deque<action::RemoveAddress>& pending,
                                 MonoTime deadline) {
   if (reset_.erase(first) != 0) return;
   std::vector<Address> locals;
@@ -166,9 +171,7 @@ void Network::reset_connections(const Address& first, const std::deque<Action>& 
     }
   };
   consider(first);
-  for (const Action& next : pending) {
-    if (const auto* remove = std::get_if<action::RemoveAddress>(&next)) consider(remove->address);
-  }
+  for (const action::RemoveAddress& next : pending) consider(next.address);
   const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
   if (locals.empty() || budget <= Duration()) return;
   const net::Killed killed = net::kill_connections(loop_, locals, budget);

@@ -51,9 +51,9 @@ class Network {
 
   // Performed inside the kernel call; the completion is fed before these return.
   void perform(const action::AddAddress& a);
-  // What `pending` is going to remove has its connections reset in the same go, if there is time
-  // for that until the deadline.
-  void perform(const action::RemoveAddress& a, const std::deque<Action>& pending,
+  // What `pending` is going to remove, too, has its connections reset in the same go, if there is
+  // time for that until the deadline.
+  void perform(const action::RemoveAddress& a, const std::deque<action::RemoveAddress>& pending,
                MonoTime deadline);
   // Whether it was sent.
   bool perform(const action::SendAnnouncement& a, AnnounceForm form);
@@ -65,9 +65,11 @@ class Network {
   [[nodiscard]] MonoTime strangers_until() const { return strangers_until_; }
   [[nodiscard]] bool has(const Address& address) const { return addresses_.is_up(address); }
   [[nodiscard]] bool owns_anything() const { return addresses_.any_is_up(); }
-  // For checks: the link of a VIP, nullptr while it is not there; and what frames leave by.
+  // For checks: the link of a VIP, nullptr while it is not there; and what frames leave
+  // by and come by.
   [[nodiscard]] const net::Link* link_of(const VipConfig& vip) const;
   [[nodiscard]] net::PacketSocket* packet() const { return packet_.get(); }
+  [[nodiscard]] net::ClaimListener* listener() const { return links_.listener(); }
 
  private:
   // False when the kernel would not say.
@@ -76,7 +78,7 @@ class Network {
   void look_again();
   void look_within(Duration wait);
   void link_is_news();
-  void reset_connections(const Address& first, const std::deque<Action>& pending,
+  void reset_connections(const Address& first, const std::deque<action::RemoveAddress>& pending,
                          MonoTime deadline);
 
   Loop& loop_;
@@ -88,6 +90,7 @@ class Network {
   Addresses addresses_;
   bool is_started_ = false;
   MonoTime strangers_until_ = MonoTime::long_ago();
+  Loop::Timer news_timer_ = Loop::Timer::None;
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
   std::set<Address> reset_;  // their connections; they are about to be removed

@@ -13,9 +13,14 @@ Vips::Vips(const std::vector<VipConfig>& configured) : configured_(configured) {
 
 void Vips::changed() {
   by_address_.clear();
+  by_name_.clear();
+  by_check_.clear();
   std::set<std::string> links;
   for (const VipConfig& vip : configured_) {
-    by_address_.emplace(vip.address, by_address_.size());
+    const size_t place = by_address_.size();
+    by_address_.emplace(vip.address, place);
+    by_name_.emplace(vip.name, place);
+    for (const std::string& check : vip.checks) by_check_.emplace(check, place);
     links.insert(vip.link);
   }
   assert(by_address_.size() == configured_.size());  // src/conf refuses an address given twice
@@ -30,18 +35,16 @@ const VipConfig* Vips::at(const Address& address) const {
 }
 
 const VipConfig* Vips::named(const std::string& name_or_address) const {
-  const std::optional<Address> address = Address::parse(name_or_address);
-  for (const VipConfig& vip : configured_) {
-    if (vip.name == name_or_address || (address && vip.address == *address)) return &vip;
+  if (const auto found = by_name_.find(name_or_address); found != by_name_.end()) {
+    return &configured_[found->second];
   }
-  return nullptr;
+  const std::optional<Address> address = Address::parse(name_or_address);
+  return address ? at(*address) : nullptr;
 }
 
 const VipConfig* Vips::first_with(const std::string& check) const {
-  for (const VipConfig& vip : configured_) {
-    if (std::find(vip.checks.begin(), vip.checks.end(), check) != vip.checks.end()) return &vip;
-  }
-  return nullptr;
+  const auto found = by_check_.find(check);
+  return found == by_check_.end() ? nullptr : &configured_[found->second];
 }
 
 }  // namespace vipd

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "vipd/config.hpp"
@@ -29,6 +31,8 @@ class Vips {
  private:
   const std::vector<VipConfig>& configured_;
   std::map<Address, size_t> by_address_;
+  std::unordered_map<std::string_view, size_t> by_name_;
+  std::unordered_map<std::string_view, size_t> by_check_;  // the first that needs it
   std::vector<std::string> links_;
 };
 

@@ -19,7 +19,7 @@ namespace vipd::net {
 namespace {
 
 // net.core.optmem_max bounds a filter, to some 2500 instructions where it was never raised.
-constexpr size_t kMostFiltered = 500;
+constexpr size_t kMostRanges = 500;
 constexpr int kFramesPerTurn = 64;
 constexpr Duration kLongestTurn = Duration::milliseconds(10);  // heartbeats wait meanwhile
 constexpr size_t kLongestFrame = 512;
@@ -39,6 +39,30 @@ uint32_t tail_of(const Address& address) {
   return ntohl(tail);
 }
 
+struct Range {
+  uint32_t first;
+  uint32_t last;
+};
+
+// Thousands of addresses are mostly neighbours of each other.
+std::vector<Range> ranges_of(std::span<const Address> addresses, bool v4) {
+  std::vector<uint32_t> tails;
+  for (const Address& address : addresses) {
+    if (address.is_v4() == v4) tails.push_back(tail_of(address));
+  }
+  std::sort(tails.begin(), tails.end());
+  std::vector<Range> ranges;
+  for (const uint32_t tail : tails) {
+    const bool goes_on = !ranges.empty() && tail - ranges.back().last <= 1;
+    if (goes_on) {
+      ranges.back().last = tail;
+    } else {
+      ranges.push_back({.first = tail, .last = tail});
+    }
+  }
+  return ranges;
+}
+
 std::vector<sock_filter> program(std::span<const Address> addresses, bool v4) {
   std::vector<sock_filter> code;
   const auto load = [&](uint16_t size, uint32_t at) {
@@ -55,45 +79,36 @@ std::vector<sock_filter> program(std::span<const Address> addresses, bool v4) {
     unless_equal_drop(kNeighborAdvertisement);
   }
   load(BPF_W, v4 ? kArpSenderAt : kTargetEndAt);
-  size_t count = 0;
-  for (const Address& address : addresses) {
-    if (address.is_v4() != v4) continue;
-    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, tail_of(address), 0, 1));
+  const std::vector<Range> ranges = ranges_of(addresses, v4);
+  const bool fits = ranges.size() <= kMostRanges;
+  for (const Range& range : fits ? std::span(ranges) : std::span<const Range>()) {
+    code.push_back(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, range.first, 0, 2));
+    code.push_back(BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, range.last, 1, 0));
     code.push_back(BPF_STMT(BPF_RET | BPF_K, kWholeFrame));
-    if (++count > kMostFiltered) break;
   }
-  code.push_back(BPF_STMT(BPF_RET | BPF_K, count > kMostFiltered ? kWholeFrame : 0));
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, fits ? 0 : kWholeFrame));
   return code;
 }
 
-// Not before the filter is in place may a frame be queued: the protocol comes with bind().
-bool attach(int fd, int link_index, std::span<sock_filter> code, uint16_t protocol) {
+bool attach(int fd, std::span<const Address> addresses, bool v4) {
+  std::vector<sock_filter> code = program(addresses, v4);
   const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-  const int on = 1;
-  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0) return false;
-  if (setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) < 0) return false;
-  // Linux 4.20; before it, such frames are recognised when they are read.
-  setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
-  sockaddr_ll at{};
-  at.sll_family = AF_PACKET;
-  at.sll_protocol = htons(protocol);
-  at.sll_ifindex = link_index;
-  return bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
 }
 
 }  // namespace
 
-bool ClaimListener::listen(int link_index, std::span<const Address> addresses, bool v4,
-                           std::string* reason) {
-  const bool any = std::any_of(addresses.begin(), addresses.end(),
-                               [v4](const Address& address) { return address.is_v4() == v4; });
-  if (!any) return true;
+// Not before the filter is in place may a frame be queued: the protocol comes with bind().
+bool ClaimListener::open_ear(bool v4) {
   sys::Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  std::vector<sock_filter> code = program(addresses, v4);
-  if (!fd.is_open() || !attach(fd.get(), link_index, code, v4 ? ETH_P_ARP : ETH_P_IPV6)) {
-    *reason = sys::errno_text("listening for claims");
-    return false;
-  }
+  if (!fd.is_open() || !attach(fd.get(), {}, v4)) return false;
+  // Linux 4.20; before it, such frames are recognised when they are read.
+  const int on = 1;
+  setsockopt(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+  sockaddr_ll at{};
+  at.sll_family = AF_PACKET;
+  at.sll_protocol = htons(v4 ? ETH_P_ARP : ETH_P_IPV6);
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return false;
   const int number = fd.get();
   const auto watch =
       loop_.add_fd(number, EPOLLIN, [this, number](uint32_t) { on_readable(number); });
@@ -101,12 +116,13 @@ bool ClaimListener::listen(int link_index, std::span<const Address> addresses, b
   return true;
 }
 
-std::unique_ptr<ClaimListener> ClaimListener::open(Loop& loop, int link_index,
-                                                   std::span<const Address> addresses,
-                                                   Handler handler, std::string* reason) {
-  auto listener = std::unique_ptr<ClaimListener>(new ClaimListener(loop, std::move(handler)));
-  if (!listener->listen(link_index, addresses, true, reason)) return nullptr;
-  if (!listener->listen(link_index, addresses, false, reason)) return nullptr;
+std::unique_ptr<ClaimListener> ClaimListener::open(Loop& loop, std::string* reason) {
+  auto listener = std::unique_ptr<ClaimListener>(new ClaimListener(loop));
+  for (const bool v4 : kFamilies) {
+    if (listener->open_ear(v4)) continue;
+    *reason = sys::errno_text("listening for claims");
+    return nullptr;
+  }
   return listener;
 }
 
@@ -114,18 +130,49 @@ ClaimListener::~ClaimListener() {
   for (const Ear& ear : ears_) loop_.remove_fd(ear.watch);
 }
 
-// net/packet/af_packet.c, packet_notifier: a socket loses its link with NETDEV_UNREGISTER.
-bool ClaimListener::is_deaf() const {
-  return std::any_of(ears_.begin(), ears_.end(), [](const Ear& ear) {
-    sockaddr_ll at{};
-    socklen_t size = sizeof at;
-    const int error = getsockname(ear.fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
-    return error == 0 && at.sll_ifindex <= 0;
-  });
+bool ClaimListener::listen(std::vector<Address> addresses, Handler handler) {
+  handler_ = std::move(handler);
+  if (addresses == addresses_) return true;
+  std::swap(addresses_, addresses);
+  if (filter()) return true;
+  std::swap(addresses_, addresses);
+  return false;
+}
+
+// Both filters hold what either handler wants. The kernel exchanges one for the other in between
+// two frames.
+bool ClaimListener::filter() {
+  std::vector<Address> all = addresses_;
+  for (const auto& [key, handler] : others_) all.push_back(key.first);
+  for (size_t i = 0; i < ears_.size(); i++) {
+    if (!attach(ears_[i].fd.get(), all, kFamilies[i])) return false;
+  }
+  return true;
+}
+
+ClaimListener::Id ClaimListener::also(const Address& address, Handler handler) {
+  const Id id{next_id_++};
+  others_.emplace(std::pair(address, id), std::move(handler));
+  if (filter()) return id;
+  forget(id);
+  return Id::None;
+}
+
+// The filter goes on to let the address through until it is replaced: that costs little.
+void ClaimListener::forget(Id id) {
+  std::erase_if(others_, [id](const auto& other) { return other.first.second == id; });
 }
 
 void ClaimListener::hear() {
   for (const Ear& ear : ears_) on_readable(ear.fd.get());
+}
+
+void ClaimListener::tell(int link_index, const Address& address, const MacAddress& mac) {
+  if (handler_) handler_(link_index, address, mac);
+  for (auto it = others_.lower_bound({address, Id::None});
+       it != others_.end() && it->first.first == address; ++it) {
+    it->second(link_index, address, mac);
+  }
 }
 
 // A link that went down is told once by an error, which this reads away.
@@ -142,9 +189,9 @@ void ClaimListener::on_readable(int fd) {
     if (from.sll_pkttype == PACKET_OUTGOING || from.sll_pkttype == PACKET_OTHERHOST) continue;
     const std::span<const uint8_t> frame(buffer.data(), static_cast<size_t>(size));
     if (const auto arp = parse_arp(frame); arp && arp->sender != Address::v4(0)) {
-      handler_(arp->sender, arp->source);
+      tell(from.sll_ifindex, arp->sender, arp->source);
     } else if (const auto advertisement = parse_advertisement(frame)) {
-      handler_(advertisement->target, advertisement->source);
+      tell(from.sll_ifindex, advertisement->target, advertisement->source);
     }
   }
 }

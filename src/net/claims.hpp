@@ -1,14 +1,18 @@
-// Hears on one link who else speaks as the owner of our addresses (RFC 5227, 2.4): ARP packets from
-// such an address, neighbour advertisements for it. A filter in the kernel lets nothing else
-// through, so it costs nothing while nobody does. Never sends, never judges.
+// Hears who else speaks as the owner of our addresses (RFC 5227, 2.4): ARP packets from such an
+// address, neighbour advertisements for it. Two sockets for all links: each frame says by which it
+// came. A filter in the kernel lets nothing else through, so it costs nothing while nobody does;
+// other addresses replace it in place. Never sends, never judges.
 //
 // Source: packet(7), linux/filter.h.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sys/fd.hpp"
@@ -19,37 +23,48 @@ namespace vipd::net {
 
 class ClaimListener {
  public:
-  // Of frames that came in; those that this host sends on the link are not among them. The MAC is
+  // Of frames that came in by that link; those that this host sends are not among them. The MAC is
   // that of the Ethernet header. Addresses that were not asked for are possible: a filter has room
-  // for some hundred only.
-  using Handler = std::function<void(const Address& address, const MacAddress& mac)>;
+  // for some hundred ranges only.
+  using Handler =
+      std::function<void(int link_index, const Address& address, const MacAddress& mac)>;
 
   // nullptr and a reason when the kernel refuses (needs CAP_NET_RAW).
-  static std::unique_ptr<ClaimListener> open(Loop& loop, int link_index,
-                                             std::span<const Address> addresses, Handler handler,
-                                             std::string* reason);
+  static std::unique_ptr<ClaimListener> open(Loop& loop, std::string* reason);
   ~ClaimListener();
   ClaimListener(const ClaimListener&) = delete;
   ClaimListener& operator=(const ClaimListener&) = delete;
 
-  // The link went, and another may be there under its number by now: nothing is heard any more.
-  [[nodiscard]] bool is_deaf() const;
+  // The addresses that `handler` hears of from now on, in place of those before. False when the
+  // kernel refuses: then it is as it was.
+  [[nodiscard]] bool listen(std::vector<Address> addresses, Handler handler);
+  // Another who wants to hear of one address, besides. What it returns is for forget().
+  enum class Id : uint64_t { None = 0 };
+  [[nodiscard]] Id also(const Address& address, Handler handler);
+  void forget(Id id);
+
   // Hands out at once what has come in by now, as far as one turn takes; else the loop does it.
   void hear();
 
  private:
+  static constexpr std::array<bool, 2> kFamilies = {true, false};  // IPv4 and IPv6
   struct Ear {
     sys::Fd fd;
     Loop::FdWatch watch;
   };
 
-  ClaimListener(Loop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
-  bool listen(int link_index, std::span<const Address> addresses, bool v4, std::string* reason);
+  explicit ClaimListener(Loop& loop) : loop_(loop) {}
+  bool open_ear(bool v4);
+  bool filter();
   void on_readable(int fd);
+  void tell(int link_index, const Address& address, const MacAddress& mac);
 
   Loop& loop_;
+  std::vector<Address> addresses_;
   Handler handler_;
-  std::vector<Ear> ears_;
+  std::map<std::pair<Address, Id>, Handler> others_;
+  uint64_t next_id_ = 1;
+  std::vector<Ear> ears_;  // in the order of kFamilies
 };
 
 }  // namespace vipd::net

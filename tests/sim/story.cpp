@@ -143,6 +143,11 @@ struct Describe {
   std::string operator()(const vipd::event::AddressBlocked& e) {
     return "AddressBlocked " + e.address.text() + " " + (e.reason.empty() ? "no more" : e.reason);
   }
+  std::string operator()(const vipd::event::HostChanged& e) {
+    std::string out = text("HostChanged, %zu:", e.changes.size());
+    for (const auto& each : e.changes) out += " " + std::visit(*this, each);
+    return out;
+  }
   std::string operator()(const vipd::event::ForeignClaim& e) {
     return "ForeignClaim " + e.address.text() + " " + e.mac.text();
   }

@@ -38,7 +38,7 @@ void what_the_core_wants_first_is_performed_at_the_start() {
   Bench b;
   b.engine.start(rig::settings());
   TEST_ASSERT_TRUE(!b.wanted.empty());
-  TEST_ASSERT_TRUE(b.engine.pending().empty());
+  TEST_ASSERT_FALSE(b.engine.is_behind());
   TEST_ASSERT_EQUAL_INT(0, b.steps);
 }
 
@@ -63,24 +63,68 @@ Settings three_vips() {
 }
 
 // A completion may be fed while another action is being performed: it makes its step at once, and
-// what follows from it comes before what else is waiting.
-void what_follows_from_a_completion_comes_first_and_never_from_inside() {
+// what follows from it is performed once that one is done.
+void what_follows_from_a_completion_is_never_performed_from_inside() {
   Bench b;
   b.engine.start(three_vips());
-  size_t waiting = 0;
-  size_t next = 0;
+  bool was_behind = false;
   b.also = [&](const Action&) {
     if (b.steps != 1) return;
-    waiting = b.engine.pending().size();
-    next = b.wanted.size();
+    was_behind = b.engine.is_behind();
     b.engine.feed(event::StopAsked{});
   };
   b.engine.feed(event::PauseAsked{});
   TEST_ASSERT_EQUAL_INT(1, b.deepest);
+  TEST_ASSERT_TRUE(was_behind);
   TEST_ASSERT_EQUAL_INT(1, b.count<action::Finish>());
-  TEST_ASSERT_TRUE(waiting > 0);
-  // The first that the stop wants comes right after the action that asked for it.
-  TEST_ASSERT_TRUE(std::holds_alternative<action::Finish>(b.wanted[next]));
+  TEST_ASSERT_FALSE(b.engine.is_behind());
+}
+
+// Operations are counted, not time: a step for each VIP would be a look at all of them for each.
+void what_the_host_shows_in_a_turn_is_one_step() {
+  constexpr uint32_t kMany = 3'000;
+  Bench b;
+  b.engine.start(three_vips());
+  for (uint32_t i = 0; i < kMany; i++) {
+    b.engine.feed(event::AddressBlocked{.address = Address::v4(i), .reason = "a check is down"});
+    b.engine.feed(event::AddressLost{.address = Address::v4(i), .expired = false});
+    b.engine.feed(event::LinkChanged{.link = "eth0", .present = true, .up = true, .mac = {}});
+  }
+  TEST_ASSERT_EQUAL_INT(0, b.steps);
+  b.engine.end_turn();
+  TEST_ASSERT_EQUAL_INT(1, b.steps);
+}
+
+void what_the_host_showed_comes_before_what_happened_after_it() {
+  Bench b;
+  b.engine.start(three_vips());
+  b.engine.feed(event::LinkChanged{.link = "eth0", .present = true, .up = true, .mac = {}});
+  b.engine.feed(event::AddressBlocked{.address = *Address::parse("192.0.2.1"), .reason = "down"});
+  b.engine.feed(event::Ticked{});
+  TEST_ASSERT_EQUAL_INT(2, b.steps);
+  TEST_ASSERT_EQUAL_STRING("down", b.engine.core().vips(b.loop.now())[0].reason.c_str());
+  b.engine.end_turn();
+  TEST_ASSERT_EQUAL_INT(2, b.steps);
+}
+
+// One for each VIP, and nothing waits for them.
+void words_for_people_wait_for_a_turn_that_has_time() {
+  Bench b;
+  b.loop.on_turn_start([&] { b.engine.begin_turn(); });
+  b.loop.on_turn_end([&] { b.engine.end_turn(); });
+  b.engine.start(three_vips());
+  size_t said = 99;
+  (void)b.loop.add_timer(b.loop.now(), [&] {
+    while (!b.loop.budget_is_spent()) {
+    }
+    b.engine.feed(event::PauseAsked{});
+    said = b.count<action::ReportState>();
+  });
+  while (said == 99) b.loop.run_once(Duration::seconds(1));
+  TEST_ASSERT_EQUAL_INT(0, said);
+  TEST_ASSERT_TRUE(b.engine.is_behind());
+  for (int i = 0; i < 5 && b.engine.is_behind(); i++) b.loop.run_once(Duration::seconds(1));
+  TEST_ASSERT_EQUAL_INT(3, b.count<action::ReportState>());
 }
 
 void after_the_finish_nothing_happens_any_more() {
@@ -124,7 +168,10 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(what_the_core_wants_first_is_performed_at_the_start);
   RUN_TEST(every_step_is_announced_before_it_is_made);
-  RUN_TEST(what_follows_from_a_completion_comes_first_and_never_from_inside);
+  RUN_TEST(what_follows_from_a_completion_is_never_performed_from_inside);
+  RUN_TEST(what_the_host_shows_in_a_turn_is_one_step);
+  RUN_TEST(what_the_host_showed_comes_before_what_happened_after_it);
+  RUN_TEST(words_for_people_wait_for_a_turn_that_has_time);
   RUN_TEST(after_the_finish_nothing_happens_any_more);
   RUN_TEST(a_deadline_of_the_core_makes_a_step);
   return UNITY_END();
