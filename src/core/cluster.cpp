@@ -48,7 +48,7 @@ void Core::Impl::begin(const Input& input, Actions* actions) {
   } else {
     read_at_ = input.now + kPatience;
   }
-  suspended_ = input.suspended;
+  step_.slept_before(input.suspended);
   step(input, event::Ticked{}, actions);
 }
 
@@ -98,16 +98,15 @@ bool Core::Impl::is_of_other_cluster(const Event& event) {
 
 // A cluster restored from a backup forgets what it promised: everything known is void then.
 bool Core::Impl::same_history(const Header& header, RequestId request) {
-  const auto asked = asked_at_.find(request);
-  const Revision floor = asked == asked_at_.end() ? 0 : asked->second;
-  if (asked != asked_at_.end()) asked_at_.erase(asked);
+  const Revision floor = requests_.floor(request);
+  requests_.done(request);
   assert(header.cluster_id == binding_.cluster());
   if (header.revision < floor) {
     forget_cluster("etcd's revision went back from " + std::to_string(floor) + " to " +
                    std::to_string(header.revision) + ": restored from a backup?");
     return false;
   }
-  revision_ = std::max(revision_, header.revision);
+  requests_.shown(header.revision);
   return true;
 }
 
@@ -120,9 +119,9 @@ void Core::Impl::forget_cluster(const std::string& why) {
   view_ = View();
   takeovers_.clear();
   forget_no_space();
-  asked_at_.clear();
+  requests_.forget();
   answered_ = false;
-  revision_ = awaited_ = 0;
+  awaited_ = 0;
   loaded_ = false;
   reading_ = granting_ = checking_ = 0;
   read_at_ = grant_at_ = now_;

@@ -165,7 +165,7 @@ void Core::Impl::give_way(Vip* vip) {
   vip->conflict.claimed_at = MonoTime::never();
   vip->conflict.foreign = true;
   vip->conflict.probe_at = now_ + kProbeAgain;
-  next_ = now_;  // the fence takes it down
+  step_.again(now_);  // the fence takes it down
 }
 
 // A flood of claims must not become a flood of heartbeats.

@@ -22,23 +22,19 @@ Duration longer(Duration backoff) {
 // --- whether it answers
 
 void Core::Impl::connected() {
-  heard_at_ = now_;
-  if (!unreachable_) return;
-  unreachable_ = false;
-  report(ReportKind::Connected, "etcd answers again");
+  if (requests_.heard(now_)) report(ReportKind::Connected, "etcd answers again");
 }
 
 // One request that went wrong is no news while others are answered.
 void Core::Impl::unreachable(const std::string& why) {
-  if (unreachable_ || now_ < heard_at_ + settings_.timeout / 4) return;
-  unreachable_ = true;
+  if (!requests_.lost(now_, settings_.timeout / 4)) return;
   report(ReportKind::Unreachable, "no etcd member can be used (" + why + "); trying on");
 }
 
 // --- the snapshot and the watch
 
 void Core::Impl::drive_connection() {
-  if (loaded_ || reading_ != 0 || stopping_ || !due(read_at_)) return;
+  if (loaded_ || reading_ != 0 || orders_.stopping || !due(read_at_)) return;
   reading_ = next_request();
   emit(action::ReadPrefix{.request = reading_});
 }
@@ -52,8 +48,7 @@ void Core::Impl::on(const event::PrefixRead& e) {
   if (!answered_) {
     report(ReportKind::Connected, "etcd answers, cluster " + cluster_hex(binding_.cluster()));
   }
-  unreachable_ = false;
-  heard_at_ = now_;
+  requests_.heard(now_);
   answered_ = true;
   read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
@@ -151,7 +146,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   watch_elsewhere_ = false;
   if (e.changes.empty()) {
     if (replay_.complete()) view_.progress(e.header.revision);
-    revision_ = std::max(revision_, view_.applied());
+    requests_.shown(view_.applied());
     return;
   }
   if (replay_.begin() == 0) return adrift_advanced(e.changes);
@@ -162,7 +157,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   const Revision before = view_.applied();
   view_.apply(now_, e.changes, settings_.timeout);
   replay_.add(e.changes);
-  revision_ = std::max(revision_, view_.applied());
+  requests_.shown(view_.applied());
   for (const Change& change : e.changes) {
     const Key& key = change.entry.key;
     if (change.entry.modified <= before || key.kind != KeyKind::Session) continue;
@@ -212,7 +207,8 @@ void Core::Impl::read_anew(const std::string& why) {
 
 void Core::Impl::read_again() {
   loaded_ = false;
-  read_at_ = next_ = now_;
+  read_at_ = now_;
+  step_.again(now_);
 }
 
 }  // namespace vipd

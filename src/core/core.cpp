@@ -9,20 +9,6 @@
 
 namespace vipd {
 
-namespace {
-
-constexpr Duration kStall = Duration::seconds(1);
-
-// splitmix64: spreads the step's entropy over as many nonces as one step needs.
-uint64_t mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
 std::string_view name_of(VipState state) {
   switch (state) {
 #define VIPD_NAME(value, text) \
@@ -79,7 +65,7 @@ void Core::step(const Input& input, const Event& event, Actions* actions) {
 }
 
 MonoTime Core::next_deadline() const {
-  return impl_->next_;
+  return impl_->step_.next();
 }
 
 LeaseId Core::session() const {
@@ -120,8 +106,8 @@ PeersView Core::peers(MonoTime now) const {
 }
 
 NodeState Core::node_state() const {
-  if (impl_->stopping_) return NodeState::Releasing;
-  if (impl_->paused_) return NodeState::Paused;
+  if (impl_->orders_.stopping) return NodeState::Releasing;
+  if (impl_->orders_.paused) return NodeState::Paused;
   return impl_->chain_.live() ? NodeState::Running : NodeState::Starting;
 }
 
@@ -149,7 +135,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
 
 Core::Impl::Impl(Settings settings, MonoTime now)
     : settings_(std::move(settings)),
-      paused_(settings_.paused),
+      orders_{.paused = settings_.paused},
       binding_(settings_.cluster, settings_.memory.cluster_id, settings_.timeout, now),
       memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
@@ -169,25 +155,18 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // An owner of many VIPs tells its neighbours of each, several times. Such a step decides nothing,
   // not even after a stall: others that waited with it are no answers to what it would ask.
   if (is_idle_claim(event)) return;
-  // Two clones of one machine share all memory, the kernel's random pool for a while included;
-  // their clocks part at once.
-  entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
-  out_ = actions;
-  const Duration slept = input.suspended - std::exchange(suspended_, input.suspended);
-  const MonoTime before = std::exchange(looked_at_, now_);
-  // Held up for longer than any turn takes, asleep or not: the network may have gone on without us.
-  stalled_ = slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
-  if (finished_ || (slept == Duration() && !stalled_ && went_as_wanted(event))) return;
-  next_ = MonoTime::never();
+  const auto [slept, before, stalled] = step_.begin(input, actions);
+  if (orders_.finished || (slept == Duration() && !stalled && went_as_wanted(event))) return;
+  step_.nothing_due();
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.
   fence_if_late(event);
   drive_fence();
   if (slept > Duration()) host_slept(before, slept);
-  if (stalled_) resume_after_stall();
+  if (stalled) resume_after_stall();
   take(event);
   refresh_peer_deadline();
-  next_ = MonoTime::never();
+  step_.nothing_due();
   drive();
   check_invariants();
 }
@@ -224,26 +203,6 @@ void Core::Impl::drive() {
   drive_states();
 }
 
-bool Core::Impl::due(MonoTime time) {
-  if (now_ >= time) return true;
-  next_ = std::min(next_, time);
-  return false;
-}
-
-void Core::Impl::report(ReportKind kind, std::string text, const Address& about) {
-  emit(action::Report{.kind = kind, .text = std::move(text), .address = about});
-}
-
-RequestId Core::Impl::next_request() {
-  asked_at_.emplace(++last_request_, revision_);
-  return last_request_;
-}
-
-uint64_t Core::Impl::fresh_nonce() {
-  entropy_ = mix(entropy_);
-  return entropy_ == 0 ? 1 : entropy_;
-}
-
 void Core::Impl::check_invariants() const {
   for (const Vip& vip : vips_) {
     // Whatever is on the link is covered by authority, or on its way out.
@@ -259,11 +218,11 @@ void Core::Impl::check_invariants() const {
 }
 
 void Core::Impl::on(const event::PauseAsked&) {
-  paused_ = true;
+  orders_.paused = true;
 }
 
 void Core::Impl::on(const event::ResumeAsked&) {
-  paused_ = false;
+  orders_.paused = false;
 }
 
 void Core::Impl::on(const event::ResignAsked& e) {
@@ -273,10 +232,10 @@ void Core::Impl::on(const event::ResignAsked& e) {
 }
 
 void Core::Impl::on(const event::StopAsked&) {
-  if (stopping_) return;
-  stopping_ = true;
+  if (orders_.stopping) return;
+  orders_.stopping = true;
   // Long enough for a few tries at an etcd that answers; the others wait out the timeout otherwise.
-  stop_by_ = now_ + Duration::seconds(2);
+  orders_.stop_by = now_ + Duration::seconds(2);
 }
 
 void Core::Impl::on(const event::Reconfigured& e) {

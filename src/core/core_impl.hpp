@@ -13,6 +13,8 @@
 #include "core/peer_lease.hpp"
 #include "core/promises.hpp"
 #include "core/replay.hpp"
+#include "core/requests.hpp"
+#include "core/step.hpp"
 #include "core/view.hpp"
 #include "vipd/core.hpp"
 
@@ -182,6 +184,14 @@ enum class Obstacle {
   RemovedByOthers,
 };
 
+// What people have asked of this node.
+struct Orders {
+  bool paused = false;
+  bool stopping = false;
+  bool finished = false;                 // nothing is left to do
+  MonoTime stop_by = MonoTime::never();  // the others wait out the timeout from then on
+};
+
 struct Core::Impl {
   Impl(Settings settings, MonoTime now);
 
@@ -190,15 +200,17 @@ struct Core::Impl {
   void take(const Event& event);
   void drive();
   void check_invariants() const;
-  // True when `time` has come; otherwise the next step is wanted at that time at the latest.
-  bool due(MonoTime time);
+  // What `step_` and `requests_` do, by its short name.
+  bool due(MonoTime time) { return step_.due(now_, time); }
   template <typename T>
   void emit(T action) {
-    out_->push_back(std::move(action));
+    step_.emit(std::move(action));
   }
-  void report(ReportKind kind, std::string text, const Address& about = {});
-  RequestId next_request();
-  uint64_t fresh_nonce();
+  void report(ReportKind kind, std::string text, const Address& about = {}) {
+    step_.report(kind, std::move(text), about);
+  }
+  RequestId next_request() { return requests_.next(); }
+  uint64_t fresh_nonce() { return step_.fresh_nonce(); }
 
   void on(const event::Ticked&) {}
   void on(const event::EndpointNamed& e);
@@ -437,21 +449,10 @@ struct Core::Impl {
   [[nodiscard]] bool takeover_answered(const event::TxnAnswered& e);
   void takeover_failed(const event::RequestFailed& e);
 
-  // Of this step.
-  MonoTime now_;
-  uint64_t entropy_ = 0;
-  Duration suspended_;  // in all
-  MonoTime looked_at_;  // when that was looked at last
-  bool stalled_ = false;
-  Actions* out_ = nullptr;
-  MonoTime next_ = MonoTime::never();
-
+  MonoTime now_;  // of this step
+  Step step_;
   Settings settings_;
-  RequestId last_request_ = 0;
-  bool paused_ = false;
-  bool stopping_ = false;
-  bool finished_ = false;
-  MonoTime stop_by_ = MonoTime::never();
+  Orders orders_;
 
   // etcd
   Binding binding_;
@@ -464,12 +465,8 @@ struct Core::Impl {
   bool taking_up_ = false;
   Memory memory_;          // as the state directory has it
   bool answered_ = false;  // a snapshot was read since the cluster is known
-  Revision revision_ = 0;  // the highest that any answer showed
-  std::map<RequestId, Revision>
-      asked_at_;              // the highest revision known when a read or write was sent
-  bool loaded_ = false;       // a snapshot has been applied
-  bool unreachable_ = false;  // and said so
-  MonoTime heard_at_ = MonoTime::long_ago();  // what etcd last answered or showed of ours
+  Requests requests_;
+  bool loaded_ = false;  // a snapshot has been applied
   RequestId reading_ = 0;
   RequestId checking_ = 0;  // a read that only looks at the header
   MonoTime read_at_ = MonoTime::long_ago();

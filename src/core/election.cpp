@@ -32,8 +32,8 @@ const LinkView& Core::Impl::link_of(const Vip& vip) const {
 // --- conditions
 
 bool Core::Impl::wanted(const Vip& vip) const {
-  return !stopping_ && !paused_ && !binding_.outvoted() && !vip.resigning && !vip.dropped &&
-         link_of(vip).usable && !(vip.refused && now_ < vip.add_not_before) &&
+  return !orders_.stopping && !orders_.paused && !binding_.outvoted() && !vip.resigning &&
+         !vip.dropped && link_of(vip).usable && !(vip.refused && now_ < vip.add_not_before) &&
          !vip.conflict.foreign &&
          (vip.blocked.empty() ||
           (vip.address != Vip::AddressState::Absent && !vip.blocked_for_owner));
@@ -81,8 +81,8 @@ bool Core::Impl::may_keep(const Vip& vip) const {
 }
 
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
-  if (stopping_) return Obstacle::NodeReleasing;
-  if (paused_) return Obstacle::NodePaused;
+  if (orders_.stopping) return Obstacle::NodeReleasing;
+  if (orders_.paused) return Obstacle::NodePaused;
   if (binding_.outvoted() || !objection_.empty()) return Obstacle::OtherCluster;
   if (!link_of(vip).known) return Obstacle::LinkUnknown;
   if (!link_of(vip).present) return Obstacle::LinkMissing;
@@ -188,7 +188,7 @@ void Core::Impl::drive_fence() {
 // long as its session may still become ours.
 void Core::Impl::drive_inherited(Vip* vip) {
   const bool hoping = taking_up_ || (memory_.lease != LeaseId::None && !loaded_);
-  if (hoping && !stopping_ && !paused_) return;
+  if (hoping && !orders_.stopping && !orders_.paused) return;
   if (!is_still_ours(*vip)) return remove(vip);
   if (may_take_up(*vip) && may_add()) install(vip);
 }

@@ -53,7 +53,7 @@ void Core::Impl::drive_no_space() {
   if (reader_) return beat_by_reading();
   if (deleting_ != 0) return;
   fence("etcd takes no writes, and its writes key was deleted by somebody else", true);
-  next_ = now_;
+  step_.again(now_);
 }
 
 // On the chain like any link, but without a put: it can neither move the chain's end nor say that

@@ -42,7 +42,7 @@ bool Core::Impl::priority_is_stale(const Vip& vip) const {
 }
 
 void Core::Impl::drive_order() {
-  if (!loaded_ || !replay_.proven() || !chain_.live() || no_space_ || stopping_) return;
+  if (!loaded_ || !replay_.proven() || !chain_.live() || no_space_ || orders_.stopping) return;
   for (Vip& vip : vips_) {
     if (!wanted(vip) || !has_key(vip)) continue;
     if (vip.address == Vip::AddressState::Present) {
@@ -96,7 +96,7 @@ void Core::Impl::hand_over(Vip* vip, const std::string& why) {
   report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
   vip->transfer_to = LeaseId::None;
   vip->resigning = true;
-  next_ = now_;  // the address goes first
+  step_.again(now_);  // the address goes first
 }
 
 // --- transfer

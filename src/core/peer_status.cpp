@@ -24,7 +24,7 @@ std::string Core::Impl::no_term_reason() const {
   if (settings_.peer_timeout == Duration()) return "it is switched off";
   if (!fence_in_force_) return fence_reason_;
   if (!loaded_ || !chain_.live()) return "there is no session in etcd";
-  if (stopping_) return "the daemon is stopping";
+  if (orders_.stopping) return "the daemon is stopping";
   const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
     return vip.address == Vip::AddressState::Present;
   });

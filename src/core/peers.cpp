@@ -70,7 +70,7 @@ void Core::Impl::update_fence() {
   if (leaves_one_behind()) wanted = MonoTime::long_ago();
   if (fence_ == wanted) return;
   fence_ = wanted;
-  emit(action::SetFence{.deadline = wanted, .suspended = suspended_});
+  emit(action::SetFence{.deadline = wanted, .suspended = step_.suspended()});
 }
 
 // [safety] The kernel may refuse to remove an address, and somebody else may have it by now. New
@@ -101,13 +101,8 @@ void Core::Impl::on(const event::FenceChanged& e) {
 
 // --- the process and its session
 
-// Another one for each session of each process: a clone that lost its session must not be taken for
-// the one that kept it. It draws nothing from the nonces' source.
 void Core::Impl::begin_incarnation() {
-  constexpr uint64_t kSpread = 0xd6e8feb86659fd93ull;
-  const uint64_t mixed = (entropy_ ^ kSpread) * kSpread;
-  incarnation_ = mixed ^ (mixed >> 32);
-  if (incarnation_ == 0) incarnation_ = 1;
+  incarnation_ = step_.incarnation();
 }
 
 void Core::Impl::end_incarnation() {
@@ -159,7 +154,7 @@ bool Core::Impl::may_try() const {
     return vip.address == Vip::AddressState::Present;
   });
   return settings_.peer_timeout > Duration() && fence_in_force_ && owns && loaded_ && !no_space_ &&
-         !stopping_ && leaving_.empty() && replay_.proven() && is_echoed();
+         !orders_.stopping && leaving_.empty() && replay_.proven() && is_echoed();
 }
 
 // Whether etcd shows our heartbeats, as of now.
@@ -310,7 +305,7 @@ void Core::Impl::add_term_to(Link* link) {
     link->enter = term->key();
   } else if (carrying_.empty() || left * 2 < term->key().timeout) {
     peer_lease_.drop_try();  // what was granted is too old by now
-    next_ = now_;
+    step_.again(now_);
   } else {
     link->enter = term->key();
   }

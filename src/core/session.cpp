@@ -21,7 +21,7 @@ constexpr Duration kRevokePatience = Duration::milliseconds(500);
 // --- the session
 
 void Core::Impl::drive_session() {
-  if (!loaded_ || stopping_) return;
+  if (!loaded_ || orders_.stopping) return;
   switch (session_state_) {
     case SessionState::Absent:
       if (!due(grant_at_)) return;
@@ -35,7 +35,7 @@ void Core::Impl::drive_session() {
       // The lease may have gone meanwhile, and then no try will ever succeed.
       if (!due(opening_since_ + settings_.timeout * 2)) break;
       fence("its key could not be put", false);
-      next_ = now_;
+      step_.again(now_);
       return;
     case SessionState::Live:
       if (const MonoTime since = chain_.echo_missing_since();
@@ -44,7 +44,7 @@ void Core::Impl::drive_session() {
       }
       // What is written but never shown gives no authority, and keeps the others away.
       fence("its heartbeats are not shown by any watch", true);
-      next_ = now_;
+      step_.again(now_);
       return;
   }
   if (!due(keep_at_)) return;
@@ -54,11 +54,11 @@ void Core::Impl::drive_session() {
 }
 
 void Core::Impl::on(const event::LeaseGranted& e) {
-  asked_at_.erase(e.request);
+  requests_.done(e.request);
   if (e.request != granting_) return;  // of a cluster that is gone; the lease will expire
   granting_ = 0;
   // Each session is an instance of its own: a former one must not be taken for it.
-  instance_ = settings_.instance + "-" + std::to_string(last_request_);
+  instance_ = settings_.instance + "-" + std::to_string(requests_.last());
   begin_incarnation();
   chain_.open(e.lease, {.node = settings_.node,
                         .instance = instance_,
@@ -76,7 +76,7 @@ void Core::Impl::on(const event::LeaseKept& e) {
 }
 
 void Core::Impl::on(const event::LeaseRevoked& e) {
-  asked_at_.erase(e.request);
+  requests_.done(e.request);
   if (e.request == revoking_) revoked_ = true;
   for (auto& [lease, takeover] : takeovers_) {
     if (takeover.revoking == e.request) takeover.revoking = 0;
@@ -297,7 +297,7 @@ Duration Core::Impl::hedge() const {
 void Core::Impl::drive_links() {
   if (revoking_ != 0) return;
   if (session_state_ != SessionState::Opening && session_state_ != SessionState::Live) return;
-  if (session_state_ == SessionState::Opening && (stopping_ || !loaded_)) return;
+  if (session_state_ == SessionState::Opening && (orders_.stopping || !loaded_)) return;
   // While everything is read anew, heartbeats go on: the others must not take us for dead.
   Link link = loaded_ ? wanted_link() : Link{};
   if (link_due(link)) send_link(std::move(link));
@@ -328,13 +328,13 @@ Txn Core::Impl::attempt(RequestId request, Link link) {
 }
 
 void Core::Impl::on(const event::TxnAnswered& e) {
-  if (!asked_at_.contains(e.request) || !same_history(e.header, e.request)) return;
+  if (!requests_.awaits(e.request) || !same_history(e.header, e.request)) return;
   if (takeover_answered(e) || deletion_answered(e) || term_deletion_answered(e)) return;
   settle(chain_.answered(now_, e));
 }
 
 void Core::Impl::on(const event::RequestFailed& e) {
-  asked_at_.erase(e.request);
+  requests_.done(e.request);
   std::erase_if(beat_reads_, [&](const BeatRead& r) { return r.request == e.request; });
   if (e.no_space) space_ran_out();
   if (e.request == checking_) checking_ = 0;
@@ -361,7 +361,7 @@ void Core::Impl::on(const event::RequestFailed& e) {
 // --- the end
 
 void Core::Impl::drive_stop() {
-  if (!stopping_ || finished_) return;
+  if (!orders_.stopping || orders_.finished) return;
   const bool all_absent = std::all_of(vips_.begin(), vips_.end(), [](const Vip& v) {
     return v.address == Vip::AddressState::Absent;
   });
@@ -369,7 +369,7 @@ void Core::Impl::drive_stop() {
   const bool keyed =
       chain_.live() && !no_space_ &&
       std::any_of(vips_.begin(), vips_.end(), [this](const Vip& v) { return has_key(v); });
-  const bool late = due(stop_by_);
+  const bool late = due(orders_.stop_by);
   if (late && keyed) {
     report(ReportKind::ReleaseGivenUp,
            "etcd did not take the release; the others wait " + in_seconds(settings_.timeout));
@@ -381,7 +381,7 @@ void Core::Impl::drive_stop() {
     emit(action::RevokeLease{.request = revoking_, .lease = chain_.lease()});
   }
   if (!late && revoking_ != 0 && !revoked_ && !due(revoke_by_)) return;
-  finished_ = true;
+  orders_.finished = true;
   emit(action::Finish{});
 }
 

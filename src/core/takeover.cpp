@@ -22,7 +22,7 @@ std::string describe(LeaseId lease, const View::Session& session) {
 }  // namespace
 
 void Core::Impl::drive_takeovers() {
-  if (!loaded_ || !chain_.live() || stopping_) return;
+  if (!loaded_ || !chain_.live() || orders_.stopping) return;
   std::erase_if(takeovers_,
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
   for (const Vip& vip : vips_) {

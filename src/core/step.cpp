@@ -1,0 +1,50 @@
+#include "core/step.hpp"
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kStall = Duration::seconds(1);
+
+// splitmix64: spreads the step's entropy over as many nonces as one step needs.
+uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+Step::Gap Step::begin(const Input& input, Actions* actions) {
+  assert(input.now >= now_ && actions != nullptr);
+  // Two clones of one machine share all memory, the kernel's random pool for a while included;
+  // their clocks part at once.
+  entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
+  out_ = actions;
+  Gap gap;
+  gap.slept = input.suspended - std::exchange(suspended_, input.suspended);
+  gap.before = std::exchange(now_, input.now);
+  gap.stalled = gap.slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
+  return gap;
+}
+
+void Step::report(ReportKind kind, std::string text, const Address& about) {
+  emit(action::Report{.kind = kind, .text = std::move(text), .address = about});
+}
+
+uint64_t Step::fresh_nonce() {
+  entropy_ = mix(entropy_);
+  return entropy_ == 0 ? 1 : entropy_;
+}
+
+// Another one for each session of each process: a clone that lost its session must not be taken for
+// the one that kept it.
+uint64_t Step::incarnation() const {
+  constexpr uint64_t kSpread = 0xd6e8feb86659fd93ull;
+  const uint64_t mixed = (entropy_ ^ kSpread) * kSpread;
+  const uint64_t incarnation = mixed ^ (mixed >> 32);
+  return incarnation == 0 ? 1 : incarnation;
+}
+
+}  // namespace vipd
