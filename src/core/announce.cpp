@@ -3,20 +3,8 @@
 
 namespace vipd {
 
-namespace {
-
-constexpr int kBurst = 64;
-constexpr Duration kBurstInterval = Duration::milliseconds(2);
-
-}  // namespace
-
-// A few at a time: thousands at once would fill the queues of links and switches, and hold up the
-// heartbeats.
 bool Core::Impl::may_send(Burst* burst) {
-  if (now_ >= burst->next) *burst = {.next = now_ + kBurstInterval, .left = kBurst};
-  if (burst->left == 0) return due(burst->next);
-  burst->left--;
-  return true;
+  return burst->take(now_) || due(burst->next());
 }
 
 void Core::Impl::announce_again(Vip* vip) {
@@ -27,7 +15,7 @@ void Core::Impl::announce_again(Vip* vip) {
 // Not while somebody else says the same of it, until etcd has confirmed that it is ours: he may be
 // the rightful new owner, and this machine one that stood still.
 void Core::Impl::drive_announcements() {
-  if (kernel_busy()) return;
+  if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !vip.conflict.claimed_at.is_never()) continue;
     if (!due(vip.announce_at)) continue;

@@ -8,27 +8,13 @@
 
 namespace vipd {
 
-namespace {
-
-constexpr Duration kBurst = Duration::milliseconds(10);
-constexpr Duration kBreath = Duration::milliseconds(1);
-
-}  // namespace
-
 bool Core::Impl::may_add() {
-  if (kernel_busy()) return false;
-  return now_ < burst_ends_ || due(burst_ends_ + kBreath);
-}
-
-void Core::Impl::begin_burst() {
-  if (now_ < burst_ends_ + kBreath) return;
-  burst_ends_ = now_ + kBurst;
-  burst_begins_ = true;
+  return !kernel_.busy() && due(kernel_.next_at(now_));
 }
 
 void Core::Impl::drive_renewals() {
-  if (due(renew_at_)) {
-    renew_at_ = MonoTime::never();
+  if (due(kernel_.renewal())) {
+    kernel_.renew_at(MonoTime::never());
     for (Vip& vip : vips_) vip.renewal_due = vip.address == Vip::AddressState::Present;
   }
   renew_next();
@@ -42,7 +28,7 @@ void Core::Impl::on(const event::HostChanged& e) {
 
 // Lifetimes are worked out one by one, since each call may be held up.
 void Core::Impl::renew_next() {
-  Vip* next = next_vip(
+  Vip* next = vips_.next(
       [](const Vip& vip) { return vip.renewal_due && vip.address == Vip::AddressState::Present; });
   if (next == nullptr || !may_add()) return;
   const Duration remaining = chain_.deadline() - now_;
@@ -52,22 +38,26 @@ void Core::Impl::renew_next() {
     return;
   }
   add(next, lifetime);
-  const MonoTime again = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
-  if (again <= now_) return;
-  renew_at_ = std::min(renew_at_, again);
-  due(renew_at_);
+  plan_renewal(remaining, lifetime);
+}
+
+// When an address that was just given that lifetime can be given a better one without news.
+void Core::Impl::plan_renewal(Duration remaining, int lifetime) {
+  const MonoTime renew = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  if (renew <= now_) return;
+  kernel_.renew_by(renew);
+  due(kernel_.renewal());
 }
 
 // Those after the one that was just installed; a whole step looks at all of them again.
 void Core::Impl::install_next() {
-  for (size_t i = last_found_ + 1; i < vips_.size() && may_add(); i++) {
-    Vip& vip = vips_[i];
-    if (vip.address == Vip::AddressState::Inherited) {
-      if (may_take_up(vip)) install(&vip);
+  for (auto vip = vips_.after_found(); vip != vips_.end() && may_add(); ++vip) {
+    if (vip->address == Vip::AddressState::Inherited) {
+      if (may_take_up(*vip)) install(&*vip);
       continue;
     }
-    const bool absent = vip.address == Vip::AddressState::Absent;
-    if (absent && obstacle(vip, now_) == Obstacle::None) install(&vip);
+    const bool absent = vip->address == Vip::AddressState::Absent;
+    if (absent && obstacle(*vip, now_) == Obstacle::None) install(&*vip);
   }
 }
 
@@ -79,9 +69,9 @@ bool Core::Impl::went_as_wanted(const Event& event) {
   if (removed == nullptr || removed->error != 0) return false;
   Vip* vip = find(removed->address);
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return false;
-  if (vip->is_removing()) removals_--;
+  if (vip->is_removing()) kernel_.removed();
   vip->address = Vip::AddressState::Absent;
-  return removing();  // the last of them tells etcd
+  return kernel_.removing();  // the last of them tells etcd
 }
 
 bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
@@ -93,16 +83,13 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
       now_ >= deadline() - timing::kTakeDownMargin) {
     return false;
   }
-  adding_ = false;
-  // What the step before the first call took does not count, or where it takes longer than a burst
-  // there would be one address to a look at all.
-  if (std::exchange(burst_begins_, false)) burst_ends_ = now_ + kBurst;
+  kernel_.added_in_turn(now_);
   vip->renewal_due = false;
   if (vip->address == Vip::AddressState::Adding) address_is_up(vip);
   // Installations wait for their turn behind renewals.
   renew_next();
   install_next();
-  return adding_;
+  return kernel_.adding();
 }
 
 }  // namespace vipd

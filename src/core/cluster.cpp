@@ -141,10 +141,7 @@ void Core::Impl::forget_memory() {
 
 // Keys go with their session, and revisions mean nothing in another history.
 void Core::Impl::forget_keys() {
-  for (Vip& vip : vips_) {
-    vip.key_changed = vip.retired = vip.retiring = vip.waited_out = vip.held = 0;
-    vip.key_expected = false;
-  }
+  for (Vip& vip : vips_) vip.key.forget();
 }
 
 }  // namespace vipd

@@ -26,7 +26,7 @@ constexpr Duration kSilenceHolds = Duration::seconds(10);
 
 // A clean hand-over, and a take-over from an owner that was waited out, need no question.
 bool Core::Impl::must_probe(const Vip& vip, Revision headed, MonoTime now) const {
-  if (!settings_.conflict_probe || vip.conflict.owner_known || headed == vip.waited_out)
+  if (!settings_.conflict_probe || vip.conflict.owner_known || headed == vip.key.waited_out())
     return false;
   return now - vip.conflict.silent_at > kSilenceHolds;
 }
@@ -65,7 +65,7 @@ void Core::Impl::begin_probing(Vip* vip) {
 }
 
 void Core::Impl::drive_conflicts() {
-  if (kernel_busy()) return;
+  if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
     note_owner(&vip);
     answer_claim(&vip);

@@ -182,7 +182,7 @@ void Core::Impl::own_session_seen(const Change& change) {
 }
 
 void Core::Impl::authority_renewed() {
-  renew_at_ = now_;
+  kernel_.renew_at(now_);
   heartbeats_.echoed++;
   heartbeats_.took.add(now_ - (chain_.deadline() - settings_.timeout));
 }

@@ -127,7 +127,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
                             .lease = c.lease,
                             .has_session = c.ours && session != nullptr && session->present});
     }
-    view.transfer_to = vip.transfer_to;
+    view.transfer_to = vip.transfer.to;
     views.push_back(std::move(view));
   }
   return views;
@@ -143,8 +143,7 @@ Core::Impl::Impl(Settings settings, MonoTime now)
          settings_.peer_timeout >= Duration::milliseconds(100));
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
-    vips_.push_back({});
-    configure(&vips_.back(), vip);
+    configure(vips_.add(), vip);
     links_.try_emplace(vip.link);
   }
 }
@@ -209,7 +208,7 @@ void Core::Impl::check_invariants() const {
     const bool up =
         vip.address == Vip::AddressState::Present || vip.address == Vip::AddressState::Adding;
     assert(!up || now_ < deadline());
-    assert(!up || headed_since(vip) > std::max(vip.retired, vip.retiring));
+    assert(!up || vip.key.usable(headed_since(vip)));
   }
   assert((chain_.lease() != LeaseId::None) == (incarnation_ != 0));
   assert(chain_.lease() != LeaseId::None || !peer_lease_.obeys());
@@ -258,8 +257,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
     links_.try_emplace(wanted.link);
     Vip* vip = find(wanted.address);
     if (vip == nullptr) {
-      vips_.push_back({});
-      vip = &vips_.back();
+      vip = vips_.add();
       configure(vip, wanted);
     }
     vip->dropped = false;

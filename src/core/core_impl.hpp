@@ -10,92 +10,17 @@
 
 #include "core/binding.hpp"
 #include "core/chain.hpp"
+#include "core/kernel_calls.hpp"
 #include "core/peer_lease.hpp"
 #include "core/promises.hpp"
 #include "core/replay.hpp"
 #include "core/requests.hpp"
 #include "core/step.hpp"
 #include "core/view.hpp"
+#include "core/vip.hpp"
 #include "vipd/core.hpp"
 
 namespace vipd {
-
-// Hosts outside the election, as far as they concern a VIP (RFC 5227).
-struct Conflict {
-  bool foreign = false;  // such a host has the address: out of the queue
-  MacAddress mac;        // of the last that claimed it
-  // A claim on an address of ours, until etcd has confirmed that it is still ours.
-  MonoTime claimed_at = MonoTime::never();
-  MonoTime reported_at = MonoTime::long_ago();
-  MonoTime defended_at = MonoTime::long_ago();
-  // A series of probes, and when one last ended without an answer.
-  bool probing = false;
-  int probes_sent = 0;
-  MonoTime probe_at = MonoTime::never();
-  MonoTime silent_at = MonoTime::long_ago();
-  bool owner_known = false;  // whoever had it last took part in the election
-};
-
-// A VIP as this node deals with it.
-struct Vip {
-  // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
-  // by the lifetime that a former process gave it, until we have authority of our own.
-  enum class AddressState { Absent, Inherited, Adding, Present, Removing };
-
-  VipSettings settings;
-  int priority = 0;  // ours, as a number
-  AddressState address = AddressState::Absent;
-
-  // Our candidate key. Until the watch has applied `key_changed`, what the answer said holds.
-  Revision key_changed = 0;
-  bool key_expected = false;
-  // [safety] Never installed under a create revision up to here: its release has been sent.
-  Revision retired = 0;
-  // As `retired`, as long as the attempt that says so may still be refused.
-  Revision retiring = 0;
-
-  Revision read_created = 0;  // of our key, as the latest heartbeat that was a read showed it
-
-  // The create revision of our key under which every former owner was waited out: as long as the
-  // key has it, nobody can have come between.
-  Revision waited_out = 0;
-  // ... and under which it was installed last, whatever became of it since.
-  Revision held = 0;
-  // ... and under which it was last asked for, whether it came or not.
-  Revision installed = 0;
-
-  LeaseId transfer_to = LeaseId::None;  // the candidate that a person wants to have it
-  MonoTime transfer_at;                 // when to clear its way again
-  MonoTime transfer_by;
-  int place = -1;  // in the queue
-  MonoTime reorder_at = MonoTime::long_ago();
-
-  bool resigning = false;  // leave the queue once, then queue up anew
-  bool dropped = false;    // no longer in the configuration: leave, then forget
-
-  MonoTime add_not_before = MonoTime::long_ago();  // after a refusal, or somebody's removal
-  Duration add_backoff;
-  MonoTime remove_again_at = MonoTime::never();
-  bool renewal_due = false;
-  bool removed_by_others = false;
-  bool refused = false;  // by the kernel: out of the queue until add_not_before
-  int restored = 0;
-  std::string removed_by;  // in words
-  std::string blocked;     // by something on this host, in words
-  bool blocked_for_owner = false;
-
-  Conflict conflict;
-
-  int announcements_left = 0;
-  MonoTime announce_at = MonoTime::never();
-
-  VipState state = VipState::Standby;
-
-  // Its removal has been asked for, and the answer is awaited.
-  [[nodiscard]] bool is_removing() const {
-    return address == AddressState::Removing && remove_again_at.is_never();
-  }
-};
 
 // A link as the configuration names it.
 struct LinkView {
@@ -105,12 +30,6 @@ struct LinkView {
   MonoTime down_since = MonoTime::long_ago();
   bool usable = false;  // up, or down for less than the debounce
   MacAddress mac;
-};
-
-// Frames of one kind that go out together: so many more until the next.
-struct Burst {
-  MonoTime next = MonoTime::long_ago();
-  int left = 0;
 };
 
 // Another process that may grant, by its incarnation.
@@ -289,20 +208,16 @@ struct Core::Impl {
   void drive_renewals();
   void install(Vip* vip);
   void add(Vip* vip, int lifetime);
-  [[nodiscard]] bool kernel_busy() const;
-  [[nodiscard]] bool removing() const;
   void remove(Vip* vip);
   void take_everything_down();
   void set_state(Vip* vip, VipState to, const std::string& reason);
   void address_is_up(Vip* vip);
-  [[nodiscard]] Vip* find(const Address& address);
+  [[nodiscard]] Vip* find(const Address& address) { return vips_.find(address); }
   [[nodiscard]] const LinkView& link_of(const Vip& vip) const;
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool has_key(const Vip& vip) const;
   // It has a key that must go, and nothing of it is on a link.
   [[nodiscard]] bool to_leave(const Vip& vip) const;
-  // [safety] It was installed under the very key that it has: every former owner was waited out.
-  [[nodiscard]] bool was_held(const Vip& vip) const;
   // The heartbeat that our authority comes from is one of this VIP.
   [[nodiscard]] bool covered(const Vip& vip) const;
   [[nodiscard]] Revision key_created(const Vip& vip) const;
@@ -321,23 +236,11 @@ struct Core::Impl {
 
   // --- bulk.cpp
   [[nodiscard]] bool may_add();
-  void begin_burst();
   [[nodiscard]] bool went_as_wanted(const Event& event);
   [[nodiscard]] bool added_as_wanted(const event::AddressAdded& e);
   void renew_next();
   void install_next();
-  // The next one after the last that was found this way: what is done to all of them, one by one,
-  // finds each at once.
-  template <typename Condition>
-  Vip* next_vip(Condition condition) {
-    for (size_t i = 0; i < vips_.size(); i++) {
-      const size_t place = (last_found_ + i) % vips_.size();
-      if (!condition(vips_[place])) continue;
-      last_found_ = place;
-      return &vips_[place];
-    }
-    return nullptr;
-  }
+  void plan_renewal(Duration remaining, int lifetime);
   // --- announce.cpp
   void drive_announcements();
   [[nodiscard]] bool may_send(Burst* burst);
@@ -501,14 +404,9 @@ struct Core::Impl {
   bool revoked_ = false;
 
   // VIPs
-  std::vector<Vip> vips_;
+  Vips vips_;
   std::map<std::string, LinkView> links_;
-  MonoTime renew_at_ = MonoTime::never();
-  bool adding_ = false;
-  size_t removals_ = 0;  // whose completion is awaited
-  MonoTime burst_ends_ = MonoTime::long_ago();
-  bool burst_begins_ = false;  // with the call that is under way
-  size_t last_found_ = 0;
+  KernelCalls kernel_;
   Burst announcing_;
   Burst probing_;
 

@@ -21,10 +21,6 @@ constexpr Duration kRefusedLast = Duration::seconds(60);
 
 }  // namespace
 
-Vip* Core::Impl::find(const Address& address) {
-  return next_vip([&address](const Vip& vip) { return vip.settings.address == address; });
-}
-
 const LinkView& Core::Impl::link_of(const Vip& vip) const {
   return links_.find(vip.settings.link)->second;
 }
@@ -33,15 +29,15 @@ const LinkView& Core::Impl::link_of(const Vip& vip) const {
 
 bool Core::Impl::wanted(const Vip& vip) const {
   return !orders_.stopping && !orders_.paused && !binding_.outvoted() && !vip.resigning &&
-         !vip.dropped && link_of(vip).usable && !(vip.refused && now_ < vip.add_not_before) &&
-         !vip.conflict.foreign &&
+         !vip.dropped && link_of(vip).usable &&
+         !(vip.comeback.refused && now_ < vip.comeback.not_before) && !vip.conflict.foreign &&
          (vip.blocked.empty() ||
           (vip.address != Vip::AddressState::Absent && !vip.blocked_for_owner));
 }
 
 bool Core::Impl::has_key(const Vip& vip) const {
   if (!chain_.live()) return false;
-  if (vip.key_changed > view_.applied()) return vip.key_expected;
+  if (vip.key.is_ahead_of(view_.applied())) return vip.key.is_put();
   return view_.candidate(vip.settings.address, chain_.lease()) != nullptr;
 }
 
@@ -49,20 +45,16 @@ bool Core::Impl::has_key(const Vip& vip) const {
 // that go together are said together. A key under which the VIP is never installed again goes as
 // well.
 bool Core::Impl::to_leave(const Vip& vip) const {
-  if (vip.address != Vip::AddressState::Absent || removing() || !has_key(vip)) return false;
+  if (vip.address != Vip::AddressState::Absent || kernel_.removing() || !has_key(vip)) return false;
   // While etcd takes no writes nothing will ever tell what became of a release that was tried.
-  const Revision gone = no_space_ ? std::max(vip.retired, vip.retiring) : vip.retired;
-  return !wanted(vip) || key_created(vip) <= gone;
+  const Revision created = key_created(vip);
+  return !wanted(vip) || (no_space_ ? !vip.key.usable(created) : vip.key.is_retired(created));
 }
 
 Revision Core::Impl::key_created(const Vip& vip) const {
-  if (vip.key_changed > view_.applied()) return vip.key_changed;
+  if (vip.key.is_ahead_of(view_.applied())) return vip.key.changed();
   const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
   return own == nullptr ? 0 : own->created;
-}
-
-bool Core::Impl::was_held(const Vip& vip) const {
-  return vip.held != 0 && vip.held == key_created(vip);
 }
 
 Revision Core::Impl::headed_since(const Vip& vip) const {
@@ -72,12 +64,12 @@ Revision Core::Impl::headed_since(const Vip& vip) const {
 }
 
 bool Core::Impl::covered(const Vip& vip) const {
-  return !chain_.by_read() || vip.read_created == headed_since(vip);
+  return !chain_.by_read() || vip.key.read() == headed_since(vip);
 }
 
 bool Core::Impl::may_keep(const Vip& vip) const {
   return wanted(vip) && covered(vip) && now_ < deadline() - timing::kTakeDownMargin &&
-         headed_since(vip) > std::max(vip.retired, vip.retiring);
+         vip.key.usable(headed_since(vip));
 }
 
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
@@ -87,16 +79,16 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!link_of(vip).known) return Obstacle::LinkUnknown;
   if (!link_of(vip).present) return Obstacle::LinkMissing;
   if (!link_of(vip).usable) return Obstacle::LinkDown;
-  if (vip.refused && now < vip.add_not_before) return Obstacle::KernelRefused;
+  if (vip.comeback.refused && now < vip.comeback.not_before) return Obstacle::KernelRefused;
   if (!vip.blocked.empty()) return Obstacle::Blocked;
   if (vip.conflict.foreign) return Obstacle::ForeignHost;
   if (vip.resigning || vip.dropped) return Obstacle::Resigning;
   if (!has_key(vip)) return Obstacle::NotQueued;
   const Revision headed = headed_since(vip);
   if (headed == 0) return Obstacle::NotHead;
-  if (headed <= std::max(vip.retired, vip.retiring)) return Obstacle::KeyRetired;
+  if (!vip.key.usable(headed)) return Obstacle::KeyRetired;
   if (!link_of(vip).up) return Obstacle::LinkDown;
-  const bool waited_out = headed == vip.waited_out;
+  const bool waited_out = headed == vip.key.waited_out();
   if (!waited_out && now < view_.queue(vip.settings.address).not_before) {
     return Obstacle::PreviousOwner;
   }
@@ -104,7 +96,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
   if (!peers_allow(vip)) return Obstacle::NoGrants;
   if (must_probe(vip, headed, now)) return Obstacle::Probing;
-  if (now < vip.add_not_before) return Obstacle::RemovedByOthers;
+  if (now < vip.comeback.not_before) return Obstacle::RemovedByOthers;
   return Obstacle::None;
 }
 
@@ -114,7 +106,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
       return view_.queue(vip.settings.address).not_before;
     case Obstacle::KernelRefused:
     case Obstacle::RemovedByOthers:
-      return vip.add_not_before;
+      return vip.comeback.not_before;
     case Obstacle::None:
     case Obstacle::OtherCluster:
     case Obstacle::NodePaused:
@@ -137,17 +129,6 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
 }
 
 // --- the address
-
-// A call to the kernel whose completion is awaited. It may be held up for any time, so nothing that
-// needs authority is asked for behind it: there is one AddAddress at a time, and no announcement
-// before it is done.
-bool Core::Impl::kernel_busy() const {
-  return adding_ || removing();
-}
-
-bool Core::Impl::removing() const {
-  return removals_ > 0;
-}
 
 // [safety] The process may have been held up between the clock and the call. The address goes
 // before anything else is done: other removals may be held up too, and a log may block.
@@ -195,8 +176,8 @@ void Core::Impl::drive_inherited(Vip* vip) {
 
 // Under the very key under which the former process waited everybody out.
 bool Core::Impl::is_still_ours(const Vip& vip) const {
-  return wanted(vip) && headed_since(vip) != 0 && headed_since(vip) == vip.waited_out &&
-         vip.retiring == 0;
+  return wanted(vip) && headed_since(vip) != 0 && headed_since(vip) == vip.key.waited_out() &&
+         !vip.key.is_releasing();
 }
 
 bool Core::Impl::may_take_up(const Vip& vip) const {
@@ -230,10 +211,10 @@ void Core::Impl::drive_removals() {
     if (vip.resigning && nowhere && !chain_.busy()) vip.resigning = false;
   }
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
-  std::erase_if(vips_, [this](const Vip& vip) {
+  vips_.erase_if([this](const Vip& vip) {
     // Not before our watch shows it too: it must not come back under the key that was released.
     return vip.dropped && vip.address == Vip::AddressState::Absent && !has_key(vip) &&
-           !chain_.busy() && vip.key_changed <= view_.applied();
+           !chain_.busy() && !vip.key.is_ahead_of(view_.applied());
   });
 }
 
@@ -255,27 +236,23 @@ void Core::Impl::install(Vip* vip) {
   const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
-  vip->waited_out = vip->installed = headed_since(*vip);
+  vip->key.installing(headed_since(*vip));
   refresh_peer_deadline();
   update_fence();
   add(vip, lifetime);
-  const MonoTime renew = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
-  if (renew <= now_) return;
-  renew_at_ = std::min(renew_at_, renew);
-  due(renew_at_);
+  plan_renewal(remaining, lifetime);
 }
 
 void Core::Impl::add(Vip* vip, int lifetime) {
-  assert(lifetime >= 1 && !adding_);
-  adding_ = true;
-  begin_burst();
+  assert(lifetime >= 1);
+  kernel_.add(now_);
   emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
 }
 
 void Core::Impl::remove(Vip* vip) {
-  if (!vip->is_removing()) removals_++;
+  if (!vip->is_removing()) kernel_.remove();
   vip->address = Vip::AddressState::Removing;
-  vip->waited_out = 0;  // whoever lets go may be followed by somebody, whatever becomes of etcd
+  vip->key.let_go();  // whoever lets go may be followed by somebody, whatever becomes of etcd
   vip->remove_again_at = MonoTime::never();
   vip->announce_at = MonoTime::never();
   vip->conflict.claimed_at = MonoTime::never();
@@ -298,7 +275,7 @@ void Core::Impl::on(const event::AddressFound& e) {
 }
 
 void Core::Impl::on(const event::AddressAdded& e) {
-  adding_ = false;
+  kernel_.added();
   Vip* vip = find(e.address);
   if (vip == nullptr) return;
   const bool renewed = vip->address == Vip::AddressState::Present;
@@ -312,9 +289,9 @@ void Core::Impl::on(const event::AddressAdded& e) {
     report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
                                           e.address.text() + ": " + strerror(e.error));
     // Whoever cannot add the address must not stand in the way of those who can.
-    vip->refused = true;
-    vip->add_backoff = std::clamp(vip->add_backoff * 2, kRefusedFirst, kRefusedLast);
-    vip->add_not_before = now_ + vip->add_backoff;
+    vip->comeback.refused = true;
+    vip->comeback.backoff = std::clamp(vip->comeback.backoff * 2, kRefusedFirst, kRefusedLast);
+    vip->comeback.not_before = now_ + vip->comeback.backoff;
     return;
   }
   if (!renewed) address_is_up(vip);
@@ -322,17 +299,17 @@ void Core::Impl::on(const event::AddressAdded& e) {
 
 void Core::Impl::address_is_up(Vip* vip) {
   vip->address = Vip::AddressState::Present;
-  vip->held = vip->waited_out;
-  vip->refused = false;
-  if (vip->removed_by_others) {
-    vip->removed_by_others = false;
-    vip->restored++;
-    const bool insists = vip->add_backoff > kRestoreFirst;
-    const std::string who = vip->removed_by.empty() ? "somebody" : vip->removed_by;
+  vip->key.installed();
+  vip->comeback.refused = false;
+  if (vip->comeback.removed) {
+    vip->comeback.removed = false;
+    vip->comeback.restored++;
+    const bool insists = vip->comeback.backoff > kRestoreFirst;
+    const std::string who = vip->comeback.by.empty() ? "somebody" : vip->comeback.by;
     report(ReportKind::AddressRestored,
            vip->settings.name + ": " + who + " had removed " + vip->settings.address.text() +
                " from " + vip->settings.link + "; it is back" +
-               (insists ? " (" + std::to_string(vip->restored) + " times by now)" : ""),
+               (insists ? " (" + std::to_string(vip->comeback.restored) + " times by now)" : ""),
            vip->settings.address);
   }
   announce_again(vip);
@@ -341,7 +318,7 @@ void Core::Impl::address_is_up(Vip* vip) {
 void Core::Impl::on(const event::AddressRemoved& e) {
   Vip* vip = find(e.address);
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return;
-  if (vip->is_removing()) removals_--;
+  if (vip->is_removing()) kernel_.removed();
   if (e.error != 0) {
     report(ReportKind::AddressFailed, vip->settings.name + ": the kernel would not remove " +
                                           e.address.text() + ": " + strerror(e.error));
@@ -360,12 +337,12 @@ void Core::Impl::on(const event::AddressLost& e) {
   remove(vip);
   // A link that goes down takes its IPv6 addresses along; they come back with it.
   if (e.expired || !link_of(*vip).up) return;
-  const bool again = now_ - vip->add_not_before < kRestoreLast * 2;
-  vip->add_backoff =
-      again ? std::clamp(vip->add_backoff * 2, kRestoreFirst, kRestoreLast) : kRestoreFirst;
-  vip->add_not_before = now_ + vip->add_backoff;
-  vip->removed_by_others = true;
-  vip->removed_by = e.by;
+  const bool again = now_ - vip->comeback.not_before < kRestoreLast * 2;
+  vip->comeback.backoff =
+      again ? std::clamp(vip->comeback.backoff * 2, kRestoreFirst, kRestoreLast) : kRestoreFirst;
+  vip->comeback.not_before = now_ + vip->comeback.backoff;
+  vip->comeback.removed = true;
+  vip->comeback.by = e.by;
 }
 
 void Core::Impl::on(const event::AddressBlocked& e) {

@@ -77,7 +77,7 @@ void Core::Impl::delete_keys() {
   // [safety] Nothing tells whether such a deletion that got no answer is still under way.
   for (const Op& op : txn.success) {
     Vip* vip = op.key.kind == KeyKind::Candidate ? find(op.key.vip) : nullptr;
-    if (vip != nullptr) vip->retired = std::max(vip->retired, key_created(*vip));
+    if (vip != nullptr) vip->key.retire(key_created(*vip));
   }
   deleting_ = next_request();
   delete_at_ = now_ + timing::hedge_after(settings_.timeout);
@@ -113,12 +113,12 @@ bool Core::Impl::beat_read(const event::PrefixRead& e) {
   const bool writes = find_entry(e.entries, {KeyKind::Writes, lease, {}}) != nullptr;
   for (Vip& vip : vips_) {
     const Entry* key = find_entry(e.entries, {KeyKind::Candidate, lease, vip.settings.address});
-    vip.read_created = key == nullptr ? 0 : key->created;
+    vip.key.read(key == nullptr ? 0 : key->created);
   }
   const MonoTime before = chain_.deadline();
   settle(chain_.read(now_, sent, session, e.header.revision, writes));
   if (chain_.deadline() > before) authority_renewed();
-  if (chain_.live() && chain_.by_read()) renew_at_ = now_;
+  if (chain_.live() && chain_.by_read()) kernel_.renew_at(now_);
   return true;
 }
 

@@ -38,7 +38,7 @@ void Core::Impl::configure(Vip* vip, const VipSettings& settings) {
 
 bool Core::Impl::priority_is_stale(const Vip& vip) const {
   const View::Candidate* own = view_.candidate(vip.settings.address, chain_.lease());
-  return own != nullptr && vip.key_changed <= view_.applied() && own->priority != vip.priority;
+  return own != nullptr && !vip.key.is_ahead_of(view_.applied()) && own->priority != vip.priority;
 }
 
 void Core::Impl::drive_order() {
@@ -49,7 +49,7 @@ void Core::Impl::drive_order() {
       consider_transfer(&vip);
       consider_preemption(&vip);
     } else if (vip.address == Vip::AddressState::Absent) {
-      vip.transfer_to = LeaseId::None;
+      vip.transfer.to = LeaseId::None;
       consider_making_way(&vip);
     }
   }
@@ -57,15 +57,15 @@ void Core::Impl::drive_order() {
 
 // Not the owner yet: the queue should be in the order of priorities when it is needed.
 void Core::Impl::consider_making_way(Vip* vip) {
-  if (vip->key_changed > view_.applied()) return;  // the view still shows a place that was left
+  if (vip->key.is_ahead_of(view_.applied())) return;  // the view still shows a place that was left
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int own = queue.position(chain_.lease());
-  if (own != vip->place) vip->reorder_at = now_ + kReorderPause;
-  vip->place = own;
+  if (own != vip->place.number) vip->place.reorder_at = now_ + kReorderPause;
+  vip->place.number = own;
   if (own < 0) return;
   const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
                                   [&](const View::Candidate& c) { return outranks(c, *vip); });
-  if (better && due(vip->reorder_at)) vip->resigning = true;
+  if (better && due(vip->place.reorder_at)) vip->resigning = true;
 }
 
 bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) const {
@@ -94,7 +94,7 @@ void Core::Impl::consider_preemption(Vip* vip) {
 
 void Core::Impl::hand_over(Vip* vip, const std::string& why) {
   report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
-  vip->transfer_to = LeaseId::None;
+  vip->transfer.to = LeaseId::None;
   vip->resigning = true;
   step_.again(now_);  // the address goes first
 }
@@ -104,28 +104,28 @@ void Core::Impl::hand_over(Vip* vip, const std::string& why) {
 void Core::Impl::on(const event::TransferAsked& e) {
   Vip* vip = find(e.vip);
   if (vip == nullptr || vip->address != Vip::AddressState::Present) return;
-  vip->transfer_to = e.to;
-  vip->transfer_at = now_;
-  vip->transfer_by = now_ + settings_.timeout;
+  vip->transfer.to = e.to;
+  vip->transfer.at = now_;
+  vip->transfer.by = now_ + settings_.timeout;
 }
 
 // Those between the owner and the one that is wanted lose their places, and queue up anew behind.
 // Once it is the second and beats, it is a release like any other.
 void Core::Impl::consider_transfer(Vip* vip) {
-  if (vip->transfer_to == LeaseId::None) return;
+  if (vip->transfer.to == LeaseId::None) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
-  const int place = queue.position(vip->transfer_to);
+  const int place = queue.position(vip->transfer.to);
   if (place == 1 && second_is_ready(queue)) {
     hand_over(vip, "asked by vipctl, to " + queue.candidates[1].node);
-  } else if (place < 1 || due(vip->transfer_by)) {
-    vip->transfer_to = LeaseId::None;
+  } else if (place < 1 || due(vip->transfer.by)) {
+    vip->transfer.to = LeaseId::None;
     report(ReportKind::TransferGivenUp,
            vip->settings.name + ": not handed over: the node that was asked for " +
                (place < 1 ? "left the queue" : "is not ready"),
            vip->settings.address);
-  } else if (place > 1 && due(vip->transfer_at)) {
-    vip->transfer_at = now_ + timing::request_timeout(settings_.timeout);
-    due(vip->transfer_at);
+  } else if (place > 1 && due(vip->transfer.at)) {
+    vip->transfer.at = now_ + timing::request_timeout(settings_.timeout);
+    due(vip->transfer.at);
     clear_the_way(*vip, queue, static_cast<size_t>(place));
   }
 }

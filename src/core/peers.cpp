@@ -77,8 +77,7 @@ void Core::Impl::update_fence() {
 // authority, of another session perhaps, does not speak for that one.
 bool Core::Impl::leaves_one_behind() const {
   return std::any_of(vips_.begin(), vips_.end(), [this](const Vip& vip) {
-    return vip.address == Vip::AddressState::Removing &&
-           (vip.installed == 0 || vip.installed != headed_since(vip));
+    return vip.address == Vip::AddressState::Removing && !vip.key.is_of(headed_since(vip));
   });
 }
 

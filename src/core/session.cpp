@@ -136,15 +136,15 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
   opening_since_ = now_;
   keep_at_ = now_;
   for (const auto& [address, revision] : memory_.waited_out) {
-    if (Vip* vip = find(address)) vip->waited_out = revision;
+    if (Vip* vip = find(address)) vip->key.waited_out(revision);
   }
   // What the former process was queued for and we are not configured for must be left.
   for (const Address& address : view_.vips_of(memory_.lease)) {
     if (find(address) != nullptr) continue;
-    vips_.push_back({});
-    vips_.back().settings.address = address;
-    vips_.back().settings.name = address.text();
-    vips_.back().dropped = true;
+    Vip* vip = vips_.add();
+    vip->settings.address = address;
+    vip->settings.name = address.text();
+    vip->dropped = true;
     links_.try_emplace("");
   }
   return true;
@@ -154,7 +154,7 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
 void Core::Impl::drive_memory() {
   // What is remembered may still be taken up. A call to the kernel that is under way ends in a step
   // of its own, which must not be overtaken.
-  if (!loaded_ || taking_up_ || kernel_busy()) return;
+  if (!loaded_ || taking_up_ || kernel_.busy()) return;
   Memory memory;
   memory.cluster_id = binding_.cluster();
   if (chain_.live() && !revoked_) {
@@ -162,7 +162,8 @@ void Core::Impl::drive_memory() {
     memory.instance = instance_;
     memory.timeout = settings_.timeout;
     for (const Vip& vip : vips_) {
-      if (vip.waited_out != 0) memory.waited_out.emplace(vip.settings.address, vip.waited_out);
+      if (vip.key.waited_out() != 0)
+        memory.waited_out.emplace(vip.settings.address, vip.key.waited_out());
     }
   }
   if (memory.cluster_id == memory_.cluster_id && memory.lease == memory_.lease &&
@@ -199,23 +200,18 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   }
   for (const auto& [address, priority] : outcome.link.join) {
     if (Vip* vip = find(address)) {
-      vip->key_changed = outcome.revision;
-      vip->key_expected = true;
+      vip->key.was_put(outcome.revision);
     }
   }
   for (const Address& address : outcome.link.leave) {
     if (Vip* vip = find(address)) {
-      vip->key_changed = outcome.revision;
-      vip->key_expected = false;
-      vip->retired = std::max(vip->retired, vip->retiring);
-      vip->retiring = 0;
-      vip->waited_out = 0;
+      vip->key.was_deleted(outcome.revision);
       vip->resigning = false;
     }
   }
   // Certainly refused, however long ago it was tried: the chain has moved, and the key is still
   // ours.
-  for (Vip& vip : vips_) vip.retiring = 0;
+  for (Vip& vip : vips_) vip.key.release_refused();
 }
 
 Link Core::Impl::wanted_link() {
@@ -232,7 +228,7 @@ Link Core::Impl::wanted_link() {
       link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
     }
     if (no_space_ || !to_leave(vip)) continue;
-    (was_held(vip) ? link.leave : places).push_back(vip.settings.address);
+    (vip.key.was_held(key_created(vip)) ? link.leave : places).push_back(vip.settings.address);
   }
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
   link.held = !link.leave.empty();
@@ -315,7 +311,7 @@ void Core::Impl::send_link(Link link) {
 Txn Core::Impl::attempt(RequestId request, Link link) {
   for (const Address& address : link.leave) {
     Vip* vip = find(address);
-    vip->retiring = std::max(vip->retiring, key_created(*vip));
+    vip->key.releasing(key_created(*vip));
   }
   link.seen = view_.applied();
   // [safety] Obeyed, by the kernel as well, from before it is sent.

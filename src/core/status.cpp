@@ -63,7 +63,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::LinkDown:
       return "link " + vip.settings.link + " is down";
     case Obstacle::KernelRefused:
-      return "the kernel refused the address; next try in " + in_seconds(vip.add_not_before - now);
+      return "the kernel refused the address; next try in " +
+             in_seconds(vip.comeback.not_before - now);
     case Obstacle::Blocked:
       return vip.blocked;
     case Obstacle::ForeignHost:
@@ -108,7 +109,7 @@ std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
 
 void Core::Impl::drive_states() {
   // What a completion brings is told in its own step, and must not be overtaken by it.
-  if (kernel_busy()) return;
+  if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
     const Obstacle why = obstacle(vip, now_);
     const VipState to = state_of(vip, why);

@@ -1,0 +1,51 @@
+#include "core/kernel_calls.hpp"
+
+#include <utility>
+
+namespace vipd {
+
+namespace {
+
+constexpr Duration kBurst = Duration::milliseconds(10);
+constexpr Duration kBreath = Duration::milliseconds(1);
+constexpr int kFrames = 64;
+constexpr Duration kFramesInterval = Duration::milliseconds(2);
+
+}  // namespace
+
+MonoTime KernelCalls::next_at(MonoTime now) const {
+  assert(!busy());
+  return now < burst_ends_ ? now : burst_ends_ + kBreath;
+}
+
+void KernelCalls::add(MonoTime now) {
+  assert(!adding_);
+  adding_ = true;
+  if (now < burst_ends_ + kBreath) return;
+  burst_ends_ = now + kBurst;
+  burst_begins_ = true;
+}
+
+// What the step before the first call took does not count, or where it takes longer than a burst
+// there would be one address to a look at all.
+void KernelCalls::added_in_turn(MonoTime now) {
+  adding_ = false;
+  if (std::exchange(burst_begins_, false)) burst_ends_ = now + kBurst;
+}
+
+void KernelCalls::removed() {
+  assert(removals_ > 0);
+  removals_--;
+}
+
+bool Burst::take(MonoTime now) {
+  if (now >= next_) {
+    next_ = now + kFramesInterval;
+    left_ = kFrames;
+  }
+  if (left_ == 0) return false;
+  left_--;
+  return true;
+}
+
+}  // namespace vipd

@@ -1,0 +1,125 @@
+// A VIP as this node deals with it, and all of ours. State only: what is done with one is decided
+// by the rules of Core::Impl.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/key_rights.hpp"
+#include "vipd/event.hpp"
+#include "vipd/state.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+// Hosts outside the election, as far as they concern a VIP (RFC 5227).
+struct Conflict {
+  bool foreign = false;  // such a host has the address: out of the queue
+  MacAddress mac;        // of the last that claimed it
+  // A claim on an address of ours, until etcd has confirmed that it is still ours.
+  MonoTime claimed_at = MonoTime::never();
+  MonoTime reported_at = MonoTime::long_ago();
+  MonoTime defended_at = MonoTime::long_ago();
+  // A series of probes, and when one last ended without an answer.
+  bool probing = false;
+  int probes_sent = 0;
+  MonoTime probe_at = MonoTime::never();
+  MonoTime silent_at = MonoTime::long_ago();
+  bool owner_known = false;  // whoever had it last took part in the election
+};
+
+// When an address that the kernel refused, or that others removed, may be added again.
+struct Comeback {
+  MonoTime not_before = MonoTime::long_ago();
+  Duration backoff;
+  bool refused = false;  // by the kernel: out of the queue until not_before
+  bool removed = false;  // by others, and not back yet
+  std::string by;        // who removed it, in words
+  int restored = 0;
+};
+
+// A hand-over that a person asked for.
+struct Transfer {
+  LeaseId to = LeaseId::None;  // the candidate that shall have it; None: none is under way
+  MonoTime at;                 // when to clear its way again
+  MonoTime by;                 // when it is given up
+};
+
+// Our place in the queue.
+struct Place {
+  int number = -1;                             // -1: none
+  MonoTime reorder_at = MonoTime::long_ago();  // when it may be given up for somebody better
+};
+
+struct Vip {
+  // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
+  // by the lifetime that a former process gave it, until we have authority of our own.
+  enum class AddressState { Absent, Inherited, Adding, Present, Removing };
+
+  VipSettings settings;
+  int priority = 0;  // ours, as a number
+  VipState state = VipState::Standby;
+  KeyRights key;
+
+  AddressState address = AddressState::Absent;
+  MonoTime remove_again_at = MonoTime::never();
+  bool renewal_due = false;
+  Comeback comeback;
+  int announcements_left = 0;
+  MonoTime announce_at = MonoTime::never();
+
+  bool resigning = false;  // leave the queue once, then queue up anew
+  bool dropped = false;    // no longer in the configuration: leave, then forget
+  Place place;
+  Transfer transfer;
+
+  std::string blocked;  // by something on this host, in words
+  bool blocked_for_owner = false;
+  Conflict conflict;
+
+  // Its removal has been asked for, and the answer is awaited.
+  [[nodiscard]] bool is_removing() const {
+    return address == AddressState::Removing && remove_again_at.is_never();
+  }
+};
+
+class Vips {
+ public:
+  [[nodiscard]] auto begin() { return vips_.begin(); }
+  [[nodiscard]] auto end() { return vips_.end(); }
+  [[nodiscard]] auto begin() const { return vips_.begin(); }
+  [[nodiscard]] auto end() const { return vips_.end(); }
+
+  Vip* add() { return &vips_.emplace_back(); }
+  template <typename Condition>
+  void erase_if(Condition condition) {
+    std::erase_if(vips_, condition);
+  }
+
+  // The next one after the last that was found this way, or nullptr: what is done to all of them,
+  // one by one, finds each at once.
+  template <typename Condition>
+  Vip* next(Condition condition) {
+    for (size_t i = 0; i < vips_.size(); i++) {
+      const size_t place = (found_ + i) % vips_.size();
+      if (!condition(vips_[place])) continue;
+      found_ = place;
+      return &vips_[place];
+    }
+    return nullptr;
+  }
+  [[nodiscard]] Vip* find(const Address& address) {
+    return next([&address](const Vip& vip) { return vip.settings.address == address; });
+  }
+  // Where those begin that come after it.
+  [[nodiscard]] auto after_found() {
+    return vips_.begin() + static_cast<ptrdiff_t>(std::min(found_ + 1, vips_.size()));
+  }
+
+ private:
+  std::vector<Vip> vips_;
+  size_t found_ = 0;
+};
+
+}  // namespace vipd
