@@ -46,7 +46,7 @@ void Core::Impl::begin(const Input& input, Actions* actions) {
   if (binding_.cluster() != 0) {
     actions->push_back(action::UseCluster{.cluster = binding_.cluster()});
   } else {
-    read_at_ = input.now + kPatience;
+    snapshot_.read_at(input.now + kPatience);
   }
   step_.slept_before(input.suspended);
   step(input, event::Ticked{}, actions);
@@ -60,12 +60,11 @@ void Core::Impl::drive_cluster() {
 
 void Core::Impl::bind_to_cluster() {
   const uint64_t cluster = binding_.cluster();
-  if (answered_ || memory_.cluster_id != 0) {
+  if (snapshot_.answered() || memory_.cluster_id != 0) {
     forget_cluster("the right etcd cluster is " + cluster_hex(cluster) + " now");
   }
   emit(action::UseCluster{.cluster = cluster});
-  read_at_ = now_;
-  read_backoff_ = Duration();
+  snapshot_.start_over(now_);
 }
 
 // Said once, when it has lasted.
@@ -115,18 +114,13 @@ void Core::Impl::forget_cluster(const std::string& why) {
   report(ReportKind::ClusterChanged, why + "; starting over");
   chain_.close();
   end_incarnation();
-  session_state_ = SessionState::Absent;
+  session_.lost(now_);
   view_ = View();
   takeovers_.clear();
-  forget_no_space();
+  read_beats_.end();
   requests_.forget();
-  answered_ = false;
-  awaited_ = 0;
-  loaded_ = false;
-  reading_ = granting_ = checking_ = 0;
-  read_at_ = grant_at_ = now_;
-  watch_ = WatchState::Closed;
-  taking_up_ = false;
+  snapshot_.forget(now_);
+  watch_.forget();
   forget_keys();
   forget_memory();
 }

@@ -35,7 +35,7 @@ void Core::Impl::note_owner(Vip* vip) {
   const View::Queue& queue = view_.queue(vip->settings.address);
   const View::Candidate* head = queue.head();
   const View::Session* session = head == nullptr ? nullptr : view_.session(head->lease);
-  if (!loaded_) {
+  if (!snapshot_.loaded()) {
     vip->conflict.owner_known = false;
   } else if (head != nullptr && (session == nullptr || !session->known)) {
     vip->conflict.owner_known = false;  // a foreign candidate

@@ -7,18 +7,6 @@
 
 namespace vipd {
 
-namespace {
-
-constexpr Duration kLastRetry = Duration::seconds(1);
-// A cluster without a leader ends watches at once, and each try costs little.
-constexpr Duration kLastWatchRetry = Duration::milliseconds(250);
-
-Duration longer(Duration backoff) {
-  return std::clamp(backoff * 2, Duration::milliseconds(100), kLastRetry);
-}
-
-}  // namespace
-
 // --- whether it answers
 
 void Core::Impl::connected() {
@@ -34,33 +22,30 @@ void Core::Impl::unreachable(const std::string& why) {
 // --- the snapshot and the watch
 
 void Core::Impl::drive_connection() {
-  if (loaded_ || reading_ != 0 || orders_.stopping || !due(read_at_)) return;
-  reading_ = next_request();
-  emit(action::ReadPrefix{.request = reading_});
+  if (!snapshot_.wanted() || orders_.stopping || !due(snapshot_.read_at())) return;
+  const RequestId request = next_request();
+  snapshot_.reading(request);
+  emit(action::ReadPrefix{.request = request});
 }
 
 void Core::Impl::on(const event::PrefixRead& e) {
   if (beat_read(e)) return;
-  if (e.request != reading_ && e.request != checking_) return;
-  const bool checking = e.request == checking_;
-  (checking ? checking_ : reading_) = 0;
+  const bool checking = snapshot_.take_check(e.request);
+  if (!checking && !snapshot_.take_read(e.request)) return;
   if (!same_history(e.header, e.request) || checking) return;
-  if (!answered_) {
+  if (!snapshot_.answered()) {
     report(ReportKind::Connected, "etcd answers, cluster " + cluster_hex(binding_.cluster()));
   }
   requests_.heard(now_);
-  answered_ = true;
-  read_backoff_ = Duration();
   view_.load(now_, e.header.revision, e.entries, settings_.timeout);
   watch_goes_on();
   replay_.load(e.header.revision, e.entries);
-  loaded_ = just_loaded_ = true;
-  watch_ = WatchState::Closed;
-  watch_at_ = now_;
+  snapshot_.load();
+  watch_.close(now_);
   revoke_former_sessions(e.entries);
   if (chain_.lease() == LeaseId::None) {
     // A former session that cannot be taken up is no more than a dead one.
-    if (session_state_ == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
+    if (session_.state() == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
     return;
   }
   const auto own = std::find_if(e.entries.begin(), e.entries.end(), [&](const Entry& entry) {
@@ -70,37 +55,26 @@ void Core::Impl::on(const event::PrefixRead& e) {
 }
 
 void Core::Impl::read_failed(const std::string& why) {
-  reading_ = 0;
-  read_backoff_ = longer(read_backoff_);
-  read_at_ = now_ + read_backoff_;
+  snapshot_.failed(now_);
   if (binding_.objection().empty()) unreachable(why);
 }
 
 // A watch that nothing holds has to follow its snapshot at once.
 void Core::Impl::open_watch(bool elsewhere) {
-  if (adrift_) replay_.let_go();
-  adrift_ = false;
+  if (watch_.take_adrift()) replay_.let_go();
   const bool held = replay_.begin() != 0;
-  if (!held && !just_loaded_) return read_again();
-  just_loaded_ = false;
+  if (!held && !snapshot_.fresh()) return read_again();
+  snapshot_.watched();
   emit(action::OpenWatch{.from = held ? replay_.begin() : view_.applied() + 1,
                          .avoid_current = elsewhere});
   replay_.restart();
-  watch_ = WatchState::Opening;
-  watch_opened_ = now_;
-  watch_at_ = now_ + std::max(watch_backoff_, timing::hedge_after(settings_.timeout) * 2);
-}
-
-// etcd has committed what somebody waits for to be shown.
-void Core::Impl::await(Revision revision) {
-  if (revision > awaited_) awaited_since_ = now_;
-  awaited_ = std::max(awaited_, revision);
+  watch_.opening(now_, timing::hedge_after(settings_.timeout));
 }
 
 void Core::Impl::drive_watch() {
-  if (!loaded_) return;
-  if (watch_ == WatchState::Closed) {
-    if (due(watch_at_)) open_watch(watch_elsewhere_);
+  if (!snapshot_.loaded()) return;
+  if (watch_.is_closed()) {
+    if (due(watch_.next_at())) open_watch(watch_.elsewhere());
     return;
   }
   // Committed but not echoed, or not even refused: the member that is preferred for both, the watch
@@ -113,37 +87,33 @@ void Core::Impl::drive_watch() {
   if (const MonoTime since = chain_.unanswered_since(); !since.is_never()) {
     late = std::min(late, since + patience * 2);
   }
-  if (!late.is_never()) late = std::max(late, watch_at_);
-  const bool awaits = awaited_ > view_.applied();
-  if (awaits) {
-    late = std::min(late, std::max(awaited_since_, watch_opened_) + timing::kShownWithin);
-  }
+  if (!late.is_never()) late = std::max(late, watch_.next_at());
+  const bool awaits = watch_.awaits_beyond(view_.applied());
+  if (awaits) late = std::min(late, watch_.shown_by());
   if (!due(late)) return;
   const char* what = awaits ? "the end of a session" : "a heartbeat";
   report(ReportKind::WatchReplaced,
          std::string(what) + " is not shown in time; watching elsewhere");
-  watch_backoff_ = longer(watch_backoff_);
-  awaited_ = 0;
+  watch_.late();
   open_watch(true);
 }
 
 void Core::Impl::on(const event::WatchCreated& e) {
-  if (watch_ != WatchState::Opening) return;
-  watch_ = WatchState::Open;
+  if (!watch_.is_opening()) return;
+  watch_.created();
   // Behind what we know: a member that lags, or a cluster that was put back. Only a linearizable
   // read can tell.
-  if (e.header.revision < view_.applied() && checking_ == 0) {
-    checking_ = next_request();
-    emit(action::ReadPrefix{.request = checking_});
+  if (e.header.revision < view_.applied() && !snapshot_.is_checking()) {
+    const RequestId request = next_request();
+    snapshot_.checking(request);
+    emit(action::ReadPrefix{.request = request});
   }
 }
 
 void Core::Impl::on(const event::WatchAdvanced& e) {
-  if (!loaded_ || watch_ == WatchState::Closed) return;
-  watch_ = WatchState::Open;
+  if (!snapshot_.loaded() || watch_.is_closed()) return;
+  watch_.advanced();
   watch_goes_on();
-  watch_backoff_ = Duration();
-  watch_elsewhere_ = false;
   if (e.changes.empty()) {
     if (replay_.complete()) view_.progress(e.header.revision);
     requests_.shown(view_.applied());
@@ -175,7 +145,7 @@ void Core::Impl::adrift_advanced(const std::vector<Change>& changes) {
 }
 
 void Core::Impl::own_session_seen(const Change& change) {
-  if (revoking_ != 0) return;  // we asked for its end
+  if (session_.is_revoking()) return;  // we asked for its end
   bool echoed = false;
   settle(chain_.seen(now_, change, &echoed));
   if (echoed) authority_renewed();
@@ -188,15 +158,12 @@ void Core::Impl::authority_renewed() {
 }
 
 void Core::Impl::on(const event::WatchEnded& e) {
-  watch_ = WatchState::Closed;
-  watch_elsewhere_ = true;
-  watch_at_ = now_ + watch_backoff_;
-  watch_backoff_ = std::min(longer(watch_backoff_), kLastWatchRetry);
-  if (!loaded_ || !e.compacted) return;
+  watch_.ended(now_);
+  if (!snapshot_.loaded() || !e.compacted) return;
   // Not even the last session put in sight is there any more.
-  adrift_ = !replay_.proven();
+  watch_.adrift(!replay_.proven());
   read_anew("the watch fell behind a compaction");
-  read_at_ = watch_at_;
+  snapshot_.read_at(watch_.next_at());
 }
 
 // Nobody knows who held what meanwhile.
@@ -206,8 +173,7 @@ void Core::Impl::read_anew(const std::string& why) {
 }
 
 void Core::Impl::read_again() {
-  loaded_ = false;
-  read_at_ = now_;
+  snapshot_.read_again(now_);
   step_.again(now_);
 }
 

@@ -212,8 +212,7 @@ void Core::Impl::check_invariants() const {
   }
   assert((chain_.lease() != LeaseId::None) == (incarnation_ != 0));
   assert(chain_.lease() != LeaseId::None || !peer_lease_.obeys());
-  assert(chain_.lease() == LeaseId::None || session_state_ == SessionState::Opening ||
-         session_state_ == SessionState::Live);
+  assert(session_.has_lease() || chain_.lease() == LeaseId::None);
 }
 
 void Core::Impl::on(const event::PauseAsked&) {

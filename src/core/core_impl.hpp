@@ -11,13 +11,17 @@
 #include "core/binding.hpp"
 #include "core/chain.hpp"
 #include "core/kernel_calls.hpp"
+#include "core/own_session.hpp"
 #include "core/peer_lease.hpp"
 #include "core/promises.hpp"
+#include "core/read_beats.hpp"
 #include "core/replay.hpp"
 #include "core/requests.hpp"
+#include "core/snapshot.hpp"
 #include "core/step.hpp"
 #include "core/view.hpp"
 #include "core/vip.hpp"
+#include "core/watch.hpp"
 #include "vipd/core.hpp"
 
 namespace vipd {
@@ -71,13 +75,6 @@ struct Takeover {
   // Where the key of its peer lease stood whose grantors say that it has expired; 0: the session
   // fell silent in etcd.
   Revision peers = 0;
-};
-
-enum class SessionState {
-  Absent,
-  Granting,  // a lease is asked for
-  Opening,   // the session key is being put, or taken up from a former process
-  Live,
 };
 
 // Why a VIP is not installed although its key is the head, or is not in the election at all.
@@ -192,7 +189,6 @@ struct Core::Impl {
   [[nodiscard]] bool link_due(const Link& link);
   [[nodiscard]] bool head_lacks_authority() const;
   void open_watch(bool elsewhere);
-  void await(Revision revision);
   void read_anew(const std::string& why);
   void read_again();
 
@@ -287,7 +283,6 @@ struct Core::Impl {
   // --- no_space.cpp: an etcd that takes no writes
   void space_ran_out();
   void space_is_back();
-  void forget_no_space();
   void drive_no_space();
   void delete_keys();
   void beat_by_reading();
@@ -363,45 +358,13 @@ struct Core::Impl {
   std::string objection_;                       // as last said
   View view_;
   Chain chain_;
-  SessionState session_state_ = SessionState::Absent;
-  std::string instance_;  // of our session
-  bool taking_up_ = false;
-  Memory memory_;          // as the state directory has it
-  bool answered_ = false;  // a snapshot was read since the cluster is known
+  OwnSession session_;
+  Memory memory_;  // as the state directory has it
   Requests requests_;
-  bool loaded_ = false;  // a snapshot has been applied
-  RequestId reading_ = 0;
-  RequestId checking_ = 0;  // a read that only looks at the header
-  MonoTime read_at_ = MonoTime::long_ago();
-  Duration read_backoff_;
-  enum class WatchState { Closed, Opening, Open } watch_ = WatchState::Closed;
-  MonoTime watch_at_ = MonoTime::long_ago();
-  // Where etcd has committed what the watch is to show at once, and since when that is known.
-  Revision awaited_ = 0;
-  MonoTime awaited_since_;
-  MonoTime watch_opened_ = MonoTime::long_ago();
-  Duration watch_backoff_;
-  bool watch_elsewhere_ = false;
+  Snapshot snapshot_;
+  Watch watch_;
   Replay replay_;
-  bool adrift_ = false;       // the next watch cannot be held
-  bool just_loaded_ = false;  // no watch was opened since the snapshot
-  RequestId granting_ = 0;
-  MonoTime grant_at_ = MonoTime::long_ago();
-  MonoTime opening_since_;
-  MonoTime keep_at_ = MonoTime::never();
-  struct BeatRead {
-    RequestId request;
-    MonoTime sent;
-  };
-  bool no_space_ = false;             // etcd takes no writes
-  bool reader_ = false;               // it was we who deleted our `writes` key
-  std::vector<BeatRead> beat_reads_;  // under way, oldest first
-  MonoTime beat_read_at_ = MonoTime::long_ago();
-  RequestId deleting_ = 0;
-  MonoTime delete_at_ = MonoTime::long_ago();
-  RequestId revoking_ = 0;
-  MonoTime revoke_by_ = MonoTime::never();
-  bool revoked_ = false;
+  ReadBeats read_beats_;
 
   // VIPs
   Vips vips_;

@@ -48,7 +48,8 @@ bool Core::Impl::to_leave(const Vip& vip) const {
   if (vip.address != Vip::AddressState::Absent || kernel_.removing() || !has_key(vip)) return false;
   // While etcd takes no writes nothing will ever tell what became of a release that was tried.
   const Revision created = key_created(vip);
-  return !wanted(vip) || (no_space_ ? !vip.key.usable(created) : vip.key.is_retired(created));
+  return !wanted(vip) ||
+         (read_beats_.wanted() ? !vip.key.usable(created) : vip.key.is_retired(created));
 }
 
 Revision Core::Impl::key_created(const Vip& vip) const {
@@ -168,7 +169,8 @@ void Core::Impl::drive_fence() {
 // It lives on by the lifetime it has, which never outlives the authority it was given under, as
 // long as its session may still become ours.
 void Core::Impl::drive_inherited(Vip* vip) {
-  const bool hoping = taking_up_ || (memory_.lease != LeaseId::None && !loaded_);
+  const bool hoping =
+      session_.taking_up() || (memory_.lease != LeaseId::None && !snapshot_.loaded());
   if (hoping && !orders_.stopping && !orders_.paused) return;
   if (!is_still_ours(*vip)) return remove(vip);
   if (may_take_up(*vip) && may_add()) install(vip);
@@ -181,8 +183,8 @@ bool Core::Impl::is_still_ours(const Vip& vip) const {
 }
 
 bool Core::Impl::may_take_up(const Vip& vip) const {
-  return !taking_up_ && loaded_ && is_still_ours(vip) && replay_.proven() && covered(vip) &&
-         chain_.deadline() - now_ >= timing::kLeastAuthority && peers_allow(vip);
+  return !session_.taking_up() && snapshot_.loaded() && is_still_ours(vip) && replay_.proven() &&
+         covered(vip) && chain_.deadline() - now_ >= timing::kLeastAuthority && peers_allow(vip);
 }
 
 // [safety] CLOCK_BOOTTIME errs by up to a second across a suspend, and the kernel's lifetimes stood
@@ -191,7 +193,7 @@ bool Core::Impl::may_take_up(const Vip& vip) const {
 void Core::Impl::host_slept(MonoTime before, Duration span) {
   const bool had_authority = now_ < chain_.deadline();
   chain_.slept();
-  beat_reads_.clear();
+  read_beats_.forget_reads();
   peer_lease_.forget_grants();
   promises_.restart(now_);
   view_.restart_waits(before, now_, settings_.timeout);

@@ -42,7 +42,9 @@ bool Core::Impl::priority_is_stale(const Vip& vip) const {
 }
 
 void Core::Impl::drive_order() {
-  if (!loaded_ || !replay_.proven() || !chain_.live() || no_space_ || orders_.stopping) return;
+  if (!snapshot_.loaded() || !replay_.proven() || !chain_.live() || read_beats_.wanted() ||
+      orders_.stopping)
+    return;
   for (Vip& vip : vips_) {
     if (!wanted(vip) || !has_key(vip)) continue;
     if (vip.address == Vip::AddressState::Present) {

@@ -23,13 +23,13 @@ TermState Core::Impl::term_state() const {
 std::string Core::Impl::no_term_reason() const {
   if (settings_.peer_timeout == Duration()) return "it is switched off";
   if (!fence_in_force_) return fence_reason_;
-  if (!loaded_ || !chain_.live()) return "there is no session in etcd";
+  if (!snapshot_.loaded() || !chain_.live()) return "there is no session in etcd";
   if (orders_.stopping) return "the daemon is stopping";
   const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
     return vip.address == Vip::AddressState::Present;
   });
   if (!owns) return "nothing is owned";
-  if (no_space_) return "etcd takes no writes";
+  if (read_beats_.wanted()) return "etcd takes no writes";
   if (!may_try()) return "etcd has not confirmed a heartbeat lately";
   return no_term_.empty() ? left_because_ : no_term_;
 }

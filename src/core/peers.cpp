@@ -152,8 +152,9 @@ bool Core::Impl::may_try() const {
   const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
     return vip.address == Vip::AddressState::Present;
   });
-  return settings_.peer_timeout > Duration() && fence_in_force_ && owns && loaded_ && !no_space_ &&
-         !orders_.stopping && leaving_.empty() && replay_.proven() && is_echoed();
+  return settings_.peer_timeout > Duration() && fence_in_force_ && owns && snapshot_.loaded() &&
+         !read_beats_.wanted() && !orders_.stopping && leaving_.empty() && replay_.proven() &&
+         is_echoed();
 }
 
 // Whether etcd shows our heartbeats, as of now.
@@ -295,7 +296,7 @@ void Core::Impl::judge_try() {
 
 // What of the peer lease the next link does.
 void Core::Impl::add_term_to(Link* link) {
-  if (no_space_ || !chain_.live()) return;
+  if (read_beats_.wanted() || !chain_.live()) return;
   link->leave_term = !leaving_.empty() && peer_lease_.obeys();
   std::optional<Term>& term = peer_lease_.trying();
   if (link->leave_term || !term || !try_judged_ || !may_try()) return;
@@ -371,7 +372,8 @@ void Core::Impl::consider_leaving() {
 // While etcd takes no writes it takes deletions. [safety] This one ends the term of that revision
 // and no other: one that is being entered is obeyed until the chain says what became of it.
 void Core::Impl::delete_term() {
-  const bool wanted = no_space_ && !leaving_.empty() && peer_lease_.in_force().has_value();
+  const bool wanted =
+      read_beats_.wanted() && !leaving_.empty() && peer_lease_.in_force().has_value();
   if (!wanted || deleting_term_ != 0 || !due(delete_term_at_)) return;
   const Key key{KeyKind::Peers, chain_.lease(), {}};
   deleting_revision_ = peer_lease_.revision();
@@ -390,7 +392,7 @@ void Core::Impl::delete_term() {
 // Where etcd takes no writes, nothing tells for hours what became of a term that was being entered.
 // Without its grants nobody here may own, and somebody else shall.
 void Core::Impl::make_way() {
-  if (!no_space_ || !peer_lease_.is_entering() || asking_.empty()) return;
+  if (!read_beats_.wanted() || !peer_lease_.is_entering() || asking_.empty()) return;
   MonoTime without = peer_lease_.deadline(asking_);
   for (const Term* term : peer_lease_.obeyed()) without = std::max(without, term->since());
   if (!due(without + settings_.timeout)) return;

@@ -13,27 +13,26 @@ namespace {
 constexpr Duration kFirstRetry = Duration::milliseconds(10);
 constexpr Duration kLastRetry = Duration::seconds(1);
 constexpr size_t kTriesBeforeComplaint = 3;
-constexpr Duration kGrantRetry = Duration::milliseconds(500);
-constexpr Duration kRevokePatience = Duration::milliseconds(500);
 
 }  // namespace
 
 // --- the session
 
 void Core::Impl::drive_session() {
-  if (!loaded_ || orders_.stopping) return;
-  switch (session_state_) {
-    case SessionState::Absent:
-      if (!due(grant_at_)) return;
-      granting_ = next_request();
-      session_state_ = SessionState::Granting;
-      emit(action::GrantLease{.request = granting_, .ttl = timing::lease_ttl(settings_.timeout)});
+  if (!snapshot_.loaded() || orders_.stopping) return;
+  switch (session_.state()) {
+    case SessionState::Absent: {
+      if (!due(session_.grant_at())) return;
+      const RequestId request = next_request();
+      session_.granting(request);
+      emit(action::GrantLease{.request = request, .ttl = timing::lease_ttl(settings_.timeout)});
       return;
+    }
     case SessionState::Granting:
       return;
     case SessionState::Opening:
       // The lease may have gone meanwhile, and then no try will ever succeed.
-      if (!due(opening_since_ + settings_.timeout * 2)) break;
+      if (!due(session_.opening_since() + settings_.timeout * 2)) break;
       fence("its key could not be put", false);
       step_.again(now_);
       return;
@@ -47,37 +46,33 @@ void Core::Impl::drive_session() {
       step_.again(now_);
       return;
   }
-  if (!due(keep_at_)) return;
-  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 10;  // again, unless it is answered
-  due(keep_at_);
+  if (!due(session_.keep_at())) return;
+  session_.keeping(now_, timing::lease_ttl(settings_.timeout));
+  due(session_.keep_at());
   emit(action::KeepLease{.lease = chain_.lease()});
 }
 
 void Core::Impl::on(const event::LeaseGranted& e) {
   requests_.done(e.request);
-  if (e.request != granting_) return;  // of a cluster that is gone; the lease will expire
-  granting_ = 0;
-  // Each session is an instance of its own: a former one must not be taken for it.
-  instance_ = settings_.instance + "-" + std::to_string(requests_.last());
+  if (!session_.is_granting(e.request)) return;  // of a cluster that is gone; it will expire
+  session_.open(now_, settings_.instance + "-" + std::to_string(requests_.last()),
+                timing::lease_ttl(settings_.timeout));
   begin_incarnation();
   chain_.open(e.lease, {.node = settings_.node,
-                        .instance = instance_,
+                        .instance = session_.instance(),
                         .timeout = settings_.timeout,
                         .incarnation = incarnation_});
-  session_state_ = SessionState::Opening;
-  opening_since_ = now_;
-  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
 }
 
 void Core::Impl::on(const event::LeaseKept& e) {
-  if (e.lease != chain_.lease() || revoking_ != 0) return;
-  keep_at_ = now_ + timing::lease_ttl(settings_.timeout) / 3;
+  if (e.lease != chain_.lease() || session_.is_revoking()) return;
+  session_.kept(now_, timing::lease_ttl(settings_.timeout));
   if (!e.alive) fence("the lease is gone", true);
 }
 
 void Core::Impl::on(const event::LeaseRevoked& e) {
   requests_.done(e.request);
-  if (e.request == revoking_) revoked_ = true;
+  if (session_.is_revoking(e.request)) session_.revoked();
   for (auto& [lease, takeover] : takeovers_) {
     if (takeover.revoking == e.request) takeover.revoking = 0;
   }
@@ -91,10 +86,8 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   if (key_gone) emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
   chain_.close();
   end_incarnation();
-  session_state_ = SessionState::Absent;
-  grant_at_ = now_;
-  taking_up_ = false;
-  forget_no_space();
+  session_.lost(now_);
+  read_beats_.end();
   forget_keys();
 }
 
@@ -121,20 +114,16 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
       own->modified < memory_.session_revision) {
     return false;
   }
-  instance_ = memory_.instance;
+  session_.take_up(now_, memory_.instance);
   begin_incarnation();
   chain_.adopt(*own, {.node = settings_.node,
-                      .instance = instance_,
+                      .instance = session_.instance(),
                       .timeout = settings_.timeout,
                       .incarnation = incarnation_});
   // [safety] What it entered may be in force: obeyed as if we had entered it, without a grant yet.
   if (const auto term = view_.peers().find(memory_.lease); term != view_.peers().end()) {
     peer_lease_.take_up(term->second.term, term->second.modified, now_);
   }
-  session_state_ = SessionState::Opening;
-  taking_up_ = true;
-  opening_since_ = now_;
-  keep_at_ = now_;
   for (const auto& [address, revision] : memory_.waited_out) {
     if (Vip* vip = find(address)) vip->key.waited_out(revision);
   }
@@ -154,12 +143,12 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
 void Core::Impl::drive_memory() {
   // What is remembered may still be taken up. A call to the kernel that is under way ends in a step
   // of its own, which must not be overtaken.
-  if (!loaded_ || taking_up_ || kernel_.busy()) return;
+  if (!snapshot_.loaded() || session_.taking_up() || kernel_.busy()) return;
   Memory memory;
   memory.cluster_id = binding_.cluster();
-  if (chain_.live() && !revoked_) {
+  if (chain_.live() && !session_.is_revoked()) {
     memory.lease = chain_.lease();
-    memory.instance = instance_;
+    memory.instance = session_.instance();
     memory.timeout = settings_.timeout;
     for (const Vip& vip : vips_) {
       if (vip.key.waited_out() != 0)
@@ -190,13 +179,12 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   connected();
   space_is_back();
   settle_term(outcome);
-  if (session_state_ == SessionState::Opening) {
-    session_state_ = SessionState::Live;
-    report(taking_up_ ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
+  if (session_.state() == SessionState::Opening) {
+    report(session_.taking_up() ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
            "session " + lease_hex(chain_.lease()) +
-               (taking_up_ ? " of the former process is taken up" : " is open") + ", timeout " +
-               in_seconds(settings_.timeout));
-    taking_up_ = false;
+               (session_.taking_up() ? " of the former process is taken up" : " is open") +
+               ", timeout " + in_seconds(settings_.timeout));
+    session_.live();
   }
   for (const auto& [address, priority] : outcome.link.join) {
     if (Vip* vip = find(address)) {
@@ -227,7 +215,7 @@ Link Core::Impl::wanted_link() {
     if (wanted(vip) && (joins || priority_is_stale(vip))) {
       link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
     }
-    if (no_space_ || !to_leave(vip)) continue;
+    if (read_beats_.wanted() || !to_leave(vip)) continue;
     (vip.key.was_held(key_created(vip)) ? link.leave : places).push_back(vip.settings.address);
   }
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
@@ -264,7 +252,7 @@ bool Core::Impl::head_lacks_authority() const {
 }
 
 bool Core::Impl::link_due(const Link& link) {
-  if (no_space_) return due(chain_.last_tried() + settings_.heartbeat);
+  if (read_beats_.wanted()) return due(chain_.last_tried() + settings_.heartbeat);
   if (!chain_.busy()) {
     if (!chain_.live() || link.size() > 0 || link.put_writes) return true;
     if (link.enter || link.leave_term) return true;
@@ -291,11 +279,12 @@ Duration Core::Impl::hedge() const {
 }
 
 void Core::Impl::drive_links() {
-  if (revoking_ != 0) return;
-  if (session_state_ != SessionState::Opening && session_state_ != SessionState::Live) return;
-  if (session_state_ == SessionState::Opening && (orders_.stopping || !loaded_)) return;
+  if (session_.is_revoking()) return;
+  if (!session_.has_lease()) return;
+  if (session_.state() == SessionState::Opening && (orders_.stopping || !snapshot_.loaded()))
+    return;
   // While everything is read anew, heartbeats go on: the others must not take us for dead.
-  Link link = loaded_ ? wanted_link() : Link{};
+  Link link = snapshot_.loaded() ? wanted_link() : Link{};
   if (link_due(link)) send_link(std::move(link));
 }
 
@@ -331,20 +320,17 @@ void Core::Impl::on(const event::TxnAnswered& e) {
 
 void Core::Impl::on(const event::RequestFailed& e) {
   requests_.done(e.request);
-  std::erase_if(beat_reads_, [&](const BeatRead& r) { return r.request == e.request; });
+  read_beats_.failed(e.request);
   if (e.no_space) space_ran_out();
-  if (e.request == checking_) checking_ = 0;
-  if (e.request == deleting_) deleting_ = 0;
+  if (snapshot_.take_check(e.request) || read_beats_.take_deletion(e.request)) return;
   if (e.request == deleting_term_) deleting_term_ = 0;
-  if (e.request == reading_) {
+  if (snapshot_.take_read(e.request)) {
     read_failed(e.reason);
-  } else if (e.request == granting_) {
-    granting_ = 0;
-    session_state_ = SessionState::Absent;
-    grant_at_ = now_ + kGrantRetry;
+  } else if (session_.is_granting(e.request)) {
+    session_.grant_failed(now_);
     if (!e.no_space) unreachable(e.reason);
-  } else if (e.request == revoking_) {
-    revoked_ = true;  // the lease will expire by itself
+  } else if (session_.is_revoking(e.request)) {
+    session_.revoked();  // the lease will expire by itself
   } else if (chain_.owns(e.request)) {
     chain_.failed(now_, e.request);
     heartbeats_.failed++;
@@ -363,7 +349,7 @@ void Core::Impl::drive_stop() {
   });
   // Where etcd takes no writes, a release cannot be said.
   const bool keyed =
-      chain_.live() && !no_space_ &&
+      chain_.live() && !read_beats_.wanted() &&
       std::any_of(vips_.begin(), vips_.end(), [this](const Vip& v) { return has_key(v); });
   const bool late = due(orders_.stop_by);
   if (late && keyed) {
@@ -371,12 +357,13 @@ void Core::Impl::drive_stop() {
            "etcd did not take the release; the others wait " + in_seconds(settings_.timeout));
   }
   if (!late && (!all_absent || keyed)) return;
-  if (!late && chain_.lease() != LeaseId::None && revoking_ == 0) {
-    revoking_ = next_request();
-    revoke_by_ = now_ + kRevokePatience;
-    emit(action::RevokeLease{.request = revoking_, .lease = chain_.lease()});
+  if (!late && chain_.lease() != LeaseId::None && !session_.is_revoking()) {
+    const RequestId request = next_request();
+    session_.revoking(request, now_);
+    emit(action::RevokeLease{.request = request, .lease = chain_.lease()});
   }
-  if (!late && revoking_ != 0 && !revoked_ && !due(revoke_by_)) return;
+  if (!late && session_.is_revoking() && !session_.is_revoked() && !due(session_.revoke_by()))
+    return;
   orders_.finished = true;
   emit(action::Finish{});
 }

@@ -75,7 +75,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::Resigning:
       return vip.dropped ? "no longer configured" : "resigned";
     case Obstacle::NotQueued:
-      if (!loaded_) return "etcd has not answered yet";
+      if (!snapshot_.loaded()) return "etcd has not answered yet";
       return chain_.live() ? "queueing up" : "opening a session in etcd";
     case Obstacle::NotHead: {
       const View::Candidate* head = queue.head();

@@ -22,7 +22,7 @@ std::string describe(LeaseId lease, const View::Session& session) {
 }  // namespace
 
 void Core::Impl::drive_takeovers() {
-  if (!loaded_ || !chain_.live() || orders_.stopping) return;
+  if (!snapshot_.loaded() || !chain_.live() || orders_.stopping) return;
   std::erase_if(takeovers_,
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
   for (const Vip& vip : vips_) {
@@ -125,7 +125,7 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
 void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revision) {
-  await(revision);
+  watch_.await(revision, now_);
   takeover->end = revision;
   takeover->nonce = 0;
   takeover->told = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
@@ -172,7 +172,7 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     if (takeover.ending != e.request) continue;
     takeover.ending = 0;
     // etcd answers again, and has something to show.
-    if (watch_ == WatchState::Closed) watch_at_ = std::min(watch_at_, now_);
+    if (watch_.is_closed()) watch_.reopen_by(now_);
     const bool gone = !e.succeeded && e.entries.empty();
     const bool twin = !e.succeeded && !gone && e.entries.front().value.nonce == takeover.nonce;
     if (e.succeeded || twin || gone) {
@@ -183,7 +183,7 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     report(ReportKind::TakeoverRefused,
            "session " + lease_hex(lease) +
                (ended ? " was ended by another node" : " lives after all"));
-    await(e.entries.front().modified);
+    watch_.await(e.entries.front().modified, now_);
     takeover.tries = 0;
     takeover.nonce = 0;
     takeover.end = 0;
@@ -193,7 +193,7 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     if (++takeover.refusals > 1) {
       takeover.refusals = 0;
       read_anew("the watch contradicts what etcd says");
-    } else if (now_ >= watch_at_ && watch_ != WatchState::Closed) {
+    } else if (now_ >= watch_.next_at() && !watch_.is_closed()) {
       open_watch(true);
     }
     return true;

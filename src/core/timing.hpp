@@ -73,6 +73,11 @@ constexpr Duration standby_interval(Duration timeout, Duration heartbeat) {
   return std::max(heartbeat, (timeout - kLeastAuthority) * 3 / 4);
 }
 
+// Between tries at what failed, the wait after one of `backoff`.
+constexpr Duration longer(Duration backoff) {
+  return std::clamp(backoff * 2, Duration::milliseconds(100), Duration::seconds(1));
+}
+
 // The lease collects garbage only, but the key of a standby that died stays as long as it.
 constexpr Duration lease_ttl(Duration timeout) {
   return std::max(timeout * 4, Duration::seconds(20));

@@ -20,7 +20,7 @@ void Core::Impl::drive_words() {
     const auto found = view_.peers().find(item.first);
     return found == view_.peers().end() || found->second.modified != item.second.modified;
   });
-  if (!loaded_ || !chain_.live() || orders_.stopping) return;
+  if (!snapshot_.loaded() || !chain_.live() || orders_.stopping) return;
   for (const auto& [lease, peers] : view_.peers()) {
     if (lease != chain_.lease()) consider_word(lease, peers);
   }

@@ -1,0 +1,60 @@
+// Our watch: whether it is open, when it is opened again, and what it is to show by when. Never
+// opens one.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "core/timing.hpp"
+#include "vipd/store.hpp"
+#include "vipd/types.hpp"
+
+namespace vipd {
+
+class Watch {
+ public:
+  [[nodiscard]] bool is_closed() const { return state_ == State::Closed; }
+  [[nodiscard]] bool is_opening() const { return state_ == State::Opening; }
+  // The next one is opened then, or an open one may be replaced from then on.
+  [[nodiscard]] MonoTime next_at() const { return next_at_; }
+  // ... at another member than the present one.
+  [[nodiscard]] bool elsewhere() const { return elsewhere_; }
+  void reopen_by(MonoTime time) { next_at_ = std::min(next_at_, time); }
+
+  // `patience`: how long a member may take to answer.
+  void opening(MonoTime now, Duration patience);
+  void created() { state_ = State::Open; }
+  void advanced();
+  void ended(MonoTime now);
+  // It is not shown what it should be: the next one has to wait longer, should it be no better.
+  void late();
+  // A snapshot was read: the next one goes on from there.
+  void close(MonoTime now);
+  void forget();
+
+  // Whether the next one cannot be held by what was shown before (see Replay); asked once.
+  void adrift(bool is) { adrift_ = is; }
+  [[nodiscard]] bool take_adrift() { return std::exchange(adrift_, false); }
+
+  // etcd has committed what somebody waits for to be shown.
+  void await(Revision revision, MonoTime now);
+  [[nodiscard]] bool awaits_beyond(Revision applied) const { return awaited_ > applied; }
+  // When that should have been shown.
+  [[nodiscard]] MonoTime shown_by() const {
+    return std::max(awaited_since_, opened_) + timing::kShownWithin;
+  }
+
+ private:
+  enum class State { Closed, Opening, Open };
+
+  State state_ = State::Closed;
+  MonoTime next_at_ = MonoTime::long_ago();
+  MonoTime opened_ = MonoTime::long_ago();
+  Duration backoff_;
+  bool elsewhere_ = false;
+  bool adrift_ = false;
+  Revision awaited_ = 0;
+  MonoTime awaited_since_;
+};
+
+}  // namespace vipd
