@@ -19,7 +19,7 @@ void Core::Impl::drive_announcements() {
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !vip.conflict.claimed_at.is_never()) continue;
     if (!due(vip.announce_at)) continue;
-    if (!may_send(&announcing_)) break;
+    if (!may_send(&kernel_.announcements)) break;
     emit(action::SendAnnouncement{.address = vip.settings.address});
     if (vip.announcements_left > 0) vip.announcements_left--;
     if (vip.announcements_left > 0) {

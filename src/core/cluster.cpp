@@ -71,13 +71,13 @@ void Core::Impl::bind_to_cluster() {
 void Core::Impl::say_objection() {
   const std::string objection = binding_.objection();
   if (objection.empty()) {
-    unclear_since_ = MonoTime::never();
-    objection_.clear();
+    objection_.since = MonoTime::never();
+    objection_.said.clear();
     return;
   }
-  if (unclear_since_.is_never()) unclear_since_ = now_;
-  if (!due(unclear_since_ + kPatience) || objection == objection_) return;
-  objection_ = objection;
+  if (objection_.since.is_never()) objection_.since = now_;
+  if (!due(objection_.since + kPatience) || objection == objection_.said) return;
+  objection_.said = objection;
   report(ReportKind::ClusterUnclear, "etcd: " + objection);
 }
 
@@ -113,10 +113,10 @@ void Core::Impl::forget_cluster(const std::string& why) {
   take_everything_down();
   report(ReportKind::ClusterChanged, why + "; starting over");
   chain_.close();
-  end_incarnation();
+  end_terms();
   session_.lost(now_);
   view_ = View();
-  takeovers_.clear();
+  takeovers_.sessions.clear();
   read_beats_.end();
   requests_.forget();
   snapshot_.forget(now_);

@@ -153,8 +153,8 @@ void Core::Impl::own_session_seen(const Change& change) {
 
 void Core::Impl::authority_renewed() {
   kernel_.renew_at(now_);
-  heartbeats_.echoed++;
-  heartbeats_.took.add(now_ - (chain_.deadline() - settings_.timeout));
+  session_.heartbeats.echoed++;
+  session_.heartbeats.took.add(now_ - (chain_.deadline() - settings_.timeout));
 }
 
 void Core::Impl::on(const event::WatchEnded& e) {

@@ -98,7 +98,7 @@ ClusterView Core::cluster() const {
 }
 
 const Heartbeats& Core::heartbeats() const {
-  return impl_->heartbeats_;
+  return impl_->session_.heartbeats;
 }
 
 PeersView Core::peers(MonoTime now) const {
@@ -210,7 +210,7 @@ void Core::Impl::check_invariants() const {
     assert(!up || now_ < deadline());
     assert(!up || vip.key.usable(headed_since(vip)));
   }
-  assert((chain_.lease() != LeaseId::None) == (incarnation_ != 0));
+  assert((chain_.lease() != LeaseId::None) == (session_.incarnation() != 0));
   assert(chain_.lease() != LeaseId::None || !peer_lease_.obeys());
   assert(session_.has_lease() || chain_.lease() == LeaseId::None);
 }

@@ -10,8 +10,11 @@
 
 #include "core/binding.hpp"
 #include "core/chain.hpp"
+#include "core/grantors.hpp"
 #include "core/kernel_calls.hpp"
 #include "core/own_session.hpp"
+#include "core/own_terms.hpp"
+#include "core/packet_fence.hpp"
 #include "core/peer_lease.hpp"
 #include "core/promises.hpp"
 #include "core/read_beats.hpp"
@@ -19,6 +22,7 @@
 #include "core/requests.hpp"
 #include "core/snapshot.hpp"
 #include "core/step.hpp"
+#include "core/takeovers.hpp"
 #include "core/view.hpp"
 #include "core/vip.hpp"
 #include "core/watch.hpp"
@@ -34,47 +38,6 @@ struct LinkView {
   MonoTime down_since = MonoTime::long_ago();
   bool usable = false;  // up, or down for less than the debounce
   MacAddress mac;
-};
-
-// Another process that may grant, by its incarnation.
-struct Peer {
-  // From a request to its grant, the longest in this minute and in the one before.
-  Duration worst;
-  Duration worst_before;
-  MonoTime minute = MonoTime::long_ago();
-  // After it did not answer: twice as long each time.
-  Duration backoff;
-  MonoTime try_at = MonoTime::long_ago();
-  std::map<std::string, MacAddress> macs;  // by link
-
-  [[nodiscard]] Duration delay() const { return std::max(worst, worst_before); }
-};
-
-// The grantors of a term in force that say that it has expired, by the owner's lease.
-struct Word {
-  Revision modified = 0;                   // of its key
-  std::set<uint64_t> expired{};            // their incarnations
-  MonoTime enough_at = MonoTime::never();  // since when so many do that its owner may be ended
-};
-
-// A session that fell silent, being taken over.
-struct Takeover {
-  RequestId ending = 0;       // the txn under way, the last one sent
-  RequestId revoking = 0;     // the revocation under way
-  uint64_t nonce = 0;         // of our attempts: it tells our own late twin
-  Revision end = 0;           // of the session key as we put it; 0: not ended by us
-  std::vector<Address> vips;  // whose candidate keys go with it
-  size_t told = 0;            // of those, how many are gone
-  MonoTime next_try = MonoTime::long_ago();
-  MonoTime again_at;  // when it is sent once more for want of an answer
-  int tries = 0;
-  Revision judged = 0;  // where its session key stood at our last attempt
-  int refusals = 0;     // since then
-  int revocations = 0;
-  bool no_space = false;  // etcd takes no put: the session key is deleted instead
-  // Where the key of its peer lease stood whose grantors say that it has expired; 0: the session
-  // fell silent in etcd.
-  Revision peers = 0;
 };
 
 // Why a VIP is not installed although its key is the head, or is not in the election at all.
@@ -106,6 +69,12 @@ struct Orders {
   bool stopping = false;
   bool finished = false;                 // nothing is left to do
   MonoTime stop_by = MonoTime::never();  // the others wait out the timeout from then on
+};
+
+// What is wrong with the endpoints' clusters.
+struct Objection {
+  MonoTime since = MonoTime::never();
+  std::string said;  // as last reported; empty: nothing was
 };
 
 struct Core::Impl {
@@ -265,7 +234,6 @@ struct Core::Impl {
   [[nodiscard]] std::string no_term_reason() const;
   [[nodiscard]] std::string node_of(uint64_t incarnation) const;
   [[nodiscard]] std::string nodes_of(const PeerTerm& term) const;
-  void count_grant(uint64_t incarnation);
   // --- order.cpp: priorities and transfers
   void drive_order();
   void consider_making_way(Vip* vip);
@@ -293,8 +261,7 @@ struct Core::Impl {
   // --- peers.cpp: the terms of our own peer lease
   void drive_peers();
   void ask_where_needed();
-  void begin_incarnation();
-  void end_incarnation();
+  void end_terms();
   [[nodiscard]] MonoTime deadline() const;
   void refresh_peer_deadline();
   void update_fence();
@@ -354,58 +321,32 @@ struct Core::Impl {
 
   // etcd
   Binding binding_;
-  MonoTime unclear_since_ = MonoTime::never();  // which cluster is the right one
-  std::string objection_;                       // as last said
-  View view_;
-  Chain chain_;
-  OwnSession session_;
-  Memory memory_;  // as the state directory has it
+  Objection objection_;
   Requests requests_;
   Snapshot snapshot_;
   Watch watch_;
   Replay replay_;
+  View view_;
+
+  // Our session
+  OwnSession session_;
+  Chain chain_;
   ReadBeats read_beats_;
+  Memory memory_;  // as the state directory has it
 
-  // VIPs
+  // The VIPs
   Vips vips_;
-  std::map<std::string, LinkView> links_;
+  std::map<std::string, LinkView> links_;  // by name
   KernelCalls kernel_;
-  Burst announcing_;
-  Burst probing_;
-
-  std::map<LeaseId, Takeover> takeovers_;
 
   // The peer lease
-  uint64_t incarnation_ = 0;  // of this process with this session; 0: there is none
+  PacketFence fence_;
+  OwnTerms terms_;
   PeerLease peer_lease_;
-  bool fence_told_ = false;  // of some fence, which may be there on one link and not on another
-  bool fence_in_force_ = false;
-  std::string fence_reason_ = "the packet fence is not in force yet";  // why not
-  std::optional<MonoTime> fence_;  // as SetFence said last, to the fence that is there
-  LinkNames carrying_;             // links that may have an address of a VIP
-  LinkNames asking_;               // and those that are about to get one
-  MonoTime asking_since_;          // when the last of them was added
-  MonoTime peer_deadline_ = MonoTime::never();
-  bool try_judged_ = false;  // the tried term has its grantors
-  MonoTime try_at_ = MonoTime::long_ago();
-  MonoTime try_until_;
-  MonoTime entered_at_ = MonoTime::long_ago();
-  std::string leaving_;       // why the terms are left, until the chain has said so
-  bool unfenced_ = false;     // the fence did not see a grant: nothing is taken until they are left
-  std::string no_term_;       // why none is entered
-  std::string left_because_;  // ... and why the last one ended
-  TermCounts terms_;
-  std::map<std::string, uint64_t> grants_;  // received, by node
-  RequestId deleting_term_ = 0;
-  Revision deleting_revision_ = 0;
-  MonoTime delete_term_at_ = MonoTime::long_ago();
-  std::map<uint64_t, Peer> peers_;  // by incarnation
+  Grantors grantors_;
   Promises promises_;
-  std::map<uint64_t, MonoTime> announced_;    // when the expiry of a term is said again
-  MonoTime shown_at_ = MonoTime::long_ago();  // when our watch showed anything last
-  std::map<LeaseId, Word> words_;
 
-  Heartbeats heartbeats_;
+  Takeovers takeovers_;
 };
 
 }  // namespace vipd

@@ -76,7 +76,7 @@ bool Core::Impl::may_keep(const Vip& vip) const {
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (orders_.stopping) return Obstacle::NodeReleasing;
   if (orders_.paused) return Obstacle::NodePaused;
-  if (binding_.outvoted() || !objection_.empty()) return Obstacle::OtherCluster;
+  if (binding_.outvoted() || !objection_.said.empty()) return Obstacle::OtherCluster;
   if (!link_of(vip).known) return Obstacle::LinkUnknown;
   if (!link_of(vip).present) return Obstacle::LinkMissing;
   if (!link_of(vip).usable) return Obstacle::LinkDown;
@@ -198,7 +198,7 @@ void Core::Impl::host_slept(MonoTime before, Duration span) {
   promises_.restart(now_);
   view_.restart_waits(before, now_, settings_.timeout);
   take_everything_down();
-  fence_.reset();  // it has closed by itself
+  fence_.closed();
   refresh_peer_deadline();
   if (!had_authority) return;
   report(ReportKind::AuthorityLost, "the host was suspended for " + in_seconds(span) +

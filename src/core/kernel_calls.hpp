@@ -14,6 +14,19 @@
 
 namespace vipd {
 
+// Frames of one kind that go out together. A few at a time: thousands at once would fill the queues
+// of links and switches, and hold up the heartbeats.
+class Burst {
+ public:
+  // Takes one; false: none may go before next().
+  [[nodiscard]] bool take(MonoTime now);
+  [[nodiscard]] MonoTime next() const { return next_; }
+
+ private:
+  MonoTime next_ = MonoTime::long_ago();
+  int left_ = 0;
+};
+
 class KernelCalls {
  public:
   [[nodiscard]] bool busy() const { return adding_ || removing(); }
@@ -38,25 +51,15 @@ class KernelCalls {
   void renew_by(MonoTime time) { renew_at_ = std::min(renew_at_, time); }
   [[nodiscard]] MonoTime renewal() const { return renew_at_; }
 
+  Burst announcements;
+  Burst probes;
+
  private:
   bool adding_ = false;
   size_t removals_ = 0;
   MonoTime burst_ends_ = MonoTime::long_ago();
   bool burst_begins_ = false;  // with the call that is under way
   MonoTime renew_at_ = MonoTime::never();
-};
-
-// Frames of one kind that go out together. A few at a time: thousands at once would fill the queues
-// of links and switches, and hold up the heartbeats.
-class Burst {
- public:
-  // Takes one; false: none may go before next().
-  [[nodiscard]] bool take(MonoTime now);
-  [[nodiscard]] MonoTime next() const { return next_; }
-
- private:
-  MonoTime next_ = MonoTime::long_ago();
-  int left_ = 0;
 };
 
 }  // namespace vipd

@@ -22,19 +22,21 @@ void OwnSession::grant_failed(MonoTime now) {
   grant_at_ = now + kGrantRetry;
 }
 
-void OwnSession::open(MonoTime now, std::string instance, Duration ttl) {
-  assert(state_ == SessionState::Granting);
+void OwnSession::open(MonoTime now, std::string instance, uint64_t incarnation, Duration ttl) {
+  assert(state_ == SessionState::Granting && incarnation != 0);
   state_ = SessionState::Opening;
   granting_ = 0;
   instance_ = std::move(instance);
+  incarnation_ = incarnation;
   opening_since_ = now;
   kept(now, ttl);
 }
 
-void OwnSession::take_up(MonoTime now, std::string instance) {
-  assert(state_ == SessionState::Absent);
+void OwnSession::take_up(MonoTime now, std::string instance, uint64_t incarnation) {
+  assert(state_ == SessionState::Absent && incarnation != 0);
   state_ = SessionState::Opening;
   instance_ = std::move(instance);
+  incarnation_ = incarnation;
   taking_up_ = true;
   opening_since_ = keep_at_ = now;
 }
@@ -48,6 +50,7 @@ void OwnSession::live() {
 void OwnSession::lost(MonoTime now) {
   state_ = SessionState::Absent;
   taking_up_ = false;
+  incarnation_ = 0;
   granting_ = 0;
   grant_at_ = now;
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cassert>
+#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "vipd/event.hpp"
+#include "vipd/heartbeats.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {
@@ -26,6 +28,8 @@ class OwnSession {
   }
   // Each session is an instance of its own: a former one must not be taken for it.
   [[nodiscard]] const std::string& instance() const { return instance_; }
+  // Of this process with this session; 0 while it has none.
+  [[nodiscard]] uint64_t incarnation() const { return incarnation_; }
   // It is a former process's, and not known to be ours yet.
   [[nodiscard]] bool taking_up() const { return taking_up_; }
   [[nodiscard]] MonoTime opening_since() const { return opening_since_; }
@@ -40,8 +44,8 @@ class OwnSession {
   void grant_failed(MonoTime now);
 
   // --- Opening, Live
-  void open(MonoTime now, std::string instance, Duration ttl);
-  void take_up(MonoTime now, std::string instance);
+  void open(MonoTime now, std::string instance, uint64_t incarnation, Duration ttl);
+  void take_up(MonoTime now, std::string instance, uint64_t incarnation);
   void live();
   void lost(MonoTime now);
   [[nodiscard]] MonoTime keep_at() const { return keep_at_; }
@@ -60,9 +64,12 @@ class OwnSession {
   void revoking(RequestId request, MonoTime now);
   void revoked() { revoked_ = true; }
 
+  Heartbeats heartbeats;
+
  private:
   SessionState state_ = SessionState::Absent;
   std::string instance_;
+  uint64_t incarnation_ = 0;
   bool taking_up_ = false;
   RequestId granting_ = 0;
   MonoTime grant_at_ = MonoTime::long_ago();

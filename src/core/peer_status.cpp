@@ -5,24 +5,17 @@
 
 namespace vipd {
 
-namespace {
-
-// Nodes whose grants are counted. A cluster has fewer; names come from etcd.
-constexpr size_t kMostCounted = 64;
-
-}  // namespace
-
 TermState Core::Impl::term_state() const {
   if (!peer_lease_.obeys()) {
     return peer_lease_.trying() ? TermState::Trying : TermState::None;
   }
-  if (!leaving_.empty()) return TermState::Leaving;
+  if (terms_.is_leaving()) return TermState::Leaving;
   return peer_lease_.in_force() ? TermState::InForce : TermState::Entering;
 }
 
 std::string Core::Impl::no_term_reason() const {
   if (settings_.peer_timeout == Duration()) return "it is switched off";
-  if (!fence_in_force_) return fence_reason_;
+  if (!fence_.in_force()) return fence_.reason();
   if (!snapshot_.loaded() || !chain_.live()) return "there is no session in etcd";
   if (orders_.stopping) return "the daemon is stopping";
   const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
@@ -31,18 +24,18 @@ std::string Core::Impl::no_term_reason() const {
   if (!owns) return "nothing is owned";
   if (read_beats_.wanted()) return "etcd takes no writes";
   if (!may_try()) return "etcd has not confirmed a heartbeat lately";
-  return no_term_.empty() ? left_because_ : no_term_;
+  return terms_.refusal().empty() ? terms_.left_because() : terms_.refusal();
 }
 
 PeersView Core::Impl::peers_view(MonoTime now) const {
   PeersView view;
   view.state = term_state();
   view.timeout = settings_.peer_timeout;
-  view.left_because = left_because_;
-  view.terms = terms_;
-  view.grants = grants_;
+  view.left_because = terms_.left_because();
+  view.terms = terms_.counts;
+  view.grants = grantors_.counted();
   if (view.state == TermState::None) view.reason = no_term_reason();
-  if (view.state == TermState::Leaving) view.reason = leaving_;
+  if (view.state == TermState::Leaving) view.reason = terms_.leaving();
   const std::vector<const Term*> obeyed = peer_lease_.obeyed();
   const Term* term = obeyed.empty() ? nullptr : obeyed.front();
   if (term == nullptr && peer_lease_.trying()) term = &*peer_lease_.trying();
@@ -50,13 +43,12 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   const PeerTerm& key = term->key();
   view.timeout = key.timeout;
   // Where no link carries a VIP there is nothing to give up.
-  if (!obeyed.empty()) view.left = std::clamp(peer_deadline_ - now, Duration(), key.timeout);
+  if (!obeyed.empty()) view.left = std::clamp(terms_.deadline() - now, Duration(), key.timeout);
   for (const Grantor& grantor : key.grantors) {
-    const auto peer = peers_.find(grantor.incarnation);
-    const MonoTime newest = term->newest(grantor.incarnation, carrying_);
+    const MonoTime newest = term->newest(grantor.incarnation, terms_.carrying());
     view.grantors.push_back({.node = node_of(grantor.incarnation),
                              .grants = now - newest < key.timeout,
-                             .delay = peer == peers_.end() ? Duration() : peer->second.delay()});
+                             .delay = grantors_.delay(grantor.incarnation)});
   }
   return view;
 }
@@ -76,12 +68,6 @@ std::string Core::Impl::nodes_of(const PeerTerm& term) const {
     names += node.empty() ? "a node without a session" : node;
   }
   return names;
-}
-
-void Core::Impl::count_grant(uint64_t incarnation) {
-  const std::string node = node_of(incarnation);
-  if (node.empty() || (grants_.size() >= kMostCounted && !grants_.contains(node))) return;
-  grants_[node]++;
 }
 
 }  // namespace vipd

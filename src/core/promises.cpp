@@ -31,7 +31,9 @@ void Promises::show(uint64_t term, Duration timeout, MonoTime now) {
 }
 
 void Promises::keep_only(const std::set<uint64_t>& shown) {
-  std::erase_if(shown_, [&](const auto& item) { return !shown.contains(item.first); });
+  const auto is_gone = [&](const auto& item) { return !shown.contains(item.first); };
+  std::erase_if(shown_, is_gone);
+  std::erase_if(say_at_, is_gone);
 }
 
 void Promises::restart(MonoTime now) {
@@ -42,6 +44,11 @@ MonoTime Promises::silent_at(uint64_t term) const {
   const auto found = shown_.find(term);
   assert(found != shown_.end());
   return found->second.since + timing::with_drift(found->second.timeout);
+}
+
+MonoTime Promises::say_at(uint64_t term) const {
+  const auto found = say_at_.find(term);
+  return found == say_at_.end() ? MonoTime::long_ago() : found->second;
 }
 
 void Promises::expire(uint64_t term, MonoTime now) {

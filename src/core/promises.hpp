@@ -31,6 +31,9 @@ class Promises {
   // [safety] Final, for the life of the process.
   void expire(uint64_t term, MonoTime now);
   [[nodiscard]] bool expired(uint64_t term) const { return expired_.contains(term); }
+  // When the owner's others are told so again.
+  [[nodiscard]] MonoTime say_at(uint64_t term) const;
+  void said(uint64_t term, MonoTime again) { say_at_[term] = again; }
 
  private:
   struct Shown {
@@ -41,6 +44,7 @@ class Promises {
 
   std::map<uint64_t, Shown> shown_;
   std::set<uint64_t> expired_;
+  std::map<uint64_t, MonoTime> say_at_;
 };
 
 }  // namespace vipd

@@ -56,12 +56,11 @@ void Core::Impl::on(const event::LeaseGranted& e) {
   requests_.done(e.request);
   if (!session_.is_granting(e.request)) return;  // of a cluster that is gone; it will expire
   session_.open(now_, settings_.instance + "-" + std::to_string(requests_.last()),
-                timing::lease_ttl(settings_.timeout));
-  begin_incarnation();
+                step_.incarnation(), timing::lease_ttl(settings_.timeout));
   chain_.open(e.lease, {.node = settings_.node,
                         .instance = session_.instance(),
                         .timeout = settings_.timeout,
-                        .incarnation = incarnation_});
+                        .incarnation = session_.incarnation()});
 }
 
 void Core::Impl::on(const event::LeaseKept& e) {
@@ -73,7 +72,7 @@ void Core::Impl::on(const event::LeaseKept& e) {
 void Core::Impl::on(const event::LeaseRevoked& e) {
   requests_.done(e.request);
   if (session_.is_revoking(e.request)) session_.revoked();
-  for (auto& [lease, takeover] : takeovers_) {
+  for (auto& [lease, takeover] : takeovers_.sessions) {
     if (takeover.revoking == e.request) takeover.revoking = 0;
   }
 }
@@ -85,7 +84,7 @@ void Core::Impl::fence(const std::string& why, bool key_gone) {
   report(ReportKind::Fenced, "session " + lease_hex(chain_.lease()) + " is lost: " + why);
   if (key_gone) emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
   chain_.close();
-  end_incarnation();
+  end_terms();
   session_.lost(now_);
   read_beats_.end();
   forget_keys();
@@ -114,12 +113,11 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
       own->modified < memory_.session_revision) {
     return false;
   }
-  session_.take_up(now_, memory_.instance);
-  begin_incarnation();
+  session_.take_up(now_, memory_.instance, step_.incarnation());
   chain_.adopt(*own, {.node = settings_.node,
                       .instance = session_.instance(),
                       .timeout = settings_.timeout,
-                      .incarnation = incarnation_});
+                      .incarnation = session_.incarnation()});
   // [safety] What it entered may be in force: obeyed as if we had entered it, without a grant yet.
   if (const auto term = view_.peers().find(memory_.lease); term != view_.peers().end()) {
     peer_lease_.take_up(term->second.term, term->second.modified, now_);
@@ -322,8 +320,10 @@ void Core::Impl::on(const event::RequestFailed& e) {
   requests_.done(e.request);
   read_beats_.failed(e.request);
   if (e.no_space) space_ran_out();
-  if (snapshot_.take_check(e.request) || read_beats_.take_deletion(e.request)) return;
-  if (e.request == deleting_term_) deleting_term_ = 0;
+  if (snapshot_.take_check(e.request) || read_beats_.take_deletion(e.request) ||
+      terms_.take_deletion(e.request)) {
+    return;
+  }
   if (snapshot_.take_read(e.request)) {
     read_failed(e.reason);
   } else if (session_.is_granting(e.request)) {
@@ -333,7 +333,7 @@ void Core::Impl::on(const event::RequestFailed& e) {
     session_.revoked();  // the lease will expire by itself
   } else if (chain_.owns(e.request)) {
     chain_.failed(now_, e.request);
-    heartbeats_.failed++;
+    session_.heartbeats.failed++;
     if (chain_.tries() >= kTriesBeforeComplaint && !e.no_space) unreachable(e.reason);
   } else {
     takeover_failed(e);

@@ -23,7 +23,7 @@ std::string describe(LeaseId lease, const View::Session& session) {
 
 void Core::Impl::drive_takeovers() {
   if (!snapshot_.loaded() || !chain_.live() || orders_.stopping) return;
-  std::erase_if(takeovers_,
+  std::erase_if(takeovers_.sessions,
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
   for (const Vip& vip : vips_) {
     const int own = view_.queue(vip.settings.address).position(chain_.lease());
@@ -41,7 +41,7 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   const View::Session* session = view_.session(candidate.lease);
   if (session == nullptr) return;
   if (!session->known && !candidate.ours) return;  // foreign: it goes when it goes
-  Takeover& takeover = takeovers_[candidate.lease];
+  Takeover& takeover = takeovers_.sessions[candidate.lease];
   if (takeover.ending != 0 || takeover.revoking != 0) return;
   if (!session->present) {
     if (!due(std::max(session->gone_since + kStagger * distance, takeover.next_try))) return;
@@ -168,7 +168,7 @@ void Core::Impl::delete_detached(LeaseId lease) {
 }
 
 bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
-  for (auto& [lease, takeover] : takeovers_) {
+  for (auto& [lease, takeover] : takeovers_.sessions) {
     if (takeover.ending != e.request) continue;
     takeover.ending = 0;
     // etcd answers again, and has something to show.
@@ -202,7 +202,7 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
 }
 
 void Core::Impl::takeover_failed(const event::RequestFailed& e) {
-  for (auto& [lease, takeover] : takeovers_) {
+  for (auto& [lease, takeover] : takeovers_.sessions) {
     if (takeover.ending != e.request && takeover.revoking != e.request) continue;
     (takeover.ending == e.request ? takeover.ending : takeover.revoking) = 0;
     const bool at_once = e.no_space && !takeover.no_space;

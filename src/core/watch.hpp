@@ -25,6 +25,9 @@ class Watch {
   void opening(MonoTime now, Duration patience);
   void created() { state_ = State::Open; }
   void advanced();
+  // It, or a snapshot, has shown anything at all, then for the last time.
+  void shown(MonoTime now) { shown_at_ = now; }
+  [[nodiscard]] MonoTime shown_at() const { return shown_at_; }
   void ended(MonoTime now);
   // It is not shown what it should be: the next one has to wait longer, should it be no better.
   void late();
@@ -50,6 +53,7 @@ class Watch {
   State state_ = State::Closed;
   MonoTime next_at_ = MonoTime::long_ago();
   MonoTime opened_ = MonoTime::long_ago();
+  MonoTime shown_at_ = MonoTime::long_ago();
   Duration backoff_;
   bool elsewhere_ = false;
   bool adrift_ = false;

@@ -16,7 +16,7 @@ constexpr Duration kStagger = Duration::milliseconds(50);
 }  // namespace
 
 void Core::Impl::drive_words() {
-  std::erase_if(words_, [this](const auto& item) {
+  std::erase_if(takeovers_.words, [this](const auto& item) {
     const auto found = view_.peers().find(item.first);
     return found == view_.peers().end() || found->second.modified != item.second.modified;
   });
@@ -29,7 +29,7 @@ void Core::Impl::drive_words() {
 
 // What was said of another term says nothing of this one.
 Word* Core::Impl::word_of(LeaseId lease, const View::Peers& peers) {
-  Word& word = words_[lease];
+  Word& word = takeovers_.words[lease];
   if (word.modified != peers.modified) word = {.modified = peers.modified};
   return &word;
 }
@@ -39,8 +39,8 @@ void Core::Impl::consider_word(LeaseId lease, const View::Peers& peers) {
   const Grantor* own = own_entry(term);
   const bool own_expired = own != nullptr && promises_.expired(term.number);
   if (own_expired) word_of(lease, peers)->expired.insert(own->incarnation);
-  const auto found = words_.find(lease);
-  if (found == words_.end()) return;
+  const auto found = takeovers_.words.find(lease);
+  if (found == takeovers_.words.end()) return;
   Word& word = found->second;
   assert(word.modified == peers.modified && word.expired.size() <= term.grantors.size());
   // [safety] So many that any quorum that could keep the owner has one of them.
@@ -51,7 +51,7 @@ void Core::Impl::consider_word(LeaseId lease, const View::Peers& peers) {
   if (session == nullptr || !session->present) return;
   const auto rank =
       own == nullptr ? term.grantors.size() : static_cast<size_t>(own - term.grantors.data());
-  Takeover& takeover = takeovers_[lease];
+  Takeover& takeover = takeovers_.sessions[lease];
   if (takeover.revoking != 0 || takeover.end != 0) return;
   // A member that does not know yet that its leader is dead loses what it is asked to write.
   if (takeover.ending != 0 && !due(takeover.again_at)) return;
@@ -64,7 +64,7 @@ void Core::Impl::consider_word(LeaseId lease, const View::Peers& peers) {
 
 // More of its VIPs than fitted in the first txn, and the next one failed.
 void Core::Impl::go_on_ending() {
-  for (auto& [lease, takeover] : takeovers_) {
+  for (auto& [lease, takeover] : takeovers_.sessions) {
     const bool begun = takeover.peers != 0 && takeover.end != 0 &&
                        takeover.told < takeover.vips.size() && takeover.ending == 0;
     const View::Session* session = view_.session(lease);
