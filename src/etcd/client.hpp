@@ -78,6 +78,7 @@ struct Error {
   std::string endpoint;
 
   [[nodiscard]] bool no_space() const;   // etcd takes no writes: its space is used up
+  [[nodiscard]] bool no_leader() const;  // etcd has none, as far as the member knows
   [[nodiscard]] bool compacted() const;  // the revision, or it is one of a cluster that is no more
 };
 

@@ -182,7 +182,8 @@ struct Client::Impl {
   [[nodiscard]] bool asked_elsewhere(MemberId member, const Error& error);
 
   // --- client_watch.cpp
-  void open_watch(std::string body, WatchHandlers handlers);
+  // `answers`: a member that is preferred, or None.
+  void open_watch(std::string body, MemberId answers, WatchHandlers handlers);
   WatchHandlers wrap(WatchHandlers user);
   [[nodiscard]] bool watch_created(const Header& header);
   // Otherwise it has ended.

@@ -4,21 +4,23 @@
 
 #include "etcd/client_impl.hpp"
 #include "etcd/failure.hpp"
+#include "vipd/log.hpp"
 
 namespace vipd::etcd {
 namespace {
 
 constexpr Duration kFirstAvoided = Duration::seconds(8);
 constexpr Duration kLongestAvoided = Duration::seconds(64);
+constexpr Duration kJustNow = Duration::seconds(1);
 constexpr int kNobodysFault = 0;
 
 }  // namespace
 
-void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
+void Client::Impl::open_watch(std::string body, MemberId answers, WatchHandlers handlers) {
   const auto stream =
       std::make_shared<WatchStream>(wrap(std::move(handlers)), options.wanted, options.room);
   watch.stream = stream;
-  watch.member = endpoints.pick(loop.now(), kWatchGroup);
+  watch.member = endpoints.pick(loop.now(), kWatchGroup, answers);
   watch.opened_at = loop.now();
   if (watch.member == MemberId::None) {
     return defer([stream, error = no_member()] { stream->finish(error); });
@@ -27,6 +29,7 @@ void Client::Impl::open_watch(std::string body, WatchHandlers handlers) {
   request.body = std::move(body);
   watch.url = endpoints.find(watch.member)->endpoint.url;
   watch.where = label(endpoints.find(watch.member)->endpoint);
+  log::debug("etcd: %s: watch", watch.where.c_str());
   watch.credentials = request.tls ? request.tls->generation : 0;
   watch.token = auth.number();
   watch.http = http.stream(
@@ -95,7 +98,8 @@ void Client::Impl::watch_ended(Error& error) {
   }
   if (needs_mending(error)) complain(error);
   if (!blames_member(error.code)) return;
-  avoid_watching(over);
+  // One that says that there is no leader serves as well as any once there is.
+  if (!error.no_leader()) avoid_watching(over);
   // One that served well until now fails afresh, whatever happened while it did.
   const MonoTime since = over.stream->created() ? loop.now() : over.opened_at;
   note_failure(over.member, kWatchGroup, since, error);
@@ -137,7 +141,10 @@ void Client::watch(const Range& range, int64_t start_revision, bool avoid_curren
                    WatchHandlers handlers) {
   if (avoid_current && impl_->watch.stream) impl_->avoid_watching(impl_->watch);
   impl_->drop_watch();
-  impl_->open_watch(write_watch(range.begin, range.end, start_revision), std::move(handlers));
+  // Where something is amiss, a member that is not known to have failed may be dead.
+  const bool answers = avoid_current && impl_->loop.now() < impl_->answered_at + kJustNow;
+  impl_->open_watch(write_watch(range.begin, range.end, start_revision),
+                    answers ? impl_->answered_by : MemberId::None, std::move(handlers));
 }
 
 }  // namespace vipd::etcd

@@ -9,6 +9,8 @@ namespace {
 constexpr Duration kFirstPenalty = Duration::seconds(1);
 constexpr Duration kLongestPenalty = Duration::seconds(8);
 constexpr Duration kGroupMark = Duration::seconds(1);
+// Only what is unanswered is marked beyond this.
+constexpr MonoTime kOwed = MonoTime::never() - Duration::seconds(1);
 constexpr Duration kTrial = Duration::seconds(5);
 constexpr Duration kBetweenProbes = Duration::seconds(1);
 // While no cluster is known nothing else can be done.
@@ -52,22 +54,29 @@ Endpoints::Member* Endpoints::member(MemberId id) {
   return const_cast<Member*>(find(id));
 }
 
-bool Endpoints::marked(MemberId id, Group group, MonoTime now) const {
-  return std::any_of(marks_.begin(), marks_.end(), [&](const Mark& m) {
+int64_t Endpoints::marks(MemberId id, Group group, MonoTime now) const {
+  return std::count_if(marks_.begin(), marks_.end(), [&](const Mark& m) {
     return m.id == id && m.group == group && m.until > now;
   });
 }
 
-MemberId Endpoints::pick(MonoTime now, Group group) {
+MemberId Endpoints::pick(MonoTime now, Group group, MemberId answers) {
   std::erase_if(marks_, [&](const Mark& m) { return m.until <= now; });
+  const Member* answering = find(answers);
+  if (answering != nullptr && may_be_taken(*answering) && marks(answers, group, now) == 0) {
+    return answers;
+  }
   const Member* best = nullptr;
-  // Lowest wins: not marked before marked; then the well, those on trial, those that say that they
-  // cannot, and the silent, by the end of their penalty.
+  // Lowest wins: the one that owes the fewest answers, so that of many requests no dead member has
+  // more than its share; all others before the silent, even those that just failed; those that did
+  // not; then the well, those on trial, and those that say that they cannot, by the end of their
+  // penalty.
   const auto rank = [&](const Member& m) {
-    const int failing = m.is_silent ? 3 : 2;
-    const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? failing : 1;
+    const int tier = is_well(m) ? 0 : m.answers_since.is_never() ? 2 : 1;
     const MonoTime until = m.avoid_until > now ? m.avoid_until : MonoTime::long_ago();
-    return std::make_tuple(group != 0 && marked(m.id, group, now), tier, until);
+    const auto owed = group == 0 ? 0 : marks(m.id, group, kOwed);
+    const auto recent = group == 0 ? 0 : marks(m.id, group, now) - owed;
+    return std::make_tuple(owed, tier == 2 && m.is_silent, recent, tier, until);
   };
   for (const Member& m : members_) {
     if (may_be_taken(m) && (best == nullptr || rank(m) < rank(*best))) best = &m;
@@ -193,7 +202,7 @@ std::vector<MemberId> Endpoints::due_probes(MonoTime now) {
 
 bool Endpoints::preferred(MemberId a, MemberId b, Group group, MonoTime now) const {
   const Member* first = find(a);
-  return first != nullptr && is_well(*first) && first < find(b) && !marked(a, group, now);
+  return first != nullptr && is_well(*first) && first < find(b) && marks(a, group, now) == 0;
 }
 
 }  // namespace vipd::etcd

@@ -60,9 +60,10 @@ class Endpoints {
   [[nodiscard]] const std::vector<Member>& members() const { return members_; }
   [[nodiscard]] const Member* find(MemberId id) const;
 
-  // MemberId::None only when no member may be taken. Avoids members that have an unanswered request
-  // of a non-zero group, or one that failed within the last second.
-  [[nodiscard]] MemberId pick(MonoTime now, Group group);
+  // MemberId::None only when no member may be taken. Avoids members that have unanswered requests
+  // of a non-zero group, or such that failed within the last second.
+  // `answers`: one that has just answered, and is taken unless the group avoids it.
+  [[nodiscard]] MemberId pick(MonoTime now, Group group, MemberId answers = MemberId::None);
 
   // A request of `group` is on its way to `id`. Each is followed by one answered() or failed().
   void sent(MemberId id, Group group);
@@ -98,7 +99,7 @@ class Endpoints {
   [[nodiscard]] bool may_be_taken(const Member& member) const;
   [[nodiscard]] bool is_well(const Member& member) const;
   [[nodiscard]] MonoTime probe_due(const Member& member, bool any_well) const;
-  [[nodiscard]] bool marked(MemberId id, Group group, MonoTime now) const;
+  [[nodiscard]] int64_t marks(MemberId id, Group group, MonoTime now) const;
   void take_unanswered(MemberId id, Group group);
 
   std::vector<Member> members_;

@@ -174,6 +174,10 @@ bool Error::no_space() const {
   return code == code::kResourceExhausted && has(*this, "space exceeded");
 }
 
+bool Error::no_leader() const {
+  return code == code::kUnavailable && has(*this, "no leader");
+}
+
 bool Error::compacted() const {
   return code == code::kOutOfRange;
 }
