@@ -32,11 +32,6 @@ MonoTime Chain::echo_missing_since() const {
   return unechoed_.empty() ? MonoTime::never() : unechoed_.front().known_since;
 }
 
-MonoTime Chain::unanswered_since() const {
-  if (!busy() || attempts_.front().failed) return MonoTime::never();
-  return attempts_.front().sent;
-}
-
 Txn Chain::txn_of(const Attempt& attempt) const {
   const Link& link = attempt.link;
   Txn txn;

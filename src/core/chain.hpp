@@ -87,9 +87,6 @@ class Chain {
   [[nodiscard]] bool full() const { return attempts_.size() == kMaxAttempts; }
   // Since when a heartbeat known to be committed waits for its echo; never() when none does.
   [[nodiscard]] MonoTime echo_missing_since() const;
-  // Since when the first attempt at this end goes without any answer: the preferred member hangs.
-  // never() when it was answered, or refused.
-  [[nodiscard]] MonoTime unanswered_since() const;
   // Whether every attempt so far has failed or none is left unanswered, and since when.
   [[nodiscard]] bool newest_failed() const { return busy() && attempts_.back().failed; }
   [[nodiscard]] MonoTime newest_failed_at() const { return attempts_.back().failed_at; }

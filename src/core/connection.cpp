@@ -77,17 +77,12 @@ void Core::Impl::drive_watch() {
     if (due(watch_.next_at())) open_watch(watch_.elsewhere());
     return;
   }
-  // Committed but not echoed, or not even refused: the member that is preferred for both, the watch
-  // and the heartbeats, hangs, lags or is cut off.
-  const Duration patience = timing::hedge_after(settings_.timeout);
+  // Committed but not echoed: the watch's member hangs, lags or is cut off. While no member
+  // answers, as in an election, the watch stays: any other would be no better.
   MonoTime late = MonoTime::never();
   if (const MonoTime since = chain_.echo_missing_since(); !since.is_never()) {
-    late = since + patience;
+    late = std::max(since + timing::hedge_after(settings_.timeout), watch_.next_at());
   }
-  if (const MonoTime since = chain_.unanswered_since(); !since.is_never()) {
-    late = std::min(late, since + patience * 2);
-  }
-  if (!late.is_never()) late = std::max(late, watch_.next_at());
   const bool awaits = watch_.awaits_beyond(view_.applied());
   if (awaits) late = std::min(late, watch_.shown_by());
   if (!due(late)) return;

@@ -280,6 +280,7 @@ struct Core::Impl {
   [[nodiscard]] std::vector<uint64_t> candidates();
   [[nodiscard]] Duration timeout_for(const std::vector<uint64_t>& incarnations) const;
   void refuse_term(const std::string& why);
+  [[nodiscard]] static Duration renewal_interval(const PeerTerm& key);
   void ask_grantors(Term* term);
   void add_term_to(Link* link);
   void settle_term(const Chain::Outcome& outcome);

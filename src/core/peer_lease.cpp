@@ -91,6 +91,17 @@ bool Term::ignores_us(uint64_t incarnation, const std::string& link) const {
   return false;
 }
 
+bool Term::lacks_answer(uint64_t incarnation, const LinkNames& links) const {
+  return std::any_of(links.begin(), links.end(),
+                     [&](const std::string& link) { return ignores_us(incarnation, link); });
+}
+
+bool Term::lacks_answer(const LinkNames& links) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return lacks_answer(member.who.incarnation, links);
+  });
+}
+
 MonoTime Term::newest(uint64_t incarnation, const LinkNames& links) const {
   for (const Member& member : members_) {
     if (member.who.incarnation == incarnation) return newest(member, links);

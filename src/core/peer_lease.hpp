@@ -43,10 +43,14 @@ class Term {
   [[nodiscard]] MonoTime newest(uint64_t incarnation, const LinkNames& links) const;
   // Whether our latest request to that grantor has no answer on that link.
   [[nodiscard]] bool ignores_us(uint64_t incarnation, const std::string& link) const;
+  // Whether our latest request to that grantor, or to any, has no answer on one of these links.
+  [[nodiscard]] bool lacks_answer(uint64_t incarnation, const LinkNames& links) const;
+  [[nodiscard]] bool lacks_answer(const LinkNames& links) const;
   // Keeps only these of its grantors. REQUIRES: it is not obeyed yet.
   void keep_only(const std::vector<Grantor>& kept);
 
-  MonoTime renew_at;  // when to ask again
+  MonoTime renew_at;  // when to ask all again
+  MonoTime again_at;  // and when those whose answer is missing
 
  private:
   struct Request {

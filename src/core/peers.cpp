@@ -15,6 +15,8 @@ constexpr Duration kTryAgain = Duration::seconds(1);
 // A flapping node must not cost etcd much.
 constexpr Duration kBetweenTerms = Duration::seconds(2);
 constexpr Duration kMinute = Duration::seconds(60);
+// Below this a stall of 0.4 F, begun just before a renewal, would leave too little of F.
+constexpr Duration kUnhurried = Duration::milliseconds(500);
 
 Duration whole_milliseconds(Duration d) {
   return Duration::milliseconds((d.ns() + 999'999) / 1'000'000);
@@ -382,14 +384,24 @@ bool Core::Impl::term_deletion_answered(const event::TxnAnswered& e) {
 
 // --- asking
 
+// Each wake-up costs, three in a turn: so they are asked as seldom as a stall of 0.4 F allows, and
+// whoever did not answer is asked again before F / 2 is over.
+Duration Core::Impl::renewal_interval(const PeerTerm& key) {
+  return key.timeout >= kUnhurried ? key.timeout * 5 / 16 : key.timeout / 4;
+}
+
 // Unicast, so that switches and wireless networks do not carry it everywhere; to all again where
 // the last one had no answer, since a host may have another card by now.
 void Core::Impl::ask_grantors(Term* term) {
-  if (!due(term->renew_at)) return;
   const PeerTerm& key = term->key();
-  term->renew_at = now_ + key.timeout / 4;
-  due(term->renew_at);
+  const bool all = due(term->renew_at);
+  const bool again = term->lacks_answer(terms_.asking()) && due(term->again_at);
+  if (!all && !again) return;
+  if (all) term->renew_at = now_ + renewal_interval(key);
+  term->again_at = now_ + key.timeout / 8;
+  due(std::min(term->renew_at, term->again_at));
   for (const Grantor& grantor : key.grantors) {
+    if (!all && !term->lacks_answer(grantor.incarnation, terms_.asking())) continue;
     PeerFrame frame{.kind = PeerFrame::Kind::Renew,
                     .term = key.number,
                     .from = session_.incarnation(),

@@ -266,6 +266,11 @@ bool Core::Impl::link_due(const Link& link) {
   });
   const bool leaves = link.leave_term && !chain_.newest_link().leave_term;
   if ((news || leaves) && !chain_.full()) return true;
+  // What was sent while etcd had no leader is lost. Once it shows something, whoever is next does
+  // not wait.
+  if (head_lacks_authority() && chain_.last_tried() < watch_.shown_at() && !chain_.full()) {
+    return due(chain_.last_tried() + timing::kWordAgain);
+  }
   if (!chain_.newest_failed()) return due(chain_.last_tried() + hedge());
   const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(chain_.tries() - 1, 6));
   return due(chain_.newest_failed_at() + std::min(retry, hedge()));

@@ -206,9 +206,9 @@ void Core::Impl::takeover_failed(const event::RequestFailed& e) {
     if (takeover.ending != e.request && takeover.revoking != e.request) continue;
     (takeover.ending == e.request ? takeover.ending : takeover.revoking) = 0;
     const bool at_once = e.no_space && !takeover.no_space;
-    const Duration pause =
-        takeover.peers != 0 ? timing::kWordAgain : timing::hedge_after(settings_.timeout);
-    takeover.next_try = at_once ? now_ : now_ + pause;
+    const MonoTime again =
+        takeover.peers != 0 ? takeover.again_at : now_ + timing::hedge_after(settings_.timeout);
+    takeover.next_try = at_once ? now_ : again;
     takeover.no_space = e.no_space;
   }
 }

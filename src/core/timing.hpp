@@ -51,11 +51,11 @@ constexpr Duration hedge_after(Duration timeout) {
 
 // How often the end of an owner that has let its peer lease expire is asked for, of one member
 // after the other: etcd may be electing a leader, and the address is away until it has one.
-constexpr Duration kWordAgain = Duration::milliseconds(100);
+constexpr Duration kWordAgain = Duration::milliseconds(50);
 
 // What ends the session of an owner is shown by a watch within milliseconds of the answer. One on a
 // member that was cut off with the owner's host shows nothing more.
-constexpr Duration kShownWithin = Duration::milliseconds(100);
+constexpr Duration kShownWithin = Duration::milliseconds(50);
 
 // The deadline of one request: several must fit into the fence, one after the other.
 constexpr Duration request_timeout(Duration timeout) {

@@ -655,13 +655,13 @@ static void a_release_that_was_tried_long_ago_is_taken_back_too() {
   }
   TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success.size() == 1);
   const action::SendTxn heartbeat = *wanted<action::SendTxn>();
-  replay({own_session});  // a watch opened anew
   answer(heartbeat);
   watch({own_echo()});
   TEST_ASSERT_TRUE(until<action::AddAddress>(1000));
 }
 
-// Lets a minute pass in which etcd answers nothing; returns what was sent on the chain.
+// Lets a minute pass in which etcd answers nothing; returns what was sent on the chain. The watch
+// stays: no other member would be better.
 static std::vector<action::SendTxn> an_outage() {
   std::vector<action::SendTxn> sent;
   for (const int64_t end = now_ms() + 60'000; now_ms() < end; later(10)) {
@@ -676,7 +676,6 @@ static void however_long_etcd_is_away_a_session_survives_its_first_attempt() {
   own();
   const std::vector<action::SendTxn> sent = an_outage();
   TEST_ASSERT_TRUE(sent.size() > 64);
-  replay({own_session});
   answer(sent.front());
   watch({own_echo()});
   TEST_ASSERT_TRUE(core->session() == kOwn);
@@ -687,7 +686,6 @@ static void however_long_etcd_is_away_a_session_survives_its_first_attempt() {
 static void after_an_outage_authority_is_one_heartbeat_away() {
   own();
   const std::vector<action::SendTxn> sent = an_outage();
-  replay({own_session});
   answer(sent.back());
   TEST_ASSERT_TRUE(is_own_link(wanted<action::SendTxn>()));
   watch({own_echo()});
@@ -705,7 +703,6 @@ static void a_release_behind_many_attempts_follows_the_one_that_commits() {
     if (is_own_link(wanted<action::SendTxn>())) tries.push_back(*wanted<action::SendTxn>());
   }
   TEST_ASSERT_TRUE(tries.size() >= 2 && tries.size() <= 4);
-  replay({own_session});
   answer(tries.back());
   TEST_ASSERT_TRUE(is_own_link(wanted<action::SendTxn>()));
   TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success[0].value.released);
@@ -763,7 +760,7 @@ static void a_watch_that_does_not_show_a_takeover_is_replaced() {
   while (wanted<action::OpenWatch>() == nullptr && now_ms() < answered_ms + 1000) later(10);
   TEST_ASSERT_NOT_NULL(wanted<action::OpenWatch>());
   TEST_ASSERT_TRUE(wanted<action::OpenWatch>()->avoid_current);
-  TEST_ASSERT_TRUE(now_ms() >= answered_ms + 100 && now_ms() <= answered_ms + 120);
+  TEST_ASSERT_TRUE(now_ms() >= answered_ms + 50 && now_ms() <= answered_ms + 70);
 }
 
 // Its answer was lost, and a second try finds what the first one put.
