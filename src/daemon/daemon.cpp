@@ -73,7 +73,7 @@ class Daemon {
   void report(const action::Report& report);
   void finish();
 
-  [[nodiscard]] Settings settings() const;
+  [[nodiscard]] Settings settings(bool uses_peers = true) const;
   [[nodiscard]] Parts parts() const;
   [[nodiscard]] std::vector<VipView> views() const { return engine_.core().vips(loop_.now()); }
   void remember_figures();
@@ -221,8 +221,9 @@ void Daemon::etcd_said(const Event& event) {
   if (const auto* read = std::get_if<event::PrefixRead>(&event)) journal_.after(*read);
 }
 
-Settings Daemon::settings() const {
+Settings Daemon::settings(bool uses_peers) const {
   Settings settings = settings_of(config_);
+  if (!uses_peers) settings.peer_timeout = Duration();
   settings.instance = instance_;
   settings.memory = kept_.former();
   settings.paused = kept_.is_paused() || options_.program.was_paused();
@@ -314,8 +315,10 @@ Replacement::Needs Daemon::replacement_needs() {
                     .is_busy = etcd_.txns_under_way() > 0 || engine_.is_behind(),
                     .owns_anything = network_.owns_anything(),
                     .echoed = core.heartbeats().echoed,
-                    .timeout = core.timeout()};
-              }};
+                    .timeout = core.timeout(),
+                    .peers = core.peers(loop_.now())};
+              },
+          .use_peers = [this](bool wanted) { feed(event::Reconfigured{settings(wanted)}); }};
 }
 
 Parts Daemon::parts() const {

@@ -15,6 +15,17 @@
 
 namespace vipd {
 
+namespace {
+
+// From the last renewal by one program to the first by the next: loading, and answers of etcd.
+constexpr Duration kLongEnough = Duration::milliseconds(500);
+
+bool is_short(const PeersView& peers) {
+  return peers.state != TermState::None && peers.timeout < kLongEnough;
+}
+
+}  // namespace
+
 Replacement::Replacement(Loop& loop, Needs needs) : loop_(loop), needs_(std::move(needs)) {}
 
 Replacement::Inherited Replacement::inherited(const sys::Program& program) {
@@ -44,6 +55,7 @@ void Replacement::asked() {
 void Replacement::wait_for_quiet() {
   log::info("%s is about to be run in our place", needs_.program.path().c_str());
   by_ = loop_.now() + needs_.situation().timeout;
+  if (is_short(needs_.situation().peers)) needs_.use_peers(false);
   (void)loop_.add_timer(by_, [] {});  // so that there is a turn by then
 }
 
@@ -88,27 +100,28 @@ void Replacement::end_turn() {
   const Situation now = needs_.situation();
   if (now.node == NodeState::Releasing) return;
   const bool is_confirmed = !now.owns_anything || now.echoed != echoed_at_txn_;
-  if (!now.is_busy && is_confirmed) {
-    by_ = MonoTime::never();
-    return replace();
-  }
-  if (loop_.now() < by_) return;
+  if (!now.is_busy && is_confirmed && !is_short(now.peers)) return replace();
+  if (loop_.now() >= by_) go_on("etcd did not confirm a heartbeat in time");
+}
+
+void Replacement::go_on(const std::string& reason) {
   by_ = MonoTime::never();
-  log::error("not replaced: etcd did not confirm a heartbeat in time");
+  log::error("not replaced: %s", reason.c_str());
+  needs_.use_peers(true);
 }
 
 void Replacement::replace() {
   std::string reason;
-  if (!needs_.kept.write(&reason)) return log::error("not replaced: %s", reason.c_str());
+  if (!needs_.kept.write(&reason)) return go_on(reason);
   log::info("running %s", needs_.program.path().c_str());
   needs_.notify.reloading();
   needs_.notify.restore_environment();
   std::vector<int> kept = {needs_.programs.socket()};
   for (const int fd : needs_.fence()) kept.push_back(fd);
   needs_.program.replace(needs_.situation().node == NodeState::Paused, kept, &reason);
-  log::error("not replaced: %s", reason.c_str());
   needs_.notify.clear_environment();
   needs_.notify.ready();
+  go_on(reason);
 }
 
 }  // namespace vipd

@@ -9,6 +9,7 @@
 #include "daemon/fence_side.hpp"
 #include "vipd/config.hpp"
 #include "vipd/loop.hpp"
+#include "vipd/peer_view.hpp"
 #include "vipd/state.hpp"
 
 namespace vipd::conf {
@@ -33,6 +34,7 @@ class Replacement {
     bool owns_anything = false;
     uint64_t echoed = 0;  // heartbeats that gave authority
     Duration timeout;
+    PeersView peers;
   };
   struct Needs {
     const Config& config;  // in force
@@ -44,6 +46,8 @@ class Replacement {
     sys::Notify& notify;
     std::function<FenceSide::Descriptors()> fence;
     std::function<Situation()> situation;
+    // false: the peer lease is left, and no other is tried; true: as the configuration has it.
+    std::function<void(bool)> use_peers;
   };
 
   // What the program in whose place we run left open.
@@ -66,6 +70,7 @@ class Replacement {
   [[nodiscard]] bool is_possible(std::string* reason) const;
   void wait_for_quiet();
   void replace();
+  void go_on(const std::string& reason);
 
   Loop& loop_;
   Needs needs_;

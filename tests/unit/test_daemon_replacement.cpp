@@ -34,7 +34,9 @@ struct Bench {
   Kept kept{"/vipd"};
   sys::Notify notify = sys::Notify::from_environment();
   sys::Program program = sys::Program::started(arguments);
-  Replacement::Situation situation{.node = NodeState::Running, .timeout = Duration::seconds(5)};
+  Replacement::Situation situation{
+      .node = NodeState::Running, .timeout = Duration::seconds(5), .peers = {}};
+  bool uses_peers = true;
   std::string reason;
 
   Bench() {
@@ -57,7 +59,8 @@ struct Bench {
                            .kept = kept,
                            .notify = notify,
                            .fence = [] { return FenceSide::kNone; },
-                           .situation = [this] { return situation; }}};
+                           .situation = [this] { return situation; },
+                           .use_peers = [this](bool wanted) { uses_peers = wanted; }}};
 
   // Whether it came so far as to run the program.
   bool tries() {
@@ -108,6 +111,21 @@ void an_owner_waits_for_an_echo_after_its_last_txn() {
   TEST_ASSERT_FALSE(b.tries());
   b.situation.echoed = 6;
   TEST_ASSERT_TRUE(b.tries());
+}
+
+// The others must not take an owner for dead while the next program asks etcd.
+void a_short_peer_lease_is_left_first() {
+  Bench b;
+  b.situation.peers.state = TermState::InForce;
+  b.situation.peers.timeout = Duration::seconds(1);
+  b.replacement.asked();
+  TEST_ASSERT_TRUE(b.uses_peers && b.tries());
+  b.situation.peers.timeout = Duration::milliseconds(250);
+  b.replacement.asked();
+  TEST_ASSERT_FALSE(b.uses_peers || b.tries());
+  b.situation.peers.state = TermState::None;
+  TEST_ASSERT_TRUE(b.tries());
+  TEST_ASSERT_TRUE(b.uses_peers);  // we go on
 }
 
 void it_is_given_up_after_the_timeout() {
@@ -164,6 +182,7 @@ int main() {
   RUN_TEST(a_quiet_daemon_is_replaced_at_once_and_once);
   RUN_TEST(what_is_under_way_is_waited_for);
   RUN_TEST(an_owner_waits_for_an_echo_after_its_last_txn);
+  RUN_TEST(a_short_peer_lease_is_left_first);
   RUN_TEST(it_is_given_up_after_the_timeout);
   RUN_TEST(a_configuration_that_would_cost_the_session_is_refused);
   RUN_TEST(a_program_that_could_not_listen_is_not_run);
