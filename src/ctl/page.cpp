@@ -122,8 +122,14 @@ const kind = s => ({owner: 'good', running: 'good', fault: 'bad', standby: ''})[
 function fact(title, value, cls, ...more) {
   return el('div', '', el('span', 'soft small', title), el('b', cls || '', value), ...more);
 }
+function renewedBy(lease) {
+  if (!lease.grantors.length) return lease.reason;
+  const name = g => (g.node || 'a node without a session') + (g.grants ? '' : ' (silent)');
+  return 'renewed by ' + lease.grantors.map(name).join(', ') + ', ' +
+    (lease.left_ms / 1000).toFixed(1) + ' of ' + lease.timeout_ms / 1000 + ' s left';
+}
 function drawFacts(s) {
-  const error = s.etcd.last_error;
+  const error = s.etcd.last_error, fenceless = !s.fence.in_force;
   const meter = el('div', 'meter', el('i'));
   const left = s.session.authority_ms / (s.session.timeout_ms || 1);
   meter.firstChild.style.width = Math.min(100, 100 * left) + '%';
@@ -137,6 +143,10 @@ function drawFacts(s) {
     fact('etcd', s.etcd.connected ? 'connected' : 'not connected', s.etcd.connected ? '' : 'bad',
          el('span', 'soft small', error && error.matters ? error.endpoint + ': ' + error.text :
             s.etcd.endpoint + ' ' + s.etcd.version)),
+    fact('Peer lease of this node', s.peer_lease.state, fenceless ? 'warn' : '',
+         el('span', 'soft small', renewedBy(s.peer_lease)),
+         el('div', 'soft small', 'packet fence: ' + (fenceless ?
+            'none (' + s.fence.reason + ')' : s.fence.kind))),
     fact('Checks of this node', s.checks.length ? s.checks.filter(c => c.state == 'up').length +
          ' of ' + s.checks.length + ' up' : 'none',
          down ? 'bad' : '', el('span', 'soft small', down && 'down: ' + down)));
