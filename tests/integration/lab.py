@@ -62,6 +62,7 @@ class Host:
         self.vipd = None
         self.vipd_started = 0.0
         self.program, self.env = VIPD, None
+        self.before_vipd = None  # called in the new process, before the daemon is executed
         self.powered = True
         self.gateway = gateway.Gateway(self.ns, self.address, lab.tls)
         os.makedirs(f"{self.folder}/state", exist_ok=True)
@@ -125,7 +126,8 @@ class Host:
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
         self.vipd_started = time.monotonic()
-        self.vipd = self.spawn([self.program, "-c", path], f"{self.name}.vipd.log", env=self.env)
+        self.vipd = self.spawn([self.program, "-c", path], f"{self.name}.vipd.log", env=self.env,
+                               before=self.before_vipd)
         return self.vipd
 
     def vipctl(self, *words, timeout=10):

@@ -70,13 +70,16 @@ def alive(pid):
 class Process:
     """A program in a namespace, its output in a file. Dies with this interpreter unless kept."""
 
-    def __init__(self, words, ns, log, keep=False, stdin=None, stdout=None, env=None):
+    def __init__(self, words, ns, log, keep=False, stdin=None, stdout=None, env=None,
+                 before=None):
         self.words, self.log, self._offset = words, log, 0
         if os.path.exists(log):
             self._offset = os.path.getsize(log)
         parent = os.getpid()
 
         def prepare():
+            if before:
+                before()
             if not keep:
                 _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != parent:  # it died in between

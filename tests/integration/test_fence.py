@@ -4,11 +4,13 @@ import time
 from signal import SIGUSR2
 
 import bpf
+import older
 import peers
 from case import case
 from kernel import process_status
 from lab import LINK, TIMEOUT
 from spaces import ip, ip_batch, run, wait_for
+from test_peers import fence_removed, lose_owner, restarted
 from test_replace import install, program_of
 
 NO_GAP_MS = 20
@@ -17,7 +19,7 @@ NO_GAP_MS = 20
 def filters(host, link=LINK):
     """What stands at the ingress of the link: ids of programs, or a word of tc about each."""
     found = bpf.programs(host, link)
-    if found is not None:
+    if found:
         return found
     shown = run("tc", "-n", host.ns, "filter", "show", "dev", link, "ingress", check=False).stdout
     return [line for line in shown.splitlines() if "direct-action" in line]
@@ -81,6 +83,26 @@ def test_fence_lives_as_long_as_the_daemon(t):
     for host in lab.hosts:
         t.equal(host.vipd.end(), 0, f"{host}: exit status")
         t.equal(filters(host), [], f"{host}: filters after a clean stop")
+
+
+@case(seconds=30)
+def test_fence_of_older_kernels(t):
+    """On clsact instead of tcx: removed by hand and put again, of a daemon that is killed and comes
+    back, of one that stands still."""
+    lab = t.lab(settings={"peer.timeout": "1s"})
+    lab.start_etcd()
+    for host in lab.hosts:
+        host.before_vipd = older.deny_tcx
+    lab.start_vipd()
+    lab.wait_all_owned()
+    peers.settle(lab)
+    owner = lab.wait_owner()
+    t.equal(owner.status()["fence"]["kind"], "clsact", "fence in force")
+    t.equal(bpf.programs(owner, LINK), [], "programs on tcx")
+    t.equal(len(filters(owner)), 1, "filters on eth0")
+    fence_removed(t, lab)
+    restarted(t, lab)
+    lose_owner(t, lab, "daemon stopped")
 
 
 # ---- without it ---------------------------------------------------------------------------------
