@@ -193,8 +193,8 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
     if (++takeover.refusals > 1) {
       takeover.refusals = 0;
       read_anew("the watch contradicts what etcd says");
-    } else if (now_ >= watch_.next_at() && !watch_.is_closed()) {
-      open_watch(true);
+    } else if (!ended && now_ >= watch_.next_at() && !watch_.is_closed()) {
+      open_watch(true);  // where it was ended, the watch has shown that, or is given its time
     }
     return true;
   }
