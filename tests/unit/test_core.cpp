@@ -375,6 +375,61 @@ static void a_wait_begins_anew_after_a_suspend() {
   TEST_ASSERT_TRUE(now() >= woken + kTimeout);
 }
 
+static Change other_session(uint64_t incarnation) {
+  Change session = changed(KeyKind::Session, kOther, 50);
+  session.entry.value.incarnation = incarnation;
+  return session;
+}
+
+static void tell_frame(PeerFrame::Kind kind, const PeerFrame& of) {
+  PeerFrame frame = of;
+  frame.kind = kind;
+  std::swap(frame.from, frame.to);
+  tell(event::PeerFrameReceived{.frame = frame, .link = "eth0"});
+}
+
+// By then it may be the kernel alone that keeps the term.
+static void the_fence_knows_of_a_term_before_its_link_is_sent() {
+  own();
+  Settings settings = rig::settings();
+  settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  settings.peer_timeout = Duration::seconds(1);
+  tell(event::Reconfigured{settings});
+  tell(event::FenceChanged{.in_force = true});
+  revision++;
+  watch({other_session(99)});
+  TEST_ASSERT_TRUE(until<action::SendPeerFrame>(3000));
+  const PeerFrame request = wanted<action::SendPeerFrame>()->frame;
+  const MonoTime asked = now();
+  sleep_ms(1);
+  tell_frame(PeerFrame::Kind::Grant, request);
+  TEST_ASSERT_NOT_NULL(wanted<action::SendTxn>());
+  TEST_ASSERT_TRUE(wanted<action::SendTxn>()->txn.success.back().key.kind == KeyKind::Peers);
+  TEST_ASSERT_NOT_NULL(wanted<action::SetFence>());
+  TEST_ASSERT_TRUE(place<action::SetFence>() < place<action::SendTxn>());
+  // With one grantor it lasts half a session timeout.
+  TEST_ASSERT_TRUE(wanted<action::SetFence>()->deadline == asked + kTimeout / 2);
+}
+
+// The clock may err by as much as a term takes.
+static void a_promise_counts_anew_after_a_suspend() {
+  open(kOther);
+  const uint64_t us = own_session.value.incarnation;
+  Change term = changed(KeyKind::Peers, kOther, 50);
+  term.entry.value.peers = {.number = 5, .timeout = Duration::seconds(1), .grantors = {{us, 7}}};
+  revision++;
+  watch({other_session(99), term});
+  tell_frame(PeerFrame::Kind::Renew, {.term = 5, .from = us, .to = 99, .nonce = 3});
+  TEST_ASSERT_TRUE(wanted<action::SendPeerFrame>()->frame.kind == PeerFrame::Kind::Grant);
+  sleep_for(900);
+  const MonoTime woken = now();
+  while (wanted<action::SendPeerFrame>() == nullptr && now() < woken + Duration::seconds(2)) {
+    later(10);
+  }
+  TEST_ASSERT_TRUE(wanted<action::SendPeerFrame>()->frame.kind == PeerFrame::Kind::Expired);
+  TEST_ASSERT_TRUE(now() >= woken + Duration::seconds(1));
+}
+
 static void each_echo_renews_the_lifetime_and_an_answer_alone_does_not() {
   own();
   TEST_ASSERT_TRUE(until_heartbeat());
@@ -1289,6 +1344,8 @@ int main() {
   RUN_TEST(a_renewal_that_was_held_up_takes_the_address_down);
   RUN_TEST(after_a_suspend_there_is_no_authority);
   RUN_TEST(a_wait_begins_anew_after_a_suspend);
+  RUN_TEST(the_fence_knows_of_a_term_before_its_link_is_sent);
+  RUN_TEST(a_promise_counts_anew_after_a_suspend);
   RUN_TEST(each_echo_renews_the_lifetime_and_an_answer_alone_does_not);
   RUN_TEST(past_the_deadline_the_address_goes_before_the_event_is_looked_at);
   RUN_TEST(without_echoes_the_address_goes_at_the_deadline);
