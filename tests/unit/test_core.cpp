@@ -411,6 +411,43 @@ static void the_fence_knows_of_a_term_before_its_link_is_sent() {
   TEST_ASSERT_TRUE(wanted<action::SetFence>()->deadline == asked + kTimeout / 2);
 }
 
+// Its new session's authority does not speak for an address of the one before.
+static void the_fence_stays_closed_over_what_the_kernel_keeps() {
+  own();
+  MonoTime fence;
+  RequestId granting = 0;
+  const auto note = [&] {
+    if (const auto* set = wanted<action::SetFence>(); set != nullptr) fence = set->deadline;
+    if (const auto* ask = wanted<action::GrantLease>(); ask != nullptr) granting = ask->request;
+  };
+  tell(event::FenceChanged{.in_force = true});
+  note();
+  TEST_ASSERT_TRUE(fence == core->fencing_deadline());
+  revision++;
+  watch({gone(KeyKind::Session, kOwn), gone(KeyKind::Candidate, kOwn)});
+  note();
+  TEST_ASSERT_NOT_NULL(wanted<action::RemoveAddress>());
+  tell(event::AddressRemoved{kVip, EIO});
+  note();
+  TEST_ASSERT_TRUE(granting != 0);
+  tell(event::LeaseGranted{granting, {kCluster, revision}, kOwn});
+  for (int i = 0; i < 100; i++) {
+    note();
+    if (is_own_link(wanted<action::SendTxn>())) {
+      answer(*wanted<action::SendTxn>());
+      note();
+      watch({own_echo()});
+    } else {
+      later(10);
+    }
+  }
+  TEST_ASSERT_TRUE(core->fencing_deadline() > now());
+  TEST_ASSERT_TRUE(fence == MonoTime::long_ago());
+  tell(event::AddressRemoved{kVip, 0});
+  note();
+  TEST_ASSERT_TRUE(fence != MonoTime::long_ago());
+}
+
 // The clock may err by as much as a term takes.
 static void a_promise_counts_anew_after_a_suspend() {
   open(kOther);
@@ -1345,6 +1382,7 @@ int main() {
   RUN_TEST(after_a_suspend_there_is_no_authority);
   RUN_TEST(a_wait_begins_anew_after_a_suspend);
   RUN_TEST(the_fence_knows_of_a_term_before_its_link_is_sent);
+  RUN_TEST(the_fence_stays_closed_over_what_the_kernel_keeps);
   RUN_TEST(a_promise_counts_anew_after_a_suspend);
   RUN_TEST(each_echo_renews_the_lifetime_and_an_answer_alone_does_not);
   RUN_TEST(past_the_deadline_the_address_goes_before_the_event_is_looked_at);
