@@ -1,0 +1,35 @@
+"""Thousands of VIPs at once cost a VIP beside them nothing. A machine that is busy makes any turn
+long, so turns are judged by the processor's time; `make bench-scale` measures the rest."""
+
+import time
+
+from bench_scale import Bench
+from case import case
+from turns import Turns
+
+VIPS = 1000
+MOST_MS = 150  # of the processor in a turn; it was 320 to 530 ms with a step for each VIP
+
+
+@case(seconds=25)
+def test_a_thousand_vips_cost_another_nothing(t):
+    lab = t.lab(vips=VIPS, hosts=1)
+    lab.addresses = lab.addresses[:1]
+    host = lab.hosts[0]
+    lab.start_etcd()
+    bench = Bench(lab, VIPS)
+    bench.span = 1.0
+    bench.start(host)
+    bench.wait_count(host, VIPS)
+    time.sleep(1)
+    turns, start = Turns(host), time.monotonic()
+    bench.flush()
+    bench.clients("/")
+    bench.faulty_file()
+    bench.check_comes_and_goes()
+    lab.witness.sync()
+    gap, begin, end = lab.witness.longest_gap(bench.beside, since=start)
+    longest = turns.longest()
+    t.figure(f"longest turn {longest}")
+    t.check(longest.used_ms <= MOST_MS, f"a turn used {longest.used_ms} ms of the processor")
+    t.bound_ms("gap of the VIP beside them", gap, 100, (begin, end))
