@@ -27,6 +27,7 @@ class Connection {
   // Both return false when the connection is over and must be destroyed.
   [[nodiscard]] bool handle(uint32_t epoll_events);
   [[nodiscard]] bool publish(std::string_view line);
+  [[nodiscard]] bool is_stream() const { return is_stream_; }
 
  private:
   // What the connection waits for; each but the first and the last has a deadline, or is one.

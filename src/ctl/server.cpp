@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <utility>
@@ -130,6 +131,11 @@ std::unique_ptr<Server> Server::open_tcp(Loop& loop, const std::string& where, H
 
 void Server::publish(std::string_view line) {
   impl_->publish(line);
+}
+
+bool Server::has_streams() const {
+  return std::any_of(impl_->connections.begin(), impl_->connections.end(),
+                     [](const auto& entry) { return entry.second->is_stream(); });
 }
 
 }  // namespace vipd::ctl

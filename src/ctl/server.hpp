@@ -52,6 +52,7 @@ class Server {
   // One JSON line, without the line break, to every connection that streams. A client that does not
   // read is dropped once its bounded buffer is full.
   void publish(std::string_view line);
+  [[nodiscard]] bool has_streams() const;
 
  private:
   struct Impl;

@@ -1,5 +1,6 @@
 #include "ctl/shared_answers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vipd::ctl {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr size_t kShort = 64 << 10;       // bytes: rendered in well below a millisecond
 constexpr size_t kMostUnread = 32 << 20;  // bytes
+constexpr Duration kLongestPause = Duration::milliseconds(300);  // on a host that is busy
 constexpr Duration kUnreadPause = Duration::milliseconds(100);
 
 }  // namespace
@@ -27,7 +29,7 @@ Response SharedAnswers::answer(const std::string& group, const std::string& what
   unread_[group].push_back(response.shared);
   kept_.insert_or_assign(group + what, Kept{.began = began, .response = response});
   const MonoTime ended = loop_.now();
-  keep_until(ended + (ended - began) * 3);
+  keep_until(ended + std::min((ended - began) * 3, kLongestPause));
   return response;
 }
 

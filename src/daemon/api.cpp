@@ -94,6 +94,10 @@ void Api::try_to_listen(bool is_new) {
   retry_ = loop_.add_timer(loop_.now() + kListenRetry, [this] { try_to_listen(false); });
 }
 
+bool Api::is_heard() const {
+  return socket_->has_streams();
+}
+
 void Api::publish(std::string_view line) {
   socket_->publish(line);
 }

@@ -47,7 +47,8 @@ class Api {
   void listen(const std::string& where);
   // Status and history as lines of the log, for SIGUSR1.
   void log_status() const;
-  // One line to all who read GET /v1/events.
+  // Whether anybody reads GET /v1/events; and one line to all who do.
+  [[nodiscard]] bool is_heard() const;
   void publish(std::string_view line);
 
   // As the servers ask; for tests.

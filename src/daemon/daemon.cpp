@@ -269,6 +269,7 @@ Journal::Sources Daemon::journal_sources() {
   return {.owner = [this](const Address& vip) { return engine_.core().owner(vip, loop_.now()); },
           .how = [this](const Address& vip) { return engine_.core().how(vip); },
           .endpoint = [this] { return etcd_.endpoint(); },
+          .is_heard = [this] { return api_.is_heard(); },
           .publish = [this](std::string_view line) { api_.publish(line); }};
 }
 

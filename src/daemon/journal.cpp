@@ -22,7 +22,7 @@ void Journal::add(HistoryEntry entry) {
     entry.heartbeat_ms = (before_.timeout - left).ms();
     entry.authority_ms = std::max<int64_t>(0, left.ms());
   }
-  sources_.publish(ctl::entry_json(entry));
+  if (sources_.is_heard()) sources_.publish(ctl::entry_json(entry));
   entries_.push_back(std::move(entry));
   if (entries_.size() > ctl::kMostHistory) entries_.pop_front();
 }

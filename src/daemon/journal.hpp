@@ -31,7 +31,8 @@ class Journal {
     std::function<std::string(const Address&)> owner;
     std::function<std::string(const Address&)> how;
     std::function<std::string()> endpoint;
-    // Each entry as one line of JSON.
+    // Each entry as one line of JSON, while anybody hears them.
+    std::function<bool()> is_heard;
     std::function<void(std::string_view line)> publish;
   };
 

@@ -21,6 +21,7 @@ struct Bench : bench::OneVip {
                   {.owner = [this](const Address&) { return owner; },
                    .how = [](const Address&) { return "how it went"; },
                    .endpoint = [] { return "http://m:2379"; },
+                   .is_heard = [] { return true; },
                    .publish = [this](std::string_view line) { published.emplace_back(line); }}};
 };
 
