@@ -222,6 +222,29 @@ static void the_first_two_are_timed_from_when_they_got_their_places() {
   TEST_ASSERT_TRUE(view.queue(kVip).since[1] == at_ms(70));
 }
 
+// They are found by the order in which they were asked for last, which those that went must leave.
+static void queues_are_found_in_any_order_and_after_some_were_forgotten() {
+  const auto vip = [](int n) { return Address::v4(0x0a000000 + static_cast<uint32_t>(n)); };
+  const auto of = [&](int n) {
+    Change change = candidate(1);
+    change.entry.key.vip = vip(n);
+    change.entry.value.node = "n" + std::to_string(n);
+    return change;
+  };
+  const auto is_there = [&](int n) {
+    const View::Candidate* found = view.candidate(vip(n), lease(1));
+    return found != nullptr && found->node == "n" + std::to_string(n);
+  };
+  for (int n = 0; n < 100; n++) apply(at_ms(0), {of(n)});
+  for (int round = 0; round < 2; round++) {
+    for (int n = 0; n < 100; n++) TEST_ASSERT_TRUE(is_there(n));
+    for (int n = 99; n >= 0; n -= 3) TEST_ASSERT_TRUE(is_there(n));
+  }
+  for (int n = 0; n < 100; n += 2) apply(at_ms(60'000), {gone(of(n))});
+  apply(at_ms(120'000), {gone(session(2))});
+  for (int n = 0; n < 100; n++) TEST_ASSERT_TRUE(is_there(n) == (n % 2 == 1));
+}
+
 int main() {
   UNITY_BEGIN();
   RUN_TEST(the_lowest_create_revision_is_the_head);
@@ -243,5 +266,6 @@ int main() {
   RUN_TEST(revisions_that_come_again_change_nothing);
   RUN_TEST(a_value_that_somebody_wrote_over_keeps_the_timeout);
   RUN_TEST(the_first_two_are_timed_from_when_they_got_their_places);
+  RUN_TEST(queues_are_found_in_any_order_and_after_some_were_forgotten);
   return UNITY_END();
 }
