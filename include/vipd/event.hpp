@@ -23,6 +23,7 @@ struct Memory {
   LeaseId lease = LeaseId::None;  // None: there is no session to take up
   std::string instance;
   Duration timeout;
+  bool others = false;  // who owned by another cluster had not been waited out
   // Of each VIP the create revision of our key under which every former owner was waited out.
   std::map<Address, Revision> waited_out;
 };
@@ -85,6 +86,7 @@ struct EndpointNamed {
   uint64_t cluster;
   uint64_t member = 0;
   bool agreed = true;
+  MonoTime asked = MonoTime::never();  // when the question was sent; never(): it may be news of now
 };
 
 // Answers of etcd.

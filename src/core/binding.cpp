@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "core/timing.hpp"
+
 namespace vipd {
 
 namespace {
@@ -17,14 +19,16 @@ std::string belong(size_t count) {
 
 }  // namespace
 
-Binding::Binding(const ClusterSettings& settings, uint64_t remembered, Duration timeout,
+Binding::Binding(const ClusterSettings& settings, const Memory& former, Duration timeout,
                  MonoTime now)
     : fixed_(settings.fixed),
       timeout_(timeout),
-      cluster_(settings.fixed != 0 ? settings.fixed : remembered),
+      cluster_(settings.fixed != 0 ? settings.fixed : former.cluster_id),
       named_at_(now),
       statements_(settings.endpoints.size()) {
   assert(fixed_ != 0 || !statements_.empty());
+  doubt(now);
+  if (former.others) wait_for_others(now);
 }
 
 void Binding::configure(const ClusterSettings& settings, MonoTime now) {
@@ -33,6 +37,11 @@ void Binding::configure(const ClusterSettings& settings, MonoTime now) {
   statements_.assign(settings.endpoints.size(), {});
   assert(fixed_ != 0 || !statements_.empty());
   majority_ = 0;
+  doubt(now);
+}
+
+void Binding::interrupted(MonoTime now) {
+  doubt(now);
 }
 
 void Binding::named(MonoTime now, const event::EndpointNamed& statement) {
@@ -42,7 +51,7 @@ void Binding::named(MonoTime now, const event::EndpointNamed& statement) {
       .cluster = statement.agreed ? statement.cluster : 0,
       .member = statement.agreed ? statement.member : 0,
       .split = !statement.agreed,
-      .at = now,
+      .at = std::min(now, statement.asked),
   };
   majority_ = majority(MonoTime::long_ago());
 }
@@ -88,11 +97,76 @@ bool Binding::disputed() const {
   });
 }
 
-MonoTime Binding::changes_at() const {
-  return outvoted() ? named_at_ + timeout_ : MonoTime::never();
+bool Binding::another_named(MonoTime since) const {
+  return std::any_of(statements_.begin(), statements_.end(), [&](const Statement& s) {
+    return s.at >= since && (s.split || (s.cluster != 0 && s.cluster != cluster_));
+  });
 }
 
+// Whether all have named ours since: nobody reaches another one by them.
+bool Binding::unanimous(MonoTime since) const {
+  const std::map<uint64_t, size_t> named = votes(since);
+  const auto ours = named.find(cluster_);
+  return ours != named.end() && ours->second == voters();
+}
+
+// --- who may own by another cluster
+
+void Binding::doubt(MonoTime now) {
+  doubted_ = true;
+  doubted_at_ = now;
+}
+
+// [safety] They let go once they are told, or when the authority of their last heartbeat ends.
+void Binding::wait_for_others(MonoTime now) {
+  others_since_ = now;
+  others_until_ = now + timing::others_gone_within(timeout_);
+}
+
+void Binding::settle(MonoTime now) {
+  doubted_ = divided_ = false;
+  if (was_ahead_) wait_for_others(now);
+  was_ahead_ = false;
+}
+
+// [safety] Another cluster that was ahead has owners until more than half name ours again: half of
+// two or four are enough for nobody, and tell none of them to let go. Who was not there to be told
+// cannot know whether it was so, but that no endpoint names another one now.
+void Binding::weigh(MonoTime now) {
+  if (other_is_ahead()) {
+    was_ahead_ = true;
+    return doubt(now);
+  }
+  const bool asked = now >= doubted_at_ + timing::request_timeout(timeout_);
+  if (doubted_ && (asked || unanimous(doubted_at_))) {
+    was_ahead_ = was_ahead_ || another_named(std::max(doubted_at_, now - timeout_));
+    divided_ = was_ahead_ && majority(doubted_at_) != cluster_;
+    if (!divided_) settle(now);
+  }
+  // No heartbeat goes to another one any more.
+  if (now < others_until_ && unanimous(now - timeout_ / kLately)) {
+    others_until_ = std::min(others_until_, now + timing::with_drift(timeout_));
+  }
+}
+
+MonoTime Binding::may_take_at(bool waited_out) const {
+  if (fixed_ != 0) return MonoTime::long_ago();
+  if (outvoted()) return MonoTime::never();
+  const MonoTime asked =
+      doubted_ ? doubted_at_ + timing::request_timeout(timeout_) : MonoTime::long_ago();
+  return waited_out ? asked : std::max(asked, others_until_);
+}
+
+MonoTime Binding::changes_at() const {
+  if (other_is_ahead()) return named_at_ + timeout_;
+  const bool waits = fixed_ == 0 && cluster_ != 0 && doubted_ && !divided_;
+  return waits ? doubted_at_ + timing::request_timeout(timeout_) : MonoTime::never();
+}
+
+// --- which cluster it is
+
 bool Binding::judge(MonoTime now) {
+  if (fixed_ == 0 && cluster_ != 0) weigh(now);
   const uint64_t next = fixed_ != 0 ? fixed_ : majority_;
   if (next == 0 || next == cluster_) return false;
   // A majority of a moment changes nothing: all would be void, and wait for a timeout.
@@ -101,18 +175,25 @@ bool Binding::judge(MonoTime now) {
   if (fixed_ == 0 && majority(now - timeout_ / kLately) != next) return false;
   cluster_ = next;
   named_at_ = now;
+  if (fixed_ != 0) return true;
+  was_ahead_ = true;
+  settle(now);
+  weigh(now);
   return true;
 }
 
 std::string Binding::objection() const {
   if (cluster_ != 0 && !outvoted()) return "";
-  const std::map<uint64_t, size_t> votes = this->votes(MonoTime::long_ago());
+  const bool anew = divided_ && !other_is_ahead();
+  const std::map<uint64_t, size_t> votes = this->votes(anew ? doubted_at_ : MonoTime::long_ago());
   const std::string of = " of " + std::to_string(voters()) + " endpoints";
-  if (outvoted()) {
+  if (other_is_ahead()) {
     const size_t most = votes.at(majority_);
     return std::to_string(most) + of + belong(most) + cluster_hex(majority_) + ", not to " +
            cluster_hex(cluster_) + ", which this node has used so far";
   }
+  if (votes.empty() && anew)
+    return "none" + of + " has named cluster " + cluster_hex(cluster_) + " again";
   if (votes.empty()) return disputed() ? "the addresses of one name lead to two clusters" : "";
   const auto most = std::max_element(
       votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });

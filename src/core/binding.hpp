@@ -4,6 +4,9 @@
 // Each endpoint has one vote, that of its latest statement. Endpoints that lead to the same member
 // have one vote together, so that no member is counted twice. Who decides for a cluster must have
 // spoken for it lately, so that one which was mended meanwhile, unheard, is not counted.
+//
+// It also says until when others may own by another cluster, of which this process cannot hear by
+// its own: what is taken before then could have two owners.
 #pragma once
 
 #include <cstddef>
@@ -19,27 +22,37 @@ namespace vipd {
 
 class Binding {
  public:
-  // The id that `binding` fixes, or else `remembered`, what the former process was bound to (0:
-  // none), is the cluster from the start.
-  Binding(const ClusterSettings& settings, uint64_t remembered, Duration timeout, MonoTime now);
+  // The id that `settings` fix, or else the one that the former process was bound to, is the
+  // cluster from the start.
+  Binding(const ClusterSettings& settings, const Memory& former, Duration timeout, MonoTime now);
 
   // Other endpoints, or another fixed id: what was said before is void. The cluster stays until
   // judge() says otherwise.
   void configure(const ClusterSettings& settings, MonoTime now);
 
-  // REQUIRES: now never goes backwards. An endpoint that is not configured has no vote.
+  // REQUIRES: now never goes backwards. An endpoint that is not configured has no vote. [safety] It
+  // counts from when it was asked: the answer may have waited for a process that stood still.
   void named(MonoTime now, const event::EndpointNamed& statement);
 
-  // Looks whether the cluster is another one now. True when it is.
+  // No step was taken for timing::interrupted_after(): what was named before may be long past.
+  void interrupted(MonoTime now);
+
+  // Weighs what was named. True when the cluster is another one now.
   [[nodiscard]] bool judge(MonoTime now);
-  // When judge() will say so if nothing more is named; never() if it will not.
+  // When judge() will find something else if nothing more is named; never() if it will not.
   [[nodiscard]] MonoTime changes_at() const;
 
   [[nodiscard]] uint64_t cluster() const { return cluster_; }  // 0: not bound
   // Whether more than half of the endpoints name one other cluster: who starts now is bound to it.
-  [[nodiscard]] bool outvoted() const {
-    return fixed_ == 0 && cluster_ != 0 && majority_ != 0 && majority_ != cluster_;
-  }
+  // Or they did so at some time, or may have, some name another still, and not more than half have
+  // named ours since: whoever was bound to the other one meanwhile has not been told to let go.
+  [[nodiscard]] bool outvoted() const { return other_is_ahead() || divided_; }
+  // Before this no VIP is taken; never(): not until more is named. `waited_out`: all that may have
+  // had it by another cluster are known to be gone, since somebody bound to ours has had it since.
+  [[nodiscard]] MonoTime may_take_at(bool waited_out) const;
+  // Since when, and until when, others by another cluster are waited for.
+  [[nodiscard]] MonoTime others_since() const { return others_since_; }
+  [[nodiscard]] MonoTime others_until() const { return others_until_; }
   // Whether any endpoint names another cluster.
   [[nodiscard]] bool disputed() const;
   // Why no VIP may be taken or kept, in words; empty: nothing stands against it, or no endpoint has
@@ -48,12 +61,21 @@ class Binding {
 
  private:
   struct Statement {
-    uint64_t cluster = 0;  // 0: none yet, or its addresses disagree
-    uint64_t member = 0;   // 0: not known
-    bool split = false;    // they do
-    MonoTime at = MonoTime::long_ago();
+    uint64_t cluster = 0;                // 0: none yet, or its addresses disagree
+    uint64_t member = 0;                 // 0: not known
+    bool split = false;                  // they do
+    MonoTime at = MonoTime::long_ago();  // when it was asked
   };
 
+  [[nodiscard]] bool other_is_ahead() const {
+    return fixed_ == 0 && cluster_ != 0 && majority_ != 0 && majority_ != cluster_;
+  }
+  [[nodiscard]] bool another_named(MonoTime since) const;
+  [[nodiscard]] bool unanimous(MonoTime since) const;
+  void weigh(MonoTime now);
+  void settle(MonoTime now);
+  void doubt(MonoTime now);
+  void wait_for_others(MonoTime now);
   [[nodiscard]] std::map<uint64_t, size_t> votes(MonoTime since) const;
   [[nodiscard]] size_t voters() const;
   [[nodiscard]] bool repeats(size_t endpoint) const;
@@ -66,6 +88,12 @@ class Binding {
   MonoTime named_at_;      // when the cluster was last named, or was bound to
   uint64_t majority_ = 0;  // whenever they named it
   std::vector<Statement> statements_;
+  bool doubted_ = false;  // another one may have been ahead unheard, or was heard to be
+  bool was_ahead_ = false;
+  bool divided_ = false;
+  MonoTime doubted_at_;  // what was named before proves nothing
+  MonoTime others_since_ = MonoTime::long_ago();
+  MonoTime others_until_ = MonoTime::long_ago();
 };
 
 }  // namespace vipd

@@ -130,6 +130,7 @@ void Core::Impl::forget_memory() {
   if (memory_.lease == LeaseId::None && memory_.cluster_id == binding_.cluster()) return;
   memory_ = Memory();
   memory_.cluster_id = binding_.cluster();
+  memory_.others = now_ < binding_.others_until();
   emit(action::Remember{.memory = memory_});
 }
 

@@ -76,8 +76,7 @@ void Core::Impl::drive_conflicts() {
       if (due(vip.conflict.probe_at)) begin_probing(&vip);
     } else if (idle && headed != 0 && wanted(vip) && must_probe(vip, headed, now_)) {
       // In good time, while a former owner is still waited for.
-      const MonoTime free = view_.queue(vip.settings.address).not_before;
-      if (due(free - kProbeTime)) begin_probing(&vip);
+      if (due(free_at(vip) - kProbeTime)) begin_probing(&vip);
     }
     drive_probes(&vip);
   }

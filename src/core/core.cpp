@@ -136,7 +136,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
 Core::Impl::Impl(Settings settings, MonoTime now)
     : settings_(std::move(settings)),
       orders_{.paused = settings_.paused},
-      binding_(settings_.cluster, settings_.memory.cluster_id, settings_.timeout, now),
+      binding_(settings_.cluster, settings_.memory, settings_.timeout, now),
       memory_(settings_.memory) {
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.peer_timeout == Duration() ||
@@ -157,6 +157,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   const auto [slept, before, stalled] = step_.begin(input, actions);
   if (orders_.finished || (slept == Duration() && !stalled && went_as_wanted(event))) return;
   step_.nothing_due();
+  if (now_ - before > timing::interrupted_after(settings_.timeout)) binding_.interrupted(now_);
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.
   fence_if_late(event);

@@ -193,6 +193,7 @@ struct Core::Impl {
   [[nodiscard]] bool is_still_ours(const Vip& vip) const;
   [[nodiscard]] bool may_take_up(const Vip& vip) const;
   void host_slept(MonoTime before, Duration span);
+  [[nodiscard]] MonoTime free_at(const Vip& vip) const;
   [[nodiscard]] Obstacle obstacle(const Vip& vip, MonoTime now) const;
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;

@@ -73,6 +73,19 @@ bool Core::Impl::may_keep(const Vip& vip) const {
          vip.key.usable(headed_since(vip));
 }
 
+// When whoever may have held it before has been waited out, by our cluster and by another one. Who
+// hands on what it held has waited out both.
+MonoTime Core::Impl::free_at(const Vip& vip) const {
+  const View::Queue& queue = view_.queue(vip.settings.address);
+  const Revision headed = headed_since(vip);
+  const bool waited_out = headed != 0 && headed == vip.key.waited_out();
+  // [safety] One that has gone meanwhile may have gone long ago.
+  const bool still_there = waited_out && vip.address != Vip::AddressState::Absent;
+  const bool handed_on = queue.handed_on && queue.not_before >= binding_.others_since();
+  const MonoTime others = binding_.may_take_at(still_there || handed_on);
+  return waited_out ? others : std::max(others, queue.not_before);
+}
+
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (orders_.stopping) return Obstacle::NodeReleasing;
   if (orders_.paused) return Obstacle::NodePaused;
@@ -89,10 +102,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (headed == 0) return Obstacle::NotHead;
   if (!vip.key.usable(headed)) return Obstacle::KeyRetired;
   if (!link_of(vip).up) return Obstacle::LinkDown;
-  const bool waited_out = headed == vip.key.waited_out();
-  if (!waited_out && now < view_.queue(vip.settings.address).not_before) {
-    return Obstacle::PreviousOwner;
-  }
+  if (now < free_at(vip)) return Obstacle::PreviousOwner;
   if (!replay_.proven() || !covered(vip)) return Obstacle::NoAuthority;
   if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
   if (!peers_allow(vip)) return Obstacle::NoGrants;
@@ -104,7 +114,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
 MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
   switch (obstacle) {
     case Obstacle::PreviousOwner:
-      return view_.queue(vip.settings.address).not_before;
+      return free_at(vip);
     case Obstacle::KernelRefused:
     case Obstacle::RemovedByOthers:
       return vip.comeback.not_before;
@@ -173,6 +183,7 @@ void Core::Impl::drive_inherited(Vip* vip) {
       session_.taking_up() || (memory_.lease != LeaseId::None && !snapshot_.loaded());
   if (hoping && !orders_.stopping && !orders_.paused) return;
   if (!is_still_ours(*vip)) return remove(vip);
+  due(free_at(*vip));
   if (may_take_up(*vip) && may_add()) install(vip);
 }
 
@@ -184,7 +195,8 @@ bool Core::Impl::is_still_ours(const Vip& vip) const {
 
 bool Core::Impl::may_take_up(const Vip& vip) const {
   return !session_.taking_up() && snapshot_.loaded() && is_still_ours(vip) && replay_.proven() &&
-         covered(vip) && chain_.deadline() - now_ >= timing::kLeastAuthority && peers_allow(vip);
+         covered(vip) && now_ >= free_at(vip) &&
+         chain_.deadline() - now_ >= timing::kLeastAuthority && peers_allow(vip);
 }
 
 // [safety] CLOCK_BOOTTIME errs by up to a second across a suspend, and the kernel's lifetimes stood

@@ -144,6 +144,7 @@ void Core::Impl::drive_memory() {
   if (!snapshot_.loaded() || session_.taking_up() || kernel_.busy()) return;
   Memory memory;
   memory.cluster_id = binding_.cluster();
+  memory.others = binding_.outvoted() || !due(binding_.others_until());
   if (chain_.live() && !session_.is_revoked()) {
     memory.lease = chain_.lease();
     memory.instance = session_.instance();
@@ -153,8 +154,8 @@ void Core::Impl::drive_memory() {
         memory.waited_out.emplace(vip.settings.address, vip.key.waited_out());
     }
   }
-  if (memory.cluster_id == memory_.cluster_id && memory.lease == memory_.lease &&
-      memory.waited_out == memory_.waited_out) {
+  if (memory.cluster_id == memory_.cluster_id && memory.others == memory_.others &&
+      memory.lease == memory_.lease && memory.waited_out == memory_.waited_out) {
     return;
   }
   memory.session_revision = chain_.end();

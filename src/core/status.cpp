@@ -90,7 +90,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::NoGrants:
       return "the other nodes have not renewed the peer lease in time";
     case Obstacle::PreviousOwner:
-      return "waiting " + in_seconds(queue.not_before - now) + " for whoever may have held it";
+      return "waiting " + in_seconds(free_at(vip) - now) + " for whoever may have held it";
     case Obstacle::RemovedByOthers:
       return "somebody removed the address from " + vip.settings.link + "; putting it back";
   }

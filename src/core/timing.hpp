@@ -62,10 +62,27 @@ constexpr Duration request_timeout(Duration timeout) {
   return std::min(Duration::seconds(1), timeout / 6);
 }
 
-// How often each endpoint is asked to which cluster it belongs. Whoever is bound to another one
-// than ours waits a whole timeout before it takes a VIP: by then this node has heard of it as well.
+// How often each endpoint is asked to which cluster it belongs.
 constexpr Duration ask_every(Duration timeout) {
   return timeout / 2;
+}
+
+// Within this every node that runs, and that reaches an endpoint, has been told that it leads to
+// another cluster now: once more asked, and answered.
+constexpr Duration told_within(Duration timeout) {
+  return ask_every(timeout) + request_timeout(timeout);
+}
+
+// How long an owner by another cluster may stay that has just begun not to be the right one: it
+// beats until it is told, and may be stopped just after that heartbeat.
+constexpr Duration others_gone_within(Duration timeout) {
+  return with_drift(told_within(timeout) + timeout);
+}
+
+// A process that took no step for so long may have missed that, and was not to be told in time. Two
+// questions in turn are not so far apart.
+constexpr Duration interrupted_after(Duration timeout) {
+  return timeout * 3 / 4;
 }
 
 // The second in a queue beats just often enough to have authority for an address at any moment.

@@ -70,7 +70,8 @@ void EtcdSide::start(const Config& config) {
     impl_->feed(event::EndpointNamed{.endpoint = named.endpoint,
                                      .cluster = named.cluster,
                                      .member = named.member,
-                                     .agreed = named.agreed});
+                                     .agreed = named.agreed,
+                                     .asked = named.asked});
   });
   impl_->look_again_in_an_hour();
 }

@@ -66,9 +66,12 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
   memory->session_revision = revision->value.GetInt64();
   memory->lease = static_cast<LeaseId>(lease->value.GetInt64());
   memory->instance = instance->value.GetString();
+  const auto others = json.FindMember("others");  // former versions did not write it
+  memory->others = others != end && others->value.IsTrue();
   if (memory->lease == LeaseId::None) {  // only the cluster is remembered
-    const uint64_t cluster_id = std::exchange(*memory, {}).cluster_id;
-    memory->cluster_id = cluster_id;
+    const Memory all = std::exchange(*memory, {});
+    memory->cluster_id = all.cluster_id;
+    memory->others = all.others;
     return true;
   }
   const int64_t timeout_ms = timeout->value.GetInt64();
@@ -115,6 +118,8 @@ bool write_memory(const std::string& path, const std::string& prefix, const Memo
   put(&json, "prefix", prefix);
   json.Key("cluster_id");
   json.Uint64(memory.cluster_id);
+  json.Key("others");
+  json.Bool(memory.others);
   json.Key("session_revision");
   json.Int64(memory.session_revision);
   json.Key("lease");

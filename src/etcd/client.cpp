@@ -100,7 +100,7 @@ Client::Impl::CallPtr Client::Impl::prepare(Purpose purpose, std::string body, G
     T value{};
     Error error;
     const bool good = take(*finished, answer, read, value, error) &&
-                      note_header(finished->member, header_of(value), error);
+                      note_header(finished->member, header_of(value), finished->sent_at, error);
     if (!good && repeat(finished, answer, error)) return;
     if (!good) error.endpoint = finished->endpoint;
     settle(*finished, good ? nullptr : &error);

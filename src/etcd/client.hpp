@@ -133,6 +133,7 @@ struct Named {
   uint64_t cluster = 0;
   uint64_t member = 0;  // 0: several addresses
   bool agreed = true;
+  MonoTime asked;  // when the question was sent that was answered last
 };
 
 // What people are told of a member.

@@ -10,13 +10,14 @@
 namespace vipd::etcd {
 
 // Nothing that a member of another cluster says is used, whatever its place among the endpoints.
-bool Client::Impl::note_header(MemberId id, const Header& header, Error& error) {
-  const bool news = endpoints.named(id, header.cluster_id, header.member_id, loop.now());
+bool Client::Impl::note_header(MemberId id, const Header& header, std::optional<MonoTime> asked,
+                               Error& error) {
+  const bool news = endpoints.named(id, header.cluster_id, header.member_id, asked);
   const Endpoints::Member* member = endpoints.find(id);
   const auto place = place_of(id);
   if (place &&
-      (news || member->asking || loop.now() >= notes[id].told_at + options.ask_every / 2)) {
-    notes[id].told_at = loop.now();
+      (news || member->asking || member->named_at >= notes[id].told + options.ask_every / 2)) {
+    notes[id].told = member->named_at;
     tell_named(*place);
   }
   if (header.cluster_id == cluster) {
@@ -46,13 +47,14 @@ void Client::Impl::tell_all_named() {
 
 // What its addresses said last; where they disagree, what one of them did, ours if possible.
 Named Client::Impl::statement(size_t place) const {
-  Named said = {.endpoint = place};
+  Named said = {.endpoint = place, .asked = MonoTime::long_ago()};
   for (const Endpoints::Member& member : endpoints.members()) {
     if (member.cluster == 0 || member.endpoint.url != configured[place].url) continue;
     const bool first = said.cluster == 0;
     said.agreed = said.agreed && (first || said.cluster == member.cluster);
     said.member = first ? member.etcd_id : 0;
     if (first || member.cluster == cluster) said.cluster = member.cluster;
+    said.asked = std::max(said.asked, member.named_at);
   }
   return said;
 }

@@ -26,7 +26,7 @@ void Client::Impl::discover(MemberId member) {
     MemberList list;
     Error error;
     const bool good = take<MemberList>(*done, answer, read_members, list, error) &&
-                      note_header(done->member, list.header, error);
+                      note_header(done->member, list.header, done->sent_at, error);
     if (!good && repeat(done, answer, error)) return;
     if (good) return take_members(list.members, done->member);
     log::warn("etcd: %s: no list of members: %s", error.endpoint.c_str(), error.text.c_str());

@@ -56,7 +56,7 @@ struct Client::Impl {
     bool version_asked = false;
     Seen seen;  // of one that is no gateway
     MonoTime seen_at = MonoTime::long_ago();
-    MonoTime told_at = MonoTime::long_ago();  // which cluster it names
+    MonoTime told = MonoTime::long_ago();  // when that was asked which was told last of its cluster
     Duration unwatched;  // for how long no watch went there, after the last that was bad
   };
   struct Stranger {  // a member of another cluster, until it is one of ours
@@ -113,7 +113,9 @@ struct Client::Impl {
 
   // --- client_cluster.cpp
   // Whether the answer is one of our cluster. False, and why not.
-  [[nodiscard]] bool note_header(MemberId member, const Header& header, Error& error);
+  // `asked`: when the question was sent that it answers, where there was one.
+  [[nodiscard]] bool note_header(MemberId member, const Header& header,
+                                 std::optional<MonoTime> asked, Error& error);
   void tell_named(size_t endpoint);
   void tell_all_named();
   [[nodiscard]] Named statement(size_t endpoint) const;

@@ -248,7 +248,7 @@ void Client::Impl::probe(MemberId member) {
     RangeAnswer range;
     Error error;
     const bool good = take<RangeAnswer>(*done, answer, read_range, range, error) &&
-                      note_header(done->member, range.header, error);
+                      note_header(done->member, range.header, done->sent_at, error);
     if (!good && repeat(done, answer, error)) return;
     error.endpoint = done->endpoint;
     probed(*done, good ? nullptr : &error);

@@ -77,7 +77,8 @@ bool Client::Impl::watch_created(const Header& header) {
 
 bool Client::Impl::is_of_our_cluster(const Header& header) {
   Error error;
-  if (note_header(watch.member, header, error)) return true;
+  // Nobody knows when it was sent.
+  if (note_header(watch.member, header, std::nullopt, error)) return true;
   const auto stream = watch.stream;
   stream->finish(error);
   return false;

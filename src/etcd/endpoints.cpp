@@ -134,19 +134,20 @@ void Endpoints::avoid(MemberId id, Group group, MonoTime until) {
 }
 
 // One that comes back from another cluster is on trial first.
-bool Endpoints::named(MemberId id, uint64_t cluster, uint64_t etcd_id, MonoTime now) {
+bool Endpoints::named(MemberId id, uint64_t cluster, uint64_t etcd_id,
+                      std::optional<MonoTime> asked) {
   Member* m = member(id);
-  if (m == nullptr) return false;
+  if (m == nullptr || (asked && *asked < m->named_at)) return false;
   const bool news = m->cluster != cluster;
   const bool returns = is_stranger(*m) && cluster == cluster_;
   m->cluster = cluster;
   m->etcd_id = etcd_id;
-  m->named_at = now;
+  if (asked) m->named_at = *asked;
   if (!returns) return news;
   m->penalty = kFirstPenalty;
-  m->answers_since = now;
+  m->answers_since = asked.value_or(m->named_at);
   m->avoid_until = MonoTime::long_ago();
-  m->probe_at = now + kBetweenProbes;
+  m->probe_at = m->answers_since + kBetweenProbes;
   return news;
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "etcd/endpoint.hpp"
@@ -33,10 +34,10 @@ class Endpoints {
     Duration penalty;       // 0: well
     bool is_silent = true;  // the last failure was no answer at all
     bool has_answered = false;
-    bool configured = true;  // not from etcd's own list
-    uint64_t cluster = 0;    // that it named last; 0: none yet
-    uint64_t etcd_id = 0;    // its own
-    MonoTime named_at = MonoTime::long_ago();
+    bool configured = true;                    // not from etcd's own list
+    uint64_t cluster = 0;                      // that it named last; 0: none yet
+    uint64_t etcd_id = 0;                      // its own
+    MonoTime named_at = MonoTime::long_ago();  // when it was asked for that
     MonoTime asked_at = MonoTime::long_ago();
     bool asking = false;
 
@@ -51,8 +52,9 @@ class Endpoints {
   // each is asked for its cluster when nothing else is asked of it; 0: never.
   void use_cluster(uint64_t cluster) { cluster_ = cluster; }
   void ask_every(Duration interval) { ask_every_ = interval; }
-  // The member has answered as one of that cluster. True when it had not named that one last.
-  bool named(MemberId id, uint64_t cluster, uint64_t etcd_id, MonoTime now);
+  // The member has named that cluster, `asked` then; or unasked. True when it had not named that
+  // one last. An answer that was overtaken by one to a later question says nothing.
+  bool named(MemberId id, uint64_t cluster, uint64_t etcd_id, std::optional<MonoTime> asked);
   [[nodiscard]] bool is_stranger(const Member& member) const {
     return member.cluster != 0 && member.cluster != cluster_;
   }

@@ -444,7 +444,7 @@ void World::heal_host(int n) {
   if (node.stopped) post(now_, Ev::ProcessResumes, n);
   for (int l = 0; l < kLinks; l++) set_link(n, l, true, true);
   node.cut.fill(0);
-  endpoints_are_right(n);
+  if (now_ >= node.strange_until || !turns_many()) endpoints_are_right(n);
   node.slow = 0;
   node.loss = 0;
   if (node.person_paused) {

@@ -161,6 +161,7 @@ void World::add_address(int n, int vip, int lifetime) {
   if (broken(Broken::Fencing)) address.longest += 2 * kS;
   address.set_at = now_;
   address.session = node.core->session();
+  address.cluster = node.used;
   address.stuck = false;
   address.unchecked = true;
   address.excused_until = -1;
@@ -177,6 +178,7 @@ void World::add_address(int n, int vip, int lifetime) {
   if (held_up(node) && address.longest > node.deadline) {
     excuse(n, vip, Excuse::Call, address.expires);
   }
+  if (fresh && strange_ == Strange::Contested) note_elsewhere(n, vip);
   if (fresh) judge(vip);
 }
 

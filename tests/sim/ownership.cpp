@@ -10,6 +10,8 @@
 //   Grantors two copies of a machine go under one incarnation, and may grant in a term: until one
 //   of
 //            them has lost its session, and one session timeout
+//   Elsewhere  elected by another cluster, to which the endpoints of one host lead alone: until one
+//            session timeout after it has heard of that, and of somebody else who has the address
 //   Reader   a machine that was copied while etcd took no writes: until it takes them again, and
 //            two session timeouts
 // Of those who have an address at once all but one must be excused.
@@ -39,6 +41,8 @@ Rule rule_of(Excuse excuse) {
       return Rule::OverlapExcusedUnfenced;
     case Excuse::Grantors:
       return Rule::OverlapExcusedGrantors;
+    case Excuse::Elsewhere:
+      return Rule::OverlapExcusedElsewhere;
   }
   return Rule::OverlapExcusedPause;
 }
@@ -63,6 +67,10 @@ Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
   if (now_ <= address.excused_until && asleep) {
     *until = address.excused_until;
     return address.excuse;
+  }
+  if (now_ <= address.elsewhere_until) {
+    *until = address.elsewhere_until;
+    return Excuse::Elsewhere;
   }
   *until = std::max(node.pause_until, node.clone_until);
   if (now_ > *until && now_ <= node.unfenced_until) {
@@ -118,7 +126,8 @@ void World::note_overlap(int vip, Excuse excuse) {
     const int64_t lasted = now_ - overlap.since;
     int64_t& worst = tally_.worst_overlap[static_cast<size_t>(overlap.excuse)];
     worst = std::max(worst, lasted);
-    if (lasted > in_true_time(timeout_) && overlap.excuse != Excuse::Reader) {
+    const bool is_bounded = overlap.excuse != Excuse::Reader && overlap.excuse != Excuse::Elsewhere;
+    if (lasted > in_true_time(timeout_) && is_bounded) {
       fail("ownership", "two had v%d for %.3f s, excused by %s", vip + 1,
            static_cast<double>(lasted) / 1e9, words_of(overlap.excuse));
     }

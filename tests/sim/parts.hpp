@@ -62,8 +62,10 @@ enum class Ev : uint8_t {
   Aimed,      // a: at what, x: round, y: the term's timeout
   DrillLook,
   EndpointTurns,
-  Asked,     // a: member, for its cluster; x: incarnation
-  Answered,  // the same
+  EndpointsTurn,  // a: the first of those that lead elsewhere from now on, b: how many
+  OwnerStops,     // before it may have heard of that
+  Asked,          // a: member, for its cluster; x: incarnation
+  Answered,       // the same
   FaultStrikes,
   FaultHeals,  // a: fault, b/x: what
   People,      // a: what a person does later
@@ -140,7 +142,9 @@ struct KernelAddress {
   int64_t timer_at = 0;                         // of the earliest expiry in the queue; 0: none
   int64_t longest = 0;                          // latest end of the lifetime, in the host's clock
   int64_t set_at = 0;                           // the lifetime, in true time
+  int64_t elsewhere_until = -1;                 // the excuse of an election in another cluster
   vipd::LeaseId session = vipd::LeaseId::None;  // and under which authority
+  uint64_t cluster = 0;                         // ... by which cluster
   Excuse excuse = Excuse::None;  // for an overlap (ownership.cpp), within these bounds
   int64_t excused_since = 0;
   int64_t excused_until = -1;
@@ -310,6 +314,15 @@ struct Node {
 constexpr int64_t in_true_time(int64_t span) {
   return span + span / 1000;
 }
+
+// Whose endpoints lead to the second cluster, in a run that has one.
+enum class Strange : uint8_t {
+  None,
+  Few,       // fewer than half of one node's
+  Careless,  // the same, and the client hands on what their members answer
+  Most,      // most of every node's
+  Contested  // one of every node's, and most of one node's
+};
 
 constexpr uint8_t kCutRequests = 1;
 constexpr uint8_t kCutAnswers = 2;

@@ -55,6 +55,7 @@ void World::heard_by(int n, int from, int vip) {
 void World::claim_heard(const Item& item) {
   const vipd::MacAddress mac = {{2, 0, 0, 0, 0, item.b}};
   tally_.count(Rule::ClaimHeard);
+  heard_elsewhere(item.node, item.a);
   tell(item.node, {.event = vipd::event::ForeignClaim{.address = vips_[item.a], .mac = mac}});
 }
 

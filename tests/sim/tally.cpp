@@ -58,7 +58,8 @@ const char* words_of(Excuse excuse) {
                                        "a copy of a machine or of its state",
                                        "a copy of a machine whose heartbeats were reads",
                                        "somebody who removed the packet fence",
-                                       "a copy of a machine whose grants may count"};
+                                       "a copy of a machine whose grants may count",
+                                       "an election by another cluster"};
   return kWords[static_cast<size_t>(excuse)];
 }
 

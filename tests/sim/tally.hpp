@@ -41,7 +41,8 @@ namespace sim {
   X(LivenessChecked) X(LivenessNobodyMay) \
   X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard) \
   X(OverlapExcusedUnfenced) X(OverlapExcusedGrantors) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
-  X(Drill) X(DrillMoved) X(DrillStayed) X(StrangerHeard) X(ClusterNamed)
+  X(Drill) X(DrillMoved) X(DrillStayed) X(StrangerHeard) X(ClusterNamed) \
+  X(OverlapExcusedElsewhere)
 // clang-format on
 
 enum class Fault : uint8_t {
@@ -61,6 +62,7 @@ enum class Excuse : uint8_t {
   Reader,
   Unfenced,
   Grantors,
+  Elsewhere,
   kCount
 };
 

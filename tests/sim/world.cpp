@@ -177,7 +177,9 @@ void World::calm_begins() {
   if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
   if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   if (restored_once_) bound += 2 * timeout_;  // until the old cluster is believed to be gone
-  refused_once_ = no_space_once_ = restored_once_ = false;
+  // ... for good, and those who held are waited out.
+  if (strange_once_) bound += 5 * timeout_ + std::max<int64_t>(0, nodes_[0].strange_until - now_);
+  refused_once_ = no_space_once_ = restored_once_ = strange_once_ = false;
   post(now_ + bound, Ev::LivenessDue, 0);
 }
 
@@ -259,6 +261,11 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::EndpointTurns:
       if (faults_on_ && item.x == round_) endpoints_turn();
+      return;
+    case Ev::EndpointsTurn:
+      return turn(node, item.a, item.b);
+    case Ev::OwnerStops:
+      if (faults_on_ && item.x == round_) owner_stops();
       return;
     case Ev::Asked:
       return asked(item);

@@ -245,15 +245,23 @@ class World {
 
   // --- clusters.cpp
   void draw_clusters();
+  [[nodiscard]] bool turns_many() const;
+  void hear_all();
   void next_strange();
   void endpoints_turn();
+  void few_turn(int node);
+  void most_turn(int node);
+  void owner_stops();
+  void turn(int node, int64_t first, int64_t count);
   void endpoints_are_right(int node);
   void end_watch_soon(int node);
+  void note_elsewhere(int node, int vip);
+  void heard_elsewhere(int node, int vip);
   [[nodiscard]] bool may_use(const Node& node, int member) const;
   void ask_all(int node);
   void asked(const Item& item);
   void answered(const Item& item);
-  [[nodiscard]] static vipd::Event endpoint_names(int member, const Store& store);
+  [[nodiscard]] static vipd::Event endpoint_names(int member, const Store& store, int64_t asked);
   static void note_named(Node* node, const vipd::event::EndpointNamed& named);
   void header_heard(int node, int member, const vipd::Header& header);
 
@@ -320,8 +328,9 @@ class World {
   int64_t peer_gap_ = 0;
   uint32_t aimed_ = 0;  // per million changes of a term
 
-  bool has_strange_ = false;  // endpoints
+  Strange strange_ = Strange::None;
   int64_t strange_gap_ = 0;
+  bool strange_once_ = false;  // in this round, most endpoints
 
   // time
   int64_t now_ = 0;

@@ -1,6 +1,7 @@
 // To which cluster a process is bound, as its endpoints speak.
 #include "core/binding.hpp"
 
+#include "core/timing.hpp"
 #include "harness.hpp"
 
 using namespace vipd;
@@ -19,9 +20,15 @@ ClusterSettings of(size_t endpoints, uint64_t fixed = 0) {
   return {.fixed = fixed, .endpoints = std::vector<std::string>(endpoints, "http://e")};
 }
 
+Memory bound_to(uint64_t cluster) {
+  Memory memory;
+  memory.cluster_id = cluster;
+  return memory;
+}
+
 struct Rig : Binding {
   explicit Rig(size_t endpoints, uint64_t remembered = 0, uint64_t fixed = 0)
-      : Binding(of(endpoints, fixed), remembered, kTimeout, at(0)) {}
+      : Binding(of(endpoints, fixed), bound_to(remembered), kTimeout, at(0)) {}
   // True when it is another cluster by that.
   bool name(int64_t ms, size_t endpoint, uint64_t cluster, uint64_t member = 0) {
     named(at(ms), {.endpoint = endpoint, .cluster = cluster, .member = member});
@@ -151,6 +158,97 @@ void other_endpoints_speak_anew() {
   TEST_ASSERT_TRUE(b.judge(at(5100)));
 }
 
+const Duration kOthersGone = timing::others_gone_within(kTimeout);
+const Duration kAsked = timing::request_timeout(kTimeout);
+
+// An owner by another cluster is told later than we are, and may be stopped just then.
+void others_are_waited_for_after_it_was_bound() {
+  Rig b(3);
+  (void)b.name(1, 0, kX);
+  TEST_ASSERT_TRUE(b.name(2, 1, kX));
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(2) + kOthersGone);
+  TEST_ASSERT_TRUE(b.may_take_at(true) <= at(2));  // somebody bound to ours has had it since
+  TEST_ASSERT_FALSE(b.name(3, 2, kX));             // nobody reaches another one any more
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(3) + timing::with_drift(kTimeout));
+}
+
+void others_are_waited_for_when_it_is_outvoted_no_longer() {
+  Rig b(3);
+  for (size_t i = 0; i < 3; i++) (void)b.name(1, i, kX);
+  for (size_t i = 0; i < 3; i++) (void)b.name(8000, i, kX);
+  (void)b.name(9000, 0, kY);
+  TEST_ASSERT_TRUE(b.may_take_at(false) <= at(9000));
+  (void)b.name(9000, 1, kY);
+  TEST_ASSERT_TRUE(b.may_take_at(true).is_never());
+  (void)b.name(10'000, 1, kX);
+  (void)b.name(10'001, 2, kX);
+  (void)b.name(11'000, 0, kY);
+  TEST_ASSERT_FALSE(b.outvoted());
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(10'001) + kOthersGone);
+}
+
+// The owner by the other one is not told to let go either.
+void half_of_the_endpoints_do_not_bring_it_back() {
+  Rig b(2);
+  for (size_t i = 0; i < 2; i++) (void)b.name(1, i, kX);
+  for (size_t i = 0; i < 2; i++) (void)b.name(2000, i, kY);
+  (void)b.name(3000, 0, kX);
+  (void)b.name(4000, 1, kY);
+  TEST_ASSERT_TRUE(b.outvoted());
+  TEST_ASSERT_EQUAL_STRING(
+      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: waiting for one more",
+      b.objection());
+  (void)b.name(5000, 1, kX);
+  TEST_ASSERT_FALSE(b.outvoted());
+}
+
+void who_was_away_hears_all_endpoints_first() {
+  Rig b(3, kX);
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(0) + kAsked);
+  for (size_t i = 0; i < 3; i++) (void)b.name(10, i, kX);
+  TEST_ASSERT_TRUE(b.may_take_at(false) <= at(10));
+  b.interrupted(at(20'000));
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(20'000) + kAsked);
+  TEST_ASSERT_FALSE(b.judge(at(20'000) + kAsked));  // whoever is silent is not waited for
+  TEST_ASSERT_TRUE(b.may_take_at(false) <= at(20'000) + kAsked);
+}
+
+void who_was_away_waits_for_others_where_one_endpoint_is_elsewhere() {
+  Rig b(3, kX);
+  (void)b.name(10, 0, kX);
+  (void)b.name(10, 1, kX);
+  (void)b.name(10, 2, kY);
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(0) + kAsked);
+  TEST_ASSERT_FALSE(b.judge(at(0) + kAsked));
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(0) + kAsked + kOthersGone);
+  Rig half(2, kX);
+  (void)half.name(10, 0, kX);
+  (void)half.name(10, 1, kY);
+  TEST_ASSERT_FALSE(half.outvoted());
+  TEST_ASSERT_FALSE(half.judge(at(0) + kAsked));
+  TEST_ASSERT_TRUE(half.outvoted());
+}
+
+// It has waited in the socket while the process stood still.
+void an_answer_counts_from_when_it_was_asked() {
+  Rig b(1, kX);
+  b.interrupted(at(20'000));
+  b.named(at(20'001), {.endpoint = 0, .cluster = kX, .asked = at(19'999)});
+  TEST_ASSERT_FALSE(b.judge(at(20'001)));
+  TEST_ASSERT_TRUE(b.may_take_at(false) > at(20'001));
+  b.named(at(20'002), {.endpoint = 0, .cluster = kX, .asked = at(20'000)});
+  TEST_ASSERT_FALSE(b.judge(at(20'002)));
+  TEST_ASSERT_TRUE(b.may_take_at(false) <= at(20'002));
+}
+
+// The former process had not waited for them to the end.
+void others_are_waited_for_by_the_next_process_too() {
+  Memory former = bound_to(kX);
+  former.others = true;
+  const Binding b(of(3), former, kTimeout, at(0));
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(0) + kOthersGone);
+}
+
 void ids_are_written_as_etcd_does() {
   TEST_ASSERT_EQUAL_STRING("cdf818194e3a8c32", cluster_hex(0xcdf818194e3a8c32));
   TEST_ASSERT_TRUE(cluster_from_hex("cdf818194e3a8c32") == uint64_t{0xcdf818194e3a8c32});
@@ -174,6 +272,13 @@ int main() {
   RUN_TEST(a_fixed_id_is_the_only_one);
   RUN_TEST(addresses_that_disagree_have_no_vote);
   RUN_TEST(other_endpoints_speak_anew);
+  RUN_TEST(others_are_waited_for_after_it_was_bound);
+  RUN_TEST(others_are_waited_for_when_it_is_outvoted_no_longer);
+  RUN_TEST(half_of_the_endpoints_do_not_bring_it_back);
+  RUN_TEST(who_was_away_hears_all_endpoints_first);
+  RUN_TEST(who_was_away_waits_for_others_where_one_endpoint_is_elsewhere);
+  RUN_TEST(an_answer_counts_from_when_it_was_asked);
+  RUN_TEST(others_are_waited_for_by_the_next_process_too);
   RUN_TEST(ids_are_written_as_etcd_does);
   return UNITY_END();
 }
