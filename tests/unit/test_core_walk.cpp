@@ -226,6 +226,7 @@ void add_etcd_events(const Rig& rig, std::vector<Event>* all) {
 
 void add_host_events(const Rig& rig, std::vector<Event>* all) {
   all->emplace_back(event::Ticked{});
+  all->emplace_back(event::HostChanged{});
   for (const size_t endpoint : {size_t{0}, size_t{1}, ~size_t{0}}) {
     for (const uint64_t cluster : {kCluster, uint64_t{2}, uint64_t{0}}) {
       all->emplace_back(event::EndpointNamed{.endpoint = endpoint, .cluster = cluster});
@@ -252,6 +253,13 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
     all->emplace_back(event::AddressBlocked{address, "in the way"});
     all->emplace_back(event::AddressBlocked{address, "a check is down", true});
     all->emplace_back(event::AddressBlocked{address, ""});
+    all->emplace_back(event::HostChanged{{
+        event::LinkChanged{"eth0", true, false},
+        event::AddressFound{address},
+        event::AddressLost{address, true},
+        event::AddressBlocked{address, "in the way"},
+        event::LinkChanged{"eth0", true, true},
+    }});
     all->emplace_back(event::ForeignClaim{address, {}});
     all->emplace_back(event::ResignAsked{{address, address}});
     for (const LeaseId to : {LeaseId::None, kOwn, kOther}) {
