@@ -13,6 +13,7 @@ void Chain::open(LeaseId lease, Identity identity) {
 }
 
 void Chain::adopt(const Entry& key, Identity identity) {
+  assert(key.key.kind == KeyKind::Session && key.modified > 0);
   open(key.key.lease, std::move(identity));
   end_ = key.modified;
   end_nonce_ = key.value.nonce;
@@ -80,6 +81,7 @@ Txn Chain::txn_of(const Attempt& attempt) const {
 
 Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
   assert(lease_ != LeaseId::None && nonce != 0 && link.size() <= kMaxLinkSize && !full());
+  assert(!link.held || !link.leave.empty());
   attempts_.push_back({.request = request,
                        .nonce = nonce,
                        .sent = now,
@@ -105,7 +107,7 @@ bool Chain::owns(RequestId request) const {
 }
 
 Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
-  assert(revision > end_);
+  assert(index < attempts_.size() && revision > end_);
   Attempt won = std::move(attempts_[index]);
   attempts_.erase(attempts_.begin() + static_cast<ptrdiff_t>(index));
   Outcome outcome{.kind = Outcome::Kind::Committed, .revision = revision};
@@ -194,6 +196,7 @@ Chain::Outcome Chain::seen(MonoTime now, const Change& change, bool* echoed) {
     if (outcome.kind == Outcome::Kind::Fenced) return outcome;
     found = std::find_if(unechoed_.begin(), unechoed_.end(), is_this);
   }
+  assert(found != unechoed_.end());
   if (found->counts) echo(*found);
   *echoed = found->counts;
   unechoed_.erase(unechoed_.begin(), found + 1);

@@ -4,6 +4,7 @@
 // anything.
 #pragma once
 
+#include <cassert>
 #include <deque>
 #include <optional>
 #include <string>
@@ -89,8 +90,14 @@ class Chain {
   [[nodiscard]] MonoTime echo_missing_since() const;
   // Whether every attempt so far has failed or none is left unanswered, and since when.
   [[nodiscard]] bool newest_failed() const { return busy() && attempts_.back().failed; }
-  [[nodiscard]] MonoTime newest_failed_at() const { return attempts_.back().failed_at; }
-  [[nodiscard]] const Link& newest_link() const { return attempts_.back().link; }
+  [[nodiscard]] MonoTime newest_failed_at() const {
+    assert(newest_failed());
+    return attempts_.back().failed_at;
+  }
+  [[nodiscard]] const Link& newest_link() const {
+    assert(busy());
+    return attempts_.back().link;
+  }
 
   // One more attempt at the present end. `nonce` must be fresh and not zero. [safety] `now` is
   // before the send, and it is what counts. REQUIRES: !full().

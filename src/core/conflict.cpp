@@ -1,6 +1,7 @@
 // Hosts outside the election that have an address of ours, or say so (RFC 5227): what the election
 // cannot know, the network may tell.
 #include <algorithm>
+#include <cassert>
 
 #include "core/core_impl.hpp"
 
@@ -125,13 +126,14 @@ void Core::Impl::on(const event::ForeignClaim& e) {
   if (ours) {
     if (conflict.claimed_at.is_never()) conflict.claimed_at = now_;
     if (said) return;
-    report(ReportKind::ConflictSeen, who + ", which is ours; asking etcd at once", e.address);
+    report(ReportKind::ConflictSeen, who + ", which is ours; verifying ownership with etcd",
+           e.address);
   } else {
     conflict.probing = false;
     conflict.probe_at = now_ + kProbeAgain;
     if (conflict.foreign) return;
     conflict.foreign = true;
-    report(ReportKind::ConflictSeen, who + " outside the election; leaving it alone", e.address);
+    report(ReportKind::ConflictSeen, who + " outside the election; not taking it", e.address);
   }
   conflict.reported_at = now_;
 }
@@ -144,6 +146,7 @@ void Core::Impl::on(const event::ForeignClaim& e) {
 void Core::Impl::answer_claim(Vip* vip) {
   Conflict& conflict = vip->conflict;
   if (conflict.claimed_at.is_never()) return;
+  assert(vip->address == Vip::AddressState::Present);
   if (binding_.disputed()) return give_way(vip);
   if (chain_.deadline() - settings_.timeout < conflict.claimed_at) return;
   conflict.claimed_at = MonoTime::never();

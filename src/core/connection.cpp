@@ -16,7 +16,7 @@ void Core::Impl::connected() {
 // One request that went wrong is no news while others are answered.
 void Core::Impl::unreachable(const std::string& why) {
   if (!requests_.lost(now_, settings_.timeout / 4)) return;
-  report(ReportKind::Unreachable, "no etcd member can be used (" + why + "); trying on");
+  report(ReportKind::Unreachable, "no usable etcd member (" + why + "); retrying");
 }
 
 // --- the snapshot and the watch
@@ -86,9 +86,9 @@ void Core::Impl::drive_watch() {
   const bool awaits = watch_.awaits_beyond(view_.applied());
   if (awaits) late = std::min(late, watch_.shown_by());
   if (!due(late)) return;
-  const char* what = awaits ? "the end of a session" : "a heartbeat";
   report(ReportKind::WatchReplaced,
-         std::string(what) + " is not shown in time; watching elsewhere");
+         std::string(awaits ? "end of a session not shown" : "heartbeat not echoed") +
+             " in time; moving the watch to another member");
   watch_.late();
   open_watch(true);
 }

@@ -151,8 +151,8 @@ void Core::Impl::fence_if_late(const Event& event) {
   if (now_ + longest <= chain_.deadline()) return;
   remove(vip);
   report(ReportKind::AuthorityLost, vip->settings.name +
-                                        ": held up while setting the address, which could have "
-                                        "outlived the fencing deadline: it goes");
+                                        ": the address was set too late and could outlive the "
+                                        "fencing deadline; removing it");
 }
 
 void Core::Impl::drive_fence() {
@@ -214,7 +214,7 @@ void Core::Impl::host_slept(MonoTime before, Duration span) {
   refresh_peer_deadline();
   if (!had_authority) return;
   report(ReportKind::AuthorityLost, "the host was suspended for " + in_seconds(span) +
-                                        ": nothing that was counted before counts any more");
+                                        "; authority, grants and waits start over");
 }
 
 void Core::Impl::drive_removals() {
@@ -245,6 +245,7 @@ void Core::Impl::drive_installs() {
 }
 
 void Core::Impl::install(Vip* vip) {
+  assert(vip->address == Vip::AddressState::Absent || vip->address == Vip::AddressState::Inherited);
   const Duration remaining = chain_.deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
   const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
@@ -322,8 +323,8 @@ void Core::Impl::address_is_up(Vip* vip) {
     const std::string who = vip->comeback.by.empty() ? "somebody" : vip->comeback.by;
     report(ReportKind::AddressRestored,
            vip->settings.name + ": " + who + " had removed " + vip->settings.address.text() +
-               " from " + vip->settings.link + "; it is back" +
-               (insists ? " (" + std::to_string(vip->comeback.restored) + " times by now)" : ""),
+               " from " + vip->settings.link + "; restored" +
+               (insists ? " (" + std::to_string(vip->comeback.restored) + " times so far)" : ""),
            vip->settings.address);
   }
   announce_again(vip);
@@ -334,7 +335,7 @@ void Core::Impl::on(const event::AddressRemoved& e) {
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return;
   if (vip->is_removing()) kernel_.removed();
   if (e.error != 0) {
-    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel would not remove " +
+    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused to remove " +
                                           e.address.text() + ": " + strerror(e.error));
     vip->remove_again_at = now_ + kRemoveRetry;
     return;

@@ -22,6 +22,7 @@ void Core::Impl::on(const event::PeerFrameReceived& e) {
 // granted until just now, and nobody knows it any more.
 void Core::Impl::grant(const event::PeerFrameReceived& e) {
   if (session_.incarnation() == 0 || e.frame.to != session_.incarnation()) return;
+  assert(session_.has_lease());
   if (!promises_.grant(e.frame.term, now_)) return;
   emit(action::SendPeerFrame{.frame = {.kind = PeerFrame::Kind::Grant,
                                        .term = e.frame.term,
@@ -95,6 +96,7 @@ void Core::Impl::watch_goes_on() {
 }
 
 void Core::Impl::announce_expiry(const PeerTerm& term, const Grantor& own) {
+  assert(session_.incarnation() != 0 && own.incarnation == session_.incarnation());
   if (!due(promises_.say_at(term.number))) return;
   promises_.said(term.number, now_ + term.timeout / 5);
   due(promises_.say_at(term.number));

@@ -1,6 +1,7 @@
 // An etcd that takes no writes (ARCHITECTURE.md, "When etcd takes no writes"): heartbeats are
 // reads, and keys are deleted without a word.
 #include <algorithm>
+#include <cassert>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -22,8 +23,8 @@ void Core::Impl::space_ran_out() {
   if (read_beats_.wanted()) return;
   read_beats_.begin();
   report(ReportKind::NoSpace,
-         "etcd takes no writes (NOSPACE): heartbeats are reads until it does; compact, defragment "
-         "and disarm the alarm");
+         "etcd takes no writes (NOSPACE); sending heartbeats as reads. Compact, defragment and "
+         "disarm the alarm");
 }
 
 void Core::Impl::space_is_back() {
@@ -65,6 +66,7 @@ void Core::Impl::delete_keys() {
     txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
   }
   if (txn.success.empty() || read_beats_.is_deleting() || !due(read_beats_.delete_at())) return;
+  assert(chain_.end() > 0);
   const Key session{KeyKind::Session, chain_.lease(), {}};
   txn.compares = {{.kind = Compare::Kind::ModifiedIs, .key = session, .revision = chain_.end()}};
   txn.failure = {{.kind = Op::Kind::Range, .key = session}};

@@ -1,6 +1,7 @@
 // Order in the queue (ARCHITECTURE.md, "Order in the queue"): priorities and transfers. Whoever is
 // in the way of somebody better lets go cleanly and queues up anew; the protocol stays as it is.
 #include <algorithm>
+#include <cassert>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -78,6 +79,7 @@ bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) cons
 
 // Of the second, which beats: it has shown so since it got its place, and not long ago.
 bool Core::Impl::second_is_ready(const View::Queue& queue) const {
+  assert(queue.candidates.size() > 1);
   const View::Session* session = view_.session(queue.candidates[1].lease);
   return session != nullptr && session->present && session->last_seen >= queue.since[1] &&
          now_ - session->last_seen < session->timeout;
@@ -95,6 +97,7 @@ void Core::Impl::consider_preemption(Vip* vip) {
 }
 
 void Core::Impl::hand_over(Vip* vip, const std::string& why) {
+  assert(vip->address == Vip::AddressState::Present);
   report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
   vip->transfer.to = LeaseId::None;
   vip->resigning = true;
@@ -134,6 +137,8 @@ void Core::Impl::consider_transfer(Vip* vip) {
 
 // The comparison proves that they are still behind us, so that none of them can have the address.
 void Core::Impl::clear_the_way(const Vip& vip, const View::Queue& queue, size_t place) {
+  assert(place > 1 && place < queue.candidates.size());
+  assert(vip.address == Vip::AddressState::Present);
   const Key own{KeyKind::Candidate, chain_.lease(), vip.settings.address};
   Txn txn;
   txn.compares = {{.kind = Compare::Kind::CreatedIs, .key = own, .revision = key_created(vip)}};

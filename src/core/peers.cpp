@@ -223,7 +223,8 @@ void Core::Impl::refuse_term(const std::string& why) {
 }
 
 void Core::Impl::try_term(const std::vector<uint64_t>& incarnations, Duration timeout) {
-  assert(!incarnations.empty() && timeout * 2 <= settings_.timeout);
+  assert(!incarnations.empty() && incarnations.size() <= kMostGrantors);
+  assert(timeout * 2 <= settings_.timeout && fence_.in_force());
   PeerTerm key{.number = fresh_nonce(), .timeout = timeout};
   for (const uint64_t who : incarnations) {
     key.grantors.push_back({.incarnation = who, .secret = fresh_nonce()});
@@ -291,6 +292,7 @@ void Core::Impl::settle_term(const Chain::Outcome& outcome) {
   const bool obeyed = peer_lease_.obeys();
   const bool had = peer_lease_.in_force().has_value();
   peer_lease_.settled(link.enter ? &*link.enter : nullptr, link.leave_term, outcome.revision);
+  assert(!link.enter || peer_lease_.in_force()->key() == *link.enter);
   if (link.enter) {
     terms_.entered(now_, had);
     report(ReportKind::TermEntered, "peer lease: renewed by " + nodes_of(*link.enter) +
@@ -393,6 +395,7 @@ Duration Core::Impl::renewal_interval(const PeerTerm& key) {
 // Unicast, so that switches and wireless networks do not carry it everywhere; to all again where
 // the last one had no answer, since a host may have another card by now.
 void Core::Impl::ask_grantors(Term* term) {
+  assert(session_.incarnation() != 0);
   const PeerTerm& key = term->key();
   const bool all = due(term->renew_at);
   const bool again = term->lacks_answer(terms_.asking()) && due(term->again_at);

@@ -51,8 +51,13 @@ MonoTime Promises::say_at(uint64_t term) const {
   return found == say_at_.end() ? MonoTime::long_ago() : found->second;
 }
 
+void Promises::said(uint64_t term, MonoTime again) {
+  assert(expired(term));
+  say_at_[term] = again;
+}
+
 void Promises::expire(uint64_t term, MonoTime now) {
-  assert(now >= silent_at(term));
+  assert(now >= silent_at(term) && !expired(term));
   expired_.insert(term);
 }
 

@@ -33,7 +33,7 @@ class Promises {
   [[nodiscard]] bool expired(uint64_t term) const { return expired_.contains(term); }
   // When the owner's others are told so again.
   [[nodiscard]] MonoTime say_at(uint64_t term) const;
-  void said(uint64_t term, MonoTime again) { say_at_[term] = again; }
+  void said(uint64_t term, MonoTime again);
 
  private:
   struct Shown {

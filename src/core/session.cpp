@@ -359,8 +359,8 @@ void Core::Impl::drive_stop() {
       std::any_of(vips_.begin(), vips_.end(), [this](const Vip& v) { return has_key(v); });
   const bool late = due(orders_.stop_by);
   if (late && keyed) {
-    report(ReportKind::ReleaseGivenUp,
-           "etcd did not take the release; the others wait " + in_seconds(settings_.timeout));
+    report(ReportKind::ReleaseGivenUp, "etcd did not confirm the release; the other nodes wait " +
+                                           in_seconds(settings_.timeout));
   }
   if (!late && (!all_absent || keyed)) return;
   if (!late && chain_.lease() != LeaseId::None && !session_.is_revoking()) {

@@ -76,21 +76,21 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return vip.dropped ? "no longer configured" : "resigned";
     case Obstacle::NotQueued:
       if (!snapshot_.loaded()) return "etcd has not answered yet";
-      return chain_.live() ? "queueing up" : "opening a session in etcd";
+      return chain_.live() ? "joining the queue" : "opening a session in etcd";
     case Obstacle::NotHead: {
       const View::Candidate* head = queue.head();
-      if (head == nullptr) return "queueing up";
+      if (head == nullptr) return "joining the queue";
       return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
              " is ahead in the queue";
     }
     case Obstacle::KeyRetired:
-      return "released, queueing up anew";
+      return "released, joining the queue again";
     case Obstacle::NoAuthority:
       return "etcd has not confirmed a heartbeat in time";
     case Obstacle::NoGrants:
       return "the other nodes have not renewed the peer lease in time";
     case Obstacle::PreviousOwner:
-      return "waiting " + in_seconds(free_at(vip) - now) + " for whoever may have held it";
+      return "waiting " + in_seconds(free_at(vip) - now) + " for a possible former owner";
     case Obstacle::RemovedByOthers:
       return "somebody removed the address from " + vip.settings.link + "; putting it back";
   }
@@ -124,6 +124,7 @@ void Core::Impl::drive_states() {
 }
 
 void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
+  assert(to != vip->state);
   // Ownership is reached only from the queue.
   assert(to != VipState::Owner || vip->state == VipState::Standby ||
          vip->state == VipState::Waiting);

@@ -1,6 +1,7 @@
 // Sessions that fell silent (ARCHITECTURE.md, "Taking over from a dead owner"): first the session
 // is ended by a comparison that a living one would have broken, then its lease is revoked.
 #include <algorithm>
+#include <cassert>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -37,6 +38,7 @@ void Core::Impl::drive_takeovers() {
 
 void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) {
   const View::Queue& queue = view_.queue(vip.settings.address);
+  assert(place < queue.candidates.size() && distance > 0);
   const View::Candidate& candidate = queue.candidates[place];
   const View::Session* session = view_.session(candidate.lease);
   if (session == nullptr) return;
@@ -63,6 +65,8 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
 // [safety] The comparison is the one that a living session would have broken. Whoever makes it has
 // waited the session out, so nobody else needs to: the txn says so as a clean release does.
 void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeover* takeover) {
+  assert(lease != chain_.lease() && chain_.live());
+  assert(takeover->revoking == 0 && takeover->told <= takeover->vips.size());
   if (takeover->tries++ == 0) {
     const std::string why = takeover->peers != 0
                                 ? " has let its peer lease expire"
@@ -125,6 +129,7 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
 void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revision) {
+  assert(revision > 0);
   watch_.await(revision, now_);
   takeover->end = revision;
   takeover->nonce = 0;
@@ -139,14 +144,15 @@ void Core::Impl::session_ended(LeaseId lease, Takeover* takeover, Revision revis
 }
 
 void Core::Impl::revoke_orphan(LeaseId lease, Takeover* takeover) {
+  assert(lease != chain_.lease() && takeover->ending == 0);
   if (takeover->end == 0) {
     report(ReportKind::OrphanRevoked,
-           "session " + lease_hex(lease) + " is gone but its keys are not: revoking its lease");
+           "session " + lease_hex(lease) + " is gone but left keys behind: revoking its lease");
   }
   takeover->next_try = now_ + kRevokeRetry;
   if (++takeover->revocations > kRevocations) {
     takeover->revocations = 0;
-    return read_anew("keys that were revoked and deleted are still shown");
+    return read_anew("the watch still shows keys that were deleted");
   }
   if (takeover->revocations > 1) delete_detached(lease);
   takeover->revoking = next_request();
@@ -180,9 +186,9 @@ bool Core::Impl::takeover_answered(const event::TxnAnswered& e) {
       return true;
     }
     const bool ended = e.entries.front().value.released;
-    report(ReportKind::TakeoverRefused,
-           "session " + lease_hex(lease) +
-               (ended ? " was ended by another node" : " lives after all"));
+    report(
+        ReportKind::TakeoverRefused,
+        "session " + lease_hex(lease) + (ended ? " was ended by another node" : " is still alive"));
     watch_.await(e.entries.front().modified, now_);
     takeover.tries = 0;
     takeover.nonce = 0;

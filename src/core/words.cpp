@@ -58,6 +58,7 @@ void Core::Impl::consider_word(LeaseId lease, const View::Peers& peers) {
   if (!due(std::max(word.enough_at + kStagger * static_cast<int64_t>(rank), takeover.next_try))) {
     return;
   }
+  assert(own == nullptr || rank < term.grantors.size());
   takeover.peers = peers.modified;
   end_session(lease, *session, &takeover);
 }

@@ -50,7 +50,7 @@ def test_foreign_host_is_left_alone_then_defended_against(t):
         kinds = [kind for _, kind, _ in heard]
         t.check(len(kinds) == len(set(kinds)), f"{vip} was defended more than once: {kinds}")
         ear.close()
-    t.equal(n1.vipd.text().count("which is ours; asking etcd"), 2, "claims in the log")
+    t.equal(n1.vipd.text().count("which is ours; verifying"), 2, "claims in the log")
     t.check(f"the host with {n2.mac} claims {VIP6}" in n1.vipd.text(), "the MAC is not in the log")
 
 

@@ -37,7 +37,7 @@ SAYS = {
 WATCH_SAYS = {
     "repeat": "the watch shows revision",
     "cut": "connection closed in the middle of the answer",
-    "silent": "a heartbeat is not shown in time; watching elsewhere",
+    "silent": "heartbeat not echoed in time; moving the watch to another member",
     "page": "unexpected answer: <html>gateway time-out</html>",
     "long_line": "unexpected message: xxx",
     "other_cluster": "belongs to cluster 3039",

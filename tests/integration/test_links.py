@@ -122,7 +122,7 @@ def test_others_at_our_address(t):
         waits.append(lab.witness.find("add", since=moment)[0]["t"] - moment)
     t.figure("back after " + ", ".join(f"{w * 1e3:.0f}" for w in waits) + " ms")
     t.check(waits[0] < 0.15 < 0.19 < waits[1] < waits[2], "no back-off")
-    wait_for(lambda: "(3 times by now)" in host.vipd.text(), 1, "it to be told")
+    wait_for(lambda: "(3 times so far)" in host.vipd.text(), 1, "it to be told")
     t.check(f"v1: {own_name()} had removed {vip} from {LINK}" in host.vipd.text(), "not who it was")
 
     ip("addr", "replace", f"{vip}/32", "dev", LINK, ns=host.ns)
