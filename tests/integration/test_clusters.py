@@ -7,13 +7,14 @@ import time
 
 import gateway
 from case import case
+from kernel import ArpListener, claim
 from lab import TIMEOUT
 from spaces import ip, wait_for
 
 STAYS_MS = 100
 
 
-def start_member(host, members, token, advertised=None):
+def start_member(host, members, token, advertised=None, state="new"):
     """The host's member, of a cluster of these hosts; its data are what the folder `token` has."""
     peers = ",".join(f"{h.name}=http://{h.address}:2380" for h in members)
     peer, client = f"http://{host.address}:2380", f"http://{host.address}:2379"
@@ -22,7 +23,7 @@ def start_member(host, members, token, advertised=None):
          "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
          "--listen-client-urls", f"{client},http://127.0.0.1:2379",
          "--advertise-client-urls", advertised or client, "--initial-cluster", peers,
-         "--initial-cluster-token", token, "--logger", "zap", "--log-outputs", "stderr"],
+         "--initial-cluster-token", token, "--initial-cluster-state", state, "--logger", "zap", "--log-outputs", "stderr"],
         f"{host.name}.{token}.log")
 
 
@@ -296,3 +297,61 @@ def test_backup_restored_beside_a_cluster_that_lives(t):
     left.etcd.kill()
     lab.wait_owner(vip, 4 * TIMEOUT)
     t.equal(etcd_status(restored[0])["cluster_id"], new, "cluster in the end")
+
+
+@case(seconds=60)
+def test_cluster_that_was_ahead_is_waited_for(t):
+    """Two members of three are another cluster for a while, then one of them is back: whoever was
+    bound to that one meanwhile may still own, and no endpoint tells."""
+    lab = up(t)
+    left, back, other = lab.hosts
+    vip = lab.addresses[0]
+    old = cluster_of(left)
+    backup = back_up(lab, left)
+    for host in lab.hosts:
+        host.etcd.kill()
+    left.etcd_options = ["--force-new-cluster"]
+    left.start_etcd()
+    wait_for(lambda: cluster_of(left) == old, 10, "the old cluster")
+    restore(lab, backup, [back, other], "restored")
+    for host in lab.hosts:
+        wait_for(lambda: "2 of 3 endpoints belong" in host.vip_status(vip)["reason"], 15,
+                 f"{host} to be outvoted", step=0.2)
+    t.check(not lab.witness.owner(vip), "an owner while two clusters are there")
+    back.etcd.kill()
+    lab.etcdctl(left, "member", "add", back.name, f"--peer-urls=http://{back.address}:2380")
+    moment = time.monotonic()
+    start_member(back, [left, back], "back", state="existing")
+    lab.wait_owner(vip, 30)
+    waited = lab.witness.find("add", since=moment, vip=vip)[0]["t"] - moment
+    t.figure(f"taken {waited:.1f} s after the member began to come back")
+    t.check(waited > 1.5 * TIMEOUT, "taken while the other cluster's owner may not have been told")
+    for host in lab.hosts:
+        t.equal(etcd_status(host)["cluster_id"], old, f"{host}: cluster")
+
+
+@case(seconds=45)
+def test_claim_while_an_endpoint_is_of_another_cluster(t):
+    """It may come from an owner by that cluster: the owner lets go, though it would defend."""
+    lab = t.lab(hosts=3)
+    lab.start_etcd()
+    lab.wait_etcd()
+    owner, second, claimant = lab.hosts
+    vip = lab.addresses[0]
+    for host in (owner, second):
+        host.start_vipd(conflict="defend")
+        lab.wait_owner(vip, 15)
+    lab.wait_queue(2)
+    t.equal(lab.witness.owner(vip), owner.name, "owner")
+    recreate(owner)
+    wait_for(lambda: mismatched(owner), 2 * TIMEOUT, "the status to name the endpoint", step=0.2)
+    time.sleep(5.5)  # the first announcements are over
+    ear, moment = ArpListener(lab.lan), time.monotonic()
+    claim(claimant, vip)
+    gone = lab.witness.wait(lambda: lab.witness.find("del", host=owner.name, since=moment), 3,
+                            "the owner to let go")
+    t.figure(f"let go {(gone[0]['t'] - moment) * 1e3:.0f} ms after the claim")
+    t.equal([h for h in ear.announcements(vip, 2) if h[2] == owner.mac], [], "answers to it")
+    ear.close()
+    t.check(lines(owner, f"the host with {claimant.mac} has the address"), "the log does not say so")
+    lab.wait_owner(vip, 20, besides=owner)
