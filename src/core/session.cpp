@@ -210,11 +210,13 @@ Link Core::Impl::wanted_link() {
   std::vector<Address> places;  // to be given up without having held the VIP
   for (Vip& vip : vips_) {
     if (link.size() == kMaxLinkSize) break;
+    const bool leaves = !read_beats_.wanted() && to_leave(vip);
     const bool joins = vip.address == Vip::AddressState::Absent && !has_key(vip);
-    if (wanted(vip) && (joins || priority_is_stale(vip))) {
+    // etcd refuses a transaction that puts and deletes one key.
+    if (wanted(vip) && !leaves && (joins || priority_is_stale(vip))) {
       link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
     }
-    if (read_beats_.wanted() || !to_leave(vip)) continue;
+    if (!leaves) continue;
     (vip.key.was_held(key_created(vip)) ? link.leave : places).push_back(vip.settings.address);
   }
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.

@@ -19,6 +19,15 @@ namespace {
 // Compaction is a number: what was sent before it may still be on its way.
 constexpr size_t kHistory = 20'000;
 
+// etcd, server/etcdserver/api/v3rpc/key.go: "duplicate key given in txn request".
+bool contradicts_itself(const std::vector<Op>& ops) {
+  return std::any_of(ops.begin(), ops.end(), [&](const Op& put) {
+    return put.kind == Op::Kind::Put && std::any_of(ops.begin(), ops.end(), [&](const Op& other) {
+             return &other != &put && other.kind != Op::Kind::Range && other.key == put.key;
+           });
+  });
+}
+
 }  // namespace
 
 size_t Store::place(const Key& key) const {
@@ -94,6 +103,7 @@ bool Store::txn(const Txn& txn, bool* succeeded, std::vector<Entry>* out) {
   for (const Op& op : ops) {
     if (op.kind == Op::Kind::Put && lease(op.key.lease) == nullptr) return false;
   }
+  if (contradicts_itself(ops)) return false;
   Commit commit{.revision = revision + 1};
   for (const Op& op : ops) {
     switch (op.kind) {
