@@ -337,7 +337,7 @@ struct Core::Impl {
   Memory memory_;  // as the state directory has it
 
   // The VIPs
-  Vips vips_;
+  VipTable vips_;
   std::map<std::string, LinkView> links_;  // by name
   KernelCalls kernel_;
 

@@ -84,7 +84,7 @@ struct Vip {
   }
 };
 
-class Vips {
+class VipTable {
  public:
   [[nodiscard]] auto begin() { return vips_.begin(); }
   [[nodiscard]] auto end() { return vips_.end(); }
