@@ -161,8 +161,9 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.
   fence_if_late(event);
-  drive_fence();
+  // [safety] What was counted before a sleep sets nothing, not even what the former process left.
   if (slept > Duration()) host_slept(before, slept);
+  drive_fence();
   if (stalled) resume_after_stall();
   take(event);
   refresh_peer_deadline();

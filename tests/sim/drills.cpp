@@ -133,9 +133,13 @@ bool World::strike_drill(int other, int64_t timeout) {
       return true;
     case DrillKind::FenceRemoved:
       return fence_goes(owner), true;
-    case DrillKind::OwnerStalls:
+    case DrillKind::OwnerStalls: {
+      // Lifetimes are whole seconds: by the shortest session.timeout one may end before.
+      const int64_t ends = now_ + timeout * 4 / 10;
+      if (node.addresses[static_cast<size_t>(drill_.vip)].expires <= ends) return false;
       node.stopped = true;
-      return post(now_ + timeout * 4 / 10, Ev::ProcessResumes, owner), true;
+      return post(ends, Ev::ProcessResumes, owner), true;
+    }
     case DrillKind::kCount:
       break;
   }
@@ -149,13 +153,15 @@ void World::look_at_drill() {
   if (loses_owner(drill_.kind)) {
     if (who >= 0 && who != drill_.owner) return drill_ends();
     if (late) {
-      return fail("bounds", "v%d has no other owner after %lld ms: %s", drill_.vip + 1, ms,
-                  name_of(drill_.kind));
+      fail("bounds", "v%d has no other owner after %lld ms: %s", drill_.vip + 1, ms,
+           name_of(drill_.kind));
+      return drill_ends();
     }
   } else {
     if (who != drill_.owner) {
-      return fail("bounds", "n%d does not answer for v%d after %lld ms: %s", drill_.owner + 1,
-                  drill_.vip + 1, ms, name_of(drill_.kind));
+      fail("bounds", "n%d does not answer for v%d after %lld ms: %s", drill_.owner + 1,
+           drill_.vip + 1, ms, name_of(drill_.kind));
+      return drill_ends();
     }
     if (late) return drill_ends();
   }
