@@ -118,7 +118,7 @@ def test_bad_answers(t):
     lab.witness.wait(lambda: lab.witness.find("del", since=moment, vip=vip), 10, "the address gone")
     gone = lab.witness.find("del", since=moment, vip=vip)[0]["t"]
     t.bound_ms("alone: gone after", (gone - moment) * 1e3, TIMEOUT * 1e3, (gone - 1, gone))
-    t.check("no etcd member can be used (" in log(), "the log does not say so")
+    t.check("no usable etcd member (" in log(), "the log does not say so")
     lab.wait_owner(besides=host)
     log = talk_to(host, GOOD)
     wait_for(lambda: "etcd answers again" in log(), 15, "'etcd answers again' in the log")
