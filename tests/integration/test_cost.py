@@ -5,7 +5,9 @@ import time
 import kernel
 from case import case
 
-WAKEUPS = 12  # a second, with a peer lease of one second from two others
+# A second, with a peer lease of one second from two others. The lifetimes of a hundred addresses
+# are renewed by more than one burst of kernel calls.
+WAKEUPS = {1: 12, 100: 14}
 RSS_MB = 13
 SECONDS = 10
 
@@ -30,7 +32,7 @@ def idle(t, vips):
         role = "owner" if host is owner else "standby"
         t.figure(f"{role}: {threads} thread, {wakeups:.1f} wake-ups/s, {cpu:.1f} % CPU, "
                  f"{rss:.1f} MB ({kernel.rss_parts(pid)})")
-        if threads != 1 or wakeups > WAKEUPS or rss > RSS_MB:
+        if threads != 1 or wakeups > WAKEUPS[vips] or rss > RSS_MB:
             faults.append(f"{role} costs too much")
     t.check(not faults, "; ".join(faults))
 
