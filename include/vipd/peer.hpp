@@ -10,7 +10,7 @@
 
 namespace vipd {
 
-// So many at most: an owner asks each of them four times within a term's timeout.
+// So many at most: an owner asks each of them three or four times within a term's timeout.
 constexpr size_t kMostGrantors = 6;
 
 // A process that renews a peer lease, as the term names it.
