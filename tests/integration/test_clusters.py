@@ -250,6 +250,17 @@ def restore(lab, backup, hosts, token):
         start_member(host, hosts, token)
 
 
+def split(lab, left, restored):
+    """Two clusters that live: one member keeps the old id, the others are restored under a new."""
+    old, backup = cluster_of(left), back_up(lab, left)
+    for host in lab.hosts:
+        host.etcd.kill()
+    left.etcd_options = ["--force-new-cluster"]
+    left.start_etcd()
+    wait_for(lambda: cluster_of(left) == old, 10, "the old cluster")
+    restore(lab, backup, restored, "restored")
+
+
 @case(seconds=60)
 def test_backup_restored_beside_old_data(t):
     """Two members of three are restored under a new id; the third is left, without a quorum."""
@@ -276,13 +287,7 @@ def test_backup_restored_beside_a_cluster_that_lives(t):
     left, *restored = lab.hosts
     vip = lab.addresses[0]
     old = cluster_of(left)
-    backup = back_up(lab, left)
-    for host in lab.hosts:
-        host.etcd.kill()
-    left.etcd_options = ["--force-new-cluster"]
-    left.start_etcd()
-    wait_for(lambda: cluster_of(left) == old, 10, "the old cluster")
-    restore(lab, backup, restored, "restored")
+    split(lab, left, restored)
     new = wait_for(lambda: cluster_of(restored[0]), 10, "the restored cluster")
     time.sleep(TIMEOUT)  # as long as a node that starts now would wait
     moment = time.monotonic()
@@ -307,13 +312,7 @@ def test_cluster_that_was_ahead_is_waited_for(t):
     left, back, other = lab.hosts
     vip = lab.addresses[0]
     old = cluster_of(left)
-    backup = back_up(lab, left)
-    for host in lab.hosts:
-        host.etcd.kill()
-    left.etcd_options = ["--force-new-cluster"]
-    left.start_etcd()
-    wait_for(lambda: cluster_of(left) == old, 10, "the old cluster")
-    restore(lab, backup, [back, other], "restored")
+    split(lab, left, [back, other])
     for host in lab.hosts:
         wait_for(lambda: "2 of 3 endpoints belong" in host.vip_status(vip)["reason"], 15,
                  f"{host} to be outvoted", step=0.2)
