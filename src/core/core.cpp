@@ -9,48 +9,37 @@
 
 namespace vipd {
 
+namespace {
+
+#define VIPD_TEXT(value, text) text,
+constexpr std::string_view kVipStates[] = {VIPD_VIP_STATES(VIPD_TEXT)};
+constexpr std::string_view kNodeStates[] = {VIPD_NODE_STATES(VIPD_TEXT)};
+constexpr std::string_view kTermStates[] = {VIPD_TERM_STATES(VIPD_TEXT)};
+constexpr std::string_view kTakeoverCauses[] = {VIPD_TAKEOVER_CAUSES(VIPD_TEXT)};
+#undef VIPD_TEXT
+
+template <size_t kCount, typename T>
+std::string_view text_of(const std::string_view (&texts)[kCount], T value) {
+  assert(static_cast<size_t>(value) < kCount);
+  return texts[static_cast<size_t>(value)];
+}
+
+}  // namespace
+
 std::string_view name_of(VipState state) {
-  switch (state) {
-#define VIPD_NAME(value, text) \
-  case VipState::value:        \
-    return text;
-    VIPD_VIP_STATES(VIPD_NAME)
-#undef VIPD_NAME
-  }
-  return "";
+  return text_of(kVipStates, state);
 }
 
 std::string_view name_of(NodeState state) {
-  switch (state) {
-#define VIPD_NAME(value, text) \
-  case NodeState::value:       \
-    return text;
-    VIPD_NODE_STATES(VIPD_NAME)
-#undef VIPD_NAME
-  }
-  return "";
+  return text_of(kNodeStates, state);
 }
 
 std::string_view name_of(TermState state) {
-  switch (state) {
-#define VIPD_NAME(value, text) \
-  case TermState::value:       \
-    return text;
-    VIPD_TERM_STATES(VIPD_NAME)
-#undef VIPD_NAME
-  }
-  return "";
+  return text_of(kTermStates, state);
 }
 
 std::string_view name_of(TakeoverCause cause) {
-  switch (cause) {
-#define VIPD_NAME(value, text) \
-  case TakeoverCause::value:   \
-    return text;
-    VIPD_TAKEOVER_CAUSES(VIPD_NAME)
-#undef VIPD_NAME
-  }
-  return "";
+  return text_of(kTakeoverCauses, cause);
 }
 
 Core::Core(Settings settings, const Input& input, Actions* actions)
