@@ -66,7 +66,10 @@ void Core::Impl::on(const event::LeaseGranted& e) {
 void Core::Impl::on(const event::LeaseKept& e) {
   if (e.lease != chain_.lease() || session_.is_revoking()) return;
   session_.kept(now_, timing::lease_ttl(settings_.timeout));
-  if (!e.alive) fence("the lease is gone", true);
+  // Only a session that has never lived is given up for it. A member asks whom it takes for the
+  // leader, by the peer URL, and what has been re-created there answers for its own cluster. A
+  // lease that is gone takes its keys along, which the watch and the next heartbeat tell.
+  if (!e.alive && session_.state() == SessionState::Opening) fence("the lease is gone", true);
 }
 
 void Core::Impl::on(const event::LeaseRevoked& e) {

@@ -342,9 +342,11 @@ def test_claim_while_an_endpoint_is_of_another_cluster(t):
         lab.wait_owner(vip, 15)
     lab.wait_queue(2)
     t.equal(lab.witness.owner(vip), owner.name, "owner")
+    lab.move_leader(second)  # no election meanwhile
     recreate(owner)
     wait_for(lambda: mismatched(owner), 2 * TIMEOUT, "the status to name the endpoint", step=0.2)
     time.sleep(5.5)  # the first announcements are over
+    t.equal(lab.witness.owner(vip), owner.name, "owner still")
     ear, moment = ArpListener(lab.lan), time.monotonic()
     claim(claimant, vip)
     gone = lab.witness.wait(lambda: lab.witness.find("del", host=owner.name, since=moment), 3,

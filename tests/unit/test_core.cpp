@@ -731,6 +731,20 @@ static void a_keepalive_without_an_answer_is_sent_again_soon() {
   TEST_ASSERT_FALSE(until<action::KeepLease>(6600));
 }
 
+// The member that was asked took a member of another cluster for its leader.
+static void a_keepalive_that_finds_no_lease_costs_only_a_session_that_has_not_lived() {
+  own();
+  tell(event::LeaseKept{kOwn, false});
+  TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
+  TEST_ASSERT_TRUE(state() == VipState::Owner && core->session() == kOwn);
+
+  bench.start(rig::settings());
+  tell(event::PrefixRead{wanted<action::ReadPrefix>()->request, {kCluster, revision}, {}});
+  tell(event::LeaseGranted{wanted<action::GrantLease>()->request, {kCluster, revision}, kOther});
+  tell(event::LeaseKept{kOther, false});
+  TEST_ASSERT_NOT_NULL(wanted<action::RevokeLease>());
+}
+
 // More attempts than the chain remembers, while etcd was away.
 static void a_release_that_was_tried_long_ago_is_taken_back_too() {
   own();
@@ -1410,6 +1424,7 @@ int main() {
   RUN_TEST(after_an_outage_authority_is_one_heartbeat_away);
   RUN_TEST(a_release_behind_many_attempts_follows_the_one_that_commits);
   RUN_TEST(a_keepalive_without_an_answer_is_sent_again_soon);
+  RUN_TEST(a_keepalive_that_finds_no_lease_costs_only_a_session_that_has_not_lived);
   RUN_TEST(a_silent_head_is_ended_by_comparison_and_then_revoked);
   RUN_TEST(a_watch_that_does_not_show_a_takeover_is_replaced);
   RUN_TEST(a_takeover_that_committed_unanswered_is_recognised);

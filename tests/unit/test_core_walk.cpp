@@ -139,6 +139,12 @@ std::unique_ptr<Rig> no_space() {
   return rig->reach(asks<action::ReadPrefix>) ? std::move(rig) : nullptr;
 }
 
+std::unique_ptr<Rig> fenced() {
+  std::unique_ptr<Rig> rig = rig_at(is_owner);
+  if (rig == nullptr || !rig->store.revoke(kOwn)) return nullptr;
+  return rig->reach(asks<action::GrantLease>) ? std::move(rig) : nullptr;
+}
+
 std::vector<State> states() {
   const auto in = [](VipState state) {
     return [state](const Rig& rig) { return rig.state() == state; };
@@ -164,10 +170,7 @@ std::vector<State> states() {
       {"stopping", [=] { return after(event::StopAsked{}, now); }},
       {"finished", [=] { return after(event::StopAsked{}, asks<action::Finish>); }},
       {"no_space", no_space},
-      {"fenced",
-       [=] {
-         return after(event::LeaseKept{kOwn, false}, asks<action::GrantLease>);
-       }},
+      {"fenced", fenced},
       {"inherited", inherited},
   };
 }
