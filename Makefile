@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-figures check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -212,6 +212,13 @@ check-peers: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	OFTEN=1 tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
 	  peer_nothing_lost_often peer_nothing_lost_250ms
+
+# What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
+# an idle owner costs. Two minutes.
+check-figures: all $(B)/witness $(B)/san/vipd
+	@tools/setup run
+	ALONE=1 tests/integration/run -j 1 graceful_sigterm graceful_resign graceful_rolling \
+	  idle_cost_1_vip idle_cost_100_vips
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
 ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js

@@ -1,5 +1,6 @@
 """What a test is written with: bounds, figures, and the checks that hold for every one."""
 
+import os
 import signal
 import sys
 import time
@@ -9,6 +10,9 @@ import gateway
 import spaces
 from lab import Lab
 
+
+# Nothing else runs on this machine: figures that a busy one spoils are judged as well.
+ALONE = "ALONE" in os.environ
 
 FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
 CRASHES = [-number for number in FATAL]

@@ -3,11 +3,12 @@
 import time
 
 import kernel
-from case import case
+from case import ALONE, case
 
 # A second, with a peer lease of one second from two others. The lifetimes of a hundred addresses
 # are renewed by more than one burst of kernel calls.
 WAKEUPS = {1: 12, 100: 14}
+BESIDE_OTHERS = 1.25  # times as many: what a busy machine delays wakes the daemon once more
 RSS_MB = 13
 SECONDS = 10
 
@@ -23,6 +24,7 @@ def idle(t, vips):
     before = {h: (kernel.switches(h.vipd.pid), kernel.cpu_seconds(h.vipd.pid)) for h in lab.hosts}
     time.sleep(SECONDS)
     owner = lab.wait_owner()
+    limit = WAKEUPS[vips] * (1 if ALONE else BESIDE_OTHERS)
     faults = []
     for host in [owner, *lab.others(owner)]:
         pid = host.vipd.pid
@@ -32,7 +34,7 @@ def idle(t, vips):
         role = "owner" if host is owner else "standby"
         t.figure(f"{role}: {threads} thread, {wakeups:.1f} wake-ups/s, {cpu:.1f} % CPU, "
                  f"{rss:.1f} MB ({kernel.rss_parts(pid)})")
-        if threads != 1 or wakeups > WAKEUPS[vips] or rss > RSS_MB:
+        if threads != 1 or wakeups > limit or rss > RSS_MB:
             faults.append(f"{role} costs too much")
     t.check(not faults, "; ".join(faults))
 

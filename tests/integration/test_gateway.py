@@ -173,17 +173,17 @@ def test_other_cluster_behind_an_endpoint(t):
     lab.wait_queue(3)
 
 
-@case(seconds=35)
+@case(seconds=45)
 def test_answers_wait_while_the_daemon_is_stopped(t):
     """etcd is slow, and the daemon stands still while answers come: they count, and no member is
     blamed for the daemon's own stop. (A peer lease would be shorter than such a stop.)"""
-    lab, host = up(t, **{"peer.timeout": "0s"})
+    lab, host = up(t, **{"session.timeout": "10s", "peer.timeout": "0s"})
     log = talk_to(host, url("late"))
     time.sleep(3)
     moment = time.monotonic()
-    for n in range(12):
+    for n in range(8):
         host.vipd.stop()
-        time.sleep(1.1)  # longer than a request may take, shorter than the fence is away
+        time.sleep(1.1)  # longer than a request may take; the fence is several times as far away
         host.vipd.cont()
         time.sleep(0.6 + 0.05 * n)
     lab.witness.sync()

@@ -1,18 +1,21 @@
-"""Clean hand-overs: no longer than `etcdctl elect` and a script need on the same hosts."""
+"""Clean hand-overs: no longer than `etcdctl elect` and a script need on the same hosts.
+
+That comparison is only made where nothing else runs (`make check-figures`).
+"""
 
 import statistics
 import time
 from signal import SIGTERM
 
 from baseline import Baseline
-from case import case
+from case import ALONE, case
 from lab import TIMEOUT
 
 ROUNDS = 7
 AIM_MS = 5
 ROLLS = 10
 APART = 0.5      # s, from one restart to the next
-WORST_MS = 500   # of a rolling restart; a wait is 1 to 5 s, a probe 0.6 s
+WORST_MS = 500   # a wait for somebody is 1 to 5 s, a probe 0.6 s
 
 
 def settle(lab, length):
@@ -44,6 +47,17 @@ def elect_gaps(lab, vip):
     return gaps
 
 
+def judge(t, ours, theirs, stalled):
+    t.figure(f"gap {summary(ours)}, etcdctl elect with ip addr {summary(theirs)}")
+    if stalled:
+        t.figure(f"machine stalled for {stalled:.0f} ms in these gaps")
+    if statistics.median(ours) > AIM_MS:
+        t.figure(f"above the aim of {AIM_MS} ms")
+    t.check(max(ours) - stalled <= WORST_MS, f"a hand-over took {max(ours):.0f} ms")
+    if ALONE:
+        t.check(statistics.median(ours) <= statistics.median(theirs), "longer than etcdctl elect")
+
+
 def compare(t, lab, vip, act, restart):
     lab.start_etcd()
     lab.start_vipd()
@@ -56,12 +70,7 @@ def compare(t, lab, vip, act, restart):
         ours.append(gap)
         stalled += lab.witness.stalled_ms(*window)
         restart(owner)
-    t.figure(f"gap {summary(ours)}, etcdctl elect with ip addr {summary(theirs)}")
-    if stalled:
-        t.figure(f"machine stalled for {stalled:.0f} ms in these gaps")
-    if statistics.median(ours) > AIM_MS:
-        t.figure(f"above the aim of {AIM_MS} ms")
-    t.check(statistics.median(ours) <= statistics.median(theirs), "longer than etcdctl elect")
+    judge(t, ours, theirs, stalled)
 
 
 @case(seconds=60)
@@ -112,9 +121,5 @@ def test_graceful_rolling(t):
         ours.append(gap)
         stalled += lab.witness.stalled_ms(start, end)
     span = time.monotonic() - begin
-    t.figure(f"gap {summary(ours)} in {3 * ROLLS} restarts within {span:.1f} s, etcdctl elect with "
-             f"ip addr {summary(theirs)}")
-    if stalled:
-        t.figure(f"machine stalled for {stalled:.0f} ms in these gaps")
-    t.check(statistics.median(ours) <= statistics.median(theirs), "longer than etcdctl elect")
-    t.check(max(ours) - stalled <= WORST_MS, f"a hand-over took {max(ours):.0f} ms")
+    t.figure(f"{3 * ROLLS} restarts within {span:.1f} s")
+    judge(t, ours, theirs, stalled)
