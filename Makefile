@@ -57,7 +57,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
 .PHONY: all check check-figures check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
-        install clean unit integration test-programs format tidy lint-files
+        install clean unit integration daemons test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
 # ---- compile and link --------------------------------------------------------------------------
@@ -192,12 +192,15 @@ check-cross:
 
 # ---- test --------------------------------------------------------------------------------------
 
-test-programs: all $(UNITS) $(FUZZ:%=$(B)/san/%) $(B)/san/vipd $(B)/witness $(B)/vipd-sim
+# What the integration tests and the simulator need; the unit tests come with test-programs.
+daemons: all $(B)/san/vipd $(B)/witness $(B)/vipd-sim
+test-programs: daemons $(UNITS) $(FUZZ:%=$(B)/san/%)
 
 # A second make, because tools/setup may bring what this one did not find.
+unit: PROGRAMS := test-programs
 check unit integration:
 	@tools/setup build run
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) --no-print-directory $(or $(PROGRAMS),daemons)
 	@[ $@ != check ] || timeout 30 tools/unpack keepalived || true
 	@tests/run $(if $(filter check,$@),,$@) $(TESTS)
 
