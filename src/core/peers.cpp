@@ -319,7 +319,7 @@ void Core::Impl::leave_term(const std::string& why) {
 
 void Core::Impl::consider_leaving() {
   if (!peer_lease_.obeys() || terms_.is_leaving()) return;
-  if (settings_.peer_timeout == Duration()) return leave_term("it was switched off");
+  if (settings_.peer_timeout == Duration()) return leave_term("none is wanted now");
   if (!fence_.in_force()) return leave_term(fence_.reason());
   if (fence_.missed_a_grant()) return leave_term("the packet fence did not see a grant");
   if (terms_.asking().empty()) return leave_term("nothing is owned");
