@@ -100,7 +100,7 @@ def test_fence_of_older_kernels(t):
     t.equal(owner.status()["fence"]["kind"], "clsact", "fence in force")
     t.equal(bpf.programs(owner, LINK), [], "programs on tcx")
     t.equal(len(filters(owner)), 1, "filters on eth0")
-    fence_removed(t, lab)
+    fence_removed(t, lab, 1.0)
     restarted(t, lab)
     lose_owner(t, lab, "daemon stopped")
 

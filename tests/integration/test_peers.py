@@ -74,16 +74,27 @@ def test_peer_owner_lost(t):
 # ---- nothing is lost that matters ---------------------------------------------------------------
 
 
-class Quiet:
-    """Nothing may happen to the address meanwhile."""
+def waited_ms(lab):
+    """For how long each daemon had to wait for a processor, since it began (proc(5), schedstat)."""
+    found = {}
+    for host in lab.hosts:
+        if host.vipd and host.vipd.running():
+            with open(f"/proc/{host.vipd.pid}/schedstat") as file:
+                found[host.vipd.pid] = int(file.read().split()[1]) / 1e6
+    return found
 
-    def __init__(self, t, lab, what):
-        self.t, self.lab, self.what = t, lab, what
+
+class Quiet:
+    """Nothing may happen to the address meanwhile: unless the machine kept a daemon from running
+    for a quarter of the peer lease, which may then end by rights."""
+
+    def __init__(self, t, lab, what, f):
+        self.t, self.lab, self.what, self.f = t, lab, what, f
         self.vip = lab.addresses[0]
 
     def __enter__(self):
         self.owner = self.lab.wait_owner(self.vip)
-        self.since = time.monotonic()
+        self.since, self.waited = time.monotonic(), waited_ms(self.lab)
         return self.owner
 
     def __exit__(self, kind, *_):
@@ -92,17 +103,27 @@ class Quiet:
         witness = self.lab.witness
         witness.sync()
         gap, *window = witness.longest_gap(self.vip, since=self.since)
-        self.t.bound_ms(f"{self.what}: gap", gap, NO_GAP_MS, window)
-        self.t.equal(self.lab.wait_owner(self.vip).name, self.owner.name, "owner")
+        owner = self.lab.wait_owner(self.vip).name
         moved = [event["host"] for kind in ("add", "del")
                  for event in witness.find(kind, since=self.since, vip=self.vip)]
+        if (moved or gap > NO_GAP_MS) and self.starved():
+            return
+        self.t.bound_ms(f"{self.what}: gap", gap, NO_GAP_MS, window)
+        self.t.equal(owner, self.owner.name, "owner")
         self.t.check(not moved, f"{self.what}: the address changed on {moved}")
 
+    def starved(self):
+        longest = max(now - self.waited.get(pid, 0) for pid, now in waited_ms(self.lab).items())
+        if longest < self.f * 1e3 / 4:
+            return False
+        self.t.figure(f"{self.what}: not judged, a daemon waited {longest:.0f} ms for a processor")
+        return True
 
-def other_dies_with_leader(t, lab):
+
+def other_dies_with_leader(t, lab, f):
     other = lab.others(lab.wait_owner())[0]
     lab.move_leader(other)
-    with Quiet(t, lab, "another host dies with etcd's leader"):
+    with Quiet(t, lab, "another host dies with etcd's leader", f):
         other.crash()
         peers.wait_term(lab, grantors=1)
         time.sleep(1)
@@ -110,10 +131,10 @@ def other_dies_with_leader(t, lab):
     peers.settle(lab)
 
 
-def frames_lost(t, lab, rounds):
+def frames_lost(t, lab, f, rounds):
     """Requests to one, all between the owner and the other, grants of the first: so many of these.
     Whoever was silent is asked again after 2 s, then after 4 s."""
-    with Quiet(t, lab, "frames between the owner and another lost") as owner:
+    with Quiet(t, lab, "frames between the owner and another lost", f) as owner:
         first, second = lab.others(owner)
         ways = [[(owner, first)], [(owner, second), (second, owner)], [(first, owner)]]
         for pairs in ways[:rounds]:
@@ -133,8 +154,8 @@ def remove_fence(host):
         run("tc", "-n", host.ns, "qdisc", "del", "dev", LINK, "clsact")
 
 
-def fence_removed(t, lab):
-    with Quiet(t, lab, "fence removed") as owner:
+def fence_removed(t, lab, f):
+    with Quiet(t, lab, "fence removed", f) as owner:
         first = peers.term(lab)["term"]
         remove_fence(owner)
         wait_for(lambda: (peers.term(lab) or {"term": first})["term"] != first, 10, "a new term")
@@ -142,7 +163,7 @@ def fence_removed(t, lab):
 
 
 def stalls(t, lab, f):
-    with Quiet(t, lab, f"stalls of {f * 0.4:.2g} s") as owner:
+    with Quiet(t, lab, f"stalls of {f * 0.4:.2g} s", f) as owner:
         for number in range(3):
             owner.vipd.stop()
             time.sleep(0.4 * f)
@@ -163,9 +184,9 @@ def restarted(t, lab):
     t.equal(lab.wait_owner().name, owner.name, "owner after the restart")
 
 
-def all_frames_lost(t, lab):
+def all_frames_lost(t, lab, f):
     vip = lab.addresses[0]
-    with Quiet(t, lab, "all frames lost") as owner:
+    with Quiet(t, lab, "all frames lost", f) as owner:
         peers.lose_all(lab)
         wait_for(lambda: peers.term(lab) is None, 5, "the term to be left")
         time.sleep(1)
@@ -185,10 +206,10 @@ def nothing_lost(t, timeout, seconds, rounds):
     lab = peers.up(t, timeout)
     restarted(t, lab)
     stalls(t, lab, seconds)
-    fence_removed(t, lab)
-    frames_lost(t, lab, rounds)
-    other_dies_with_leader(t, lab)
-    all_frames_lost(t, lab)
+    fence_removed(t, lab, seconds)
+    frames_lost(t, lab, seconds, rounds)
+    other_dies_with_leader(t, lab, seconds)
+    all_frames_lost(t, lab, seconds)
 
 
 @case(seconds=45)
