@@ -233,15 +233,15 @@ void Core::Impl::on(const event::Reconfigured& e) {
     report(ReportKind::NeedsRestart,
            "node.name and session.* stay as they are until the daemon is restarted");
   }
-  settings_.announce_count = e.settings.announce_count;
-  settings_.announce_interval = e.settings.announce_interval;
-  settings_.announce_refresh = e.settings.announce_refresh;
-  settings_.peer_timeout = e.settings.peer_timeout;
-  settings_.conflict = e.settings.conflict;
-  settings_.conflict_probe = e.settings.conflict_probe;
-  settings_.vips = e.settings.vips;
   if (e.settings.cluster != settings_.cluster) binding_.configure(e.settings.cluster, now_);
-  settings_.cluster = e.settings.cluster;
+  const Settings before = std::exchange(settings_, e.settings);
+  // What the session and the process began with.
+  settings_.node = before.node;
+  settings_.instance = before.instance;
+  settings_.timeout = before.timeout;
+  settings_.heartbeat = before.heartbeat;
+  settings_.memory = before.memory;
+  settings_.paused = before.paused;
   for (Vip& vip : vips_) vip.dropped = true;
   for (const VipSettings& wanted : e.settings.vips) {
     links_.try_emplace(wanted.link);
