@@ -21,7 +21,7 @@ Duration jittered(Duration interval) {
 
 bool is_named(const CheckConfig& config) {
   const bool has_place = config.kind == CheckKind::Http || config.kind == CheckKind::Tcp;
-  return has_place && place_of(config.target).is_name;
+  return has_place && place_of(config.target).named;
 }
 
 // Of what is looked at, rather than how often.
@@ -90,6 +90,7 @@ void Checks::set_up(Check* check, const CheckConfig& config) {
   check->timer = tools_.loop.add_timer(tools_.loop.now(), [this, check] { run(check); });
 }
 
+// What else a new one needs: ARCHITECTURE.md, "Where to add what".
 std::unique_ptr<Probe> Checks::make_probe(const CheckConfig& config) {
   switch (config.kind) {
     case CheckKind::Http:

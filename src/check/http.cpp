@@ -8,10 +8,6 @@ namespace {
 
 constexpr size_t kAnswerLimit = 64 * 1024;  // more of it is not read, and not needed
 
-std::string bracketed(const Address& address) {
-  return address.is_v6() ? "[" + address.text() + "]" : address.text();
-}
-
 class HttpProbe final : public Probe {
  public:
   HttpProbe(const Tools& tools, const CheckConfig& config)
@@ -53,10 +49,11 @@ class HttpProbe final : public Probe {
     request.answer_limit = kAnswerLimit;
     request.once = true;
     request.insecure = config_.insecure;
-    if (place_.is_name) {
+    if (place_.named) {
       request.resolve = place_.host + ":" + place_.port + ":";
       for (const Address& address : addresses) {
-        request.resolve += (request.resolve.ends_with(':') ? "" : ",") + bracketed(address);
+        request.resolve += request.resolve.ends_with(':') ? "" : ",";
+        request.resolve += web::bracketed(address.text());
       }
     }
     if (files_ != nullptr) {
@@ -76,7 +73,7 @@ class HttpProbe final : public Probe {
 
   const Tools& tools_;
   CheckConfig config_;
-  Place place_;
+  web::Authority place_;
   std::unique_ptr<web::TlsFiles> files_;
   web::Http::Id request_ = web::Http::Id::None;
   Loop::Timer timer_ = Loop::Timer::None;

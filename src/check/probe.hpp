@@ -9,6 +9,7 @@
 
 #include "vipd/config.hpp"
 #include "vipd/loop.hpp"
+#include "web/endpoint.hpp"
 
 namespace vipd::net {
 struct Link;
@@ -60,15 +61,10 @@ std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_file(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_arp(const Tools& tools, const CheckConfig& config);
 
-// The parts of "HOST:PORT", or of a URL that has a port; the host without brackets.
-struct Place {
-  std::string host;
-  std::string port;
-  bool is_name = false;
-};
-[[nodiscard]] Place place_of(const std::string& target);
+// Where a target is. REQUIRES: "HOST:PORT", or a URL that has a port, as vipd::conf writes them.
+[[nodiscard]] web::Authority place_of(const std::string& target);
 // The addresses of the place as far as they are known; fault says why there are none.
-[[nodiscard]] std::vector<Address> addresses_of(const Tools& tools, const Place& place,
+[[nodiscard]] std::vector<Address> addresses_of(const Tools& tools, const web::Authority& place,
                                                 std::string* fault);
 
 }  // namespace vipd::check

@@ -101,7 +101,7 @@ class TcpProbe final : public Probe {
   }
 
   const Tools& tools_;
-  Place place_;
+  web::Authority place_;
   uint16_t port_ = 0;
   std::vector<Try> tries_;
   Loop::Timer timer_ = Loop::Timer::None;

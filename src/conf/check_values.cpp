@@ -40,7 +40,7 @@ bool parse_url(std::string_view text, std::string* out, std::string* reason) {
     *out = std::string(scheme) + place + (path.starts_with('/') ? "" : "/") + std::string(path);
     return true;
   }
-  return fail(reason, text, "is no URL to ask; write http://HOST:PORT/PATH, or https");
+  return fail(reason, text, "is not an http or https URL; write http://HOST:PORT/PATH");
 }
 
 bool parse_host_port(std::string_view text, std::string* out, std::string* reason) {
@@ -58,7 +58,7 @@ bool parse_program(std::string_view text, std::string* out, std::string* reason)
     text.remove_prefix(end);
   }
   if (!words.starts_with('/')) {
-    return fail(reason, words, "is no full path of a program; start it with '/'");
+    return fail(reason, words, "is not a full path of a program; start it with '/'");
   }
   if (count > kMostWords) return fail(reason, words, "has more than 32 words");
   *out = words;
@@ -67,7 +67,7 @@ bool parse_program(std::string_view text, std::string* out, std::string* reason)
 
 bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
   const std::optional<Address> address = Address::parse(text);
-  if (!address) return fail(reason, text, "is no address; write 192.168.0.1 or fe80::1");
+  if (!address) return fail(reason, text, "is not an address; write 192.168.0.1 or fe80::1");
   *out = address->text();
   return true;
 }
@@ -75,7 +75,7 @@ bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
 bool parse_count(std::string_view text, int* out, std::string* reason) {
   const std::optional<int> number = sys::parse_number<int>(text);
   if (!number || *number < 1 || *number > kMostInARow) {
-    return fail(reason, text, "is no number in the range 1 to 100");
+    return fail(reason, text, "is not a number in the range 1 to 100");
   }
   *out = *number;
   return true;
@@ -109,7 +109,7 @@ bool parse_check_names(std::string_view text, std::vector<std::string>* out, std
     while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
     if (!is_vip_name(name)) {
       return fail(reason, all,
-                  "is no list of checks; write names with one comma between them, or none");
+                  "is not a list of checks; write names with one comma between them, or none");
     }
     if (std::find(out->begin(), out->end(), name) != out->end()) {
       return fail(reason, all, "has " + std::string(name) + " twice");

@@ -33,7 +33,7 @@ constexpr CheckText kind_key(std::string_view argument) {
             check->kind = Kind;
             return Parse(text, &check->target, reason);
           },
-          [](const CheckConfig& check) { return check.kind == Kind ? check.target : ""; }};
+          [](const CheckConfig& check) { return check.kind == Kind ? check.target : ""; }, true};
 }
 
 template <std::string CheckConfig::*Member>

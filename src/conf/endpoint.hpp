@@ -1,4 +1,5 @@
-// The URL of an etcd member, and other places in the network. Pure; never resolves a name.
+// The values of keys that name a place in the network: canonical text, or a reason that quotes what
+// was given. Pure; never resolves a name.
 #pragma once
 
 #include <string>
@@ -6,9 +7,7 @@
 
 namespace vipd::conf {
 
-// "http://HOST[:PORT]", "https://HOST[:PORT]", "unix:/PATH" or "unix:///PATH"; written with the
-// default port filled in, an IPv6 address in its canonical form and a socket as "unix:/PATH". False
-// and a reason in words otherwise.
+// A member of etcd, as web::parse_endpoint() reads it.
 [[nodiscard]] bool parse_endpoint(std::string_view text, std::string* out, std::string* reason);
 
 // "HOST[:PORT]" as "HOST:PORT", an IPv6 address in brackets. With an empty default_port it must

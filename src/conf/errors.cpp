@@ -8,7 +8,7 @@ void Errors::begin_file(const std::string& file) {
   files_.emplace(file, files_.size());
 }
 
-void Errors::add(const Place& place, const std::string& words) {
+void Errors::add(const Position& place, const std::string& words) {
   if (full()) return;
   begin_file(place.file);
   faults_.push_back(Fault{files_[place.file], place, words});

@@ -9,7 +9,7 @@
 
 namespace vipd::conf {
 
-struct Place {
+struct Position {
   std::string file;
   size_t line = 0;  // 0: the file as a whole
 
@@ -20,7 +20,7 @@ class Errors {
  public:
   static constexpr size_t kMost = 100;
 
-  void add(const Place& place, const std::string& words);
+  void add(const Position& place, const std::string& words);
   [[nodiscard]] bool empty() const { return faults_.empty(); }
   [[nodiscard]] size_t count() const { return faults_.size(); }
   // No more are kept: whoever reads on would find nothing that is told.
@@ -33,7 +33,7 @@ class Errors {
  private:
   struct Fault {
     size_t file;
-    Place place;
+    Position place;
     std::string words;
   };
   std::vector<Fault> faults_;

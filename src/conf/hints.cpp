@@ -196,17 +196,18 @@ std::string lookalike_fault(std::string_view line) {
 std::string duration_hint(std::string_view text, bool may_be_zero) {
   const std::string word = lower(text);
   if (may_be_zero && (word == "never" || word == "off" || word == "no" || word == "none")) {
-    return "is no duration; write 0s";
+    return "is not a duration; write 0s";
   }
   const std::optional<int64_t> ms = loose_ms(text);
-  if (!ms) return "is no duration; write a whole number and a unit: 250ms, 4s, 1m";
+  if (!ms) return "is not a duration; write a whole number and a unit: 250ms, 4s, 1m";
   const bool has_unit = text.find_first_not_of("0123456789.") != std::string_view::npos;
   constexpr int64_t kSecondsAtMost = 1000;  // without a unit: who writes 5000 means milliseconds
   if (!has_unit && *ms >= kSecondsAtMost * 1000) {
     return "has no unit; write " + std::string(text) + "ms or " +
            duration_text(Duration::milliseconds(*ms));
   }
-  return std::string(has_unit ? "is no whole number with a unit of ms, s, m or h" : "has no unit") +
+  return std::string(has_unit ? "is not a whole number with a unit of ms, s, m or h"
+                              : "has no unit") +
          "; write " + duration_text(Duration::milliseconds(*ms));
 }
 

@@ -48,7 +48,7 @@ struct Parser {
   bool operator()(const Count& type) const {
     const std::optional<int> number = sys::parse_number<int>(text);
     if (!number || *number < type.min || *number > type.max) {
-      return fail("is no number in the range " + bounds(type));
+      return fail("is not a number in the range " + bounds(type));
     }
     type.at(*target.config) = *number;
     return true;

@@ -27,6 +27,7 @@ constexpr Duration s(int64_t n) {
 constexpr Duration kMinute = s(60);
 constexpr Duration kHour = s(3600);
 
+// What else a new one needs: ARCHITECTURE.md, "Where to add what".
 const Key kKeys[] = {
     {.name = "node.name",
      .type = Text{"NAME", parse_node_name, [](Config& c) -> std::string& { return c.node_name; }},
@@ -79,7 +80,7 @@ const Key kKeys[] = {
          "CA certificates (PEM) for verifying the server certificates of etcd's members.\n"
          "A member of https that has no valid certificate for its name or address is not used.\n"
          "This file and the next two are read again when they change; while one of them is\n"
-         "missing or does not fit, what was read before stays in use.\n"
+         "missing or does not fit, the files read before stay in use.\n"
          "Nothing is asked of etcd until they could be read once."},
     {.name = "etcd.cert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cert; }},
@@ -459,6 +460,25 @@ const Key* find_key(std::string_view written, std::string_view* name) {
 std::string key_text(const Key& key, std::string_view name) {
   std::string text(key.name);
   if (key.scope() != Scope::Daemon) text.replace(text.find(kName), kName.size(), name);
+  return text;
+}
+
+std::vector<std::string> kinds_of_checks() {
+  std::vector<std::string> kinds;
+  for (const Key& key : kKeys) {
+    const CheckText* text = std::get_if<CheckText>(&key.type);
+    if (text == nullptr || !text->is_kind) continue;
+    kinds.emplace_back(key.name.substr(key.name.rfind('.') + 1));
+  }
+  return kinds;
+}
+
+std::string kinds_text() {
+  const std::vector<std::string> kinds = kinds_of_checks();
+  std::string text = kinds.front();
+  for (size_t i = 1; i < kinds.size(); ++i) {
+    text += (i + 1 == kinds.size() ? " and ." : ", .") + kinds[i];
+  }
   return text;
 }
 

@@ -49,6 +49,7 @@ struct CheckText {
   std::string_view argument;
   bool (*parse)(std::string_view text, CheckConfig* check, std::string* reason);
   std::string (*print)(const CheckConfig&);
+  bool is_kind = false;  // it says what is looked at: a check has one of these
 };
 
 // Whose key it is.
@@ -83,6 +84,11 @@ struct Key {
 [[nodiscard]] const Key* find_key(std::string_view written, std::string_view* name);
 // The pattern with the name of the VIP or check in it.
 [[nodiscard]] std::string key_text(const Key& key, std::string_view name);
+
+// The last parts of the keys of which each check has one, in the table's order; and for messages:
+// "http, .tcp and .exec".
+[[nodiscard]] std::vector<std::string> kinds_of_checks();
+[[nodiscard]] std::string kinds_text();
 
 // Stores the value. REQUIRES: what the key is for is in target, or source.
 [[nodiscard]] bool parse_value(const Key& key, std::string_view text, const Target& target,

@@ -40,13 +40,13 @@ class Loader {
 
  private:
   struct Given {
-    Place place;
+    Position place;
     bool is_valid;
   };
   template <typename T>
   struct Named {
     T config;
-    Place first;
+    Position first;
   };
   template <typename T>
   struct Group {
@@ -66,7 +66,7 @@ class Loader {
   void read_one(const std::string& path);
   void read_override(const std::string& text, size_t number);
   // In one file a key is given once; `seen` has those of this file.
-  void apply_once(const Setting& setting, std::map<std::string, Place>* seen);
+  void apply_once(const Setting& setting, std::map<std::string, Position>* seen);
   void apply(const Setting& setting);
   void report_unknown(const Setting& setting);
   template <typename T>
@@ -91,7 +91,7 @@ class Loader {
   void check_check_files(const Check& check, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_arp_links();
-  const Place& place_of(const std::string& key) const { return given_.find(key)->second.place; }
+  const Position& place_of(const std::string& key) const { return given_.find(key)->second.place; }
 
   Config config_;
   Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
@@ -99,7 +99,7 @@ class Loader {
   std::map<std::string, Given, std::less<>> given_;  // the last one of each key
   std::string who_;                                  // reads the files that are named
   std::vector<std::string> read_;                    // files and folders
-  Place last_read_;                                  // for faults that have no line
+  Position last_read_;                               // for faults that have no line
   bool may_lack_vips_ = false;                       // those that are missing have been reported
   Errors errors_;
 };
@@ -122,7 +122,7 @@ void Loader::set_defaults() {
 
 void Loader::read_default_paths() {
   struct stat info {};
-  last_read_ = Place{kDefaultFile};
+  last_read_ = Position{kDefaultFile};
   if (exists(kDefaultFile, &info)) read_path(kDefaultFile);
   if (exists(kDefaultFolder, &info)) read_path(kDefaultFolder);
 }
@@ -134,7 +134,7 @@ void Loader::read_path(const std::string& path) {
 }
 
 void Loader::read_folder(const std::string& path) {
-  last_read_ = Place{path};
+  last_read_ = Position{path};
   read_.push_back(path);
   for (const std::string& file : list_folder(path, &errors_)) {
     if (!errors_.full()) read_one(file);
@@ -142,9 +142,9 @@ void Loader::read_folder(const std::string& path) {
 }
 
 void Loader::read_one(const std::string& path) {
-  last_read_ = Place{path};
+  last_read_ = Position{path};
   errors_.begin_file(path);
-  std::map<std::string, Place> seen;
+  std::map<std::string, Position> seen;
   const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
   if (read_file(path, &errors_, take)) {
     read_.push_back(path);
@@ -154,7 +154,7 @@ void Loader::read_one(const std::string& path) {
 }
 
 void Loader::read_override(const std::string& text, size_t number) {
-  const Place place{"command line", number};
+  const Position place{"command line", number};
   // In a file the rest would be a comment; dropping it here without a word would surprise.
   for (const char* part : {"\n", " #", "\t#", "=#"}) {
     if (text.find(part) == std::string::npos) continue;
@@ -163,12 +163,12 @@ void Loader::read_override(const std::string& text, size_t number) {
   Errors local;
   Setting setting;
   read_settings(text, place.file, &local, [&](const Setting& read) { setting = read; });
-  if (setting.key.empty()) return errors_.add(place, quoted(text) + " is no KEY=VALUE");
+  if (setting.key.empty()) return errors_.add(place, quoted(text) + " is not KEY=VALUE");
   setting.place = place;
   apply(setting);
 }
 
-void Loader::apply_once(const Setting& setting, std::map<std::string, Place>* seen) {
+void Loader::apply_once(const Setting& setting, std::map<std::string, Position>* seen) {
   const auto [first, is_new] = seen->emplace(setting.key, setting.place);
   if (is_new) return apply(setting);
   errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
@@ -262,7 +262,7 @@ void Loader::check_sources() {
   for (const std::string& path : read_) {
     const sys::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (fd.is_open()) continue;
-    errors_.add(Place{path}, "can be read now, but not by a reload: " + denied(strerror(errno)));
+    errors_.add(Position{path}, "can be read now, but not by a reload: " + denied(strerror(errno)));
   }
 }
 
@@ -400,14 +400,14 @@ void Loader::check_checks() {
 void Loader::check_check(const Check& check) {
   const std::string head = "check." + check.config.name + ".";
   const CheckConfig& config = check.config;
-  int kinds = 0;
-  for (const char* kind : {"http", "tcp", "exec", "file", "arp"}) {
-    kinds += given_.contains(head + kind) ? 1 : 0;
-  }
+  const std::vector<std::string> possible = kinds_of_checks();
+  const auto kinds = std::count_if(possible.begin(), possible.end(), [&](const std::string& kind) {
+    return given_.contains(head + kind);
+  });
   if (kinds != 1) {
     errors_.add(check.first, "check '" + config.name + "' has " +
                                  (kinds == 0 ? "nothing to look at" : "more than one kind") +
-                                 "; write one of " + head + "http, .tcp, .exec, .file and .arp");
+                                 "; write one of " + head + kinds_text());
   }
   if (config.name == "none") {
     errors_.add(check.first, "no check can be called none, which means that there is none");

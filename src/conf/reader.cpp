@@ -43,7 +43,7 @@ const char* no_equals(std::string_view line) {
   if (word.ends_with(':')) return "there is no '='; write key = value, with '=' instead of ':'";
   if (line.ends_with('{') || line == "}") return "there are no blocks; write key = value";
   if (word == "include") return "nothing can be included; name more files or a folder with -c";
-  if (word == "export") return "this is no shell; write key = value";
+  if (word == "export") return "this is not a shell; write key = value";
   return "there is no '='; write key = value";
 }
 
@@ -78,11 +78,11 @@ void read_settings(std::string_view text, const std::string& file, Errors* error
                    const TakeSetting& take) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  if (is_utf16(text)) return errors->add(Place{file, 1}, "this is UTF-16; save it as UTF-8");
+  if (is_utf16(text)) return errors->add(Position{file, 1}, "this is UTF-16; save it as UTF-8");
   for (size_t number = 1; !text.empty() && !errors->full(); ++number) {
     const size_t end = text.find('\n');
     Setting setting;
-    setting.place = Place{file, number};
+    setting.place = Position{file, number};
     const char* const fault = split(text.substr(0, end), &setting);
     const std::string lookalike = lookalike_fault(setting.key + " = " + setting.value);
     if (fault != nullptr) {
@@ -105,14 +105,14 @@ bool read_file(const std::string& path, Errors* errors, const TakeSetting& take)
     return true;
   }
   if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
-  errors->add(Place{path}, "cannot be read: " + reason);
+  errors->add(Position{path}, "cannot be read: " + reason);
   return false;
 }
 
 std::vector<std::string> list_folder(const std::string& path, Errors* errors) {
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
   if (folder == nullptr) {
-    errors->add(Place{path}, sys::errno_text("cannot be read"));
+    errors->add(Position{path}, sys::errno_text("cannot be read"));
     return {};
   }
   std::vector<std::string> files;
@@ -123,7 +123,7 @@ std::vector<std::string> list_folder(const std::string& path, Errors* errors) {
       files.push_back(path + "/" + std::string(name));
       continue;
     }
-    errors->add(Place{path}, "has more than 1024 files");
+    errors->add(Position{path}, "has more than 1024 files");
     break;
   }
   std::sort(files.begin(), files.end());

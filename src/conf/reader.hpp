@@ -13,7 +13,7 @@ namespace vipd::conf {
 struct Setting {
   std::string key;
   std::string value;
-  Place place;
+  Position place;
 };
 
 using TakeSetting = std::function<void(const Setting&)>;

@@ -107,7 +107,7 @@ std::optional<MacAddress> parse_mac(std::string_view text) {
 
 bool parse_mac_link(std::string_view text, std::string* out, std::string* reason) {
   const std::optional<MacAddress> mac = parse_mac(text.substr(4));
-  if (!mac) return fail(reason, text, "is no hardware address; write mac:aa:bb:cc:dd:ee:ff");
+  if (!mac) return fail(reason, text, "is not a hardware address; write mac:aa:bb:cc:dd:ee:ff");
   if ((mac->bytes[0] & 1) != 0) return fail(reason, text, "is a group address, not that of a link");
   return accept("mac:" + mac->text(), out);
 }
@@ -190,7 +190,7 @@ bool parse_prefix(std::string_view text, std::string* out, std::string* reason) 
 }
 
 bool parse_path(std::string_view text, std::string* out, std::string* reason) {
-  if (!text.starts_with('/')) return fail(reason, text, "is no full path; start it with '/'");
+  if (!text.starts_with('/')) return fail(reason, text, "is not a full path; start it with '/'");
   if (text.ends_with('/')) return fail(reason, text, "ends with '/'; leave that out");
   if (text.size() >= PATH_MAX) return fail(reason, text, "is too long for a path");
   return accept(text, out);
@@ -214,7 +214,7 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
   if (!hint.empty()) return fail(reason, text, hint);
   if (!address) {
     return fail(reason, text,
-                "is no address; write it as 192.168.0.15, 192.168.0.15/24 or 2001:db8::15");
+                "is not an address; write it as 192.168.0.15, 192.168.0.15/24 or 2001:db8::15");
   }
   const unsigned longest = address->is_v4() ? 32 : 128;
   std::optional<unsigned> length = longest;
@@ -247,7 +247,7 @@ bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason) 
   }
   const std::optional<int> number = sys::parse_number<int>(text);
   if (!number || *number < 0 || *number > kHighest) {
-    return fail(reason, text, "is no priority; write a number from 0 to 255, or auto");
+    return fail(reason, text, "is not a priority; write a number from 0 to 255, or auto");
   }
   vip->priority = *number;
   return true;
@@ -266,10 +266,11 @@ bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* rea
 bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason) {
   if (text.starts_with("mac:")) return parse_mac_link(text, &vip->link, reason);
   if (text.find(':') != std::string_view::npos) {
-    return fail(reason, text, "is no link; write its name without ':', or mac:aa:bb:cc:dd:ee:ff");
+    return fail(reason, text,
+                "is not a link; write its name without ':', or mac:aa:bb:cc:dd:ee:ff");
   }
   if (text == "." || text == ".." || text.find_first_of("/ \t\v\f") != std::string_view::npos) {
-    return fail(reason, text, "is no link; a link's name has no '/' and no blank");
+    return fail(reason, text, "is not a link; a link's name has no '/' and no blank");
   }
   if (text.size() > kLongestAltname) {
     return fail(reason, text, "is too long; a link's name has at most 127 bytes");

@@ -24,19 +24,8 @@ const Header& header_of(const T& answer) {
 }  // namespace
 
 Client::Impl::~Impl() {
-  loop.cancel_timer(deferred_timer);
   loop.cancel_timer(probe_timer);
   loop.cancel_timer(watch.not_created);
-}
-
-// Runs the call in a later turn: nothing is answered from inside the call that asked.
-void Client::Impl::defer(std::function<void()> call) {
-  deferred.push_back(std::move(call));
-  if (deferred_timer != Loop::Timer::None) return;
-  deferred_timer = loop.add_timer(loop.now(), [this] {
-    deferred_timer = Loop::Timer::None;
-    for (const auto& each : std::exchange(deferred, {})) each();
-  });
 }
 
 // To the member that the call names, or to the best one.
@@ -139,10 +128,11 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
     complain(*error);
   }
-  last_failed = error != nullptr && blames_member(error->code);
-  if (last_failed) return note_failure(call.member, call.group, call.sent_at, *error);
-  answered_by = call.member;
-  answered_at = loop.now();
+  last_answer.has_failed_since = error != nullptr && blames_member(error->code);
+  if (last_answer.has_failed_since)
+    return note_failure(call.member, call.group, call.sent_at, *error);
+  last_answer.member = call.member;
+  last_answer.heard_at = loop.now();
   note_answer(call.member, call.group);
   ask_version(call.member);
   if (error != nullptr) return;
@@ -224,26 +214,28 @@ void Client::range_at(const std::string& key, int64_t revision, Done<RangeAnswer
 }
 
 bool Client::connected() const {
-  const Duration age = impl_->loop.now() - impl_->answered_at;
+  const Duration age = impl_->loop.now() - impl_->last_answer.heard_at;
   if (age <= impl_->options.request_timeout * kConnectedFor) return true;
   // A standby has long pauses between its requests: its watch says as much, until a request fails.
-  return impl_->watch.stream && impl_->watch.stream->created() && !impl_->last_failed;
+  return impl_->watch.stream && impl_->watch.stream->created() &&
+         !impl_->last_answer.has_failed_since;
 }
 
 std::string Client::endpoint() const {
-  const auto* member = impl_->endpoints.find(impl_->answered_by);
+  const auto* member = impl_->endpoints.find(impl_->last_answer.member);
   return member == nullptr ? std::string() : member->endpoint.url;
 }
 
 std::string Client::version() const {
-  const auto found = impl_->notes.find(impl_->answered_by);
+  const auto found = impl_->notes.find(impl_->last_answer.member);
   return found == impl_->notes.end() ? std::string() : found->second.version;
 }
 
 std::optional<LastError> Client::last_error() const {
   constexpr Duration kLately = Duration::seconds(60);
-  if (impl_->last_error.text.empty()) return std::nullopt;
-  LastError last{.error = impl_->last_error, .age = impl_->loop.now() - impl_->last_error_at};
+  if (impl_->troubles.last().text.empty()) return std::nullopt;
+  LastError last{.error = impl_->troubles.last(),
+                 .age = impl_->loop.now() - impl_->troubles.last_at()};
   last.matters = !connected() || (needs_mending(last.error) && last.age < kLately);
   return last;
 }

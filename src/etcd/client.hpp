@@ -146,7 +146,8 @@ struct MemberView {
 };
 
 struct Options {
-  std::vector<std::string> endpoints;  // as parse_endpoint() reads them, in order of preference
+  std::vector<std::string>
+      endpoints;  // as web::parse_endpoint() reads them, in order of preference
   Duration request_timeout =
       Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
   bool discover = false;            // further members, from etcd's own list of them

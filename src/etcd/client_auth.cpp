@@ -17,14 +17,14 @@ constexpr Duration kAfterRefusal = Duration::seconds(1);
 }  // namespace
 
 void Client::Impl::wait_for_token(const CallPtr& call) {
-  waiting.push_back(call);
-  if (loop.now() < authenticate_at) return defer([this] { give_up_waiting(refusal); });
+  login.waiting.push_back(call);
+  if (loop.now() < login.not_before) return defer([this] { give_up_waiting(login.refusal); });
   authenticate(call->member, call->until);
 }
 
 // At the member that has just refused or was asked: others may hang.
 void Client::Impl::authenticate(MemberId member, MonoTime until) {
-  if (authenticating) return;
+  if (login.under_way) return;
   if (endpoints.find(member) == nullptr) {
     return give_up_waiting({Error::kTransport, "its endpoint is no longer configured", ""});
   }
@@ -32,15 +32,15 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
   const std::string& password = auth.password(&reason);
   if (!reason.empty()) complain({code::kUnauthenticated, reason, "etcd.password_file"});
   if (password.empty()) {
-    refusal = {code::kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
-    authenticate_at = loop.now() + kAfterRefusal;
-    return defer([this] { give_up_waiting(refusal); });
+    login.refusal = {code::kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
+    login.not_before = loop.now() + kAfterRefusal;
+    return defer([this] { give_up_waiting(login.refusal); });
   }
-  authenticating = true;
+  login.under_way = true;
   introduce(member, until,
             [this, member, until, asked = auth.settings(), sent_at = loop.now()](
                 uint64_t named, const Error& error) {
-              authenticating = false;
+              login.under_way = false;
               if (is_somebody_else(asked)) return;
               if (may_have_secrets(named)) return send_password(member, until, asked);
               auth.postponed(loop.now());
@@ -93,20 +93,20 @@ void Client::Impl::send_password(MemberId member, MonoTime until, const AuthSett
   if (endpoints.find(member) == nullptr) {
     return give_up_waiting({Error::kTransport, "its endpoint is no longer configured", ""});
   }
-  authenticating = true;
+  login.under_way = true;
   std::string reason;
   HttpRequest request = make_request(member, Purpose::Authenticate, unary_headers);
   request.body = write_authenticate(asked.user, auth.password(&reason));
   request.until = until;
   http.request(std::move(request), [this, member, asked, sent_at = loop.now()](HttpAnswer& answer) {
-    authenticating = false;
+    login.under_way = false;
     if (!is_somebody_else(asked)) authenticated(member, sent_at, answer);
   });
 }
 
 bool Client::Impl::is_somebody_else(const AuthSettings& asked) {
   if (asked == auth.settings()) return false;
-  for (const CallPtr& call : std::exchange(waiting, {})) launch(call);
+  for (const CallPtr& call : std::exchange(login.waiting, {})) launch(call);
   return true;
 }
 
@@ -121,20 +121,20 @@ void Client::Impl::authenticated(MemberId member, MonoTime sent_at, HttpAnswer& 
     good ? auth.granted(std::move(token), loop.now()) : auth.not_needed();
     if (!good) log::info("etcd: its authentication is off; etcd.user is not needed");
     note_answer(member, 0);
-    for (const CallPtr& call : std::exchange(waiting, {})) launch(call);
+    for (const CallPtr& call : std::exchange(login.waiting, {})) launch(call);
     return;
   }
   auth.postponed(loop.now());
   complete_text(error, answer, where);
   recognise(member, answer, error);
   if (blames_member(error.code)) return member_did_not_authenticate(member, sent_at, error);
-  refusal = {code::kUnauthenticated,
-             "user '" + auth.settings().user + "' with the password in " +
-                 auth.settings().password_file + ": " + error.text,
-             error.endpoint};
-  authenticate_at = loop.now() + kAfterRefusal;
-  complain(refusal);
-  give_up_waiting(refusal);
+  login.refusal = {code::kUnauthenticated,
+                   "user '" + auth.settings().user + "' with the password in " +
+                       auth.settings().password_file + ": " + error.text,
+                   error.endpoint};
+  login.not_before = loop.now() + kAfterRefusal;
+  complain(login.refusal);
+  give_up_waiting(login.refusal);
 }
 
 // Those that were meant for another member ask there.
@@ -142,18 +142,19 @@ void Client::Impl::member_did_not_authenticate(MemberId member, MonoTime sent_at
                                                const Error& error) {
   if (needs_mending(error)) complain(error);
   note_failure(member, 0, sent_at, error);
-  const auto elsewhere = std::partition(
-      waiting.begin(), waiting.end(), [&](const CallPtr& call) { return call->member != member; });
-  std::vector<CallPtr> failed(elsewhere, waiting.end());
-  waiting.erase(elsewhere, waiting.end());
+  const auto elsewhere =
+      std::partition(login.waiting.begin(), login.waiting.end(),
+                     [&](const CallPtr& call) { return call->member != member; });
+  std::vector<CallPtr> failed(elsewhere, login.waiting.end());
+  login.waiting.erase(elsewhere, login.waiting.end());
   for (const CallPtr& call : failed) give_up(call, error);
-  if (waiting.empty()) return;
-  const CallPtr next = waiting.front();
+  if (login.waiting.empty()) return;
+  const CallPtr next = login.waiting.front();
   authenticate(next->member, next->until);
 }
 
 void Client::Impl::give_up_waiting(const Error& error) {
-  for (const CallPtr& call : std::exchange(waiting, {})) give_up(call, error);
+  for (const CallPtr& call : std::exchange(login.waiting, {})) give_up(call, error);
 }
 
 void Client::Impl::give_up(const CallPtr& call, const Error& error) {
@@ -165,7 +166,7 @@ void Client::Impl::give_up(const CallPtr& call, const Error& error) {
 
 // The token that was refused may have been replaced while its answer was under way.
 void Client::Impl::renew_token(uint64_t used, MemberId member) {
-  if (used != auth.number() || loop.now() < authenticate_at) return;
+  if (used != auth.number() || loop.now() < login.not_before) return;
   authenticate(member, loop.now() + options.request_timeout);
 }
 

@@ -111,8 +111,8 @@ void Client::Impl::name_stranger(MemberId id, const std::string& members) {
 // Why no member may be taken, where that is so for their clusters.
 std::string Client::Impl::cluster_trouble() const {
   if (cluster == 0) {
-    if (last_error.text.empty()) return "no endpoint has said to which cluster it belongs";
-    return last_error.endpoint + ": " + last_error.text;
+    if (troubles.last().text.empty()) return "no endpoint has said to which cluster it belongs";
+    return troubles.last().endpoint + ": " + troubles.last().text;
   }
   const auto& members = endpoints.members();
   const auto found = std::find_if(members.begin(), members.end(), [this](const auto& member) {

@@ -16,8 +16,8 @@ constexpr size_t kMostDiscovered = 32;
 }  // namespace
 
 void Client::Impl::discover(MemberId member) {
-  if (!options.discover || loop.now() < discover_at) return;
-  discover_at = loop.now() + kBetweenLists;
+  if (!options.discover || loop.now() < discovery.next) return;
+  discovery.next = loop.now() + kBetweenLists;
   auto call = std::make_shared<Call>();
   call->purpose = Purpose::Members;
   call->body = "{}";
@@ -52,12 +52,12 @@ bool Client::Impl::as_safe(const Endpoint& endpoint) const {
 void Client::Impl::take_members(const std::vector<MemberInfo>& members, MemberId lister) {
   const Endpoints::Member* found = endpoints.find(lister);
   const Endpoint* from = found == nullptr || found->endpoint.is_unix() ? nullptr : &found->endpoint;
-  const std::vector<Listed> before = std::exchange(listed, {});
+  const std::vector<Listed> before = std::exchange(discovery.listed, {});
   for (const MemberInfo& member : members) {
     if (heard_from(member.id)) continue;
     for (const std::string& url : member.client_urls) list(member, url, from);
   }
-  for (Listed& now : listed) {
+  for (Listed& now : discovery.listed) {
     const auto same = [&](const Listed& l) { return l.own == now.own && l.instead == now.instead; };
     const auto known = std::find_if(before.begin(), before.end(), same);
     if (known != before.end()) now = *known;
@@ -69,12 +69,16 @@ void Client::Impl::take_members(const std::vector<MemberInfo>& members, MemberId
 // member has been heard, by its id.
 void Client::Impl::list(const MemberInfo& member, const std::string& url, const Endpoint* lister) {
   Listed entry;
-  if (listed.size() == kMostDiscovered || !parse_endpoint(url, entry.own)) return;
+  std::string reason;
+  const std::string_view bare(url.data(), url.size() - (url.ends_with('/') ? 1 : 0));
+  if (discovery.listed.size() == kMostDiscovered || !parse_endpoint(bare, &entry.own, &reason))
+    return;
   if (entry.own.is_unix()) return;
   if (is_everyones_own(entry.own)) {
-    const auto known = std::find(passed_over.begin(), passed_over.end(), url);
-    if (known != passed_over.end() || passed_over.size() == kMostDiscovered) return;
-    passed_over.push_back(url);
+    const auto known = std::find(discovery.passed_over.begin(), discovery.passed_over.end(), url);
+    if (known != discovery.passed_over.end() || discovery.passed_over.size() == kMostDiscovered)
+      return;
+    discovery.passed_over.push_back(url);
     log::warn("etcd: member %" PRIx64 " says it is at %s, which is this host: not used", member.id,
               entry.own.url.c_str());
     return;
@@ -82,21 +86,21 @@ void Client::Impl::list(const MemberInfo& member, const std::string& url, const 
   entry.instead = lister == nullptr ? entry.own : on_port_of(entry.own, *lister);
   entry.is_own = as_safe(entry.own);
   entry.either = entry.is_own && entry.instead != entry.own && as_safe(entry.instead);
-  if (entry.is_own || as_safe(entry.instead)) listed.push_back(std::move(entry));
+  if (entry.is_own || as_safe(entry.instead)) discovery.listed.push_back(std::move(entry));
 }
 
 // After those that are configured, and not before they have been asked.
 void Client::Impl::use_listed() {
   std::vector<Endpoint> found;
-  for (const Listed& l : listed) {
+  for (const Listed& l : discovery.listed) {
     const Endpoint& endpoint = l.is_own ? l.own : l.instead;
     if (std::find(found.begin(), found.end(), endpoint) == found.end()) found.push_back(endpoint);
   }
-  if (found == discovered) return;
-  const std::vector<Endpoint> before = std::exchange(discovered, std::move(found));
-  for (const Endpoint& endpoint : discovered) {
+  if (found == discovery.used) return;
+  const std::vector<Endpoint> before = std::exchange(discovery.used, std::move(found));
+  for (const Endpoint& endpoint : discovery.used) {
     if (std::find(before.begin(), before.end(), endpoint) != before.end()) continue;
-    log::info("etcd: %s is a member, too", endpoint.url.c_str());
+    log::info("etcd: %s is also a member", endpoint.url.c_str());
   }
   set_up_connections();
 }
@@ -106,8 +110,8 @@ bool Client::Impl::asked_elsewhere(MemberId member, const Error& error) {
   if (found == nullptr || found->has_answered) return false;
   const std::string url = found->endpoint.url;
   const auto unused = [&](const Listed& l) { return l.either && l.is_own && l.own.url == url; };
-  const auto entry = std::find_if(listed.begin(), listed.end(), unused);
-  if (entry == listed.end()) return false;
+  const auto entry = std::find_if(discovery.listed.begin(), discovery.listed.end(), unused);
+  if (entry == discovery.listed.end()) return false;
   entry->is_own = entry->either = false;
   log::info("etcd: %s: %s; asking %s", url.c_str(), error.text.c_str(), entry->instead.url.c_str());
   use_listed();

@@ -12,10 +12,12 @@
 
 #include "etcd/auth.hpp"
 #include "etcd/client.hpp"
+#include "etcd/deferred.hpp"
 #include "etcd/endpoints.hpp"
 #include "etcd/failure.hpp"
 #include "etcd/json.hpp"
 #include "etcd/snapshot.hpp"
+#include "etcd/troubles.hpp"
 #include "etcd/watch.hpp"
 #include "web/http.hpp"
 #include "web/resolver.hpp"
@@ -69,9 +71,24 @@ struct Client::Impl {
     bool is_own = true;   // which of the two is used
     bool either = false;  // whether the other is left to be tried
   };
-  struct Complaint {
-    std::string text;
-    MonoTime heard_at;
+  // Asking for a token.
+  struct Login {
+    bool under_way = false;
+    MonoTime not_before = MonoTime::long_ago();  // after a refusal
+    Error refusal;
+    std::vector<CallPtr> waiting;
+  };
+  // Members that etcd's list has and the configuration has not.
+  struct Discovery {
+    std::vector<Listed> listed;
+    std::vector<Endpoint> used;
+    std::vector<std::string> passed_over;  // URLs of the list that are not used; said once
+    MonoTime next = MonoTime::long_ago();
+  };
+  struct LastAnswer {
+    MemberId member = MemberId::None;  // of the last that was one
+    MonoTime heard_at = MonoTime::long_ago();
+    bool has_failed_since = false;
   };
   struct OpenWatch {
     std::shared_ptr<WatchStream> stream;
@@ -87,14 +104,14 @@ struct Client::Impl {
   template <typename T>
   using Read = std::function<bool(std::string&, T&, Error&)>;
 
-  Impl(Loop& l, Options o) : loop(l), http(l), cluster(o.cluster) {
+  Impl(Loop& l, Options o) : loop(l), http(l), deferred(l), cluster(o.cluster) {
     endpoints.use_cluster(cluster);
     configure(std::move(o));
   }
   ~Impl();
 
   // --- client.cpp
-  void defer(std::function<void()> call);
+  void defer(std::function<void()> call) { deferred.add(std::move(call)); }
   void submit(CallPtr call);
   void launch(const CallPtr& call);
   template <typename T>
@@ -155,8 +172,7 @@ struct Client::Impl {
   [[nodiscard]] Error no_member() const;
   void note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error);
   void note_answer(MemberId member, Group group);
-  void complain(const Error& error);
-  void remember(const Error& error);
+  void complain(const Error& error) { troubles.complain(error, loop.now()); }
   void ask_version(MemberId member);
   void arm_probe();
   void probe(MemberId member);
@@ -203,33 +219,22 @@ struct Client::Impl {
   std::unique_ptr<Resolver> resolver;  // only when some endpoint is a name
   std::unique_ptr<TlsFiles> files;     // only when some endpoint is https
   std::vector<Endpoint> configured;
-  std::vector<Endpoint> discovered;
-  std::vector<Listed> listed;
-  std::vector<std::string> passed_over;  // URLs of the list that are not used; said once
-  MonoTime discover_at = MonoTime::long_ago();
+  Discovery discovery;
   Endpoints endpoints;
   std::map<MemberId, Notes> notes;
   Auth auth{{}};
-  bool authenticating = false;
-  MonoTime authenticate_at = MonoTime::long_ago();  // not before, after a refusal
-  Error refusal;
-  std::vector<CallPtr> waiting;  // for a token
-  uint64_t proven = 0;           // the credentials by which a connection was made
-  std::vector<Complaint> complaints;
-  Error last_error;
-  MonoTime last_error_at = MonoTime::long_ago();
+  Login login;
+  uint64_t proven = 0;  // the credentials by which a connection was made
+  Troubles troubles;
   Loop::Timer probe_timer = Loop::Timer::None;
   std::vector<std::string> unary_headers;
   std::vector<std::string> stream_headers;
 
-  std::vector<std::function<void()>> deferred;
-  Loop::Timer deferred_timer = Loop::Timer::None;
+  Deferred deferred;  // nothing is answered from inside the call that asked
   OpenWatch watch;
 
   Tally tally;
-  MemberId answered_by = MemberId::None;
-  MonoTime answered_at = MonoTime::long_ago();
-  bool last_failed = false;
+  LastAnswer last_answer;
   uint64_t cluster = 0;  // whose members are used; 0: none
   std::function<void(const Named&)> named;
   std::map<MemberId, Stranger> strangers;

@@ -10,8 +10,6 @@
 namespace vipd::etcd {
 namespace {
 
-constexpr size_t kMostComplaints = 64;
-constexpr Duration kForgotten = Duration::seconds(60);
 // A watch is confirmed within milliseconds by a member that lives and is not busy.
 constexpr Duration kUnconfirmed = Duration::milliseconds(200);
 
@@ -19,10 +17,11 @@ std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
   std::vector<Endpoint> out;
   for (const std::string& text : texts) {
     Endpoint endpoint;
-    if (parse_endpoint(text, endpoint)) {
+    std::string reason;
+    if (parse_endpoint(text, &endpoint, &reason)) {
       out.push_back(std::move(endpoint));
     } else {
-      log::error("etcd: %s is not an endpoint", text.c_str());
+      log::error("etcd: endpoint %s %s", text.c_str(), reason.c_str());
     }
   }
   return out;
@@ -33,10 +32,10 @@ std::vector<Endpoint> parsed(const std::vector<std::string>& texts) {
 void Client::Impl::configure(Options o) {
   options = std::move(o);
   configured = parsed(options.endpoints);
-  if (!options.discover) discovered.clear();
-  listed.clear();
-  passed_over.clear();
-  discover_at = MonoTime::long_ago();
+  if (!options.discover) discovery.used.clear();
+  discovery.listed.clear();
+  discovery.passed_over.clear();
+  discovery.next = MonoTime::long_ago();
   const AuthSettings who = {options.user, options.password_file};
   if (auth.settings() != who) auth = Auth(who);
   endpoints.ask_every(options.ask_every);
@@ -51,7 +50,7 @@ void Client::Impl::configure(Options o) {
 void Client::Impl::set_up_connections() {
   std::vector<std::string> names;
   bool secure = false;
-  for (const auto* list : {&configured, &discovered}) {
+  for (const auto* list : {&configured, &discovery.used}) {
     for (const Endpoint& endpoint : *list) {
       if (endpoint.named) names.push_back(endpoint.host);
       secure = secure || endpoint.tls;
@@ -73,7 +72,7 @@ void Client::Impl::set_up_connections() {
 // Each address of a name is a member of its own: so hedging and health know them apart.
 void Client::Impl::refresh_members() {
   std::vector<Endpoint> all = configured;
-  all.insert(all.end(), discovered.begin(), discovered.end());
+  all.insert(all.end(), discovery.used.begin(), discovery.used.end());
   std::vector<Endpoint> members;
   size_t first_discovered = 0;
   for (size_t i = 0; i < all.size(); i++) {
@@ -116,8 +115,8 @@ HttpRequest Client::Impl::make_request(MemberId id, Purpose purpose,
   const std::string& host = renamed ? options.tls.servername : endpoint.host;
   request.url = url_with_host(endpoint, host) + path;
   if (host != endpoint.address) {
-    request.connect_to = bracketed(host) + ":" + endpoint.port + ":" + bracketed(endpoint.address) +
-                         ":" + endpoint.port;
+    request.connect_to = web::bracketed(host) + ":" + endpoint.port + ":" +
+                         web::bracketed(endpoint.address) + ":" + endpoint.port;
   }
   if (endpoint.tls) {
     files->look(loop.now());
@@ -142,7 +141,7 @@ bool Client::Impl::renewed_files(uint64_t used, const HttpAnswer& answer) {
   if (!files->fall_back(used)) return false;
   proven = credentials();
   if (watch.credentials < used) watch.credentials = proven;  // it was made with these
-  log::warn("etcd: %s; what was read before stays in use",
+  log::warn("etcd: %s; the files read before stay in use",
             transport_error(answer, options.tls).text.c_str());
   return true;
 }
@@ -156,13 +155,8 @@ Error Client::Impl::no_member() const {
   return {Error::kTransport, resolver->problem(first.host), first.url};
 }
 
-void Client::Impl::remember(const Error& error) {
-  last_error = error;
-  last_error_at = loop.now();
-}
-
 void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, const Error& error) {
-  remember(error);
+  troubles.remember(error, loop.now());
   const bool is_silent = error.code == Error::kTransport;
   const bool was_well = endpoints.failed(id, group, sent_at, loop.now(), is_silent);
   arm_probe();
@@ -181,14 +175,14 @@ void Client::Impl::note_failure(MemberId id, Group group, MonoTime sent_at, cons
 void Client::Impl::note_answer(MemberId member, Group group) {
   const bool is_well_again = endpoints.answered(member, group, loop.now());
   if (is_well_again && endpoints.members().size() > 1) {
-    log::info("etcd: %s is well again", label(endpoints.find(member)->endpoint).c_str());
+    log::info("etcd: %s has recovered", label(endpoints.find(member)->endpoint).c_str());
   }
   const Endpoints::Member* found = endpoints.find(member);
   if (found != nullptr && found->endpoint.named) resolver->set_failing(found->endpoint.host, false);
   arm_probe();
   if (!watch.stream) return;
   if (endpoints.preferred(member, watch.member, kWatchGroup, loop.now())) {
-    move_watch("a member that is preferred is well again");
+    move_watch("a member that is preferred has recovered");
   } else if (member != watch.member && !watch.stream->created() &&
              loop.now() >= watch.opened_at + kUnconfirmed) {
     avoid_watching(watch);
@@ -198,21 +192,6 @@ void Client::Impl::note_answer(MemberId member, Group group) {
 
 // Other members may answer, and nobody would know. Said once, and again when it comes back after a
 // minute without it.
-void Client::Impl::complain(const Error& error) {
-  remember(error);
-  const std::string text = error.endpoint + ": " + error.text;
-  const MonoTime now = loop.now();
-  std::erase_if(complaints, [&](const Complaint& c) { return c.heard_at + kForgotten < now; });
-  for (Complaint& c : complaints) {
-    if (c.text != text) continue;
-    c.heard_at = now;
-    return;
-  }
-  if (complaints.size() == kMostComplaints) return;
-  complaints.push_back({text, now});
-  log::warn("etcd: %s", text.c_str());
-}
-
 void Client::Impl::ask_version(MemberId member) {
   Notes& note = notes[member];
   if (note.version_asked || endpoints.find(member) == nullptr) return;

@@ -133,7 +133,7 @@ void Client::Impl::end_watch_of_removed_endpoint() {
   if (!watch.stream) return;
   const auto same = [this](const Endpoint& e) { return e.url == watch.url; };
   if (std::none_of(configured.begin(), configured.end(), same) &&
-      std::none_of(discovered.begin(), discovered.end(), same)) {
+      std::none_of(discovery.used.begin(), discovery.used.end(), same)) {
     move_watch("its endpoint is no longer configured");
   }
 }
@@ -143,9 +143,9 @@ void Client::watch(const Range& range, int64_t start_revision, bool avoid_curren
   if (avoid_current && impl_->watch.stream) impl_->avoid_watching(impl_->watch);
   impl_->drop_watch();
   // Where something is amiss, a member that is not known to have failed may be dead.
-  const bool answers = avoid_current && impl_->loop.now() < impl_->answered_at + kJustNow;
+  const bool answers = avoid_current && impl_->loop.now() < impl_->last_answer.heard_at + kJustNow;
   impl_->open_watch(write_watch(range.begin, range.end, start_revision),
-                    answers ? impl_->answered_by : MemberId::None, std::move(handlers));
+                    answers ? impl_->last_answer.member : MemberId::None, std::move(handlers));
 }
 
 }  // namespace vipd::etcd

@@ -3,7 +3,7 @@
 //
 // The order of preference holds among the well. A member that failed is passed over for a second,
 // then two, four and eight while it goes on failing. After that it is on trial: somebody probes it,
-// and only when it has answered for five seconds it is well again. So a member that is half broken
+// and only when it has answered for five seconds it has recovered. So a member that is half broken
 // is found out by probes, not by what must not be late. When none is well, one that has answered
 // since it failed is taken, else one that says itself that it cannot, else the one whose time ends
 // first: etcd may be electing a leader.
@@ -14,10 +14,12 @@
 #include <optional>
 #include <vector>
 
-#include "etcd/endpoint.hpp"
 #include "vipd/types.hpp"
+#include "web/endpoint.hpp"
 
 namespace vipd::etcd {
+
+using web::Endpoint;
 
 enum class MemberId : uint64_t { None = 0 };
 
@@ -69,7 +71,7 @@ class Endpoints {
 
   // A request of `group` is on its way to `id`. Each is followed by one answered() or failed().
   void sent(MemberId id, Group group);
-  // True when the member is well again by this.
+  // True when the member has recovered by this.
   bool answered(MemberId id, Group group, MonoTime now);
   // True when the member was well until now. `is_silent`: it did not say itself that it cannot, as
   // one without a leader does.

@@ -61,7 +61,7 @@ constexpr Sign kSigns[] = {
      "this is etcd's metrics port, or an etcd grpc-proxy; neither has the JSON gateway: use a "
      "member's client port (--listen-client-urls, mostly 2379)"},
     {[](const Seen& s) { return not_found(s) && s.version == 404; },
-     "this is no port of etcd's: use a member's client port (--listen-client-urls, mostly 2379)"},
+     "this is not a port of etcd: use a member's client port (--listen-client-urls, mostly 2379)"},
 };
 
 // What is most often wrong, in words of our own: each TLS library has others.

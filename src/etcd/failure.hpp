@@ -5,10 +5,12 @@
 #include <string_view>
 
 #include "etcd/client.hpp"
-#include "etcd/endpoint.hpp"
+#include "web/endpoint.hpp"
 #include "web/http.hpp"
 
 namespace vipd::etcd {
+
+using web::Endpoint;
 
 using web::HttpAnswer;
 using web::TlsTrouble;

@@ -23,7 +23,7 @@ uint64_t hashed(uint64_t hash, std::string_view text) {
 void Splitter::clear() {
   rest_.clear();
   object_.clear();
-  place_ = Place::Rest;
+  state_ = State::Rest;
   text_ = escaped_ = named_ = list_next_ = false;
   depth_ = 0;
 }
@@ -35,8 +35,8 @@ bool Splitter::feed(std::string_view bytes) {
     } else {
       const char c = bytes.front();
       bytes.remove_prefix(1);
-      const bool goes_on = place_ == Place::Rest     ? in_rest(c)
-                           : place_ == Place::Object ? in_object(c)
+      const bool goes_on = state_ == State::Rest     ? in_rest(c)
+                           : state_ == State::Object ? in_object(c)
                                                      : in_list(c);
       if (!goes_on) return false;
     }
@@ -66,7 +66,7 @@ size_t Splitter::in_text(std::string_view bytes) {
 }
 
 void Splitter::keep(std::string_view run) {
-  if (place_ == Place::Rest) {
+  if (state_ == State::Rest) {
     // One byte too many shows that it is too long.
     rest_.append(run.substr(0, rest_limit_ + 1 - rest_.size()));
     return;
@@ -86,7 +86,7 @@ void Splitter::keep(std::string_view run) {
 
 void Splitter::end_text() {
   text_ = false;
-  if (place_ == Place::Rest) {
+  if (state_ == State::Rest) {
     const std::string_view text = std::string_view(rest_).substr(text_begin_);
     named_ = text == "kvs" || text == "events";
     rest_ += '"';
@@ -99,7 +99,7 @@ void Splitter::end_text() {
 bool Splitter::in_rest(char c) {
   rest_ += c;
   if (is_space(c)) return true;
-  if (c == '[' && list_next_) place_ = Place::ListBegin;
+  if (c == '[' && list_next_) state_ = State::ListBegin;
   list_next_ = named_ && c == ':';
   named_ = false;
   if (c == '"') {
@@ -111,18 +111,18 @@ bool Splitter::in_rest(char c) {
 
 bool Splitter::in_list(char c) {
   if (is_space(c)) return true;
-  if (c == '{' && place_ != Place::AfterObject) {
-    place_ = Place::Object;
+  if (c == '{' && state_ != State::AfterObject) {
+    state_ = State::Object;
     object_.assign(1, c);
     depth_ = 1;
     return true;
   }
-  if (c == ',' && place_ == Place::AfterObject) {
-    place_ = Place::AfterComma;
+  if (c == ',' && state_ == State::AfterObject) {
+    state_ = State::AfterComma;
     return true;
   }
-  if (c != ']' || place_ == Place::AfterComma) return false;
-  place_ = Place::Rest;
+  if (c != ']' || state_ == State::AfterComma) return false;
+  state_ = State::Rest;
   rest_ += c;
   return true;
 }
@@ -137,7 +137,7 @@ bool Splitter::in_object(char c) {
   if (c == '{' || c == '[') ++depth_;
   if (c == '}' || c == ']') --depth_;
   if (depth_ != 0) return true;
-  place_ = Place::AfterObject;
+  state_ = State::AfterObject;
   const bool goes_on = take_(object_.data(), object_.size());
   object_.clear();
   return goes_on;

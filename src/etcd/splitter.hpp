@@ -32,7 +32,7 @@ class Splitter {
   void clear();
 
  private:
-  enum class Place { Rest, ListBegin, AfterObject, AfterComma, Object };
+  enum class State { Rest, ListBegin, AfterObject, AfterComma, Object };
 
   size_t in_text(std::string_view bytes);
   void keep(std::string_view run);
@@ -45,7 +45,7 @@ class Splitter {
   Take take_;
   std::string rest_;
   std::string object_;
-  Place place_ = Place::Rest;
+  State state_ = State::Rest;
   bool text_ = false;       // within quotes
   bool escaped_ = false;    // behind a backslash
   size_t text_begin_ = 0;   // of the text, in rest_ or object_

@@ -29,7 +29,6 @@ class WatchStream {
   // From here on nothing is called.
   void close() { open_ = false; }
 
-  [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] bool created() const { return created_; }
   [[nodiscard]] uint64_t cluster() const { return cluster_; }  // that the last message names
 

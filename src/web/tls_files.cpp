@@ -97,7 +97,7 @@ void TlsFiles::refuse(const std::string& reason) {
   const bool is_new = std::exchange(fault_, reason) != reason;
   if (current_ != nullptr && current_->fault.empty()) {
     if (!is_new) return;
-    return log::warn("%s: %s; what was read before stays in use", whose_.c_str(), reason.c_str());
+    return log::warn("%s: %s; the files read before stay in use", whose_.c_str(), reason.c_str());
   }
   auto none = std::make_shared<Credentials>();
   none->fault = reason;

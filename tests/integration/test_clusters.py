@@ -99,7 +99,7 @@ def local_member_is_another(t, lab, owner, cut, mend):
     t.equal(len(said), 1, "lines about it")
     t.check(f"belongs to cluster {other} (members: {owner.name}), not to "
             f"{etcd_status(owner)['cluster_id']}: was this member re-created?" in said[0], said[0])
-    t.check(not lines(owner, "127.0.0.1:2379 is well again"), "it flaps")
+    t.check(not lines(owner, "127.0.0.1:2379 has recovered"), "it flaps")
     t.check("vipd_etcd_cluster_mismatch{endpoint=\"http://127.0.0.1:2379\"} 1\n"
             in owner.vipctl("metrics").stdout, "no metric says so")
     t.check(other in owner.vipctl("status").stdout, "vipctl status does not show it")

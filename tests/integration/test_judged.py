@@ -174,7 +174,7 @@ def test_judged_again_while_it_runs(t):
     process = a.host.vipd = a.host.spawn([VIPD, "-c", config], "judged.log")
     a.lab.wait_owner(timeout=TIMEOUT + 5)
     os.chmod(paths["cacert"], 0o600)
-    kept = f"cacert {paths['cacert']}: Permission denied; what was read before stays in use"
+    kept = f"cacert {paths['cacert']}: Permission denied; the files read before stay in use"
     wait_for(lambda: kept in process.text(), 6, "word of the file that cannot be read")
     process.send(SIGHUP)
     wait_for(lambda: "the configuration was not changed" in process.text(), 3, "a refused reload")

@@ -82,7 +82,7 @@ def test_tls_certificates_replaced(t):
     moment = time.monotonic()
     other = ca.issue("other")
     os.unlink(mine[2])
-    says(host, f"{mine[2]}: No such file or directory; what was read before stays in use")
+    says(host, f"{mine[2]}: No such file or directory; the files read before stay in use")
     replace(mine, (None, None, other[1]))
     says(host, f"etcd.key {mine[2]} cannot be used with etcd.cert {mine[1]}; what was read before")
     replace(mine, (None, other[0], None))

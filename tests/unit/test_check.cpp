@@ -189,8 +189,8 @@ void targets_are_taken_apart() {
   TEST_ASSERT_EQUAL_STRING("a.b", check::place_of("https://a.b:443/x:y/[z").host);
   TEST_ASSERT_EQUAL_STRING("443", check::place_of("https://a.b:443/x:y/[z").port);
   TEST_ASSERT_EQUAL_STRING("::1", check::place_of("[::1]:22").host);
-  TEST_ASSERT_FALSE(check::place_of("http://[::1]:22/").is_name);
-  TEST_ASSERT_TRUE(check::place_of("localhost:22").is_name);
+  TEST_ASSERT_FALSE(check::place_of("http://[::1]:22/").named);
+  TEST_ASSERT_TRUE(check::place_of("localhost:22").named);
 }
 
 }  // namespace

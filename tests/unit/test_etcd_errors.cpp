@@ -117,7 +117,7 @@ void each_port_that_is_no_gateway_is_named() {
       {{404, none, 200, 200, "3.3.25"}, "this etcd is too old: "},
       {{404, none, 200, 404, "3.5.30"}, "this is etcd's peer port: "},
       {{404, none, 404, 200, ""}, "this is etcd's metrics port, or an etcd grpc-proxy; "},
-      {{404, none, 404, 404, ""}, "this is no port of etcd's: "},
+      {{404, none, 404, 404, ""}, "this is not a port of etcd: "},
       {{}, ""},
       {{404, none, 0, 0, ""}, ""},
       {{404, "<html>", 200, 200, ""}, ""},

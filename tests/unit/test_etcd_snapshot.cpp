@@ -1,37 +1,12 @@
 #include "etcd/snapshot.hpp"
 
-#include <algorithm>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "harness.hpp"
+#include "unit/allocations.hpp"
 
 using namespace vipd::etcd;
-
-namespace {
-
-// Of the largest piece of memory that was asked for.
-size_t largest = 0;
-
-}  // namespace
-
-void* operator new(size_t size) {
-  largest = std::max(largest, size);
-  void* memory = malloc(size);
-  if (memory == nullptr) abort();
-  return memory;
-}
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return operator new(size);
-}
-void operator delete(void* memory) noexcept {
-  free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-  free(memory);
-}
 
 namespace {
 
@@ -122,13 +97,13 @@ void unwanted_keys_take_no_room() {
   Snapshot snapshot(2, wanted, kKeyCost + 8);
   const std::string foreign = kv("YQ==", std::string(1U << 20, 'A'));
   TEST_ASSERT_EQUAL_STRING("", snapshot.feed(kHead + R"({"response_range":{"kvs":[)"));
-  largest = 0;
+  allocations::largest = 0;
   for (int i = 0; i < 32; ++i) {
     std::string wrong = snapshot.feed(foreign);
     wrong += snapshot.feed(",");
     TEST_ASSERT_EQUAL_STRING("", wrong);
   }
-  TEST_ASSERT_TRUE(largest < 20'000);
+  TEST_ASSERT_TRUE(allocations::largest < 20'000);
   TEST_ASSERT_EQUAL_STRING("", snapshot.feed(kv("Yg==") + R"(],"count":"33"}},)" + kEmpty + "]}"));
   TEST_ASSERT_EQUAL_STRING("7: b=a", answer(snapshot));
 }

@@ -1,11 +1,22 @@
-// Where a member of etcd can be reached, as people write it. Pure; never resolves a name.
+// Where a server can be reached, as people and etcd's members write it. Pure; never resolves a
+// name. Whatever is refused comes with a reason in words that goes on from the text: "has a path".
 #pragma once
 
 #include <string>
 #include <string_view>
 
-namespace vipd::etcd {
+namespace vipd::web {
 
+// "HOST[:PORT]" of a URL (RFC 3986, section 3.2).
+struct Authority {
+  std::string host;  // a name, or an address in its canonical form, without brackets
+  std::string port;  // 1 to 65535
+  bool named = false;
+
+  [[nodiscard]] std::string text() const;
+};
+
+// Where etcd's gateway is.
 struct Endpoint {
   std::string url;      // canonical: "https://HOST:PORT" or "unix:/PATH"
   std::string host;     // without brackets; empty for a Unix socket
@@ -21,9 +32,22 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
-// "http://HOST[:PORT][/]", "https://..." with an IPv6 address in brackets; "unix:/PATH" or
-// "unix:///PATH". False for anything else.
-[[nodiscard]] bool parse_endpoint(std::string_view text, Endpoint& out);
+// "http://HOST[:PORT]", "https://..." with an IPv6 address in brackets; "unix:/PATH" or
+// "unix:///PATH". On false `out` is as it was.
+[[nodiscard]] bool parse_endpoint(std::string_view text, Endpoint* out, std::string* reason);
+
+// An IPv6 address is in brackets. With an empty default_port there must be one. `scheme` is for the
+// reason.
+[[nodiscard]] bool parse_authority(std::string_view text, std::string_view scheme,
+                                   std::string_view default_port, Authority* out,
+                                   std::string* reason);
+
+// Labels of letters, digits, '-' and '_' (RFC 1035, section 2.3.1, and what people use); a dot at
+// the end is allowed.
+[[nodiscard]] bool is_host_name(std::string_view name);
+
+// 1 to 65535, in decimal, without leading zeros.
+[[nodiscard]] bool is_port(std::string_view text);
 
 // Whether it is this host whoever says it: a loopback or unspecified address, or "localhost"
 // (RFC 6761, 6.3). Not for a Unix socket.
@@ -41,4 +65,4 @@ struct Endpoint {
 // For messages: the URL, and the address where the URL has a name.
 [[nodiscard]] std::string label(const Endpoint& endpoint);
 
-}  // namespace vipd::etcd
+}  // namespace vipd::web
