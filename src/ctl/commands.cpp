@@ -312,6 +312,7 @@ int status(const CommandLine& line) {
   return line.is_watch ? watch_status(line) : show_status(line);
 }
 
+// What else a new one needs: ARCHITECTURE.md, "Where to add what".
 constexpr Command kCommands[] = {
     {"status", "[--json] [--watch]", "what this node knows", status},
     {"resign", "[VIP...]", "release VIPs (all of them) to the next in the queue", resign},

@@ -89,7 +89,7 @@ void HttpParser::take_request_line(std::string_view line) {
   const size_t last = line.rfind(' ');
   if (first == last) return fail(400, "the request line is not METHOD PATH VERSION");
   method_ = line.substr(0, first);
-  if (!is_token(method_) || first > kMaxMethod) return fail(400, "the method is no token");
+  if (!is_token(method_) || first > kMaxMethod) return fail(400, "the method is not a token");
   take_target(line.substr(first + 1, last - first - 1));
   if (state_ != State::Bad) take_version(line.substr(last + 1));
 }
@@ -118,7 +118,7 @@ void HttpParser::take_field(std::string_view line) {
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return fail(400, "a header field has no ':'");
   // No blank before the ':' and no folded lines (RFC 9112, sections 5.1 and 5.2).
-  if (!is_token(line.substr(0, colon))) return fail(400, "a header field's name is no token");
+  if (!is_token(line.substr(0, colon))) return fail(400, "a header field's name is not a token");
   const std::string_view value = trimmed(line.substr(colon + 1));
   if (!is_field_text(value)) return fail(400, "a header field has control characters");
   const std::string name = lower(line.substr(0, colon));
@@ -142,7 +142,7 @@ void HttpParser::take_length(std::string_view value) {
   const auto parsed = std::from_chars(value.data(), end, length_);
   const bool is_number = !value.empty() && parsed.ptr == end && value.front() != '-';
   if (parsed.ec == std::errc::result_out_of_range) return fail(413, "the body is too large");
-  if (!is_number) return fail(400, "the content length is no number");
+  if (!is_number) return fail(400, "the content length is not a number");
   if (length_ > kMaxBody) fail(413, "the body is larger than 64 KiB");
 }
 
@@ -159,7 +159,7 @@ void HttpParser::take_connection(std::string_view value) {
 
 void HttpParser::end_head() {
   // RFC 9112, section 3.2.
-  if (!has_host_ && !is_http10_) return fail(400, "there is no Host");
+  if (!has_host_ && !is_http10_) return fail(400, "the Host field is missing");
   state_ = length_ == 0 ? State::Done : State::Body;
   if (is_http10_) expects_continue_ = false;  // RFC 9110, section 10.1.1
 }

@@ -7,15 +7,23 @@
 
 namespace vipd::ctl {
 
-std::string error_json(std::string_view reason) {
-  const std::string text = valid_utf8(reason);
+std::string object_json(Texts members) {
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  const auto put = [&json](const std::string& text) {
+    json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  };
   json.StartObject();
-  json.Key("error");
-  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  for (const auto& [name, value] : members) {
+    put(valid_utf8(name));
+    put(valid_utf8(value));
+  }
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string error_json(std::string_view reason) {
+  return object_json({{"error", reason}});
 }
 
 std::string valid_utf8(std::string_view text) {

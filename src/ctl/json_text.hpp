@@ -1,11 +1,16 @@
 // Small JSON texts and the cleaning of strings that come from elsewhere. Pure.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vipd::ctl {
 
+// An object whose members are texts, in this order.
+using Texts = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+[[nodiscard]] std::string object_json(Texts members);
 // {"error":"reason"}
 [[nodiscard]] std::string error_json(std::string_view reason);
 // Names come from other nodes through etcd: what is not UTF-8 becomes U+FFFD, so that the JSON that

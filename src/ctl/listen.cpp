@@ -84,7 +84,7 @@ bool bind_with_mode(int fd, const SocketAddress& address) {
 bool is_stale(const std::string& path, const SocketAddress& address, std::string* reason) {
   struct stat info {};
   if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
-    *reason = path + ": there is a file that is no socket";
+    *reason = path + ": it exists and is not a socket";
     return false;
   }
   const sys::Fd fd = new_socket(AF_UNIX);

@@ -172,6 +172,7 @@ struct Family {
   void (*samples)(Page*, const Metrics&);
 };
 
+// What else a new one needs: ARCHITECTURE.md, "Where to add what".
 constexpr Family kFamilies[] = {
     {"vipd_build_info", "gauge", "Always 1.",
      [](Page* p, const Metrics& m) {

@@ -29,6 +29,16 @@ bool flag(const Value& object, const char* name) {
   return value != nullptr && value->IsTrue();
 }
 
+// What `read` makes of each object of a list; of none where there is no such list.
+template <typename T>
+std::vector<T> list(const Value& object, const char* name, T (*read)(const Value& json)) {
+  std::vector<T> all;
+  const Value* const values = member(object, name);
+  if (values == nullptr || !values->IsArray()) return all;
+  for (const Value& json : values->GetArray()) all.push_back(read(json));
+  return all;
+}
+
 QueueStatus read_candidate(const Value& json) {
   QueueStatus candidate;
   candidate.node = text(json, "node");
@@ -37,18 +47,12 @@ QueueStatus read_candidate(const Value& json) {
   return candidate;
 }
 
-std::vector<CheckStatus> read_checks(const Value& object) {
-  std::vector<CheckStatus> checks;
-  const Value* const list = member(object, "checks");
-  if (list == nullptr || !list->IsArray()) return checks;
-  for (const Value& json : list->GetArray()) {
-    checks.push_back({.name = text(json, "name"),
-                      .state = text(json, "state"),
-                      .since = text(json, "since"),
-                      .reason = text(json, "reason"),
-                      .overridden = flag(json, "overridden")});
-  }
-  return checks;
+CheckStatus read_check(const Value& json) {
+  return {.name = text(json, "name"),
+          .state = text(json, "state"),
+          .since = text(json, "since"),
+          .reason = text(json, "reason"),
+          .overridden = flag(json, "overridden")};
 }
 
 VipStatus read_vip(const Value& json) {
@@ -61,29 +65,27 @@ VipStatus read_vip(const Value& json) {
   vip.owner = text(json, "owner");
   vip.since = text(json, "since");
   vip.last_change = text(json, "last_change");
-  vip.checks = read_checks(json);
+  vip.checks = list(json, "checks", read_check);
   vip.transitions = static_cast<uint64_t>(number(json, "transitions"));
   if (const Value* const transfer = member(json, "transfer")) {
     vip.transfer_to = text(*transfer, "to");
     vip.transfer_failed = text(*transfer, "failed");
   }
-  const Value* const queue = member(json, "queue");
-  if (queue == nullptr || !queue->IsArray()) return vip;
-  for (const Value& candidate : queue->GetArray()) vip.queue.push_back(read_candidate(candidate));
+  vip.queue = list(json, "queue", read_candidate);
   return vip;
 }
 
-std::vector<EndpointStatus> read_endpoints(const Value& etcd) {
-  std::vector<EndpointStatus> endpoints;
-  const Value* const list = member(etcd, "endpoints");
-  if (list == nullptr || !list->IsArray()) return endpoints;
-  for (const Value& each : list->GetArray()) {
-    endpoints.push_back({.endpoint = text(each, "endpoint"),
-                         .cluster_id = text(each, "cluster_id"),
-                         .mismatch = flag(each, "mismatch"),
-                         .members = text(each, "members")});
-  }
-  return endpoints;
+EndpointStatus read_endpoint(const Value& json) {
+  return {.endpoint = text(json, "endpoint"),
+          .cluster_id = text(json, "cluster_id"),
+          .mismatch = flag(json, "mismatch"),
+          .members = text(json, "members")};
+}
+
+GrantorStatus read_grantor(const Value& json) {
+  return {.node = text(json, "node"),
+          .grants = flag(json, "grants"),
+          .delay_us = number(json, "delay_us")};
 }
 
 PeerLeaseStatus read_peer_lease(const Value& json) {
@@ -93,13 +95,7 @@ PeerLeaseStatus read_peer_lease(const Value& json) {
   lease.left_ms = number(json, "left_ms");
   lease.reason = text(json, "reason");
   lease.left_because = text(json, "left_because");
-  const Value* const list = member(json, "grantors");
-  if (list == nullptr || !list->IsArray()) return lease;
-  for (const Value& each : list->GetArray()) {
-    lease.grantors.push_back({.node = text(each, "node"),
-                              .grants = flag(each, "grants"),
-                              .delay_us = number(each, "delay_us")});
-  }
+  lease.grantors = list(json, "grantors", read_grantor);
   return lease;
 }
 
@@ -116,6 +112,7 @@ std::optional<Status> read_status(std::string_view json) {
   const Value* const vips = member(document, "vips");
   if (vips == nullptr || !vips->IsArray()) return std::nullopt;
   Status status;
+  status.vips = list(document, "vips", read_vip);
   status.version = text(document, "version");
   status.node = text(document, "node");
   status.state = text(document, "state");
@@ -145,10 +142,9 @@ std::optional<Status> read_status(std::string_view json) {
       status.etcd_error_matters = flag(*error, "matters");
     }
     status.etcd_objection = text(*etcd, "cluster_problem");
-    status.etcd_endpoints = read_endpoints(*etcd);
+    status.etcd_endpoints = list(*etcd, "endpoints", read_endpoint);
   }
-  status.checks = read_checks(document);
-  for (const Value& vip : vips->GetArray()) status.vips.push_back(read_vip(vip));
+  status.checks = list(document, "checks", read_check);
   return status;
 }
 

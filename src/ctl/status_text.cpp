@@ -21,6 +21,23 @@ void put(Json& json, const char* key, int64_t value) {
   json.Int64(value);
 }
 
+void put_flag(Json& json, const char* key, bool value) {
+  json.Key(key);
+  json.Bool(value);
+}
+
+template <typename T, typename Put>
+void put_list(Json& json, const char* key, const std::vector<T>& list, Put put_members) {
+  json.Key(key);
+  json.StartArray();
+  for (const T& each : list) {
+    json.StartObject();
+    put_members(json, each);
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
 void put_session(Json& json, const Status& status) {
   json.Key("session");
   json.StartObject();
@@ -28,11 +45,6 @@ void put_session(Json& json, const Status& status) {
   put(json, "timeout_ms", status.timeout_ms);
   put(json, "authority_ms", status.authority_ms);
   json.EndObject();
-}
-
-void put_flag(Json& json, const char* key, bool value) {
-  json.Key(key);
-  json.Bool(value);
 }
 
 void put_fence(Json& json, const FenceStatus& fence) {
@@ -44,6 +56,12 @@ void put_fence(Json& json, const FenceStatus& fence) {
   json.EndObject();
 }
 
+void put_grantor(Json& json, const GrantorStatus& grantor) {
+  put(json, "node", grantor.node);
+  put_flag(json, "grants", grantor.grants);
+  put(json, "delay_us", grantor.delay_us);
+}
+
 void put_peer_lease(Json& json, const PeerLeaseStatus& lease) {
   json.Key("peer_lease");
   json.StartObject();
@@ -52,16 +70,7 @@ void put_peer_lease(Json& json, const PeerLeaseStatus& lease) {
   put(json, "left_ms", lease.left_ms);
   put(json, "reason", lease.reason);
   put(json, "left_because", lease.left_because);
-  json.Key("grantors");
-  json.StartArray();
-  for (const GrantorStatus& grantor : lease.grantors) {
-    json.StartObject();
-    put(json, "node", grantor.node);
-    put_flag(json, "grants", grantor.grants);
-    put(json, "delay_us", grantor.delay_us);
-    json.EndObject();
-  }
-  json.EndArray();
+  put_list(json, "grantors", lease.grantors, put_grantor);
   json.EndObject();
 }
 
@@ -77,18 +86,11 @@ void put_etcd_error(Json& json, const Status& status) {
   json.EndObject();
 }
 
-void put_endpoints(Json& json, const std::vector<EndpointStatus>& endpoints) {
-  json.Key("endpoints");
-  json.StartArray();
-  for (const EndpointStatus& each : endpoints) {
-    json.StartObject();
-    put(json, "endpoint", each.endpoint);
-    put(json, "cluster_id", each.cluster_id);
-    put_flag(json, "mismatch", each.mismatch);
-    put(json, "members", each.members);
-    json.EndObject();
-  }
-  json.EndArray();
+void put_endpoint(Json& json, const EndpointStatus& endpoint) {
+  put(json, "endpoint", endpoint.endpoint);
+  put(json, "cluster_id", endpoint.cluster_id);
+  put_flag(json, "mismatch", endpoint.mismatch);
+  put(json, "members", endpoint.members);
 }
 
 void put_etcd(Json& json, const Status& status) {
@@ -100,36 +102,22 @@ void put_etcd(Json& json, const Status& status) {
   put(json, "cluster_id", status.etcd_cluster_id);
   put_etcd_error(json, status);
   put(json, "cluster_problem", status.etcd_objection);
-  put_endpoints(json, status.etcd_endpoints);
+  put_list(json, "endpoints", status.etcd_endpoints, put_endpoint);
   json.EndObject();
 }
 
-void put_queue(Json& json, const std::vector<QueueStatus>& queue) {
-  json.Key("queue");
-  json.StartArray();
-  for (const QueueStatus& candidate : queue) {
-    json.StartObject();
-    put(json, "node", candidate.node);
-    put(json, "priority", candidate.priority);
-    put(json, "session", candidate.session);
-    json.EndObject();
-  }
-  json.EndArray();
+void put_candidate(Json& json, const QueueStatus& candidate) {
+  put(json, "node", candidate.node);
+  put(json, "priority", candidate.priority);
+  put(json, "session", candidate.session);
 }
 
-void put_checks(Json& json, const std::vector<CheckStatus>& checks) {
-  json.Key("checks");
-  json.StartArray();
-  for (const CheckStatus& check : checks) {
-    json.StartObject();
-    put(json, "name", check.name);
-    put(json, "state", check.state);
-    put(json, "since", check.since);
-    put(json, "reason", check.reason);
-    put_flag(json, "overridden", check.overridden);
-    json.EndObject();
-  }
-  json.EndArray();
+void put_check(Json& json, const CheckStatus& check) {
+  put(json, "name", check.name);
+  put(json, "state", check.state);
+  put(json, "since", check.since);
+  put(json, "reason", check.reason);
+  put_flag(json, "overridden", check.overridden);
 }
 
 // Only where there is something to say.
@@ -143,7 +131,6 @@ void put_transfer(Json& json, const VipStatus& vip) {
 }
 
 void put_vip(Json& json, const VipStatus& vip) {
-  json.StartObject();
   put(json, "name", vip.name);
   put(json, "address", vip.address);
   put(json, "link", vip.link);
@@ -154,24 +141,16 @@ void put_vip(Json& json, const VipStatus& vip) {
   put(json, "last_change", vip.last_change);
   json.Key("transitions");
   json.Uint64(vip.transitions);
-  put_queue(json, vip.queue);
-  put_checks(json, vip.checks);
+  put_list(json, "queue", vip.queue, put_candidate);
+  put_list(json, "checks", vip.checks, put_check);
   put_transfer(json, vip);
-  json.EndObject();
 }
 
-void put_moves(Json& json, const std::vector<HistoryEntry>& moves) {
-  json.Key("moves");
-  json.StartArray();
-  for (const HistoryEntry& move : moves) {
-    json.StartObject();
-    put(json, "time", move.time);
-    put(json, "vip", move.vip);
-    put(json, "owner", move.owner);
-    put(json, "reason", move.reason);
-    json.EndObject();
-  }
-  json.EndArray();
+void put_move(Json& json, const HistoryEntry& move) {
+  put(json, "time", move.time);
+  put(json, "vip", move.vip);
+  put(json, "owner", move.owner);
+  put(json, "reason", move.reason);
 }
 
 std::string etcd_of(const Status& status) {
@@ -213,12 +192,9 @@ std::string status_json(const Status& status) {
   put_etcd(json, status);
   put_fence(json, status.fence);
   put_peer_lease(json, status.peer_lease);
-  json.Key("vips");
-  json.StartArray();
-  for (const VipStatus& vip : status.vips) put_vip(json, vip);
-  json.EndArray();
-  put_checks(json, status.checks);
-  if (!status.moves.empty()) put_moves(json, status.moves);
+  put_list(json, "vips", status.vips, put_vip);
+  put_list(json, "checks", status.checks, put_check);
+  if (!status.moves.empty()) put_list(json, "moves", status.moves, put_move);
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
 }

@@ -30,12 +30,18 @@ ctl::Response refused(int status, std::string_view reason) {
   return {.status = status, .body = ctl::error_json(reason)};
 }
 
-}  // namespace
-
-template <Api::Command kCommand>
-ctl::Response Api::run(const ctl::Request& request) {
-  return run(request, kCommand);
+// nullptr: there is no such command.
+const Commands::Row* command_at(std::string_view path) {
+  constexpr std::string_view kFolder = "/v1/";
+  if (!path.starts_with(kFolder)) return nullptr;
+  path.remove_prefix(kFolder.size());
+  for (const Commands::Row& row : Commands::all()) {
+    if (row.name == path) return &row;
+  }
+  return nullptr;
 }
+
+}  // namespace
 
 struct Api::Route {
   std::string_view method;
@@ -51,13 +57,6 @@ constexpr Api::Route Api::kRoutes[] = {
     {"GET", "/v1/history", Access::Socket, &Api::history},
     {"GET", "/metrics", Access::Socket, &Api::metrics, true},
     {"GET", "/healthz", Access::Socket, &Api::health},
-    {"POST", "/v1/resign", Access::Socket, &Api::run<&Commands::resign>},
-    {"POST", "/v1/transfer", Access::Socket, &Api::run<&Commands::transfer>},
-    {"POST", "/v1/pause", Access::Socket, &Api::run<&Commands::pause>},
-    {"POST", "/v1/resume", Access::Socket, &Api::run<&Commands::resume>},
-    {"POST", "/v1/reload", Access::Socket, &Api::run<&Commands::reload>},
-    {"POST", "/v1/log-level", Access::Socket, &Api::run<&Commands::set_log_level>},
-    {"POST", "/v1/check", Access::Socket, &Api::run<&Commands::set_check>},
     {"GET", "/", Access::Public, &Api::page, true},
     {"GET", "/v1/status", Access::Public, &Api::status_with_moves, true},
     {"GET", "/metrics", Access::Public, &Api::metrics, true},
@@ -112,7 +111,12 @@ void Api::log_status() const {
 }
 
 ctl::Response Api::answer(Access access, const ctl::Request& request) {
-  std::string_view method;
+  std::string_view method;  // by which the path can be asked
+  const Commands::Row* command = access == Access::Socket ? command_at(request.path) : nullptr;
+  if (command != nullptr) {
+    if (request.method == "POST") return sources_.commands.run(*command, request.body);
+    method = "POST";
+  }
   for (const Route& route : kRoutes) {
     if (route.path != request.path || route.access != access) continue;
     if (route.method == request.method) return answer(route, request);
@@ -133,13 +137,6 @@ ctl::Response Api::answer(const Route& route, const ctl::Request& request) {
 }
 
 // --- the answers
-
-// A command ends in one event for the core, or in a refusal that says why.
-ctl::Response Api::run(const ctl::Request& request, Command command) {
-  const std::string name = request.path.substr(request.path.rfind('/') + 1);
-  if (!sources_.commands.may_run(name)) return refused(409, "the daemon is stopping");
-  return (sources_.commands.*command)(request.body);
-}
 
 ctl::Response Api::status(const ctl::Request&) {
   return {.body = ctl::status_json(sources_.status())};
@@ -180,9 +177,9 @@ ctl::Response Api::metrics(const ctl::Request&) {
 // answers, not at the status.
 ctl::Response Api::health(const ctl::Request&) {
   const std::string reason = sources_.unhealthy();
-  const std::string head = "{\"state\":\"" + std::string(sources_.state()) + "\"";
-  if (reason.empty()) return {.body = head + "}"};
-  return {.status = 503, .body = head + ",\"error\":\"" + reason + "\"}"};
+  const std::string_view state = sources_.state();
+  if (reason.empty()) return {.body = ctl::object_json({{"state", state}})};
+  return {.status = 503, .body = ctl::object_json({{"state", state}, {"error", reason}})};
 }
 
 }  // namespace vipd

@@ -1,5 +1,6 @@
 // What can be asked for over HTTP: one table of routes (api.cpp) for the control socket and for
-// http.listen. Over the latter nothing can be changed, whatever is sent.
+// http.listen, and the commands (commands.cpp) for the control socket. Over http.listen nothing can
+// be changed, whatever is sent.
 #pragma once
 
 #include <deque>
@@ -66,10 +67,6 @@ class Api {
   [[nodiscard]] ctl::Response history(const ctl::Request& request);
   [[nodiscard]] ctl::Response metrics(const ctl::Request& request);
   [[nodiscard]] ctl::Response health(const ctl::Request& request);
-  using Command = ctl::Response (Commands::*)(const std::string& body);
-  template <Command kCommand>
-  [[nodiscard]] ctl::Response run(const ctl::Request& request);
-  [[nodiscard]] ctl::Response run(const ctl::Request& request, Command command);
 
   [[nodiscard]] ctl::Response answer(const Route& route, const ctl::Request& request);
   [[nodiscard]] Status public_status() const;

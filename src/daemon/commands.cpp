@@ -51,10 +51,22 @@ std::string nodes_of(const VipView& view, LeaseId own) {
 
 Commands::Commands(Needs needs) : needs_(std::move(needs)) {}
 
-bool Commands::may_run(const std::string& name) {
-  if (needs_.core().node_state() == NodeState::Releasing) return false;
-  needs_.note(name + " asked by vipctl");
-  return true;
+std::span<const Commands::Row> Commands::all() {
+  static constexpr Row kRows[] = {
+      {"resign", &Commands::resign},   {"transfer", &Commands::transfer},
+      {"pause", &Commands::pause},     {"resume", &Commands::resume},
+      {"reload", &Commands::reload},   {"log-level", &Commands::set_log_level},
+      {"check", &Commands::set_check},
+  };
+  return kRows;
+}
+
+ctl::Response Commands::run(const Row& row, const std::string& body) {
+  if (needs_.core().node_state() == NodeState::Releasing) {
+    return refused(409, "the daemon is stopping");
+  }
+  needs_.note(std::string(row.name) + " asked by vipctl");
+  return (this->*row.answer)(body);
 }
 
 ctl::Response Commands::resign(const std::string& body) {

@@ -1,9 +1,11 @@
 // What people ask for by vipctl: the body of a request in, an event for the core or a refusal out.
-// Each command has its row in api.cpp.
+// Each command has its row in commands.cpp: POST /v1/NAME on the control socket.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vipd/core.hpp"
@@ -34,10 +36,16 @@ class Commands {
     std::function<std::vector<std::string>()> reload;  // what is wrong with the configuration
   };
 
+  struct Row {
+    std::string_view name;
+    ctl::Response (Commands::*answer)(const std::string& body);
+  };
+
   explicit Commands(Needs needs);
 
-  // Notes that the command was asked for. False while the daemon stops: nothing is done any more.
-  [[nodiscard]] bool may_run(const std::string& name);
+  [[nodiscard]] static std::span<const Row> all();
+  // Notes that the command was asked for, and does it; refused while the daemon stops.
+  [[nodiscard]] ctl::Response run(const Row& row, const std::string& body);
 
   // {"vips": [NAME, ...]}; without names: all of them.
   [[nodiscard]] ctl::Response resign(const std::string& body);

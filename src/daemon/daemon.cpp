@@ -138,6 +138,7 @@ Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
 
 // --- what the core wants, done
 
+// What else a new one needs: ARCHITECTURE.md, "Where to add what".
 void Daemon::perform(const Action& action) {
   std::visit(Visitor{
                  [this](const action::UseCluster& a) {
@@ -199,7 +200,7 @@ void Daemon::finish() {
   fence_.stop();
   gate_.stop();
   (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
-    log::warn("stopped before every notification was given out");
+    log::warn("stopped before all notifications were delivered");
     loop_.stop(0);
   });
   programs_.when_idle([this] { loop_.stop(0); });

@@ -127,7 +127,7 @@ void FenceSide::guard(const net::Link& link, Guard* guard) {
   const bool is_again = now < guard->try_at + kLastBackoff;
   guard->backoff = is_again ? std::min(guard->backoff * 2, kLastBackoff) : kLookEvery;
   guard->try_at = now + guard->backoff;
-  std::string reason = "no fence for what is no Ethernet";
+  std::string reason = "no fence (not Ethernet)";
   const bool is_done = link.is_ethernet && fence_->attach(link.index, &reason);
   guard->fault = is_done || !is_link(link.index) ? "" : on_link(reason, link.name);
 }

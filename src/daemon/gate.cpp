@@ -129,9 +129,8 @@ bool Gate::look_whether_nobodys(const VipView& view) {
   if (vip == nullptr || !state.told.for_owner) return false;
   const bool is_nobodys = handlers_.is_connected() && view.queue.empty();
   if (is_nobodys && !state.is_nobodys) {
-    log::warn(
-        "vip %s: no node is fit to own it: each has a check that is down, is paused, or is away",
-        vip->name.c_str());
+    log::warn("vip %s: no node can own it: each is paused, is away or has a check that is down",
+              vip->name.c_str());
   }
   state.is_nobodys = is_nobodys;
   return true;

@@ -53,7 +53,7 @@ bool Network::open(const Memory& former, std::string* reason) {
   handlers.address_added = [this](const net::AddressInfo& info) { addresses_.added(info); };
   handlers.address_removed = [this](const net::AddressInfo& info) { addresses_.removed(info); };
   handlers.overrun = [this] {
-    log::warn("netlink messages were lost; looking at every link and address anew");
+    log::warn("netlink messages were lost; reading all links and addresses again");
     look_again();
   };
   netlink_ = net::Netlink::open(loop_, std::move(handlers), reason);

@@ -38,7 +38,7 @@ void Notifier::take(Change change) {
   const std::string address = change.address;
   Line& line = lines_[address];
   if (line.next) {
-    log::warn("vip %s: notify %s is slow: it is not told of %s", change.name.c_str(),
+    log::warn("vip %s: notify %s is slow: it was not told of %s", change.name.c_str(),
               line.next->program.c_str(), line.next->state.c_str());
   } else if (!line.is_running) {
     waiting_.push_back(address);

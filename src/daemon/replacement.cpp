@@ -47,13 +47,13 @@ void Replacement::asked() {
   needs_.programs.try_out(needs_.program.trial(), [this](const std::string& fault) {
     if (needs_.situation().node == NodeState::Releasing) return;
     if (fault.empty()) return wait_for_quiet();
-    log::error("not replaced: %s -n, tried on the configuration: %s", needs_.program.path().c_str(),
+    log::error("not replaced: %s -n failed on the configuration: %s", needs_.program.path().c_str(),
                fault.c_str());
   });
 }
 
 void Replacement::wait_for_quiet() {
-  log::info("%s is about to be run in our place", needs_.program.path().c_str());
+  log::info("%s is about to replace this process", needs_.program.path().c_str());
   by_ = loop_.now() + needs_.situation().timeout;
   if (is_short(needs_.situation().peers)) needs_.use_peers(false);
   (void)loop_.add_timer(by_, [] {});  // so that there is a turn by then

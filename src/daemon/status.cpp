@@ -25,7 +25,7 @@ VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView&
   vip.link = config.link;
   vip.state = name_of(view.state);
   vip.reason = view.reason;
-  if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node is fit to own it";
+  if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node can own it";
   vip.owner = view.owner;
   if (view.transfer_to != LeaseId::None) vip.transfer_to = lease_hex(view.transfer_to);
   vip.transfer_failed = record.transfer_failed;

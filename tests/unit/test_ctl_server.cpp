@@ -505,7 +505,7 @@ void file_that_is_no_socket_is_left_alone() {
   const std::string path = house.folder.file("precious", "data");
   const auto second = Server::open(house.loop, path, answer, &house.reason);
   TEST_ASSERT_NULL(second);
-  TEST_ASSERT_EQUAL_STRING(path + ": there is a file that is no socket", house.reason);
+  TEST_ASSERT_EQUAL_STRING(path + ": it exists and is not a socket", house.reason);
   TEST_ASSERT_EQUAL_STRING("data", fixture::read(path));
 }
 

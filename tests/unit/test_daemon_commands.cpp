@@ -157,11 +157,13 @@ void a_faulty_configuration_is_refused_with_every_fault() {
 
 void while_the_daemon_stops_nothing_is_done() {
   Bench b;
-  TEST_ASSERT_TRUE(b.commands.may_run("resign"));
+  const Commands::Row& resign = Commands::all().front();
+  TEST_ASSERT_EQUAL_INT(200, b.commands.run(resign, "").status);
   TEST_ASSERT_TRUE(b.noted == std::vector<std::string>{"resign asked by vipctl"});
   b.core.step({.now = MonoTime()}, event::StopAsked{}, &b.actions);
-  TEST_ASSERT_FALSE(b.commands.may_run("resign"));
+  TEST_ASSERT_TRUE(refused(b.commands.run(resign, ""), 409, "the daemon is stopping"));
   TEST_ASSERT_EQUAL_INT(1, b.noted.size());
+  TEST_ASSERT_EQUAL_INT(1, b.fed.size());
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ void what_has_arp_and_is_no_ethernet_means_none() {
     TEST_IGNORE_MESSAGE("this kernel has no tun");
   }
   daemon.turns();
-  TEST_ASSERT_EQUAL_STRING("in force; no fence for what is no Ethernet on tun5", daemon.told());
+  TEST_ASSERT_EQUAL_STRING("in force; no fence (not Ethernet) on tun5", daemon.told());
   TEST_ASSERT_FALSE(daemon.fence.is_in_force());
   TEST_ASSERT_TRUE(run("ip link del tun5"));
   daemon.turns();

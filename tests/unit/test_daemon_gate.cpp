@@ -126,7 +126,7 @@ void where_nobody_is_fit_it_is_said_once() {
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.gate.is_nobodys(kVip); }));
   b.queues[0].queue.resize(1);
   TEST_ASSERT_TRUE(b.wait_for([&] { return !b.gate.is_nobodys(kVip); }));
-  TEST_ASSERT_EQUAL_INT(1, logged::count("vip api: no node is fit"));
+  TEST_ASSERT_EQUAL_INT(1, logged::count("vip api: no node can own it"));
 }
 
 // What is known of the queues may be out of date then.
@@ -138,7 +138,7 @@ void without_etcd_nobody_is_said_to_be_unfit() {
   const MonoTime end = b.loop.now() + Duration::milliseconds(1300);
   while (b.loop.now() < end) b.loop.run_once(Duration::milliseconds(20));
   TEST_ASSERT_FALSE(b.gate.is_nobodys(kVip));
-  TEST_ASSERT_EQUAL_INT(0, logged::count("no node is fit"));
+  TEST_ASSERT_EQUAL_INT(0, logged::count("no node can own it"));
 }
 
 }  // namespace

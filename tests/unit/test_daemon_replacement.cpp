@@ -86,7 +86,7 @@ void what_nobody_asked_for_is_not_done() {
 void a_quiet_daemon_is_replaced_at_once_and_once() {
   Bench b;
   b.replacement.asked();
-  TEST_ASSERT_EQUAL_INT(1, logged::count("is about to be run in our place"));
+  TEST_ASSERT_EQUAL_INT(1, logged::count("is about to replace this process"));
   TEST_ASSERT_TRUE(b.tries());
   TEST_ASSERT_FALSE(b.tries());
 }
