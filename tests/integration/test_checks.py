@@ -209,7 +209,7 @@ def test_notify_tells_a_program(t):
     wait_state(host, vip, "owner")
     wait_for(lambda: len(lines()) >= before + 2, 10, "the latest state")
     t.check(" owner " in lines()[-1], f"told last {lines()[-1]}")
-    t.check("is slow: it was not told of" in host.vipd.text(), "nothing is said of what is left out")
+    t.check("is slow: it was not told of" in host.vipd.text(), "what was left out is not said")
     os.unlink(f"{host.folder}/slow")
     time.sleep(3)
     host.vipd.send(SIGTERM)

@@ -84,7 +84,7 @@ def test_tls_certificates_replaced(t):
     os.unlink(mine[2])
     says(host, f"{mine[2]}: No such file or directory; the files read before stay in use")
     replace(mine, (None, None, other[1]))
-    says(host, f"etcd.key {mine[2]} cannot be used with etcd.cert {mine[1]}; what was read before")
+    says(host, f"etcd.key {mine[2]} cannot be used with etcd.cert {mine[1]}; the files read before")
     replace(mine, (None, other[0], None))
     says(host, MOVED)  # the watch follows
     host.write_config(etcd__cert=other[0], etcd__key=other[1])

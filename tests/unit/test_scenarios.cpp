@@ -481,8 +481,8 @@ class Scenario {
 
   using Execute = std::function<Event()>;
 
-  // `execute` at etcd, its event back at the process; or no answer. Of a request without a number (0)
-  // nobody is told that it failed.
+  // `execute` at etcd, its event back at the process; or no answer. Of a request without a number
+  // (0) nobody is told that it failed.
   void ask(Node* node, RequestId request, const Execute& execute) {
     const int starts = node->starts;
     const auto answer = [this, node, starts](int64_t at, const Event& event) {
