@@ -9,8 +9,8 @@ namespace vipd::check {
 
 web::Authority place_of(const std::string& target) {
   const size_t scheme = target.find("://");
-  const std::string_view text(target.begin() + (scheme == std::string::npos ? 0 : scheme + 3),
-                              target.end());
+  std::string_view text = target;
+  if (scheme != std::string::npos) text.remove_prefix(scheme + 3);
   web::Authority place;
   std::string reason;
   const bool is_one = web::parse_authority(text.substr(0, text.find('/')), "", "", &place, &reason);
