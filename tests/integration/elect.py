@@ -12,6 +12,8 @@ import struct
 import subprocess
 import sys
 
+from lab import ETCDCTL
+
 BROADCAST = b"\xff" * 6
 ETH_P_ARP = 0x0806
 
@@ -39,7 +41,7 @@ def end(*_):
 def main(endpoints, election, node, vip, link):
     signal.signal(signal.SIGTERM, end)
     env = dict(os.environ, ETCDCTL_API="3")
-    words = ["etcdctl", "--endpoints", endpoints, "elect", election, node]
+    words = [ETCDCTL, "--endpoints", endpoints, "elect", election, node]
     candidate = subprocess.Popen(words, stdout=subprocess.PIPE, env=env)
     owner = False
     try:

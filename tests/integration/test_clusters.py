@@ -8,7 +8,7 @@ import time
 import gateway
 from case import case
 from kernel import ArpListener, claim
-from lab import TIMEOUT
+from lab import ETCD, TIMEOUT
 from spaces import ip, wait_for
 
 STAYS_MS = 100
@@ -19,7 +19,7 @@ def start_member(host, members, token, advertised=None, state="new"):
     peers = ",".join(f"{h.name}=http://{h.address}:2380" for h in members)
     peer, client = f"http://{host.address}:2380", f"http://{host.address}:2379"
     host.etcd = host.spawn(
-        ["env", "-C", host.folder, "etcd", "--name", host.name, "--data-dir", token,
+        ["env", "-C", host.folder, ETCD, "--name", host.name, "--data-dir", token,
          "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
          "--listen-client-urls", f"{client},http://127.0.0.1:2379",
          "--advertise-client-urls", advertised or client, "--initial-cluster", peers,

@@ -5,13 +5,13 @@ import time
 from signal import SIGINT
 
 from case import case
-from lab import TIMEOUT
+from lab import ETCDCTL, TIMEOUT
 
 ENV = dict(os.environ, ETCDCTL_API="3")
 
 
 def elect(lab, host, vip):
-    words = ["etcdctl", "elect", f"/vipd/vip/{vip}", "foreign"]
+    words = [ETCDCTL, "elect", f"/vipd/vip/{vip}", "foreign"]
     return host.spawn(words, "elect.log", env=ENV)
 
 
@@ -54,7 +54,7 @@ def test_observer_sees_the_owner(t):
     lab.start_vipd()
     owner = lab.wait_owner()
     lab.wait_queue(3)
-    words = ["etcdctl", "elect", "--listen", f"/vipd/vip/{vip}"]
+    words = [ETCDCTL, "elect", "--listen", f"/vipd/vip/{vip}"]
     observer = lab.hosts[0].spawn(words, "observer.log", env=ENV)
     lab.witness.wait(lambda: f'"{owner.name}"' in observer.text(), 5, f"{owner} to be named")
     time.sleep(1)
