@@ -120,6 +120,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
     return;
   }
   const Revision before = view_.applied();
+  view_.echoed(chain_.by_read() ? MonoTime::long_ago() : chain_.deadline() - settings_.timeout);
   view_.apply(now_, e.changes, settings_.timeout);
   replay_.add(e.changes);
   requests_.shown(view_.applied());

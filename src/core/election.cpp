@@ -81,7 +81,8 @@ MonoTime Core::Impl::free_at(const Vip& vip) const {
   const bool waited_out = headed != 0 && headed == vip.key.waited_out();
   // [safety] One that has gone meanwhile may have gone long ago.
   const bool still_there = waited_out && vip.address != Vip::AddressState::Absent;
-  const bool handed_on = queue.handed_on && queue.not_before >= binding_.others_since();
+  // [safety] A release may have been committed long before it is shown.
+  const bool handed_on = queue.handed_on && queue.handed_on_after >= binding_.others_since();
   const MonoTime others = binding_.may_take_at(still_there || handed_on);
   return waited_out ? others : std::max(others, queue.not_before);
 }

@@ -210,6 +210,7 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
     // waited for. A place in the queue that is given up proves nothing of the kind.
     queue.handed_on = itself && release->held;
     if (queue.handed_on) queue.not_before = now;
+    queue.handed_on_after = echoed_;
     return;
   }
   queue.cause = TakeoverCause::Vanished;

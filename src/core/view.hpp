@@ -56,9 +56,10 @@ class View {
     MonoTime not_before = MonoTime::long_ago();
     // Since when we see the present head and the present second at their places: those who beat.
     std::array<MonoTime, kBeating> since{MonoTime::long_ago(), MonoTime::long_ago()};
-    TakeoverCause cause = TakeoverCause::First;  // how the last head went
-    std::string how;                             // ... in words
-    bool handed_on = false;                      // ... it had held the VIP, and let go of it
+    TakeoverCause cause = TakeoverCause::First;       // how the last head went
+    std::string how;                                  // ... in words
+    bool handed_on = false;                           // ... it had held the VIP, and let go of it
+    MonoTime handed_on_after = MonoTime::long_ago();  // ... at a later time than this
 
     [[nodiscard]] const Candidate* head() const {
       return candidates.empty() ? nullptr : &candidates.front();
@@ -71,6 +72,9 @@ class View {
   // every VIP is left alone for the longest timeout in sight.
   void load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
             Duration own_timeout);
+  // When the last of our heartbeats was sent that the watch has shown: what it shows from now on
+  // was committed after that, however late it comes.
+  void echoed(MonoTime sent) { echoed_ = sent; }
   // Takes whole revisions in order; those that were applied before are passed over.
   void apply(MonoTime now, const std::vector<Change>& changes, Duration own_timeout);
   // Everything up to `revision` has been delivered, although nothing of it concerned us.
@@ -129,6 +133,7 @@ class View {
   std::unordered_map<Address, Slot, Address::Hash> queues_;
   mutable const std::pair<const Address, Slot>* asked_ = nullptr;  // last
   Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before
+  MonoTime echoed_ = MonoTime::long_ago();
   Revision applied_ = 0;
 };
 

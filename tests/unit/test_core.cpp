@@ -226,6 +226,13 @@ void restart(const Memory& memory, const char* instance, Revision created) {
   replay(entries);
 }
 
+void let_three_endpoints_decide() {
+  event::Reconfigured changed{rig::settings()};
+  changed.settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  changed.settings.cluster = {.fixed = 0, .endpoints = {"a", "b", "c"}};
+  tell(changed);
+}
+
 const MacAddress kStranger = {{2, 0, 0, 0, 0, 9}};
 
 struct Asked {
@@ -960,13 +967,7 @@ static void a_claim_is_not_answered_while_an_endpoint_belongs_to_another_cluster
 // Whoever starts now is bound to the other one, and will own there.
 static void an_outvoted_owner_lets_go_and_changes_once_its_cluster_is_silent() {
   own();
-  event::Reconfigured changed;
-  changed.settings.node = "me";
-  changed.settings.timeout = kTimeout;
-  changed.settings.heartbeat = Duration::milliseconds(625);
-  changed.settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
-  changed.settings.cluster = {.fixed = 0, .endpoints = {"a", "b", "c"}};
-  tell(changed);
+  let_three_endpoints_decide();
   tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster + 1});
   TEST_ASSERT_TRUE(state() == VipState::Owner);
   tell(event::EndpointNamed{.endpoint = 1, .cluster = kCluster + 1});
@@ -979,6 +980,32 @@ static void an_outvoted_owner_lets_go_and_changes_once_its_cluster_is_silent() {
   TEST_ASSERT_EQUAL_UINT64(kCluster + 1, wanted<action::UseCluster>()->cluster);
   TEST_ASSERT_NOT_NULL(wanted<action::ReadPrefix>());
   TEST_ASSERT_EQUAL_UINT64(kCluster + 1, core->cluster().id);
+}
+
+void hand_on(LeaseId lease) {
+  revision++;
+  Change released = changed(KeyKind::Session, lease, 50);
+  released.entry.value.released = released.entry.value.held = true;
+  watch({released, gone(KeyKind::Candidate, lease)});
+}
+
+// What the watch shows may be from before another cluster was ahead, unless it has shown a
+// heartbeat that was sent since.
+static void a_hand_over_from_before_the_other_cluster_ends_no_wait() {
+  for (const bool beats : {false, true}) {
+    open(kOther);
+    let_three_endpoints_decide();
+    for (size_t i = 0; i < 3; i++) tell(event::EndpointNamed{.endpoint = i, .cluster = kCluster});
+    tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster + 1});
+    tell(event::EndpointNamed{.endpoint = 1, .cluster = kCluster + 1});
+    sleep_ms(10);
+    for (size_t i = 0; i < 3; i++) tell(event::EndpointNamed{.endpoint = i, .cluster = kCluster});
+    const int64_t back_ms = now_ms();
+    if (beats) TEST_ASSERT_FALSE(until<action::AddAddress>(4000));
+    hand_on(kOther);
+    TEST_ASSERT_TRUE(until<action::AddAddress>(2 * kTimeout.ms()));
+    TEST_ASSERT_TRUE(beats == (now_ms() < back_ms + kTimeout.ms()));
+  }
 }
 
 // Its revisions may be as high as ever: what tells is that the watch does not show what it showed
@@ -1433,6 +1460,7 @@ int main() {
   RUN_TEST(a_revision_that_goes_back_voids_everything);
   RUN_TEST(what_another_cluster_says_is_not_heard);
   RUN_TEST(an_outvoted_owner_lets_go_and_changes_once_its_cluster_is_silent);
+  RUN_TEST(a_hand_over_from_before_the_other_cluster_ends_no_wait);
   RUN_TEST(a_claim_is_not_answered_while_an_endpoint_belongs_to_another_cluster);
   RUN_TEST(a_watch_of_another_history_voids_everything);
   RUN_TEST(after_a_compaction_an_owner_keeps_what_is_still_its_own);
