@@ -1,5 +1,7 @@
 #include "net/fence_hooks.hpp"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +32,13 @@ std::string boot_id() {
   std::string text, reason;
   (void)sys::read_bounded(kBootId, 64, &text, &reason);
   return text.substr(0, text.find('\n'));
+}
+
+// What is in memory was written since the machine was started.
+bool is_in_memory(const std::string& folder) {
+  struct statfs info {};
+  if (statfs(folder.c_str(), &info) < 0) return false;
+  return info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC;
 }
 
 // FNV-1a: two daemons on one host have two folders, and two names.
@@ -73,12 +82,13 @@ std::string FenceHooks::name() const {
   return text;
 }
 
-// "BOOT-ID NUMBER NUMBER ...": after a reboot the numbers mean other programs.
+// "BOOT-ID NUMBER NUMBER ...": after a reboot the numbers mean other programs. Without /proc nobody
+// knows the id; then it is empty.
 void FenceHooks::read_former() {
   std::string text, reason;
   if (!sys::read_bounded(file(), kLongestList, &text, &reason)) return;
-  const std::string boot = boot_id();
-  if (boot.empty() || !text.starts_with(boot)) return;
+  const std::string boot = text.substr(0, text.find(' '));
+  if (!is_in_memory(state_dir_) && (boot.empty() || boot != boot_id())) return;
   const char* at = text.data() + boot.size();
   const char* const end = text.data() + text.size();
   while (at < end && *at == ' ') {
@@ -99,6 +109,9 @@ bool FenceHooks::write_list(std::string* reason) const {
 }
 
 bool FenceHooks::remember(const FencePrograms& programs, std::string* reason) {
+  if (boot_id().empty() && !is_in_memory(state_dir_)) {
+    return *reason = "/proc does not tell the boot id, and state.dir is not in memory", false;
+  }
   own_.assign(programs.ids.begin(), programs.ids.end());
   // Handed over by SIGUSR2, they are on the list, and not a former process's.
   std::erase_if(former_, [this](uint32_t id) { return has(own_, id); });

@@ -42,7 +42,8 @@ class FenceHooks {
   [[nodiscard]] bool are_changes_told() const { return place_ == FencePlace::Clsact; }
 
   // [safety] Before the first attach(): a program whose number nobody knows could not be removed by
-  // a next process. False and a reason when the list cannot be written.
+  // a next process. False and a reason when the list cannot be written, or when a next process
+  // could not tell whether it is of this boot.
   [[nodiscard]] bool remember(const FencePrograms& programs, std::string* reason);
 
   // First of both hooks, wherever it was before; what a former process left there is behind it, and

@@ -2,6 +2,7 @@
 // started again, replaced, without privileges. Needs root.
 #include <sys/prctl.h>
 
+#include "sys/file.hpp"
 #include "sys/privileges.hpp"
 #include "sys/sandbox.hpp"
 #include "unit/fence_host.hpp"
@@ -64,6 +65,32 @@ void test_what_many_killed_processes_left_is_removed_without_a_fence() {
   TEST_ASSERT_FALSE(run("tc qdisc show dev t0 | grep -q clsact"));
   hooks = FenceHooks::open(place, folder->path(), &reason);
   TEST_ASSERT_FALSE(hooks->has_former());
+}
+
+// Numbers of another boot mean other programs; what is in memory is of this one, and without /proc
+// nobody knows.
+void test_whose_list_is_believed() {
+  NEEDS_ROOT;
+  std::string boot, reason;
+  TEST_ASSERT_TRUE(sys::read_bounded("/proc/sys/kernel/random/boot_id", 64, &boot, &reason));
+  boot = boot.substr(0, boot.find('\n'));
+  char in_memory[] = "/dev/shm/vipd-test-XXXXXX";
+  TEST_ASSERT_NOT_NULL(mkdtemp(in_memory));
+  const struct {
+    std::string folder, list;
+    bool is_believed;
+  } cases[] = {{folder->path(), boot, true}, {folder->path(), "another", false},
+               {folder->path(), "", false},  {in_memory, boot, true},
+               {in_memory, "another", true}, {in_memory, "", true}};
+  for (const auto& [where, first_word, is_believed] : cases) {
+    TEST_ASSERT_TRUE(sys::write_by_turns(where + "/fence", first_word + " 7 8\n", 0600, &reason));
+    const auto read = FenceHooks::open(place, where, &reason);
+    TEST_ASSERT_EQUAL_INT(is_believed, read->has_former());
+  }
+  for (const char* name : {"/fence", "/fence.other"}) {
+    (void)unlink((std::string(in_memory) + name).c_str());
+  }
+  TEST_ASSERT_EQUAL_INT(0, rmdir(in_memory));
 }
 
 // As SIGUSR2 does it: the descriptors live on, everything else is made anew.
@@ -144,6 +171,7 @@ void at(FencePlace where) {
   place = where;
   RUN_TEST(test_a_killed_process_and_the_next);
   RUN_TEST(test_what_many_killed_processes_left_is_removed_without_a_fence);
+  RUN_TEST(test_whose_list_is_believed);
   RUN_TEST(test_it_is_handed_over);
   RUN_TEST(test_descriptors_that_are_none_of_ours);
   RUN_TEST(test_links_are_fenced_after_privileges_went);
