@@ -116,7 +116,7 @@ DEPS      := $(B)/static-deps/$(HOST)
 CCACHED   := $(filter ccache,$(CXX))
 CROSS     := $(if $(filter $(NATIVE),$(HOST)),,$(HOST)-)
 TLS_LIBS  := $(if $(filter none,$(TLS)),,-lmbedtls -lmbedx509 -lmbedcrypto)
-SMALL     := -Os -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+SMALL     := -Oz -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
              -fno-unwind-tables -flto=auto -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. \
              -Wall -Wextra -Werror
 SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
@@ -127,7 +127,7 @@ STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICL
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
-                          tools/static/curl-key-fits.patch
+                          $(wildcard tools/static/*.patch)
 	@tools/static-deps $(HOST) $(TLS) $(TARBALLS)
 
 $(STATIC)/%.cpp.o: %.cpp Makefile $(DEPS)/done/curl-$(TLS) tools/static/musl.h
@@ -141,11 +141,13 @@ $(STATIC)/%.c.o: %.c Makefile $(DEPS)/done/curl-$(TLS)
 
 # Addresses to be corrected at the start, packed: 41,000 bytes less (musl reads them since 1.2.4).
 RELOCS  := -Wl,-z,pack-relative-relocs
+# The whole program at once: 8,000 bytes less.
+WHOLE   := -flto-partition=one
 # What every static program is linked with, besides its own objects.
 RUNTIME := $(patsubst %,$(STATIC)/%.o,tools/static/runtime.cpp tools/static/shims.c)
 define link_static
 	$(call say,LINK $@)
-	$(Q)$(DEPS)/bin/c++ $(SMALLXX) -o $@ $(filter %.o %.a,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
+	$(Q)$(DEPS)/bin/c++ $(SMALLXX) $(WHOLE) -o $@ $(filter %.o %.a,$^) -L$(DEPS)/tls-$(TLS) -lcurl $(TLS_LIBS) \
 	  -lcares -lmnl -Wl,--gc-sections $(RELOCS)
 endef
 $(STATIC)/vipd.unstripped: $(patsubst %,$(STATIC)/%.o,$(sort $(SOURCES))) $(RUNTIME); $(link_static)

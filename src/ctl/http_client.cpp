@@ -35,7 +35,12 @@ std::string words_for(CURL* easy, CURLcode code, const std::string& socket_path)
     return "no daemon at " + socket_path +
            (error == 0 ? "" : std::string(": ") + strerror(static_cast<int>(error)));
   }
-  return "the daemon at " + socket_path + " does not answer: " + curl_easy_strerror(code);
+  const std::string what = "the daemon at " + socket_path + " does not answer";
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    return what + " within " + std::to_string(kTimeoutMs / 1000) + " s";
+  }
+  // The static file's libcurl has no text for a code.
+  return what + ": " + curl_easy_strerror(code) + " (libcurl " + std::to_string(code) + ")";
 }
 
 }  // namespace

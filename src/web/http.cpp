@@ -93,6 +93,11 @@ long status_of(const Transfer& t) {
   return status;
 }
 
+// The static file's libcurl has no text for a code.
+std::string code_text(CURLcode code) {
+  return std::string(curl_easy_strerror(code)) + " (libcurl " + std::to_string(code) + ")";
+}
+
 std::string problem_text(Transfer& t, CURLcode code) {
   long number = 0;
   curl_easy_getinfo(t.easy, CURLINFO_OS_ERRNO, &number);
@@ -113,9 +118,9 @@ std::string problem_text(Transfer& t, CURLcode code) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
       if (t.request.tls && t.error[0] != '\0') return t.error;
-      return number != 0 ? errno_text(number) : curl_easy_strerror(code);
+      return number != 0 ? errno_text(number) : code_text(code);
     default:
-      return t.error[0] != '\0' ? t.error : curl_easy_strerror(code);
+      return t.error[0] != '\0' ? t.error : code_text(code);
   }
 }
 
