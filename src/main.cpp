@@ -9,6 +9,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "conf/conf.hpp"
 #include "ctl/vipctl.hpp"
 #include "daemon/daemon.hpp"
+#include "net/netlink.hpp"
 #include "sys/background.hpp"
 #include "sys/number.hpp"
 #include "sys/options.hpp"
@@ -144,10 +147,34 @@ void say_who_judged(const Config& config) {
           config.user.c_str());
 }
 
+// The daemon waits for a link that is not there yet.
+void warn_of_links(const Config& config) {
+  Loop loop;
+  std::string reason;
+  std::vector<net::Link> links;
+  std::vector<net::AddressInfo> addresses;
+  const std::unique_ptr<net::Netlink> kernel = net::Netlink::open(loop, {}, &reason);
+  if (kernel == nullptr || !kernel->dump(&links, &addresses)) return;
+  std::set<std::string> known;
+  std::string names;
+  for (const net::Link& link : links) {
+    names += (names.empty() ? "" : ", ") + link.name;
+    known.insert({link.name, "mac:" + link.mac.text()});
+    known.insert(link.altnames.begin(), link.altnames.end());
+  }
+  for (const VipConfig& vip : config.vips) {
+    if (!known.insert(vip.link).second) continue;  // it is there, or was named
+    fprintf(stderr, "warning: vip.%s.link: there is no link %s (there are: %s)\n", vip.name.c_str(),
+            vip.link.c_str(), names.c_str());
+  }
+}
+
 int check_configuration(const Options& options) {
   conf::Result result = conf::load(options.daemon.sources);
   for (const std::string& error : result.errors) fprintf(stderr, "%s\n", error.c_str());
   if (!result.errors.empty()) return kUsage;
+  for (const std::string& each : result.warnings) fprintf(stderr, "warning: %s\n", each.c_str());
+  if (options.task == Task::Check) warn_of_links(result.config);
   say_who_judged(result.config);
   if (options.task == Task::Check) return say("configuration OK\n");
   if (options.daemon.verbose) result.config.log_level = log::Level::Debug;

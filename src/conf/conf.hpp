@@ -30,6 +30,9 @@ struct Result {
   Config config;  // valid only when errors is empty
   std::vector<std::string>
       errors;  // "FILE:LINE: what is wrong, and what would be right", all of them
+  // The same of what is accepted although it does not work, or not as it was meant (warnings.hpp).
+  // Empty where there are errors.
+  std::vector<std::string> warnings{};
 };
 
 // The files that are named in it are judged as the daemon will be able to read them once it is the

@@ -17,6 +17,7 @@
 #include "conf/nearest.hpp"
 #include "conf/reader.hpp"
 #include "conf/values.hpp"
+#include "conf/warnings.hpp"
 #include "sys/as_user.hpp"
 #include "sys/fd.hpp"
 #include "sys/user.hpp"
@@ -88,7 +89,7 @@ class Loader {
   void check_addresses();
   void check_checks();
   void check_check(const Check& check);
-  void check_check_files(const Check& check, TlsTrial try_tls);
+  void check_check_files(const CheckConfig& config, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_arp_links();
   const Position& place_of(const std::string& key) const { return given_.find(key)->second.place; }
@@ -102,6 +103,7 @@ class Loader {
   Position last_read_;                               // for faults that have no line
   bool may_lack_vips_ = false;                       // those that are missing have been reported
   Errors errors_;
+  Errors warnings_;
 };
 
 bool exists(const char* path, struct stat* info) {
@@ -144,6 +146,7 @@ void Loader::read_folder(const std::string& path) {
 void Loader::read_one(const std::string& path) {
   last_read_ = Position{path};
   errors_.begin_file(path);
+  warnings_.begin_file(path);
   std::map<std::string, Position> seen;
   const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
   if (read_file(path, &errors_, take)) {
@@ -255,7 +258,13 @@ void Loader::check_as_the_daemon(TlsTrial try_tls) {
   who_ = changes ? "user " + config_.user : "uid " + std::to_string(geteuid());
   check_sources();
   check_etcd(try_tls);
-  for (const Check& check : checks_.list) check_check_files(check, try_tls);
+  for (const CheckConfig& check : config_.checks) check_check_files(check, try_tls);
+  if (!errors_.empty()) return;
+  const auto given_at = [this](const std::string& key) {
+    const auto given = given_.find(key);
+    return given == given_.end() ? nullptr : &given->second.place;
+  };
+  warn(config_, given_at, &warnings_);
 }
 
 void Loader::check_sources() {
@@ -276,12 +285,7 @@ void Loader::check_etcd(TlsTrial try_tls) {
   const bool is_https =
       std::any_of(etcd.endpoints.begin(), etcd.endpoints.end(),
                   [](const std::string& url) { return url.starts_with("https://"); });
-  const bool is_tried = is_https || etcd.discover;
   check_tls("etcd.", {etcd.cacert, etcd.cert, etcd.key}, is_https ? try_tls : nullptr);
-  for (const char* key : {"etcd.cacert", "etcd.cert", "etcd.key", "etcd.servername"}) {
-    if (is_tried || !given_.contains(key)) continue;
-    errors_.add(place_of(key), std::string(key) + " is of use for https alone, and no endpoint is");
-  }
 }
 
 // Those that are there and are what they should be are tried together.
@@ -358,8 +362,11 @@ void Loader::check_vips() {
                                        std::string(kDefaultFolder) +
                                        "; write one, or name another with -c");
   }
-  errors_.add(last_read_,
-              "no VIP is configured; write at least vip.NAME.address and vip.NAME.link");
+  struct stat info {};
+  const bool is_folder = exists(last_read_.file.c_str(), &info) && S_ISDIR(info.st_mode);
+  errors_.add(last_read_, std::string(is_folder ? "there is no *.conf in this folder"
+                                                : "no VIP is configured") +
+                              "; write at least vip.NAME.address and vip.NAME.link");
 }
 
 void Loader::check_vip_keys(const Vip& vip) {
@@ -425,8 +432,7 @@ void Loader::check_check(const Check& check) {
   check_pair(head + "key", head + "cert");
 }
 
-void Loader::check_check_files(const Check& check, TlsTrial try_tls) {
-  const CheckConfig& config = check.config;
+void Loader::check_check_files(const CheckConfig& config, TlsTrial try_tls) {
   const bool is_tried = config.target.starts_with("https://") && !config.insecure;
   check_tls("check." + config.name + ".", {config.cacert, config.cert, config.key},
             is_tried ? try_tls : nullptr);
@@ -475,14 +481,14 @@ Result Loader::run(const Sources& sources) {
   for (const std::string& path : sources.paths) read_path(path);
   if (sources.paths.empty()) read_default_paths();
   for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
-  check_as_the_daemon(sources.try_tls);
   check_heartbeat();
   check_peer_timeout();
   check_vips();
   check_checks();
   for (Check& check : checks_.list) config_.checks.push_back(std::move(check.config));
   for (Vip& vip : vips_.list) config_.vips.push_back(std::move(vip.config));
-  return Result{std::move(config_), errors_.texts()};
+  check_as_the_daemon(sources.try_tls);
+  return Result{std::move(config_), errors_.texts(), warnings_.texts()};
 }
 
 }  // namespace

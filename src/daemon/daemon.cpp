@@ -414,9 +414,7 @@ void Daemon::stop() {
   feed(event::StopAsked{});
 }
 
-// --- another configuration
-
-// A faulty file changes nothing.
+// --- another configuration: a faulty file changes nothing
 std::vector<std::string> Daemon::reload() {
   supervisor_.reloading();
   conf::Result result = conf::load(options_.sources);
@@ -428,6 +426,7 @@ std::vector<std::string> Daemon::reload() {
     take(std::move(result.config));
     journal_.note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
+    for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
   }
   supervisor_.ready();
   return result.errors;
@@ -488,6 +487,7 @@ int run_daemon(const DaemonOptions& options) {
       options.daemonize && is_replacement && loaded.config.log_target == log::Target::Stderr;
   log::open(unread ? log::Target::Syslog : loaded.config.log_target,
             options.verbose ? log::Level::Debug : loaded.config.log_level);
+  for (const std::string& warning : loaded.warnings) log::warn("%s", warning.c_str());
   Daemon daemon(options, loaded.config, std::move(notify));
   if (!daemon.start(&reason)) {
     log::error("%s", reason.c_str());

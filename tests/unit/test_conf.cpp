@@ -40,10 +40,12 @@ std::string answered(const std::string& config) {
     paths.insert(paths.begin(), folder.file("base.conf", kBase));
   }
   std::string text = config;
-  for (const std::string& error : load({.paths = paths, .overrides = {}}).errors) {
-    text +=
-        "! " + fixture::replaced(fixture::replaced(error, file, "FILE"), folder.path(), "") + "\n";
-  }
+  const auto plain = [&](const std::string& said) {
+    return fixture::replaced(fixture::replaced(said, file, "FILE"), folder.path(), "") + "\n";
+  };
+  const Result result = load({.paths = paths, .overrides = {}});
+  for (const std::string& error : result.errors) text += "! " + plain(error);
+  for (const std::string& warning : result.warnings) text += "? " + plain(warning);
   return text;
 }
 
@@ -54,7 +56,7 @@ void every_message_of(const std::string& file) {
   bool is_case = false;
   for (const std::string& line : fixture::lines(golden + "----\n")) {
     if (line != "----") {
-      if (!line.starts_with("! ")) config += line + "\n";
+      if (!line.starts_with("! ") && !line.starts_with("? ")) config += line + "\n";
       continue;
     }
     actual += is_case ? "----\n" + answered(config) : config;
@@ -81,6 +83,30 @@ void utf16_is_named() {
 // What people write who come from other programs.
 void every_mistake_is_explained() {
   every_message_of("mistakes.txt");
+}
+
+// What is accepted, and what is said of it all the same.
+void every_warning() {
+  every_message_of("warnings.txt");
+}
+
+void a_password_in_clear_is_warned_of() {
+  fixture::Folder folder;
+  const std::string secret = folder.file("password", "secret\n");
+  TEST_ASSERT_EQUAL_INT(0, chmod(secret.c_str(), 0600));
+  const std::string user = kLeast + "etcd.user = vip\netcd.password_file = " + secret + "\n";
+  const std::string path =
+      folder.file("vipd.conf", user + "etcd.endpoints = http://127.0.0.1, http://10.0.0.2\n");
+  const Result result = load({.paths = {path}, .overrides = {}});
+  TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
+  TEST_ASSERT_EQUAL_STRING(
+      path + ":3: etcd.user: the password goes to http://10.0.0.2:2379 in clear; write https\n",
+      fixture::joined(result.warnings));
+  for (const char* endpoint : {"http://127.0.0.1", "https://10.0.0.2", "unix:/run/etcd.sock"}) {
+    folder.file("vipd.conf", user + "etcd.endpoints = " + endpoint + "\n");
+    const Result none = load({.paths = {path}, .overrides = {}});
+    TEST_ASSERT_EQUAL_STRING("", fixture::joined(none.errors) + fixture::joined(none.warnings));
+  }
 }
 
 void least_configuration_has_the_documented_defaults() {
@@ -163,7 +189,8 @@ void empty_folder_means_no_vip() {
   const Result result = load({.paths = {folder.path()}, .overrides = {}});
   TEST_ASSERT_EQUAL_STRING(
       folder.path() +
-          ":0: no VIP is configured; write at least vip.NAME.address and vip.NAME.link\n",
+          ":0: there is no *.conf in this folder; write at least vip.NAME.address and "
+          "vip.NAME.link\n",
       fixture::joined(result.errors));
 }
 
@@ -409,6 +436,26 @@ void shipped_example_shows_the_defaults() {
   TEST_ASSERT_EQUAL_STRING(print(all.config), print(plain.config));
 }
 
+// With every setting of it, whatever is a comment of several words being one still.
+void shipped_example_without_comments_has_no_fault_but_missing_files() {
+  std::string text;
+  for (const std::string& line : fixture::lines(fixture::read("contrib/vipd.conf"))) {
+    const size_t begin = line.find_first_not_of("# ");
+    if (begin == std::string::npos) continue;
+    const std::string rest = line.substr(begin);
+    const std::string key = rest.substr(0, rest.find(' '));
+    const bool is_key = key.find('.') != std::string::npos && key.back() != '.';
+    if (!line.starts_with("#")) {
+      text += line + "\n";
+    } else if (is_key || rest.find(" = ") != std::string::npos) {
+      text += rest + "\n";
+    }
+  }
+  for (const std::string& error : load_text(text).errors) {
+    TEST_ASSERT_MESSAGE(error.find("No such file or directory") != std::string::npos, error);
+  }
+}
+
 // "vip.api.link" and "vip.NAME.link": the same key.
 std::string without_name(const std::string& key) {
   const size_t first = key.find('.');
@@ -446,6 +493,8 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(every_error_message);
   RUN_TEST(every_mistake_is_explained);
+  RUN_TEST(every_warning);
+  RUN_TEST(a_password_in_clear_is_warned_of);
   RUN_TEST(utf16_is_named);
   RUN_TEST(least_configuration_has_the_documented_defaults);
   RUN_TEST(everything_set_prints_canonically);
@@ -468,6 +517,7 @@ int main() {
   RUN_TEST(what_is_printed_reads_back_to_the_same);
   RUN_TEST(random_bytes_never_crash);
   RUN_TEST(shipped_example_shows_the_defaults);
+  RUN_TEST(shipped_example_without_comments_has_no_fault_but_missing_files);
   RUN_TEST(shipped_example_has_every_key);
   return UNITY_END();
 }

@@ -43,11 +43,29 @@ void other_name_is_vipctl() {
 }
 
 void good_configuration_is_ok() {
-  const Result result = run("-n -c contrib/vipd.conf");
+  const Result result = run("-n -c contrib/vipd.conf -o vip.api.link=lo");
   TEST_ASSERT_EQUAL_INT(0, result.status);
   TEST_ASSERT_EQUAL_STRING("configuration OK\n", result.out);
   TEST_ASSERT_EQUAL_STRING("", result.err);
   TEST_ASSERT_EQUAL_INT(0, run("-n --ready-fd 99 -c contrib/vipd.conf").status);  // as in a trial
+}
+
+void warnings_leave_the_configuration_ok() {
+  const Result result = run("-n " + kLeast +
+                            "-o vip.a.link=no-such-link -o vip.a.notify=/nonexistent/n"
+                            " -o vip.b.address=10.0.0.2 -o vip.b.link=no-such-link"
+                            " -o vip.c.address=10.0.0.3 -o vip.c.link=mac:00:00:00:00:00:00");
+  TEST_ASSERT_EQUAL_INT(0, result.status);
+  TEST_ASSERT_EQUAL_STRING("configuration OK\n", result.out);
+  const std::vector<std::string> lines = fixture::lines(result.err);
+  TEST_ASSERT_EQUAL_INT(2, lines.size());  // lo has that MAC
+  TEST_ASSERT_EQUAL_STRING(
+      "warning: command line:5: vip.a.notify: '/nonexistent/n' cannot be run: "
+      "No such file or directory",
+      lines[0]);
+  TEST_ASSERT_MESSAGE(
+      lines[1].starts_with("warning: vip.a.link: there is no link no-such-link (there are: lo"),
+      lines[1]);
 }
 
 void faults_of_the_configuration_end_with_2() {
@@ -95,6 +113,7 @@ int main() {
   RUN_TEST(version_and_help);
   RUN_TEST(other_name_is_vipctl);
   RUN_TEST(good_configuration_is_ok);
+  RUN_TEST(warnings_leave_the_configuration_ok);
   RUN_TEST(faults_of_the_configuration_end_with_2);
   RUN_TEST(printed_configuration_prints_the_same_again);
   RUN_TEST(bad_usage_ends_with_2);

@@ -1,0 +1,173 @@
+#include "conf/warnings.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "conf/values.hpp"
+#include "vipd/config.hpp"
+
+namespace vipd::conf {
+namespace {
+
+bool is_https(const std::string& url) {
+  return url.starts_with("https://");
+}
+
+// "10.0.0.1" of "http://10.0.0.1:2379", and "fe80::1" of "http://[fe80::1]:2379".
+std::string host_of(const std::string& url) {
+  const size_t begin = url.find("://");
+  if (begin == std::string::npos) return "";  // a socket
+  std::string host = url.substr(begin + 3, url.rfind(':') - begin - 3);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+// What is sent there can be read on the way.
+bool is_in_clear(const std::string& url) {
+  const std::string host = host_of(url);
+  const bool is_here = host.starts_with("127.") || host == "::1" || host == "localhost";
+  return url.starts_with("http://") && !is_here;
+}
+
+// "" when it can be run. The kernel has the last word: an interpreter may be missing.
+std::string program_fault(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) < 0) return strerror(errno);
+  if (!S_ISREG(info.st_mode)) return "not a regular file";
+  return faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) < 0 ? strerror(errno) : "";
+}
+
+class Warner {
+ public:
+  Warner(const Config& config, const GivenAt& given_at, Errors* warnings)
+      : config_(config), given_at_(given_at), warnings_(warnings) {}
+
+  void tls();
+  void password();
+  void endpoints();
+  void programs();
+  void preempt(const VipConfig& vip);
+  void unused_checks();
+
+ private:
+  void add(const std::string& key, const std::string& words) {
+    const Position* const place = given_at_(key);
+    if (place != nullptr) warnings_->add(*place, words);
+  }
+  // The first endpoint of which it is true; nullptr: none.
+  template <typename Is>
+  const std::string* first(Is is) const {
+    const std::vector<std::string>& urls = config_.etcd.endpoints;
+    const auto found = std::find_if(urls.begin(), urls.end(), is);
+    return found == urls.end() ? nullptr : &*found;
+  }
+  void notify(const VipConfig& vip);
+  const std::string& fault_of(const std::string& program);
+
+  const Config& config_;
+  const GivenAt& given_at_;
+  Errors* warnings_;
+  std::map<std::string, std::string> faults_;  // of programs: thousands of VIPs may share one
+};
+
+const std::string& Warner::fault_of(const std::string& program) {
+  const auto [found, is_new] = faults_.emplace(program, "");
+  if (is_new) found->second = program_fault(program);
+  return found->second;
+}
+
+void Warner::tls() {
+  if (first(is_https) != nullptr || config_.etcd.discover) return;
+  for (const char* key : {"etcd.cacert", "etcd.cert", "etcd.key", "etcd.servername"}) {
+    add(key, std::string(key) + " is of use for https alone, and no endpoint is");
+  }
+}
+
+void Warner::password() {
+  const std::string* const url = first(is_in_clear);
+  if (url == nullptr) return;
+  add("etcd.user", "etcd.user: the password goes to " + *url + " in clear; write https");
+}
+
+void Warner::endpoints() {
+  const std::string* const secure = first(is_https);
+  const std::string* const open = first(is_in_clear);
+  if (secure != nullptr && open != nullptr) {
+    add("etcd.endpoints", "etcd.endpoints: " + *open + " is not encrypted, but " + *secure +
+                              " is; write https for all members");
+  }
+  std::map<std::string, const std::string*> hosts;
+  for (const std::string& url : config_.etcd.endpoints) hosts.emplace(host_of(url), &url);
+  for (const VipConfig& vip : config_.vips) {
+    const auto own = hosts.find(vip.address.text());
+    if (own == hosts.end()) continue;
+    add("etcd.endpoints", "etcd.endpoints: " + *own->second + " is the address of VIP '" +
+                              vip.name +
+                              "', which nobody has without etcd; write a member's own address");
+  }
+}
+
+void Warner::notify(const VipConfig& vip) {
+  const std::string key = "vip." + vip.name + ".notify";
+  if (vip.notify.empty() || given_at_(key) == nullptr) return;
+  const std::string fault = fault_of(vip.notify);
+  if (fault.empty()) return;
+  const std::string program = vip.notify.substr(0, vip.notify.find(' '));
+  const bool has_arguments = program != vip.notify && fault_of(program).empty();
+  add(key,
+      key + ": " + quoted(vip.notify) + " cannot be run: " +
+          (has_arguments ? "the program gets arguments of vipd alone; write " + program : fault));
+}
+
+void Warner::programs() {
+  for (const VipConfig& vip : config_.vips) notify(vip);
+  for (const CheckConfig& check : config_.checks) {
+    if (check.kind != CheckKind::Exec) continue;
+    const std::string program = check.target.substr(0, check.target.find(' '));
+    const std::string fault = fault_of(program);
+    const std::string key = "check." + check.name + ".exec";
+    if (!fault.empty()) add(key, key + ": " + quoted(program) + " cannot be run: " + fault);
+  }
+}
+
+void Warner::preempt(const VipConfig& vip) {
+  const std::string head = "vip." + vip.name + ".preempt";
+  if (given_at_(head) != nullptr) return;  // set aside on purpose
+  add(head + "_delay", head + "_delay has no effect without " + head + " = yes");
+}
+
+void Warner::unused_checks() {
+  std::set<std::string> used;
+  for (const VipConfig& vip : config_.vips) {
+    if (given_at_("vip." + vip.name + ".checks") == nullptr) return;  // it needs them all
+    used.insert(vip.checks.begin(), vip.checks.end());
+  }
+  for (const CheckConfig& check : config_.checks) {
+    if (used.contains(check.name)) continue;
+    const std::string head = "check." + check.name + ".";
+    for (const char* kind : {"http", "tcp", "exec", "file", "arp"}) {
+      add(head + kind, "check '" + check.name + "' has no effect: no VIP has it in its checks");
+    }
+  }
+}
+
+}  // namespace
+
+void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
+  Warner warner(config, given_at, warnings);
+  warner.tls();
+  warner.password();
+  warner.endpoints();
+  warner.programs();
+  for (const VipConfig& vip : config.vips) warner.preempt(vip);
+  warner.unused_checks();
+}
+
+}  // namespace vipd::conf
