@@ -23,6 +23,21 @@ define VIPD_INSTALL_TARGET_CMDS
 	ln -sfn ../sbin/vipd $(TARGET_DIR)/usr/bin/vipctl
 endef
 
+# The packet fence (before Linux 6.6 with clsact), resets of connections, the filter of system calls.
+define VIPD_LINUX_CONFIG_FIXUPS
+	$(call KCONFIG_ENABLE_OPT,CONFIG_PACKET)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_INET_DIAG)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_INET_DIAG_DESTROY)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SECCOMP)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SECCOMP_FILTER)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_BPF_SYSCALL)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_SCHED)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_CLS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_CLS_ACT)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_CLS_BPF)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_SCH_INGRESS)
+endef
+
 define VIPD_INSTALL_INIT_SYSV
 	$(INSTALL) -D -m 755 $(@D)/contrib/init/sysv/vipd $(TARGET_DIR)/etc/init.d/S90vipd
 endef
