@@ -25,11 +25,11 @@ void test_a_killed_process_and_the_next() {
   hooks.reset();
   TEST_ASSERT_TRUE(in_a_process_that_is_killed([] {
     const bool good = open_fence() && protect_both() && attach("t0") == "attached";
-    open_for(400);
+    open_for(2'000);
     return good;
   }));
   TEST_ASSERT_EQUAL_STRING("NEne", vips());
-  usleep(400'000);
+  usleep(2'000'000);
   TEST_ASSERT_EQUAL_STRING("....", vips());
 
   TEST_ASSERT_TRUE(open_fence() && protect_both());
