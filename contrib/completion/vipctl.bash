@@ -7,10 +7,11 @@ _vipctl_ask() {  # SOCKET PATTERN
 
 _vipctl_words() {  # SOCKET COMMAND NUMBER
   case $2.$3 in
-    *.0) echo "status resign transfer pause resume check reload log-level history metrics version" ;;
+    *.0) echo "status resign transfer take pause resume check reload log-level history metrics version" ;;
     resign.*) _vipctl_ask "$1" '"name":"[^"]*","address"' ;;
     transfer.1) _vipctl_ask "$1" '"name":"[^"]*","address"' ;;
     transfer.2) _vipctl_ask "$1" '"node":"[^"]*","priority"' ;;
+    take.1) _vipctl_ask "$1" '"name":"[^"]*","address"' ;;
     check.1) _vipctl_ask "$1" '"name":"[^"]*","state"' ;;
     check.2) echo "up down auto" ;;
     log-level.1) echo "error warn info debug" ;;

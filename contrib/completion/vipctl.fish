@@ -12,6 +12,7 @@ end
 complete -c vipctl -f -n __fish_use_subcommand -a status -d 'what this node knows'
 complete -c vipctl -f -n __fish_use_subcommand -a resign -d 'release VIPs (all of them) to the next in the queue'
 complete -c vipctl -f -n __fish_use_subcommand -a transfer -d 'hand a VIP over to that node'
+complete -c vipctl -f -n __fish_use_subcommand -a take -d 'say that whoever may still have it is off'
 complete -c vipctl -f -n __fish_use_subcommand -a pause -d 'release all VIPs and stay out of every election'
 complete -c vipctl -f -n __fish_use_subcommand -a resume -d 'take part again'
 complete -c vipctl -f -n __fish_use_subcommand -a check -d 'override a health check, or let it judge again'
@@ -20,7 +21,7 @@ complete -c vipctl -f -n __fish_use_subcommand -a log-level -d 'error, warn, inf
 complete -c vipctl -f -n __fish_use_subcommand -a history -d 'what changed last, and why'
 complete -c vipctl -f -n __fish_use_subcommand -a metrics -d 'what the daemon counts, as Prometheus reads it'
 complete -c vipctl -f -n __fish_use_subcommand -a version -d 'the versions of vipctl and of the daemon'
-complete -c vipctl -f -n '__fish_seen_subcommand_from resign transfer' -a "(__vipctl_status '\"name\":\"[^\"]*\",\"address\"')"
+complete -c vipctl -f -n '__fish_seen_subcommand_from resign transfer take' -a "(__vipctl_status '\"name\":\"[^\"]*\",\"address\"')"
 complete -c vipctl -f -n '__fish_seen_subcommand_from check' -a "(__vipctl_status '\"name\":\"[^\"]*\",\"state\"')"
 complete -c vipctl -f -n '__fish_seen_subcommand_from transfer' -a "(__vipctl_status '\"node\":\"[^\"]*\",\"priority\"')"
 complete -c vipctl -f -n '__fish_seen_subcommand_from check' -a 'up down auto'

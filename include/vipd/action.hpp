@@ -42,6 +42,10 @@ namespace vipd {
   X(TermLeft)     /* and no longer: why */                                \
   X(TermRefused)  /* no term is entered: why */                           \
   X(TermExpired)  /* here: the owner has asked for no grant in time */    \
+  X(HoldBegun)    /* etcd is away, and all grantors agree that we keep */ \
+  X(HoldEnded)    /* and how that ended */                                \
+  X(GrantsEnded)  /* an owner whose session is gone or silent */          \
+  X(MarkDeleted)  /* of one that has let go */                            \
   X(NeedsRestart) /* a changed setting has no effect on a live session */
 
 #define VIPD_ENUMERATOR(value) value,

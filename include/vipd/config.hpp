@@ -83,6 +83,7 @@ struct Config {
   Duration session_timeout;
   Duration session_heartbeat;
   Duration peer_timeout;  // 0: this node enters no term of the peer lease
+  bool peer_hold = false;
   FenceChoice fence = FenceChoice::Auto;
   std::vector<VipConfig> vips;      // in the order of the files
   std::vector<CheckConfig> checks;  // in the order of the files

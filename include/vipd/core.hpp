@@ -40,6 +40,7 @@ struct VipView {
   std::string owner;  // the node that this node believes to own it, or ""
   bool address_present = false;
   std::vector<CandidateView> queue;
+  bool may_be_held = false;             // by a former owner that nobody has heard of
   LeaseId transfer_to = LeaseId::None;  // a hand-over that a person asked for is under way
 };
 

@@ -26,6 +26,8 @@ struct Memory {
   bool others = false;  // who owned by another cluster had not been waited out
   // Of each VIP the create revision of our key under which every former owner was waited out.
   std::map<Address, Revision> waited_out;
+  // Of the processes of this state directory in this boot, each with one session, oldest first.
+  std::vector<uint64_t> incarnations;
 };
 
 // Chosen by the core, unique within a process; an answer names the request that it answers.
@@ -63,6 +65,7 @@ struct Settings {
   // The peer lease; 0: this node enters no term (it grants in those of others all the same).
   // REQUIRES: whole milliseconds, at least 100.
   Duration peer_timeout{};
+  bool hold = false;  // keep the VIPs while etcd is away and all grantors grant
   int announce_count = 5;
   Duration announce_interval = Duration::seconds(1);
   Duration announce_refresh = Duration::seconds(60);  // 0: never
@@ -71,6 +74,7 @@ struct Settings {
   std::vector<VipSettings> vips;  // REQUIRES: no address twice
   ClusterSettings cluster;
   Memory memory;        // of a former process, or empty
+  uint64_t boot = 0;    // which boot of the host this is; 0: not known
   bool paused = false;  // stay out from the first; PauseAsked says it later
 };
 
@@ -147,6 +151,7 @@ struct PauseAsked {};
 struct ResumeAsked {};
 struct ResignAsked { std::vector<Address> vips; };
 struct TransferAsked { Address vip; LeaseId to; };  // a candidate of that VIP
+struct TakeAsked { Address vip; };  // whoever may still have it is off
 struct StopAsked {};
 struct Reconfigured { Settings settings; };
 // clang-format on
@@ -160,7 +165,7 @@ using Event =
                  event::AddressFound, event::AddressAdded, event::AddressRemoved,
                  event::AddressLost, event::AddressBlocked, event::HostChanged, event::ForeignClaim,
                  event::FenceChanged, event::PeerFrameReceived, event::PauseAsked,
-                 event::ResumeAsked, event::ResignAsked, event::TransferAsked, event::StopAsked,
-                 event::Reconfigured>;
+                 event::ResumeAsked, event::ResignAsked, event::TransferAsked, event::TakeAsked,
+                 event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

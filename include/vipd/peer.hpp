@@ -13,10 +13,21 @@ namespace vipd {
 // So many at most: an owner asks each of them three or four times within a term's timeout.
 constexpr size_t kMostGrantors = 6;
 
+// Where a process runs, so that a later one there can speak for it. Two live hosts on one segment
+// never share a MAC address.
+struct Host {
+  uint64_t boot = 0;  // of the kernel's boot_id; 0: not known
+  MacAddress mac{};   // of a link that carries its VIPs
+
+  [[nodiscard]] bool known() const { return boot != 0 && mac != MacAddress{}; }
+  bool operator==(const Host&) const = default;
+};
+
 // A process that renews a peer lease, as the term names it.
 struct Grantor {
   uint64_t incarnation = 0;  // one process with one session
   uint64_t secret = 0;       // made by the owner; only who reads etcd can say it
+  Host host{};               // not always known
 
   bool operator==(const Grantor&) const = default;
 };

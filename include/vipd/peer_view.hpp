@@ -46,7 +46,8 @@ struct PeersView {
   Duration timeout;                   // of that term; without one as configured
   Duration left;                      // until this node gives up for want of grants; 0 without term
   std::vector<GrantorView> grantors;  // of that term, as its key lists them
-  std::string reason;                 // None, Leaving: why, in words
+  std::string reason;                 // None, Leaving: why, in words; InForce: that it holds on
+  bool holds = false;                 // etcd is away, and all grantors agree that this node keeps
   std::string left_because;           // why the last one that ended was left, or lost; "" if none
   TermCounts terms;
   std::map<std::string, uint64_t> grants;  // received, by node, since the process started

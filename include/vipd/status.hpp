@@ -52,6 +52,7 @@ struct PeerLeaseStatus {
   int64_t left_ms = 0;
   std::string reason;        // why there is none, or why it is left
   std::string left_because;  // why the last one ended
+  bool holds = false;        // etcd is away, and this node keeps what it has
   std::vector<GrantorStatus> grantors;
 };
 

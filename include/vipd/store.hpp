@@ -16,6 +16,7 @@ enum class KeyKind : uint8_t {
   Writes,     // P/writes/L
   Candidate,  // P/vip/ADDRESS/L
   Peers,      // P/peers/L
+  Hold,       // P/hold/L: attached to no lease
 };
 
 // A candidate key of somebody else whose last part is no lease id has a LeaseId below zero, made
@@ -38,11 +39,13 @@ struct Value {
   uint64_t nonce = 0;
   bool released = false;
   bool held = false;  // ... and whatever the same revision deletes of its keys was held under them
-  uint64_t incarnation = 0;  // 0: a daemon of a version without the peer lease
-  Revision seen = 0;         // up to which its writer had applied its watch
+  uint64_t incarnation = 0;  // 0: a daemon of a version without the peer lease; in Hold as well
+  Host host{};               // its writer's; in Hold as well
+  Revision seen = 0;         // up to which its writer had applied its watch, and acted on it
+  bool honours = false;      // it takes no VIP whose owner may hold on without etcd
   // Candidate only
   int priority = 0;
-  // Peers only
+  // Peers and Hold
   PeerTerm peers{};
 };
 
@@ -71,7 +74,7 @@ struct Compare {
   Revision revision = 0;
 };
 
-// Puts attach the key to the lease that its name carries.
+// Puts attach the key to the lease that its name carries, but for Hold.
 struct Op {
   enum class Kind : uint8_t { Put, Delete, Range };
   Kind kind = Kind::Range;

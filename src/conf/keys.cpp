@@ -145,6 +145,16 @@ const Key kKeys[] = {
          "LEASE below.\n"
          "At most half of session.timeout, which counts otherwise.\n"
          "With 0s this node holds no peer lease, and renews those of others all the same."},
+    {.name = "peer.hold",
+     .type = Choice{kNoYes, [](const Config& c) { return size_t{c.peer_hold}; },
+                    [](Config& c, size_t n) { c.peer_hold = n == 1; }},
+     .fallback = "no",
+     .fallback_words = "",
+     .help =
+         "Whether this node keeps its VIPs while etcd is away, for as long as all nodes that renew\n"
+         "its peer lease do; see HOLDING ON below.\n"
+         "Not before every node runs a version that knows of it: one that does not may take a VIP\n"
+         "that is held."},
     {.name = "fence",
      .type = Choice{kFences, [](const Config& c) { return static_cast<size_t>(c.fence); },
                     [](Config& c, size_t n) { c.fence = static_cast<FenceChoice>(n); }},

@@ -31,7 +31,7 @@ void Core::Impl::renew_next() {
   Vip* next = vips_.next(
       [](const Vip& vip) { return vip.renewal_due && vip.address == Vip::AddressState::Present; });
   if (next == nullptr || !may_add()) return;
-  const Duration remaining = chain_.deadline() - now_;
+  const Duration remaining = lifetime_deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
   if (lifetime == 0) {  // what is there runs out in time
     for (Vip& vip : vips_) vip.renewal_due = false;
@@ -43,7 +43,7 @@ void Core::Impl::renew_next() {
 
 // When an address that was just given that lifetime can be given a better one without news.
 void Core::Impl::plan_renewal(Duration remaining, int lifetime) {
-  const MonoTime renew = chain_.deadline() - timing::renew_at_remaining(remaining, lifetime);
+  const MonoTime renew = lifetime_deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;
   kernel_.renew_by(renew);
   due(kernel_.renewal());
@@ -79,7 +79,7 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
   const Duration longest = Duration::seconds(e.lifetime_s) + timing::kKernelLateness;
   const bool expected = vip != nullptr && (vip->address == Vip::AddressState::Present ||
                                            vip->address == Vip::AddressState::Adding);
-  if (!expected || e.error != 0 || now_ + longest > chain_.deadline() ||
+  if (!expected || e.error != 0 || now_ + longest > lifetime_deadline() ||
       now_ >= deadline() - timing::kTakeDownMargin) {
     return false;
   }

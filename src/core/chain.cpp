@@ -50,19 +50,28 @@ Txn Chain::txn_of(const Attempt& attempt) const {
   value.held = link.held;
   value.incarnation = identity_.incarnation;
   value.seen = link.seen;
+  value.honours = true;
+  value.host = link.host;
   txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
   if (link.put_writes) {
     txn.success.push_back({.kind = Op::Kind::Put, .key = {KeyKind::Writes, lease_, {}}});
   }
   const Key peers{KeyKind::Peers, lease_, {}};
+  const Key hold{KeyKind::Hold, lease_, {}};
   if (link.enter) {
     assert(link.enter->valid() && !link.leave_term);
     Value term;
     term.valid = true;
     term.peers = *link.enter;
     txn.success.push_back({.kind = Op::Kind::Put, .key = peers, .value = term});
+    term.node = identity_.node;
+    term.incarnation = identity_.incarnation;
+    term.host = link.host;
+    if (link.mark) txn.success.push_back({.kind = Op::Kind::Put, .key = hold, .value = term});
   }
   if (link.leave_term) txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
+  const bool ends = link.leave_term || (link.enter && !link.mark);
+  if (ends && link.unmark) txn.success.push_back({.kind = Op::Kind::Delete, .key = hold});
   Value candidate;
   candidate.valid = true;
   candidate.node = identity_.node;

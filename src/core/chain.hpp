@@ -30,12 +30,15 @@ struct Link {
   // The peer lease: put our P/peers key, or delete it. Never both.
   std::optional<PeerTerm> enter{};
   bool leave_term = false;
-  Revision seen = 0;  // up to which our watch has been applied
+  bool mark = false;    // with `enter`: put our P/hold key, too
+  bool unmark = false;  // with `enter` or `leave_term`: else delete it
+  Revision seen = 0;    // up to which our watch has been applied and acted on
+  Host host{};          // where we run
 
   [[nodiscard]] size_t size() const { return join.size() + leave.size(); }
 };
 
-// etcd refuses a txn of more than 128 operations (--max-txn-ops); a link has three of its own.
+// etcd refuses a txn of more than 128 operations (--max-txn-ops); a link has four of its own.
 constexpr size_t kMaxLinkSize = 120;
 
 class Chain {

@@ -112,6 +112,8 @@ bool Core::Impl::same_history(const Header& header, RequestId request) {
 void Core::Impl::forget_cluster(const std::string& why) {
   take_everything_down();
   report(ReportKind::ClusterChanged, why + "; starting over");
+  session_is_lost();
+  hold_.acted = 0;
   chain_.close();
   end_terms();
   session_.lost(now_);
@@ -131,6 +133,7 @@ void Core::Impl::forget_memory() {
   memory_ = Memory();
   memory_.cluster_id = binding_.cluster();
   memory_.others = now_ < binding_.others_until();
+  memory_.incarnations = hold_.incarnations(0);
   emit(action::Remember{.memory = memory_});
 }
 

@@ -126,8 +126,12 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   requests_.shown(view_.applied());
   for (const Change& change : e.changes) {
     const Key& key = change.entry.key;
+    const bool own = key.lease == chain_.lease() && key.lease != LeaseId::None;
+    if (own && key.kind == KeyKind::Hold && !change.deleted) {
+      hold_.shown = std::max(hold_.shown, change.entry.modified);
+    }
     if (change.entry.modified <= before || key.kind != KeyKind::Session) continue;
-    if (key.lease == chain_.lease() && key.lease != LeaseId::None) own_session_seen(change);
+    if (own) own_session_seen(change);
   }
 }
 
@@ -144,7 +148,9 @@ void Core::Impl::own_session_seen(const Change& change) {
   if (session_.is_revoking()) return;  // we asked for its end
   bool echoed = false;
   settle(chain_.seen(now_, change, &echoed));
-  if (echoed) authority_renewed();
+  if (!echoed) return;
+  authority_renewed();
+  hold_echoed();
 }
 
 void Core::Impl::authority_renewed() {

@@ -117,6 +117,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
                             .has_session = c.ours && session != nullptr && session->present});
     }
     view.transfer_to = vip.transfer.to;
+    view.may_be_held = impl_->may_be_held(vip) != nullptr;
     views.push_back(std::move(view));
   }
   return views;
@@ -127,6 +128,7 @@ Core::Impl::Impl(Settings settings, MonoTime now)
       orders_{.paused = settings_.paused},
       binding_(settings_.cluster, settings_.memory, settings_.timeout, now),
       memory_(settings_.memory) {
+  hold_.former = settings_.memory.incarnations;
   assert(settings_.timeout >= Duration::seconds(3));
   assert(settings_.peer_timeout == Duration() ||
          settings_.peer_timeout >= Duration::milliseconds(100));
@@ -174,6 +176,7 @@ void Core::Impl::drive() {
   drive_fence();
   drive_removals();
   update_fence();
+  drive_hold();
   drive_renewals();
   drive_conflicts();
   drive_installs();
@@ -189,6 +192,7 @@ void Core::Impl::drive() {
   drive_takeovers();
   drive_grants();
   drive_words();
+  drive_marks();
   drive_stop();
   drive_states();
 }

@@ -11,6 +11,7 @@
 #include "core/binding.hpp"
 #include "core/chain.hpp"
 #include "core/grantors.hpp"
+#include "core/hold.hpp"
 #include "core/kernel_calls.hpp"
 #include "core/own_session.hpp"
 #include "core/own_terms.hpp"
@@ -56,6 +57,7 @@ enum class Obstacle {
   NoAuthority,
   NoGrants,
   PreviousOwner,
+  MayBeHeld,
   KernelRefused,
   Blocked,
   ForeignHost,
@@ -234,6 +236,7 @@ struct Core::Impl {
   [[nodiscard]] TermState term_state() const;
   [[nodiscard]] std::string no_term_reason() const;
   [[nodiscard]] std::string node_of(uint64_t incarnation) const;
+  [[nodiscard]] const View::Session* session_of(uint64_t incarnation) const;
   [[nodiscard]] std::string nodes_of(const PeerTerm& term) const;
   // --- order.cpp: priorities and transfers
   void drive_order();
@@ -243,6 +246,7 @@ struct Core::Impl {
   void clear_the_way(const Vip& vip, const View::Queue& queue, size_t place);
   void hand_over(Vip* vip, const std::string& why);
   void on(const event::TransferAsked& e);
+  void on(const event::TakeAsked& e);
   // Takes the settings over, at the start and when they change.
   void configure(Vip* vip, const VipSettings& settings);
   [[nodiscard]] bool priority_is_stale(const Vip& vip) const;
@@ -291,14 +295,43 @@ struct Core::Impl {
   [[nodiscard]] bool term_deletion_answered(const event::TxnAnswered& e);
   // --- grants.cpp: frames, and our grants in the terms of others
   void drive_grants();
+  void look_at_term(const PeerTerm& term, const Grantor& who, std::set<uint64_t>* shown);
   void expire_if_silent(const PeerTerm& term);
   [[nodiscard]] bool etcd_shows_nothing() const;
-  void announce_expiry(const PeerTerm& term, const Grantor& own);
+  void announce_expiry(const PeerTerm& term, const Grantor& who);
   void grant(const event::PeerFrameReceived& e);
   void granted(const event::PeerFrameReceived& e);
   void heard_expiry(const PeerFrame& frame);
   void watch_goes_on();
   [[nodiscard]] const Grantor* own_entry(const PeerTerm& term) const;
+  // --- hold.cpp: holding on without etcd
+  [[nodiscard]] MonoTime hold_deadline(const LinkNames& links) const;
+  [[nodiscard]] bool mark_counts() const;
+  [[nodiscard]] MonoTime lifetime_deadline(MonoTime held_until) const;
+  [[nodiscard]] MonoTime lifetime_deadline() const { return lifetime_deadline(hold_.until); }
+  [[nodiscard]] bool is_holding() const;
+  [[nodiscard]] MonoTime may_set_again(const Vip& vip) const;
+  void drive_hold();
+  void say_hold();
+  [[nodiscard]] std::string hold_words(MonoTime now) const;
+  [[nodiscard]] Revision acted_on();
+  void judge_owner(LeaseId lease, const View::Peers& mark);
+  void end_grants(const View::Peers& mark, const std::string& why);
+  [[nodiscard]] MonoTime heard_until(const View::Session& session, MonoTime since);
+  void hold_echoed();
+  // --- marks.cpp: who says that an owner with a mark has let go, and who waits for that
+  [[nodiscard]] Host own_host() const;
+  [[nodiscard]] bool is_dead(const Grantor& who) const;
+  [[nodiscard]] const Grantor* spoken_for(const PeerTerm& term) const;
+  void heard_word(LeaseId lease, const PeerTerm& term, uint64_t from);
+  [[nodiscard]] bool has_word(LeaseId lease, const View::Peers& mark) const;
+  [[nodiscard]] const View::Peers* may_be_held(const Vip& vip) const;
+  [[nodiscard]] std::string may_be_held_reason(const Vip& vip) const;
+  void session_is_lost();
+  void judge_lost();
+  void drive_marks();
+  void delete_mark(LeaseId lease, const View::Peers& mark, bool orphan);
+  [[nodiscard]] bool mark_deletion_answered(RequestId request);
   // --- words.cpp: owners whose grantors agree that they have fallen silent
   void drive_words();
   void consider_word(LeaseId lease, const View::Peers& peers);
@@ -347,6 +380,8 @@ struct Core::Impl {
   PeerLease peer_lease_;
   Grantors grantors_;
   Promises promises_;
+
+  Hold hold_;
 
   Takeovers takeovers_;
 };

@@ -104,8 +104,11 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!vip.key.usable(headed)) return Obstacle::KeyRetired;
   if (!link_of(vip).up) return Obstacle::LinkDown;
   if (now < free_at(vip)) return Obstacle::PreviousOwner;
+  if (headed != vip.key.waited_out() && may_be_held(vip) != nullptr) return Obstacle::MayBeHeld;
   if (!replay_.proven() || !covered(vip)) return Obstacle::NoAuthority;
-  if (chain_.deadline() - now < timing::kLeastAuthority) return Obstacle::NoAuthority;
+  if (chain_.deadline() - now < timing::kLeastAuthority && may_set_again(vip) <= now) {
+    return Obstacle::NoAuthority;
+  }
   if (!peers_allow(vip)) return Obstacle::NoGrants;
   if (must_probe(vip, headed, now)) return Obstacle::Probing;
   if (now < vip.comeback.not_before) return Obstacle::RemovedByOthers;
@@ -130,6 +133,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::NotQueued:
     case Obstacle::NotHead:
     case Obstacle::KeyRetired:
+    case Obstacle::MayBeHeld:
     case Obstacle::NoAuthority:
     case Obstacle::NoGrants:
     case Obstacle::Blocked:
@@ -149,7 +153,7 @@ void Core::Impl::fence_if_late(const Event& event) {
   Vip* vip = added == nullptr ? nullptr : find(added->address);
   if (vip == nullptr) return;
   const Duration longest = Duration::seconds(added->lifetime_s) + timing::kKernelLateness;
-  if (now_ + longest <= chain_.deadline()) return;
+  if (now_ + longest <= lifetime_deadline()) return;
   remove(vip);
   report(ReportKind::AuthorityLost, vip->settings.name +
                                         ": the address was set too late and could outlive the "
@@ -247,8 +251,10 @@ void Core::Impl::drive_installs() {
 
 void Core::Impl::install(Vip* vip) {
   assert(vip->address == Vip::AddressState::Absent || vip->address == Vip::AddressState::Inherited);
-  const Duration remaining = chain_.deadline() - now_;
+  const MonoTime held_until = std::max(hold_.until, may_set_again(*vip));
+  const Duration remaining = lifetime_deadline(held_until) - now_;
   const int lifetime = timing::lifetime_s(remaining);
+  if (lifetime == 0) return;  // another grant first
   const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
@@ -315,7 +321,8 @@ void Core::Impl::on(const event::AddressAdded& e) {
 
 void Core::Impl::address_is_up(Vip* vip) {
   vip->address = Vip::AddressState::Present;
-  vip->key.installed();
+  const std::optional<Term>& term = peer_lease_.in_force();
+  vip->key.installed(term ? term->key().number : 0);
   vip->comeback.refused = false;
   if (vip->comeback.removed) {
     vip->comeback.removed = false;

@@ -61,13 +61,14 @@ const Grantor* Core::Impl::own_entry(const PeerTerm& term) const {
 
 void Core::Impl::drive_grants() {
   std::set<uint64_t> shown;
+  hold_.in_doubt = false;
+  for (const auto& [lease, mark] : view_.marks()) {
+    if (spoken_for(mark.term) == nullptr) continue;
+    judge_owner(lease, mark);
+    look_at_term(mark.term, *spoken_for(mark.term), &shown);
+  }
   for (const auto& [lease, peers] : view_.peers()) {
-    const Grantor* own = own_entry(peers.term);
-    if (own == nullptr) continue;
-    shown.insert(peers.term.number);
-    promises_.show(peers.term.number, peers.term.timeout, now_);
-    expire_if_silent(peers.term);
-    if (promises_.expired(peers.term.number)) announce_expiry(peers.term, *own);
+    if (const Grantor* own = own_entry(peers.term)) look_at_term(peers.term, *own, &shown);
   }
   promises_.keep_only(shown);
   std::set<uint64_t> processes;
@@ -75,9 +76,20 @@ void Core::Impl::drive_grants() {
   grantors_.keep_only(processes);
 }
 
+void Core::Impl::look_at_term(const PeerTerm& term, const Grantor& who, std::set<uint64_t>* shown) {
+  shown->insert(term.number);
+  promises_.show(term.number, term.timeout, now_);
+  // Nobody asks one that is no more: its silence alone says nothing.
+  if (who.incarnation == session_.incarnation() || promises_.stopped(term.number)) {
+    expire_if_silent(term);
+  }
+  if (promises_.expired(term.number)) announce_expiry(term, who);
+}
+
 // While etcd shows nothing nobody could be taken over, and its owner may have no other fault.
 void Core::Impl::expire_if_silent(const PeerTerm& term) {
-  if (promises_.expired(term.number) || etcd_shows_nothing()) return;
+  if (promises_.expired(term.number)) return;
+  if (etcd_shows_nothing() && !promises_.stopped(term.number)) return;
   if (!due(promises_.silent_at(term.number))) return;
   promises_.expire(term.number, now_);
   terms_.counts.expired++;
@@ -95,8 +107,8 @@ void Core::Impl::watch_goes_on() {
   watch_.shown(now_);
 }
 
-void Core::Impl::announce_expiry(const PeerTerm& term, const Grantor& own) {
-  assert(session_.incarnation() != 0 && own.incarnation == session_.incarnation());
+void Core::Impl::announce_expiry(const PeerTerm& term, const Grantor& who) {
+  assert(who.incarnation == session_.incarnation() || is_dead(who));
   if (!due(promises_.say_at(term.number))) return;
   promises_.said(term.number, now_ + term.timeout / 5);
   due(promises_.say_at(term.number));
@@ -104,8 +116,8 @@ void Core::Impl::announce_expiry(const PeerTerm& term, const Grantor& own) {
     if (!link.up || name.empty()) continue;
     emit(action::SendPeerFrame{.frame = {.kind = PeerFrame::Kind::Expired,
                                          .term = term.number,
-                                         .from = session_.incarnation(),
-                                         .secret = own.secret},
+                                         .from = who.incarnation,
+                                         .secret = who.secret},
                                .link = name});
   }
 }
@@ -117,6 +129,13 @@ void Core::Impl::heard_expiry(const PeerFrame& frame) {
     for (const Grantor& grantor : peers.term.grantors) {
       if (grantor.incarnation != frame.from || grantor.secret != frame.secret) continue;
       word_of(lease, peers)->expired.insert(frame.from);
+    }
+  }
+  for (const auto& [lease, mark] : view_.marks()) {
+    if (mark.term.number != frame.term) continue;
+    for (const Grantor& grantor : mark.term.grantors) {
+      if (grantor.incarnation != frame.from || grantor.secret != frame.secret) continue;
+      heard_word(lease, mark.term, frame.from);
     }
   }
 }

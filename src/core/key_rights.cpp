@@ -24,6 +24,7 @@ void KeyRights::installing(Revision created) {
 
 void KeyRights::forget() {
   changed_ = retired_ = releasing_ = waited_out_ = held_ = 0;
+  held_in_ = 0;
   put_ = false;
 }
 

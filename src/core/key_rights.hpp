@@ -43,7 +43,12 @@ class KeyRights {
   [[nodiscard]] Revision waited_out() const { return waited_out_; }
   // The VIP was asked for under it, with everybody before waited out; then it was there.
   void installing(Revision created);
-  void installed() { held_ = waited_out_; }
+  // `term`: of the peer lease, in force then; 0: none was.
+  void installed(uint64_t term) {
+    held_ = waited_out_;
+    held_in_ = term;
+  }
+  [[nodiscard]] uint64_t held_in() const { return held_in_; }
   // Whoever lets go may be followed by somebody, whatever becomes of etcd.
   void let_go() { waited_out_ = 0; }
   // [safety] It was installed under the very key that it has: every former owner was waited out.
@@ -65,6 +70,7 @@ class KeyRights {
   Revision releasing_ = 0;  // as `retired_`, as long as the attempt may still be refused
   Revision waited_out_ = 0;
   Revision held_ = 0;
+  uint64_t held_in_ = 0;
   Revision asked_ = 0;
   Revision read_ = 0;
 };

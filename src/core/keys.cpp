@@ -18,7 +18,8 @@ constexpr std::string_view kSession = "/session/";
 constexpr std::string_view kWrites = "/writes/";
 constexpr std::string_view kVip = "/vip/";
 constexpr std::string_view kPeers = "/peers/";
-constexpr std::string_view kFamilies[] = {kPeers, kSession, kVip, kWrites};
+constexpr std::string_view kHold = "/hold/";
+constexpr std::string_view kFamilies[] = {kHold, kPeers, kSession, kVip, kWrites};
 static_assert(std::is_sorted(std::begin(kFamilies), std::end(kFamilies)));
 
 // Longer values are not ours: a node name has at most 64 bytes (HOST_NAME_MAX).
@@ -92,11 +93,28 @@ bool read_hex(const rapidjson::Value& json, const char* name, uint64_t* out) {
   return parsed.ec == std::errc() && parsed.ptr == end;
 }
 
+// 16 hex digits, a minus, 12 of the MAC address. Not there, or not of that form: not known.
+void read_host(const rapidjson::Value& json, Host* out) {
+  std::string text;
+  if (!read_text(json, "host", &text) || text.size() != 29 || text[16] != '-') return;
+  Host host;
+  uint64_t mac = 0;
+  const char* const middle = text.data() + 16;
+  const char* const end = text.data() + text.size();
+  if (std::from_chars(text.data(), middle, host.boot, 16).ptr != middle) return;
+  if (std::from_chars(middle + 1, end, mac, 16).ptr != end) return;
+  for (int i = 5; i >= 0; i--, mac >>= 8) host.mac.bytes[static_cast<size_t>(i)] = mac & 0xff;
+  *out = host;
+}
+
 // What daemons of the first version do not write.
 void read_newer_fields(const rapidjson::Value& json, Value* out) {
   if (!read_hex(json, "incarnation", &out->incarnation)) out->incarnation = 0;
   const rapidjson::Value* seen = member(json, "seen");
   if (seen != nullptr && seen->IsInt64()) out->seen = seen->GetInt64();
+  const rapidjson::Value* honours = member(json, "hold");
+  out->honours = honours != nullptr && honours->IsTrue();
+  read_host(json, &out->host);
 }
 
 bool read_session(const rapidjson::Value& json, Value* out) {
@@ -133,6 +151,7 @@ bool read_grantor(const rapidjson::Value& json, std::vector<Grantor>* out) {
   const bool twice = std::any_of(out->begin(), out->end(), [&](const Grantor& other) {
     return other.incarnation == grantor.incarnation;
   });
+  read_host(json, &grantor.host);
   out->push_back(grantor);
   return grantor.incarnation != 0 && !twice;
 }
@@ -149,6 +168,12 @@ bool read_peers(const rapidjson::Value& json, Value* out) {
   return out->peers.valid();
 }
 
+bool read_hold(const rapidjson::Value& json, Value* out) {
+  read_host(json, &out->host);
+  return read_text(json, "node", &out->node) && read_hex(json, "incarnation", &out->incarnation) &&
+         read_peers(json, out);
+}
+
 bool read_value(KeyKind kind, const rapidjson::Value& json, Value* out) {
   switch (kind) {
     case KeyKind::Session:
@@ -157,6 +182,8 @@ bool read_value(KeyKind kind, const rapidjson::Value& json, Value* out) {
       return read_candidate(json, out);
     case KeyKind::Peers:
       return read_peers(json, out);
+    case KeyKind::Hold:
+      return read_hold(json, out);
     case KeyKind::Writes:
       break;
   }
@@ -190,6 +217,15 @@ void write_number(Writer* json, const char* name, int64_t number) {
   json->Int64(number);
 }
 
+void write_host(Writer* json, const Host& host) {
+  if (!host.known()) return;
+  uint64_t mac = 0;
+  for (const uint8_t byte : host.mac.bytes) mac = mac << 8 | byte;
+  char digits[30];
+  snprintf(digits, sizeof digits, "%016" PRIx64 "-%012" PRIx64, host.boot, mac);
+  write_text(json, "host", digits);
+}
+
 void write_session(Writer* json, const Value& value) {
   write_text(json, "node", value.node);
   write_text(json, "instance", value.instance);
@@ -202,6 +238,11 @@ void write_session(Writer* json, const Value& value) {
   }
   if (value.incarnation != 0) write_hex(json, "incarnation", value.incarnation);
   if (value.seen != 0) write_number(json, "seen", value.seen);
+  if (value.honours) {
+    json->Key("hold");
+    json->Bool(true);
+  }
+  write_host(json, value.host);
 }
 
 void write_peers(Writer* json, const PeerTerm& term) {
@@ -212,6 +253,7 @@ void write_peers(Writer* json, const PeerTerm& term) {
     json->StartObject();
     write_hex(json, "incarnation", grantor.incarnation);
     write_hex(json, "secret", grantor.secret);
+    write_host(json, grantor.host);
     json->EndObject();
   }
   json->EndArray();
@@ -237,6 +279,9 @@ std::string encode_key(std::string_view prefix, const Key& key) {
     case KeyKind::Peers:
       text += kPeers;
       break;
+    case KeyKind::Hold:
+      text += kHold;
+      break;
   }
   return text + lease_hex(key.lease);
 }
@@ -251,6 +296,8 @@ std::optional<Key> decode_key(std::string_view prefix, std::string_view text) {
     key.kind = KeyKind::Writes;
   } else if (take_prefix(&text, kPeers)) {
     key.kind = KeyKind::Peers;
+  } else if (take_prefix(&text, kHold)) {
+    key.kind = KeyKind::Hold;
   } else {
     return std::nullopt;
   }
@@ -273,6 +320,12 @@ std::string encode_value(KeyKind kind, const Value& value) {
       write_text(&json, "node", value.node);
       json.Key("priority");
       json.Int(value.priority);
+      break;
+    case KeyKind::Hold:
+      write_text(&json, "node", value.node);
+      write_hex(&json, "incarnation", value.incarnation);
+      write_host(&json, value.host);
+      write_peers(&json, value.peers);
       break;
     case KeyKind::Peers:
       write_peers(&json, value.peers);

@@ -65,6 +65,11 @@ void Core::Impl::delete_keys() {
     const Key key{KeyKind::Candidate, chain_.lease(), vip.settings.address};
     txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
   }
+  // [safety] Whatever of it is deleted, and whenever, no term that it spoke of is held on to.
+  if (view_.mark(chain_.lease()) != nullptr) {
+    hold_.never = peer_lease_.revision();
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Hold, chain_.lease(), {}}});
+  }
   if (txn.success.empty() || read_beats_.is_deleting() || !due(read_beats_.delete_at())) return;
   assert(chain_.end() > 0);
   const Key session{KeyKind::Session, chain_.lease(), {}};

@@ -74,6 +74,13 @@ MonoTime Term::deadline(const LinkNames& links) const {
   return sent == MonoTime::long_ago() ? sent : sent + key_.timeout;
 }
 
+MonoTime Term::first_end(const LinkNames& links) const {
+  if (links.empty()) return MonoTime::long_ago();
+  MonoTime oldest = MonoTime::never();
+  for (const Member& member : members_) oldest = std::min(oldest, newest(member, links));
+  return oldest == MonoTime::long_ago() ? oldest : oldest + key_.timeout;
+}
+
 std::vector<Grantor> Term::granted_since(MonoTime since, const LinkNames& links) const {
   std::vector<Grantor> grantors;
   for (const Member& member : members_) {

@@ -36,6 +36,8 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   view.grants = grantors_.counted();
   if (view.state == TermState::None) view.reason = no_term_reason();
   if (view.state == TermState::Leaving) view.reason = terms_.leaving();
+  view.holds = now >= chain_.deadline() && now < hold_.until && !terms_.carrying().empty();
+  if (view.holds) view.reason = hold_words(now);
   const std::vector<const Term*> obeyed = peer_lease_.obeyed();
   const Term* term = obeyed.empty() ? nullptr : obeyed.front();
   if (term == nullptr && peer_lease_.trying()) term = &*peer_lease_.trying();
@@ -53,11 +55,16 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   return view;
 }
 
-std::string Core::Impl::node_of(uint64_t incarnation) const {
+const View::Session* Core::Impl::session_of(uint64_t incarnation) const {
   for (const auto& [lease, session] : view_.sessions()) {
-    if (session.incarnation == incarnation) return session.node;
+    if (session.incarnation == incarnation) return &session;
   }
-  return "";
+  return nullptr;
+}
+
+std::string Core::Impl::node_of(uint64_t incarnation) const {
+  const View::Session* session = session_of(incarnation);
+  return session == nullptr ? "" : session->node;
 }
 
 std::string Core::Impl::nodes_of(const PeerTerm& term) const {

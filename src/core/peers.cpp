@@ -41,10 +41,10 @@ void add_once(LinkNames* links, const std::string& link) {
 
 // --- the deadline
 
-// [safety] Whatever is owned needs both: a heartbeat that etcd has shown, and the grants of every
-// term that may be in force.
+// [safety] Whatever is owned needs both: a heartbeat that etcd has shown, or the grants of all
+// while it is away, and the grants of every term that may be in force.
 MonoTime Core::Impl::deadline() const {
-  return std::min(chain_.deadline(), terms_.deadline());
+  return std::min(std::max(chain_.deadline(), hold_.until), terms_.deadline());
 }
 
 // To be called whenever a term, a grant or the links that carry an address may have changed.
@@ -55,6 +55,7 @@ void Core::Impl::refresh_peer_deadline() {
   }
   terms_.carry(std::move(carrying));
   terms_.set_deadline(peer_lease_.deadline(terms_.carrying()));
+  hold_.until = hold_deadline(terms_.carrying());
 }
 
 // [safety] The kernel drops the VIPs' packets from the same instant on, whatever this process does.
@@ -99,6 +100,9 @@ void Core::Impl::end_terms() {
   terms_.lost(peer_lease_.obeys(), now_);
   peer_lease_.close();
   fence_.missed_a_grant(false);
+  hold_.until = MonoTime::long_ago();
+  hold_.shown = hold_.never = 0;
+  hold_.marked = false;
 }
 
 // --- trying
@@ -177,7 +181,9 @@ Duration Core::Impl::timeout_for(const std::vector<uint64_t>& incarnations) cons
 bool Core::Impl::key_in_place() const {
   if (view_.applied() < peer_lease_.revision()) return true;  // not shown yet
   const auto found = view_.peers().find(chain_.lease());
-  return found != view_.peers().end() && found->second.modified == peer_lease_.revision();
+  const bool marked = view_.mark(chain_.lease()) != nullptr;
+  return found != view_.peers().end() && found->second.modified == peer_lease_.revision() &&
+         (settings_.hold ? mark_counts() : !marked);
 }
 
 bool Core::Impl::change_wanted(const std::vector<uint64_t>& candidates) {
@@ -227,7 +233,10 @@ void Core::Impl::try_term(const std::vector<uint64_t>& incarnations, Duration ti
   assert(timeout * 2 <= settings_.timeout && fence_.in_force());
   PeerTerm key{.number = fresh_nonce(), .timeout = timeout};
   for (const uint64_t who : incarnations) {
-    key.grantors.push_back({.incarnation = who, .secret = fresh_nonce()});
+    const View::Session* session = session_of(who);
+    key.grantors.push_back({.incarnation = who,
+                            .secret = fresh_nonce(),
+                            .host = session == nullptr ? Host{} : session->host});
   }
   peer_lease_.try_term(std::move(key), now_);
   terms_.trying(now_ + timeout / 2);
@@ -275,6 +284,8 @@ void Core::Impl::add_term_to(Link* link) {
   if (read_beats_.wanted() || !chain_.live()) return;
   link->leave_term = terms_.is_leaving() && peer_lease_.obeys();
   std::optional<Term>& term = peer_lease_.trying();
+  link->mark = settings_.hold;
+  link->unmark = hold_.marked;
   if (link->leave_term || !term || !terms_.is_ready() || !may_try()) return;
   const Duration left = term->deadline(terms_.carrying()) - now_;
   if (peer_lease_.is_entering(term->key())) {
@@ -315,11 +326,16 @@ void Core::Impl::leave_term(const std::string& why) {
   terms_.leave(why);
   peer_lease_.drop_try();
   report(ReportKind::TermLeft, "peer lease left: " + why);
+  refresh_peer_deadline();
+  drive_fence();
+  update_fence();
 }
 
 void Core::Impl::consider_leaving() {
   if (!peer_lease_.obeys() || terms_.is_leaving()) return;
-  if (settings_.peer_timeout == Duration()) return leave_term("none is wanted now");
+  if (settings_.peer_timeout == Duration() && !is_holding()) {
+    return leave_term("none is wanted now");
+  }
   if (!fence_.in_force()) return leave_term(fence_.reason());
   if (fence_.missed_a_grant()) return leave_term("the packet fence did not see a grant");
   if (terms_.asking().empty()) return leave_term("nothing is owned");
@@ -350,6 +366,10 @@ void Core::Impl::delete_term() {
   Txn txn;
   txn.compares = {{.kind = Compare::Kind::ModifiedIs, .key = key, .revision = revision}};
   txn.success = {{.kind = Op::Kind::Delete, .key = key}};
+  if (hold_.marked) {
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Hold, chain_.lease(), {}}});
+  }
+  hold_.never = revision;
   const Key session{KeyKind::Session, chain_.lease(), {}};
   txn.failure = {{.kind = Op::Kind::Range, .key = key}, {.kind = Op::Kind::Range, .key = session}};
   const RequestId request = next_request();

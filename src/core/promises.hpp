@@ -13,8 +13,8 @@ namespace vipd {
 
 class Promises {
  public:
-  // A request to grant in that term. False: it expired here, and never is. [safety] `now` is read
-  // after the request was taken from its socket: what is promised counts from then.
+  // A request to grant in that term. False: it expired here or was stopped, and never is. [safety]
+  // `now` is read after the request was taken from its socket: what is promised counts from then.
   [[nodiscard]] bool grant(uint64_t term, MonoTime now);
 
   // Our watch shows that term in force, with us in it. [safety] Its own timeout counts, whatever
@@ -28,6 +28,10 @@ class Promises {
   // The moment from which on it may expire: nothing was granted in it for so long that whatever was
   // granted has run out. REQUIRES: it is shown.
   [[nodiscard]] MonoTime silent_at(uint64_t term) const;
+  // [safety] Nothing is granted in it from now on, for the life of the process; it expires once
+  // what was granted has run out.
+  void stop(uint64_t term) { stopped_.insert(term); }
+  [[nodiscard]] bool stopped(uint64_t term) const { return stopped_.contains(term); }
   // [safety] Final, for the life of the process.
   void expire(uint64_t term, MonoTime now);
   [[nodiscard]] bool expired(uint64_t term) const { return expired_.contains(term); }
@@ -43,6 +47,7 @@ class Promises {
   };
 
   std::map<uint64_t, Shown> shown_;
+  std::set<uint64_t> stopped_;
   std::set<uint64_t> expired_;
   std::map<uint64_t, MonoTime> say_at_;
 };

@@ -38,7 +38,7 @@ void Core::Impl::drive_session() {
       return;
     case SessionState::Live:
       if (const MonoTime since = chain_.echo_missing_since();
-          since.is_never() || !due(since + settings_.timeout * 2)) {
+          since.is_never() || now_ < hold_.until || !due(since + settings_.timeout * 2)) {
         break;
       }
       // What is written but never shown gives no authority, and keeps the others away.
@@ -85,7 +85,10 @@ void Core::Impl::on(const event::LeaseRevoked& e) {
 void Core::Impl::fence(const std::string& why, bool key_gone) {
   take_everything_down();
   report(ReportKind::Fenced, "session " + lease_hex(chain_.lease()) + " is lost: " + why);
-  if (key_gone) emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
+  if (key_gone) {
+    session_is_lost();
+    emit(action::RevokeLease{.request = next_request(), .lease = chain_.lease()});
+  }
   chain_.close();
   end_terms();
   session_.lost(now_);
@@ -121,6 +124,7 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
                       .instance = session_.instance(),
                       .timeout = settings_.timeout,
                       .incarnation = session_.incarnation()});
+  hold_.marked = true;
   // [safety] What it entered may be in force: obeyed as if we had entered it, without a grant yet.
   if (const auto term = view_.peers().find(memory_.lease); term != view_.peers().end()) {
     peer_lease_.take_up(term->second.term, term->second.modified, now_);
@@ -157,8 +161,10 @@ void Core::Impl::drive_memory() {
         memory.waited_out.emplace(vip.settings.address, vip.key.waited_out());
     }
   }
+  memory.incarnations = hold_.incarnations(chain_.live() ? session_.incarnation() : 0);
   if (memory.cluster_id == memory_.cluster_id && memory.others == memory_.others &&
-      memory.lease == memory_.lease && memory.waited_out == memory_.waited_out) {
+      memory.lease == memory_.lease && memory.waited_out == memory_.waited_out &&
+      memory.incarnations == memory_.incarnations) {
     return;
   }
   memory.session_revision = chain_.end();
@@ -235,7 +241,9 @@ Link Core::Impl::wanted_link() {
 Duration Core::Impl::beat_interval() const {
   const Duration standby = timing::standby_interval(settings_.timeout, settings_.heartbeat);
   // What is shown next proves the snapshot; where nobody else beats, nothing would be.
-  if (!replay_.proven()) return settings_.heartbeat;
+  if (!replay_.proven() || hold_.in_doubt || hold_.doubts_others) {
+    return settings_.heartbeat;
+  }
   Duration interval = settings_.timeout * 1000;
   for (const Vip& vip : vips_) {
     const int place = view_.queue(vip.settings.address).position(chain_.lease());
@@ -311,10 +319,12 @@ Txn Core::Impl::attempt(RequestId request, Link link) {
     Vip* vip = find(address);
     vip->key.releasing(key_created(*vip));
   }
-  link.seen = view_.applied();
+  link.seen = acted_on();
+  link.host = own_host();
   // [safety] Obeyed, by the kernel as well, from before it is sent.
   if (link.enter) {
     peer_lease_.entering(*link.enter);
+    hold_.marked = hold_.marked || link.mark;
     refresh_peer_deadline();
     update_fence();
   }
@@ -324,6 +334,7 @@ Txn Core::Impl::attempt(RequestId request, Link link) {
 void Core::Impl::on(const event::TxnAnswered& e) {
   if (!requests_.awaits(e.request) || !same_history(e.header, e.request)) return;
   if (takeover_answered(e) || deletion_answered(e) || term_deletion_answered(e)) return;
+  if (mark_deletion_answered(e.request)) return;
   settle(chain_.answered(now_, e));
 }
 
@@ -346,7 +357,7 @@ void Core::Impl::on(const event::RequestFailed& e) {
     chain_.failed(now_, e.request);
     session_.heartbeats.failed++;
     if (chain_.tries() >= kTriesBeforeComplaint && !e.no_space) unreachable(e.reason);
-  } else {
+  } else if (!mark_deletion_answered(e.request)) {
     takeover_failed(e);
   }
 }

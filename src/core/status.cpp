@@ -38,6 +38,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::NoAuthority:
     case Obstacle::NoGrants:
     case Obstacle::PreviousOwner:
+    case Obstacle::MayBeHeld:
     case Obstacle::Probing:
     case Obstacle::RemovedByOthers:
       return VipState::Waiting;
@@ -91,6 +92,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "the other nodes have not renewed the peer lease in time";
     case Obstacle::PreviousOwner:
       return "waiting " + in_seconds(free_at(vip) - now) + " for a possible former owner";
+    case Obstacle::MayBeHeld:
+      return may_be_held_reason(vip);
     case Obstacle::RemovedByOthers:
       return "somebody removed the address from " + vip.settings.link + "; putting it back";
   }

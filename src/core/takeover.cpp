@@ -26,6 +26,7 @@ void Core::Impl::drive_takeovers() {
   if (!snapshot_.loaded() || !chain_.live() || orders_.stopping) return;
   std::erase_if(takeovers_.sessions,
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
+  hold_.doubts_others = false;
   for (const Vip& vip : vips_) {
     const int own = view_.queue(vip.settings.address).position(chain_.lease());
     // The head and the second are the ones that beat; a dead second would make a clean hand-over
@@ -53,8 +54,12 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   // [safety] Heartbeats that are reads leave no trace: only the end of its lease removes such a
   // session.
   if (!session->writes) return;
+  // It may hold on, and would lose what it has for nothing: nobody could take it.
+  const View::Peers* mark = view_.mark(candidate.lease);
+  if (mark != nullptr && !has_word(candidate.lease, *mark)) return;
   const Duration timeout = session->timeout > Duration() ? session->timeout : settings_.timeout;
-  const MonoTime silent_since = std::max(session->last_seen, queue.since[place]);
+  const MonoTime silent_since =
+      heard_until(*session, std::max(session->last_seen, queue.since[place]));
   const MonoTime dead_at = silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
   const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
   if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
@@ -89,6 +94,7 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
   ended.timeout = session.timeout > Duration() ? session.timeout : settings_.timeout;
   ended.nonce = takeover->nonce;
   ended.released = true;
+  ended.honours = true;
   Txn txn;
   const Revision expected = takeover->end == 0 ? session.modified : takeover->end;
   const Key peers{KeyKind::Peers, lease, {}};
@@ -115,6 +121,10 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
   }
   if (takeover->end == 0 && view_.peers().contains(lease)) {
     txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
+  }
+  const View::Peers* mark = view_.mark(lease);
+  if (takeover->end == 0 && mark != nullptr && has_word(lease, *mark)) {
+    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Hold, lease, {}}});
   }
   const size_t end = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
   for (size_t i = takeover->told; i < end; i++) {

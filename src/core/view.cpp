@@ -22,7 +22,9 @@ void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entri
   sessions_.clear();
   peers_.clear();
   asked_ = nullptr;
+  marks_.clear();
   queues_.clear();
+  foreign_ = 0;
   unknown_ = Queue{};
   for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
   const Duration longest = std::max(own_timeout, longest_timeout());
@@ -34,7 +36,18 @@ void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entri
   for (auto& [lease, session] : sessions_) {
     if (!session.present) session.gone_since = now;
   }
+  suspect_marked(&unknown_, revision);
+  for (auto& [vip, queue] : queues_) suspect_marked(&queue, revision);
   applied_ = revision;
+}
+
+// [safety] Nobody knows what was just before a first snapshot: whoever may hold on may have any VIP
+// that it is not queued for. Where it is queued, it has let go of whatever it had before.
+void View::suspect_marked(Queue* queue, Revision revision) const {
+  queue->suspects.clear();
+  for (const auto& [lease, mark] : marks_) {
+    if (queue->position(lease) < 0) queue->suspects.push_back({.lease = lease, .since = revision});
+  }
 }
 
 void View::apply(MonoTime now, const std::vector<Change>& changes, Duration own_timeout) {
@@ -100,7 +113,8 @@ void View::apply_revision(MonoTime now, std::span<const Change> changes, Duratio
     const LeaseId head = before.first[0].lease;
     const auto release = std::find_if(released.begin(), released.end(),
                                       [&](const Release& r) { return r.lease == head; });
-    judge_head(now, before, release == released.end() ? nullptr : &*release, own_timeout);
+    judge_head(now, before, release == released.end() ? nullptr : &*release,
+               changes.front().entry.modified, own_timeout);
   }
   if (shrank) drop_forgotten(now);
 }
@@ -120,7 +134,36 @@ void View::apply_change(MonoTime now, const Change& change) {
     case KeyKind::Peers:
       apply_peers(change);
       break;
+    case KeyKind::Hold:
+      apply_mark(change);
+      break;
   }
+}
+
+// Whatever somebody wrote over it, it is there until it is deleted.
+void View::apply_mark(const Change& change) {
+  const Entry& entry = change.entry;
+  const LeaseId lease = entry.key.lease;
+  if (change.deleted) {
+    marks_.erase(lease);
+    return clear_suspects(lease, entry.modified);
+  }
+  Peers& mark = marks_[lease];
+  mark.modified = entry.modified;
+  if (!entry.value.valid) return;
+  mark.term = entry.value.peers;
+  mark.node = entry.value.node;
+  mark.owner = {.incarnation = entry.value.incarnation, .host = entry.value.host};
+}
+
+// What it has acted on up to `seen`, it has let go of.
+void View::clear_suspects(LeaseId lease, Revision seen) {
+  const auto clear = [&](Queue* queue) {
+    std::erase_if(queue->suspects,
+                  [&](const Suspect& s) { return s.lease == lease && s.since <= seen; });
+  };
+  clear(&unknown_);
+  for (auto& [vip, queue] : queues_) clear(&queue);
 }
 
 void View::apply_peers(const Change& change) {
@@ -150,6 +193,13 @@ void View::apply_session(MonoTime now, const Change& change) {
     session.node = value.node;
     session.instance = value.instance;
     session.incarnation = value.incarnation;
+    session.honours = value.honours;
+    session.host = value.host;
+    session.seen = std::max(session.seen, value.seen);
+    // Only whoever has a mark is a suspect.
+    if (marks_.contains(change.entry.key.lease)) {
+      clear_suspects(change.entry.key.lease, session.seen);
+    }
   }
 }
 
@@ -162,6 +212,7 @@ void View::apply_candidate(const Change& change) {
   const bool there = same != candidates.end();
   if (change.deleted) {
     if (!there) return;
+    if (!same->ours) foreign_--;
     candidates.erase(same);
     sessions_[entry.key.lease].candidates--;
     return;
@@ -172,10 +223,12 @@ void View::apply_candidate(const Change& change) {
                             .priority = entry.value.priority,
                             .ours = entry.value.valid};
   if (there) {
+    if (!same->ours) foreign_--;
     candidates.erase(same);
   } else {
     sessions_[entry.key.lease].candidates++;
   }
+  if (!candidate.ours) foreign_++;
   const auto behind = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
     return c.created > candidate.created;
   });
@@ -184,7 +237,7 @@ void View::apply_candidate(const Change& change) {
 
 // [safety] Whoever was head may have held the VIP until its fencing deadline, however its key went,
 // unless the same revision says that it had let go.
-void View::judge_head(MonoTime now, const Before& before, const Release* release,
+void View::judge_head(MonoTime now, const Before& before, const Release* release, Revision revision,
                       Duration own_timeout) {
   Queue& queue = queues_[before.vip];
   const auto stays = [&](size_t place) {
@@ -209,10 +262,15 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
     // [safety] Whoever held a VIP had waited out everybody before it, so nobody is left to be
     // waited for. A place in the queue that is given up proves nothing of the kind.
     queue.handed_on = itself && release->held;
-    if (queue.handed_on) queue.not_before = now;
+    if (queue.handed_on) {
+      queue.not_before = now;
+      queue.suspects.clear();
+    }
     queue.handed_on_after = echoed_;
+    judge_suspect(&queue, head.lease, itself, revision);
     return;
   }
+  judge_suspect(&queue, head.lease, false, revision);
   queue.cause = TakeoverCause::Vanished;
   queue.how = who + " is gone without a release; waited it out";
   const bool known = session != nullptr && session->known;
@@ -223,6 +281,14 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
   queue.not_before = std::max(queue.not_before, last + timing::with_drift(timeout));
 }
 
+// [safety] Whoever has a mark may hold on without etcd, however its key went, unless it says that
+// it has let go. Whoever ends a session with the word of a grantor deletes its mark as well.
+void View::judge_suspect(Queue* queue, LeaseId head, bool released, Revision revision) const {
+  std::erase_if(queue->suspects, [&](const Suspect& s) { return s.lease == head; });
+  if (released || !marks_.contains(head)) return;
+  queue->suspects.push_back({.lease = head, .since = revision});
+}
+
 void View::drop_forgotten(MonoTime now) {
   std::erase_if(sessions_, [](const auto& item) {
     const Session& session = item.second;
@@ -230,9 +296,21 @@ void View::drop_forgotten(MonoTime now) {
   });
   const size_t erased = std::erase_if(queues_, [&](const auto& item) {
     const Queue& queue = item.second;
-    return queue.candidates.empty() && queue.not_before <= now && unknown_.not_before <= now;
+    return queue.candidates.empty() && queue.suspects.empty() && queue.not_before <= now &&
+           unknown_.not_before <= now;
   });
   if (erased != 0) forget_order();
+}
+
+const View::Peers* View::mark(LeaseId lease) const {
+  const auto found = marks_.find(lease);
+  return found == marks_.end() ? nullptr : &found->second;
+}
+
+bool View::all_honour_marks() const {
+  return foreign_ == 0 && std::all_of(sessions_.begin(), sessions_.end(), [](const auto& item) {
+           return !item.second.present || item.second.honours;
+         });
 }
 
 const View::Session* View::session(LeaseId lease) const {

@@ -35,12 +35,25 @@ class View {
     MonoTime gone_since = MonoTime::long_ago();  // when we saw its session key vanish
     uint32_t candidates = 0;
     uint64_t incarnation = 0;  // of the process that wrote it last; 0: it takes no part in a term
+    Revision seen = 0;         // up to which it has acted on what etcd showed it
+    bool honours = false;      // marks
+    Host host{};               // where that process runs
   };
 
-  // A peer lease in force: its key, as it was put last.
+  // A peer lease in force, or the mark of an owner that may hold on without etcd: its key, as it
+  // was put last.
   struct Peers {
-    PeerTerm term;
+    PeerTerm term;  // of a mark that somebody wrote over: the last that was known
     Revision modified = 0;
+    // Of a mark only: the owner.
+    std::string node{};
+    Grantor owner{};  // without a secret
+  };
+
+  // Who may have a VIP although its candidate key is gone, since that revision.
+  struct Suspect {
+    LeaseId lease = LeaseId::None;
+    Revision since = 0;
   };
 
   struct Candidate {
@@ -60,6 +73,7 @@ class View {
     std::string how;                                  // ... in words
     bool handed_on = false;                           // ... it had held the VIP, and let go of it
     MonoTime handed_on_after = MonoTime::long_ago();  // ... at a later time than this
+    std::vector<Suspect> suspects;                    // each has a mark
 
     [[nodiscard]] const Candidate* head() const {
       return candidates.empty() ? nullptr : &candidates.front();
@@ -93,6 +107,11 @@ class View {
   [[nodiscard]] const std::map<LeaseId, Session>& sessions() const { return sessions_; }
   // By the owner's lease; without those whose value is none of ours.
   [[nodiscard]] const std::map<LeaseId, Peers>& peers() const { return peers_; }
+  // Likewise, those of others and ours.
+  [[nodiscard]] const std::map<LeaseId, Peers>& marks() const { return marks_; }
+  [[nodiscard]] const Peers* mark(LeaseId lease) const;
+  // Every session in sight honours marks, and nobody foreign is queued.
+  [[nodiscard]] bool all_honour_marks() const;
   // The VIPs that a lease is queued for, in order.
   [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
@@ -118,12 +137,19 @@ class View {
   void apply_session(MonoTime now, const Change& change);
   void apply_candidate(const Change& change);
   void apply_peers(const Change& change);
+  void apply_mark(const Change& change);
+  void suspect_marked(Queue* queue, Revision revision) const;
+  void clear_suspects(LeaseId lease, Revision seen);
   [[nodiscard]] Before remember(const Address& vip) const;
-  void judge_head(MonoTime now, const Before& before, const Release* release, Duration own_timeout);
+  void judge_head(MonoTime now, const Before& before, const Release* release, Revision revision,
+                  Duration own_timeout);
+  void judge_suspect(Queue* queue, LeaseId head, bool released, Revision revision) const;
   void drop_forgotten(MonoTime now);
 
   std::map<LeaseId, Session> sessions_;
   std::map<LeaseId, Peers> peers_;
+  std::map<LeaseId, Peers> marks_;
+  size_t foreign_ = 0;  // candidates
   // Every queue is looked for many times a turn: with thousands of them a tree is most of it.
   struct Slot : Queue {
     mutable const std::pair<const Address, Slot>* next_asked = nullptr;  // after it, the last time

@@ -239,6 +239,12 @@ int transfer(const CommandLine& line) {
   return wait_until_done(client, look, kPatienceMs + before.timeout_ms);
 }
 
+// Free of former owners; who takes it then is another matter.
+int take(const CommandLine& line) {
+  if (line.vips.size() != 1) return complain(kUsage, "take needs a VIP");
+  return judge(HttpClient(line.socket).post("/v1/take", json_of({{"vip", line.vips[0]}})));
+}
+
 int set_log_level(const CommandLine& line) {
   if (line.vips.size() != 1) return complain(kUsage, "log-level needs error, warn, info or debug");
   return judge(HttpClient(line.socket).post("/v1/log-level", json_of({{"level", line.vips[0]}})));
@@ -317,6 +323,7 @@ constexpr Command kCommands[] = {
     {"status", "[--json] [--watch]", "what this node knows", status},
     {"resign", "[VIP...]", "release VIPs (all of them) to the next in the queue", resign},
     {"transfer", "VIP NODE", "hand a VIP over to that node", transfer},
+    {"take", "VIP", "say that whoever may still have it is off", take},
     {"pause", "[--persist]", "release all VIPs and stay out of every election", pause_node},
     {"resume", "", "take part again", resume_node},
     {"check", "NAME up|down|auto", "override a health check, or let it judge again",

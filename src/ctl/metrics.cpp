@@ -208,6 +208,8 @@ constexpr Family kFamilies[] = {
      [](Page* p, const Metrics& m) {
        p->sample({}, seconds(m.status.peer_lease.left_ms * 1'000'000));
      }},
+    {"vipd_holding", "gauge", "1 while etcd is away and this node keeps its VIPs all the same.",
+     [](Page* p, const Metrics& m) { p->sample({}, m.status.peer_lease.holds ? 1 : 0); }},
     {"vipd_peer_grants_total", "counter",
      "Grants of our peer lease that other nodes sent, by node.", put_grants},
     {"vipd_peer_terms_total", "counter",

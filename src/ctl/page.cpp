@@ -123,7 +123,7 @@ function fact(title, value, cls, ...more) {
   return el('div', '', el('span', 'soft small', title), el('b', cls || '', value), ...more);
 }
 function renewedBy(lease) {
-  if (!lease.grantors.length) return lease.reason;
+  if (!lease.grantors.length || lease.holds) return lease.reason;
   const name = g => (g.node || 'a node without a session') + (g.grants ? '' : ' (silent)');
   return 'renewed by ' + lease.grantors.map(name).join(', ') + ', ' +
     (lease.left_ms / 1000).toFixed(1) + ' of ' + lease.timeout_ms / 1000 + ' s left';
@@ -143,7 +143,8 @@ function drawFacts(s) {
     fact('etcd', s.etcd.connected ? 'connected' : 'not connected', s.etcd.connected ? '' : 'bad',
          el('span', 'soft small', error && error.matters ? error.endpoint + ': ' + error.text :
             s.etcd.endpoint + ' ' + s.etcd.version)),
-    fact('Peer lease of this node', s.peer_lease.state, fenceless ? 'warn' : '',
+    fact('Peer lease of this node', s.peer_lease.state,
+         fenceless || s.peer_lease.holds ? 'warn' : '',
          el('span', 'soft small', renewedBy(s.peer_lease)),
          el('div', 'soft small', 'packet fence: ' + (fenceless ?
             'none (' + s.fence.reason + ')' : s.fence.kind))),

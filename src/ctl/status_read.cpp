@@ -95,6 +95,7 @@ PeerLeaseStatus read_peer_lease(const Value& json) {
   lease.left_ms = number(json, "left_ms");
   lease.reason = text(json, "reason");
   lease.left_because = text(json, "left_because");
+  lease.holds = flag(json, "holds");
   lease.grantors = list(json, "grantors", read_grantor);
   return lease;
 }

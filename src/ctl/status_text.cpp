@@ -70,6 +70,7 @@ void put_peer_lease(Json& json, const PeerLeaseStatus& lease) {
   put(json, "left_ms", lease.left_ms);
   put(json, "reason", lease.reason);
   put(json, "left_because", lease.left_because);
+  put_flag(json, "holds", lease.holds);
   put_list(json, "grantors", lease.grantors, put_grantor);
   json.EndObject();
 }

@@ -56,7 +56,7 @@ std::span<const Commands::Row> Commands::all() {
       {"resign", &Commands::resign},   {"transfer", &Commands::transfer},
       {"pause", &Commands::pause},     {"resume", &Commands::resume},
       {"reload", &Commands::reload},   {"log-level", &Commands::set_log_level},
-      {"check", &Commands::set_check},
+      {"check", &Commands::set_check}, {"take", &Commands::take},
   };
   return kRows;
 }
@@ -171,6 +171,28 @@ ctl::Response Commands::transfer(const VipConfig& vip, const VipView& view,
   needs_.transfer_asked(vip.address);
   needs_.feed(event::TransferAsked{.vip = vip.address, .to = found[0].lease});
   return done();
+}
+
+// --- take
+
+// The operator's word that whoever may still have it is off. Nobody else can give it here.
+ctl::Response Commands::take(const std::string& body) {
+  rapidjson::Document json;
+  const bool is_object = parse_body(body, &json);
+  const std::string name = is_object ? text_of(json, "vip") : "";
+  if (name.empty()) return refused(400, R"(the body must be {"vip":"NAME"})");
+  const VipConfig* vip = needs_.vips.named(name);
+  if (vip == nullptr) return refused(404, "no VIP is called " + name);
+  for (const VipView& view : needs_.views()) {
+    if (view.address != vip->address) continue;
+    if (!view.may_be_held) {
+      return refused(409, "nobody is known who may still have VIP '" + name + "'");
+    }
+    log::warn("vip %s: take asked by vipctl: whoever may have it is off", name.c_str());
+    needs_.feed(event::TakeAsked{.vip = vip->address});
+    return done();
+  }
+  return refused(404, "no VIP is called " + name);
 }
 
 // --- the daemon

@@ -51,6 +51,8 @@ class Commands {
   [[nodiscard]] ctl::Response resign(const std::string& body);
   // {"vip": NAME, "node": NODE or SESSION}
   [[nodiscard]] ctl::Response transfer(const std::string& body);
+  // {"vip": NAME}
+  [[nodiscard]] ctl::Response take(const std::string& body);
   // {"persist": true or false}
   [[nodiscard]] ctl::Response pause(const std::string& body);
   [[nodiscard]] ctl::Response resume(const std::string& body);

@@ -227,6 +227,7 @@ Settings Daemon::settings(bool uses_peers) const {
   if (!uses_peers) settings.peer_timeout = Duration();
   settings.instance = instance_;
   settings.memory = kept_.former();
+  settings.boot = Kept::boot();
   settings.paused = kept_.is_paused() || options_.program.was_paused();
   for (size_t i = 0; i < settings.vips.size(); i++) {
     settings.vips[i].blocked = gate_.reason(config_.vips[i]);

@@ -46,6 +46,10 @@ void Kept::give_to(const sys::User& user) const {
   for (const char* file : kStateFiles) sys::give_to(user, folder_->file(file));
 }
 
+uint64_t Kept::boot() {
+  return this_boot();
+}
+
 void Kept::remember(const Memory& memory) {
   std::string reason;
   remembered_ = memory;

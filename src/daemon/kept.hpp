@@ -2,6 +2,7 @@
 // up, and a pause that is to persist. Holds the folder's lock.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,6 +31,8 @@ class Kept {
 
   // The session that was found by open(); without a lease: none.
   [[nodiscard]] const Memory& former() const { return former_; }
+  // Which boot of the host this is; 0 where it cannot be known.
+  [[nodiscard]] static uint64_t boot();
   // In place of what was remembered before. What cannot be written is logged: it costs a gap at the
   // next restart, and nothing now.
   void remember(const Memory& memory);

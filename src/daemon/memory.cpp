@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <utility>
 
 #include "sys/errno_text.hpp"
@@ -25,6 +26,19 @@ std::string boot_id() {
   if (!sys::read_bounded("/proc/sys/kernel/random/boot_id", 64, &text, &reason)) return "";
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
+}
+
+constexpr size_t kMostIncarnations = 1000;
+
+bool read_incarnations(const rapidjson::Document& json, std::vector<uint64_t>* out) {
+  const auto found = json.FindMember("incarnations");  // former versions did not write it
+  if (found == json.MemberEnd()) return true;
+  if (!found->value.IsArray() || found->value.Size() > kMostIncarnations) return false;
+  for (const auto& each : found->value.GetArray()) {
+    if (!each.IsUint64()) return false;
+    out->push_back(each.GetUint64());
+  }
+  return true;
 }
 
 void put(rapidjson::Writer<rapidjson::StringBuffer>* json, const char* key,
@@ -68,10 +82,12 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
   memory->instance = instance->value.GetString();
   const auto others = json.FindMember("others");  // former versions did not write it
   memory->others = others != end && others->value.IsTrue();
+  if (!read_incarnations(json, &memory->incarnations)) return false;
   if (memory->lease == LeaseId::None) {  // only the cluster is remembered
     const Memory all = std::exchange(*memory, {});
     memory->cluster_id = all.cluster_id;
     memory->others = all.others;
+    memory->incarnations = all.incarnations;
     return true;
   }
   const int64_t timeout_ms = timeout->value.GetInt64();
@@ -81,6 +97,14 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
 }
 
 }  // namespace
+
+uint64_t this_boot() {
+  std::string digits = boot_id();
+  std::erase(digits, '-');
+  uint64_t boot = 0;
+  if (digits.size() == 32) std::from_chars(digits.data(), digits.data() + 16, boot, 16);
+  return boot;
+}
 
 Memory read_memory(const std::string& path, const std::string& prefix) {
   if (access(path.c_str(), F_OK) != 0) return {};
@@ -127,6 +151,10 @@ bool write_memory(const std::string& path, const std::string& prefix, const Memo
   put(&json, "instance", memory.instance);
   json.Key("timeout_ms");
   json.Int64(memory.timeout.ms());
+  json.Key("incarnations");
+  json.StartArray();
+  for (const uint64_t incarnation : memory.incarnations) json.Uint64(incarnation);
+  json.EndArray();
   json.Key("waited_out");
   json.StartObject();
   for (const auto& [address, revision] : memory.waited_out) {

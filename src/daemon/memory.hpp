@@ -14,6 +14,9 @@ constexpr char kMemoryFile[] = "session.json";
 constexpr const char* kStateFiles[] = {"lock", kMemoryFile, "session.json.other", "fence",
                                        "fence.other"};
 
+// Which boot of the host this is; 0 where it cannot be known.
+[[nodiscard]] uint64_t this_boot();
+
 // An empty Memory when there is none to be used: no file, not ours, cut short, from another boot or
 // for another prefix.
 [[nodiscard]] Memory read_memory(const std::string& path, const std::string& prefix);

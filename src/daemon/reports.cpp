@@ -19,10 +19,14 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::TermExpired:
     case ReportKind::TermLeft:
     case ReportKind::TermRefused:
+    case ReportKind::MarkDeleted:
+    case ReportKind::GrantsEnded:
       return log::Level::Info;
     case ReportKind::TakeoverRefused:
     case ReportKind::WatchReplaced:
       return log::Level::Debug;
+    case ReportKind::HoldBegun:
+    case ReportKind::HoldEnded:
     case ReportKind::Unreachable:
     case ReportKind::Fenced:
     case ReportKind::AuthorityLost:

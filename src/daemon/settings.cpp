@@ -10,6 +10,7 @@ Settings settings_of(const Config& config) {
   settings.timeout = config.session_timeout;
   settings.heartbeat = config.session_heartbeat;
   settings.peer_timeout = config.peer_timeout;
+  settings.hold = config.peer_hold;
   settings.announce_count = config.announce.count;
   settings.announce_interval = config.announce.interval;
   settings.announce_refresh = config.announce.refresh;

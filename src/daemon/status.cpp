@@ -61,6 +61,7 @@ void put_peer_lease(const Parts& parts, Status* status) {
   lease.left_ms = view.left.ms();
   lease.reason = view.reason;
   lease.left_because = view.left_because;
+  lease.holds = view.holds;
   for (const GrantorView& grantor : view.grantors) {
     lease.grantors.push_back(
         {.node = grantor.node, .grants = grantor.grants, .delay_us = grantor.delay.ns() / 1000});

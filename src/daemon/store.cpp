@@ -44,7 +44,7 @@ std::vector<etcd::Op> Store::ops(const std::vector<Op>& ops) const {
     raw.key = encode_key(prefix_, op.key);
     if (op.kind == Op::Kind::Put) {
       raw.value = encode_value(op.key.kind, op.value);
-      raw.lease = static_cast<int64_t>(op.key.lease);
+      if (op.key.kind != KeyKind::Hold) raw.lease = static_cast<int64_t>(op.key.lease);
     }
     out.push_back(std::move(raw));
   }

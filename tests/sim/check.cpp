@@ -33,9 +33,9 @@ void World::check_set(int n) {
     address.unchecked = false;
     // A kernel that will not remove it is beyond help: its lifetime is what bounds it.
     if (!address.present || address.stuck) continue;
-    if (address.longest > node.deadline) {
+    if (address.longest > authority(node)) {
       fail("fencing", "n%d may have v%d for %.3f s past its fencing deadline", n + 1, v + 1,
-           static_cast<double>(address.longest - node.deadline) / 1e9);
+           static_cast<double>(address.longest - authority(node)) / 1e9);
     }
   }
 }
@@ -47,7 +47,7 @@ void World::check_turn(int n) {
   for (int v = 0; v < vips_count_; v++) {
     const KernelAddress& address = node.addresses[static_cast<size_t>(v)];
     if (!address.present || address.stuck || node.read_at < now_) continue;
-    if (shown(node) > node.deadline && now_ > address.excused_until) {
+    if (shown(node) > authority(node) && now_ > address.excused_until) {
       fail("fencing", "n%d still has v%d after a turn without authority", n + 1, v + 1);
     }
   }
@@ -57,7 +57,7 @@ void World::check_turn(int n) {
 void World::check_gone(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
   if (!holds(node, vip)) return;  // a machine that is paused answers nobody
-  const int64_t late = shown(node) - node.deadline;
+  const int64_t late = shown(node) - authority(node);
   if (late <= 0 || now_ <= node.addresses[static_cast<size_t>(vip)].excused_until) return;
   fail("fencing", "n%d had v%d for %.3f s past its fencing deadline", n + 1, vip + 1,
        static_cast<double>(late) / 1e9);

@@ -165,6 +165,8 @@ void World::clone_process(int from, int to) {
   copy.strange_until = original.strange_until;
   copy.peer_timeout = original.peer_timeout;
   copy.peers_off = original.peers_off;
+  copy.hold = original.hold;
+  copy.boot = original.boot;
   copy.fence = original.fence;
   copy.unfenced_until = original.unfenced_until;
   copy.strange_until = original.strange_until;

@@ -32,7 +32,8 @@ const char* name_of(DrillKind kind) {
                                        "frames to and from another are lost",
                                        "all frames are lost",
                                        "the fence is removed",
-                                       "the owner stalls"};
+                                       "the owner stalls",
+                                       "etcd is away"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -78,8 +79,9 @@ bool World::drill_begins() {
   // A single grantor cannot tell its own death from the owner's.
   const auto first =
       term.grantors.size() == 1 ? DrillKind::GrantorCrashes : DrillKind::OwnerCrashes;
-  const auto kind = static_cast<DrillKind>(
-      peer_random_.between(static_cast<int64_t>(first), static_cast<int64_t>(DrillKind::kCount)));
+  auto kind = static_cast<DrillKind>(
+      peer_random_.between(static_cast<int64_t>(first), static_cast<int64_t>(DrillKind::EtcdAway)));
+  if (options_.hold && hold_random_.one_in(2) && may_hold(owner)) kind = DrillKind::EtcdAway;
   const int other =
       (owner + 1 + static_cast<int>(peer_random_.below(nodes_count_ - 1))) % nodes_count_;
   drill_ = {.kind = kind, .vip = vip, .owner = owner, .began = now_};
@@ -89,6 +91,25 @@ bool World::drill_begins() {
   if (!strike_drill(other, term.timeout.ns())) return false;
   post(now_ + kLook, Ev::DrillLook, owner, vip);
   return true;
+}
+
+// Its mark is that of the term in force, and everybody in sight honours marks: a key that somebody
+// wrote over says nothing of that.
+bool World::may_hold(int owner) const {
+  const vipd::Core& core = *nodes_[static_cast<size_t>(owner)].core;
+  const Store::Stored* peers = store_.find({vipd::KeyKind::Peers, core.session(), {}});
+  const Store::Stored* mark = store_.find({vipd::KeyKind::Hold, core.session(), {}});
+  const bool honoured = std::all_of(store_.keys.begin(), store_.keys.end(), [](const auto& stored) {
+    return stored.entry.key.kind != vipd::KeyKind::Session || stored.entry.value.honours;
+  });
+  return honoured && peers != nullptr && mark != nullptr &&
+         mark->entry.modified == peers->entry.modified &&
+         term_state(owner) == vipd::TermState::InForce;
+}
+
+vipd::TermState World::term_state(int owner) const {
+  const Node& node = nodes_[static_cast<size_t>(owner)];
+  return node.core->peers(vipd::MonoTime::from_ns(shown(node))).state;
 }
 
 bool World::strike_drill(int other, int64_t timeout) {
@@ -140,6 +161,14 @@ bool World::strike_drill(int other, int64_t timeout) {
       node.stopped = true;
       return post(ends, Ev::ProcessResumes, owner), true;
     }
+    case DrillKind::EtcdAway:
+      for (int n = 0; n < nodes_count_; n++) {
+        for (int m = 0; m < members_count_; m++) cut(n, m, kCutRequests | kCutAnswers);
+      }
+      // Where etcd goes on without its clients, their leases end.
+      drill_.heals = now_ + hold_random_.spread(timeout_ / 2, 10 * kS);
+      drill_.until = drill_.heals + 3 * timeout_;
+      return true;
     case DrillKind::kCount:
       break;
   }
@@ -150,6 +179,13 @@ void World::look_at_drill() {
   const int who = holder(drill_.vip);
   const auto ms = static_cast<long long>((now_ - drill_.began) / kMs);
   const bool late = now_ >= drill_.until;
+  if (now_ >= drill_.heals) {
+    drill_.heals = INT64_MAX;
+    for (int n = 0; n < nodes_count_; n++) {
+      nodes_[static_cast<size_t>(n)].cut.fill(0);
+      pump(n);
+    }
+  }
   if (loses_owner(drill_.kind)) {
     if (who >= 0 && who != drill_.owner) return drill_ends();
     if (late) {
@@ -159,6 +195,11 @@ void World::look_at_drill() {
     }
   } else {
     if (who != drill_.owner) {
+      // A term that was just being changed is not held on to.
+      const bool changing = drill_.kind == DrillKind::EtcdAway &&
+                            nodes_[static_cast<size_t>(drill_.owner)].core != nullptr &&
+                            term_state(drill_.owner) == vipd::TermState::Entering;
+      if (changing) return drill_ends();
       fail("bounds", "n%d does not answer for v%d after %lld ms: %s", drill_.owner + 1,
            drill_.vip + 1, ms, name_of(drill_.kind));
       return drill_ends();

@@ -364,7 +364,10 @@ bool World::strike_keys(Fault fault) {
     store_.erase({key});
   } else if (fault == Fault::PrefixDeleted) {
     std::vector<Key> all;
-    for (const Store::Stored& stored : store_.keys) all.push_back(stored.entry.key);
+    // Whoever deletes a mark says that its owner is off (README.md, "Limits").
+    for (const Store::Stored& stored : store_.keys) {
+      if (stored.entry.key.kind != KeyKind::Hold) all.push_back(stored.entry.key);
+    }
     store_.erase(all);
   } else if (fault == Fault::SessionScribbled) {
     store_.put(key, {}, random_.one_in(2) ? LeaseId::None : key.lease);

@@ -319,6 +319,7 @@ void World::boot_host(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (node.up || node.copy) return;
   node.up = true;
+  node.boot++;
   node.clock.true_at = now_;
   node.clock.shown_at = random_.between(kS, 60 * kS);
   node.suspended = 0;

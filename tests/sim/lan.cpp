@@ -15,7 +15,7 @@ void World::announce(int n, int vip) {
   KernelAddress& address = node.addresses[static_cast<size_t>(vip)];
   // With authority nobody else can have it, and the address comes back at once; without, the
   // neighbours are led astray.
-  const bool authority = shown(node) <= node.deadline;
+  const bool authority = shown(node) <= this->authority(node);
   if (!address.present && !authority && !held_up(node)) {
     fail("cache", "n%d announces v%d, which it neither has nor may have", n + 1, vip + 1);
   }

@@ -28,6 +28,7 @@ struct Seed {
   uint64_t seed = 0;
   double hours = 0;
   bool peers = false;  // with the peer lease
+  bool hold = false;   // and holding on without etcd
 };
 
 struct Arguments {
@@ -50,6 +51,7 @@ struct Progress {
 
 uint64_t without = 0;
 bool peers = false;
+bool hold = false;
 std::string only;
 sim::Broken broken = sim::Broken::Nothing;
 
@@ -61,7 +63,10 @@ void print_failure(const Seed& seed, const char* checker, const char* text) {
   const auto number = static_cast<unsigned long long>(seed.seed);
   printf("sim: FAIL %s: %s\n", checker, text);
   printf("sim: seed %llu, commit %s; to see it: %s --seed %llu --hours %g --runs 1 --story%s\n",
-         number, VIPD_COMMIT, "build/vipd-sim", number, seed.hours, seed.peers ? " --peers" : "");
+         number, VIPD_COMMIT, "build/vipd-sim", number, seed.hours,
+         seed.hold    ? " --hold"
+         : seed.peers ? " --peers"
+                      : "");
 }
 
 // The core asserts. A run that was not told as a story is run again as one, by another process.
@@ -78,7 +83,8 @@ void aborted(int) {
 bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
   sim::Options options;
   options.without = without;
-  options.peers = seed.peers;
+  options.peers = seed.peers || seed.hold;
+  options.hold = seed.hold;
   options.only = only;
   options.broken = broken;
   options.seed = seed.seed;
@@ -106,7 +112,7 @@ int usage() {
   fprintf(stderr,
           "usage: vipd-sim [--runs N] [--seed S] [--hours H] [--story] [--keep-going]\n"
           "                [--replay FILE] [--quick] [--without FAULT]...\n"
-          "                [--peers] [--only CHECKER] [--break CHECKER]\n");
+          "                [--peers] [--hold] [--only CHECKER] [--break CHECKER]\n");
   return 2;
 }
 
@@ -138,6 +144,8 @@ bool parse(int count, char** words, Arguments* out) {
     const char* value = i + 1 < count ? words[i + 1] : nullptr;
     if (word == "--peers") {
       peers = true;
+    } else if (word == "--hold") {
+      hold = true;
     } else if (word == "--story") {
       out->story = true;
     } else if (word == "--keep-going") {
@@ -175,7 +183,7 @@ std::vector<Seed> seeds_of(const Arguments& arguments) {
   std::vector<Seed> seeds;
   if (arguments.replay.empty()) {
     for (uint64_t i = 0; i < arguments.runs; i++) {
-      seeds.push_back({arguments.seed + i, arguments.hours, peers});
+      seeds.push_back({arguments.seed + i, arguments.hours, peers, hold});
     }
     return seeds;
   }
@@ -190,7 +198,7 @@ std::vector<Seed> seeds_of(const Arguments& arguments) {
     double hours = 0;
     char word[16] = "";
     if (line[0] != '#' && sscanf(line, "%llu %lf %15s", &seed, &hours, word) >= 2) {
-      seeds.push_back({seed, hours, strcmp(word, "peers") == 0});
+      seeds.push_back({seed, hours, strcmp(word, "peers") == 0, strcmp(word, "hold") == 0});
     }
   }
   fclose(file);

@@ -29,6 +29,8 @@ vipd::Settings World::settings(const Node& node) const {
   settings.heartbeat = vipd::Duration::nanoseconds(node.heartbeat);
   settings.memory = node.memory;
   if (!node.peers_off) settings.peer_timeout = vipd::Duration::nanoseconds(node.peer_timeout);
+  settings.hold = node.hold;
+  settings.boot = node.boot;
   for (int m = 0; m < members_count_; m++) {
     settings.cluster.endpoints.push_back("member " + std::to_string(m + 1));
   }
@@ -348,6 +350,7 @@ void World::act(int n, const vipd::action::SendTxn& a) {
   Node& node = nodes_[static_cast<size_t>(n)];
   note_txn(&node, a.txn, shown(node));
   aim_at(n, a.txn);
+  aim_hold(n, a.txn);
   send_call(n, {.kind = Call::Kind::Txn, .request = a.request, .group = a.group, .txn = a.txn});
 }
 
@@ -385,6 +388,7 @@ void World::act(int n, const vipd::action::Report& a) {
   if (a.kind == vipd::ReportKind::Fenced) part_twins(n);
   if (a.kind == vipd::ReportKind::Fenced && a.text.ends_with("written by somebody else"))
     check_fenced(n);
+  if (a.kind == vipd::ReportKind::HoldBegun) tally_.count(Rule::HeldOn);
   if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);
   if (a.kind == vipd::ReportKind::TakeoverRefused) tally_.count(Rule::TakeoverTxnRefused);
 }

@@ -61,6 +61,9 @@ enum class Ev : uint8_t {
   FenceLook,  // x: incarnation
   Aimed,      // a: at what, x: round, y: the term's timeout
   DrillLook,
+  HoldBegins,
+  HoldStrikes,  // a: what, x: round, y: the owner's lease
+  MarkTaken,    // a person says that its owner is off
   EndpointTurns,
   EndpointsTurn,  // a: the first of those that lead elsewhere from now on, b: how many
   OwnerStops,     // before it may have heard of that
@@ -185,6 +188,7 @@ enum class DrillKind : uint8_t {
   AllLost,
   FenceRemoved,
   OwnerStalls,
+  EtcdAway,  // with --hold only
   kCount
 };
 [[nodiscard]] const char* name_of(DrillKind kind);
@@ -195,6 +199,7 @@ struct Drill {
   int owner = 0;
   int64_t began = 0;
   int64_t until = 0;
+  int64_t heals = INT64_MAX;
 };
 
 enum class Check : uint8_t { Up, Unknown, Down };
@@ -228,6 +233,11 @@ struct Heard {
   vipd::Event event{};
 };
 
+// A copy of a machine has its address, too.
+inline vipd::MacAddress mac_of(int name, int link) {
+  return {{2, 1, 0, 0, static_cast<uint8_t>(link), static_cast<uint8_t>(name)}};
+}
+
 struct Node {
   // host
   int name = 0;       // of whom it is, or is a copy
@@ -256,6 +266,8 @@ struct Node {
   int64_t peer_slow = 0;        // how much later frames reach it
   int64_t peer_timeout = 0;     // as configured
   bool peers_off = false;       // for a while
+  bool hold = false;            // as configured
+  uint64_t boot = 0;            // of the machine
   int64_t timeout = 0;          // as configured
   int64_t heartbeat = 0;
   // process
@@ -350,6 +362,7 @@ struct Options {
   bool story = false;    // keep it as text
   bool print = false;    // and print it as it happens
   bool peers = false;    // with the peer lease
+  bool hold = false;     // and holding on without etcd
   uint64_t without = 0;  // a bit for each fault that never strikes
   Broken broken = Broken::Nothing;
   std::string only{};  // the checker that judges, besides livelock; empty: all

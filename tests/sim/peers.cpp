@@ -20,10 +20,6 @@ int link_of(const std::string& name) {
   return name == link_name(1) ? 1 : 0;
 }
 
-vipd::MacAddress mac_of(int node, int link) {
-  return {{2, 1, 0, 0, static_cast<uint8_t>(link), static_cast<uint8_t>(node)}};
-}
-
 }  // namespace
 
 void World::draw_peers() {

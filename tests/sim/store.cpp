@@ -101,14 +101,16 @@ bool Store::txn(const Txn& txn, bool* succeeded, std::vector<Entry>* out) {
                            [this](const Compare& c) { return holds(c); });
   const std::vector<Op>& ops = *succeeded ? txn.success : txn.failure;
   for (const Op& op : ops) {
-    if (op.kind == Op::Kind::Put && lease(op.key.lease) == nullptr) return false;
+    const bool attached = op.kind == Op::Kind::Put && op.key.kind != vipd::KeyKind::Hold;
+    if (attached && lease(op.key.lease) == nullptr) return false;
   }
   if (contradicts_itself(ops)) return false;
   Commit commit{.revision = revision + 1};
   for (const Op& op : ops) {
     switch (op.kind) {
       case Op::Kind::Put:
-        put_at(op.key, op.value, op.key.lease, &commit);
+        put_at(op.key, op.value, op.key.kind == vipd::KeyKind::Hold ? LeaseId::None : op.key.lease,
+               &commit);
         break;
       case Op::Kind::Delete:
         erase_at(op.key, &commit);

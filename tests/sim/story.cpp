@@ -30,6 +30,8 @@ std::string key_text(const vipd::Key& key) {
       return "writes/" + vipd::lease_hex(key.lease);
     case vipd::KeyKind::Candidate:
       return "vip/" + key.vip.text() + "/" + vipd::lease_hex(key.lease);
+    case vipd::KeyKind::Hold:
+      return "hold/" + vipd::lease_hex(key.lease);
     case vipd::KeyKind::Peers:
       return "peers/" + vipd::lease_hex(key.lease);
   }
@@ -168,6 +170,7 @@ struct Describe {
     for (const vipd::Address& address : e.vips) out += " " + address.text();
     return out;
   }
+  std::string operator()(const vipd::event::TakeAsked&) { return "taking is asked"; }
   std::string operator()(const vipd::event::TransferAsked& e) {
     return "TransferAsked " + e.vip.text() + " to " + vipd::lease_hex(e.to);
   }

@@ -23,7 +23,7 @@ namespace sim {
   X(SessionScribbled) X(ForeignCandidate) X(PauseResume) X(Resign) X(Transfer) X(Reconfigure) \
   X(LanLoss) X(LanDelay) X(ForeignWrites) X(StarvedProcess) X(StateLost) X(StateStale) \
   X(StateCopied) X(MachineCloned) X(MachineRolledBack) X(CheckDown) X(Stranger) \
-  X(HeldUpBeforeReading) X(Outage) X(SecondCluster) X(TermStruck) \
+  X(HeldUpBeforeReading) X(Outage) X(SecondCluster) X(TermStruck) X(HoldStruck) \
   X(PeerCut) X(PeerLoss) X(PeerLate) X(PeerTwice) X(PeerSlow) X(FenceRemoved) X(PeersOff)
 
 #define SIM_RULES(X) \
@@ -42,7 +42,7 @@ namespace sim {
   X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard) \
   X(OverlapExcusedUnfenced) X(OverlapExcusedGrantors) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
   X(Drill) X(DrillMoved) X(DrillStayed) X(StrangerHeard) X(ClusterNamed) \
-  X(OverlapExcusedElsewhere)
+  X(OverlapExcusedElsewhere) X(HeldOn) X(MarkTaken)
 // clang-format on
 
 enum class Fault : uint8_t {

@@ -25,7 +25,8 @@ World::World(const Options& options)
       late_random_(~options.seed * 5),
       peer_random_(~options.seed * 7),
       aimed_random_(~options.seed * 13),
-      cluster_random_(~options.seed * 11) {
+      cluster_random_(~options.seed * 11),
+      hold_random_(~options.seed * 19) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
@@ -35,6 +36,7 @@ World::World(const Options& options)
   draw_peers();
   draw_aimed();
   draw_clusters();
+  draw_holds();
 }
 
 World::~World() = default;
@@ -60,6 +62,7 @@ void World::draw_parameters() {
   for (int n = 0; n < nodes_count_; n++) {
     Node& node = nodes_[static_cast<size_t>(n)];
     node.name = n;
+    node.boot = static_cast<uint64_t>(n + 1) << 32;
     node.entropy = Random(options_.seed * 31 + static_cast<uint64_t>(n));
     if (mixed_ || n == 0) {
       draw_timeout(&node);
@@ -159,6 +162,7 @@ void World::round_begins() {
   next_outage();
   next_peer_fault();
   next_strange();
+  next_hold();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -167,6 +171,7 @@ void World::calm_begins() {
   heal_everything();
   calm_since_ = now_;
   SAY(-1, "---- every fault is healed");
+  if (options_.hold) post(now_ + kS, Ev::MarkTaken, 0);
   int64_t bound = liveness_bound();
   if (refused_once_) bound += 62 * kS;  // as long as a node stays out that the kernel refused
   for (const Node& node : nodes_) {
@@ -216,9 +221,11 @@ void World::dispatch(const Item& item) {
                                                            .expired = item.b != 0}});
     case Ev::LinkNotice:
       if (item.x != nodes_[item.node].incarnation) return;
-      return tell(node, {.event = vipd::event::LinkChanged{.link = item.a == 0 ? "eth0" : "eth1",
-                                                           .present = (item.b & 1) != 0,
-                                                           .up = (item.b & 2) != 0}});
+      return tell(
+          node, {.event = vipd::event::LinkChanged{.link = item.a == 0 ? "eth0" : "eth1",
+                                                   .present = (item.b & 1) != 0,
+                                                   .up = (item.b & 2) != 0,
+                                                   .mac = mac_of(nodes_[item.node].name, item.a)}});
     case Ev::KernelActs:
       return kernel_acts(node, item.x);
     case Ev::KernelAnswers:
@@ -285,6 +292,14 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::DrillLook:
       return look_at_drill();
+    case Ev::HoldBegins:
+      if (faults_on_ && item.x == round_) hold_begins();
+      return;
+    case Ev::HoldStrikes:
+      if (faults_on_ && item.x == round_) strike_hold(item);
+      return;
+    case Ev::MarkTaken:
+      return take_marks();
     case Ev::PeerHeals:
       if (faults_on_) heal_peers(item);
       return;

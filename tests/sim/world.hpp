@@ -4,8 +4,9 @@
 // cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
 // checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
-// peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms), drills.cpp
-// (what it promises), check.cpp (what must hold).
+// peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms), holds.cpp
+// (outages of etcd that an owner may outlast), drills.cpp (what it promises), check.cpp (what must
+// hold).
 #pragma once
 
 #include <array>
@@ -234,9 +235,21 @@ class World {
   void aim_at(int node, const vipd::Txn& txn);
   void strike_term(const Item& item);
 
+  // --- holds.cpp
+  void draw_holds();
+  void next_hold();
+  void hold_begins();
+  void aim_hold(int node, const vipd::Txn& txn);
+  void strike_hold(const Item& item);
+  void cut_off(int node, int64_t span);
+  void take_marks();
+  [[nodiscard]] int64_t authority(const Node& node) const;
+
   // --- drills.cpp
   [[nodiscard]] int holder(int vip) const;
   [[nodiscard]] const vipd::PeerTerm* term_of(int owner) const;
+  [[nodiscard]] bool may_hold(int owner) const;
+  [[nodiscard]] vipd::TermState term_state(int owner) const;
   [[nodiscard]] bool may_drill(int vip) const;
   [[nodiscard]] bool drill_begins();
   [[nodiscard]] bool strike_drill(int other, int64_t timeout);
@@ -299,6 +312,7 @@ class World {
   Random peer_random_;
   Random aimed_random_;
   Random cluster_random_;
+  Random hold_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
@@ -327,6 +341,7 @@ class World {
   uint32_t peer_weights_sum_ = 0;
   int64_t peer_gap_ = 0;
   uint32_t aimed_ = 0;  // per million changes of a term
+  int64_t hold_gap_ = 0;
 
   Strange strange_ = Strange::None;
   int64_t strange_gap_ = 0;

@@ -13,11 +13,12 @@ static void keys_are_what_the_protocol_says() {
   TEST_ASSERT_EQUAL_STRING("/vipd/writes/694d8f3a1c2b4e01", text(KeyKind::Writes));
   TEST_ASSERT_EQUAL_STRING("/vipd/vip/192.168.0.15/694d8f3a1c2b4e01", text(KeyKind::Candidate));
   TEST_ASSERT_EQUAL_STRING("/vipd/peers/694d8f3a1c2b4e01", text(KeyKind::Peers));
+  TEST_ASSERT_EQUAL_STRING("/vipd/hold/694d8f3a1c2b4e01", text(KeyKind::Hold));
 }
 
 static void keys_read_back() {
   for (const KeyKind kind :
-       {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate, KeyKind::Peers}) {
+       {KeyKind::Session, KeyKind::Writes, KeyKind::Candidate, KeyKind::Peers, KeyKind::Hold}) {
     Key key{kind, static_cast<LeaseId>(0x7fffffffffffffff), {}};
     if (kind == KeyKind::Candidate) key.vip = kVip;
     const std::optional<Key> back = decode_key("/a/b", encode_key("/a/b", key));
@@ -114,6 +115,48 @@ static void terms_read_back() {
   TEST_ASSERT_TRUE(back.peers == value.peers);
 }
 
+// The longest that there can be.
+static void marks_read_back() {
+  Value value;
+  value.node = std::string(64, 'n');
+  value.incarnation = 0xfedcba9876543211;
+  value.host = {.boot = 0x0123456789abcdef, .mac = {{2, 0, 0, 0, 1, 0xfe}}};
+  value.peers = {.number = 0xfedcba9876543210, .timeout = Duration::milliseconds(250)};
+  for (uint64_t i = 1; i <= kMostGrantors; i++) {
+    value.peers.grantors.push_back({.incarnation = i, .secret = ~i, .host = value.host});
+  }
+  const std::string text = encode_value(KeyKind::Hold, value);
+  TEST_ASSERT_TRUE(text.find(R"("host":"0123456789abcdef-0200000001fe")") != std::string::npos);
+  const Value back = decode_value(KeyKind::Hold, text);
+  TEST_ASSERT_TRUE(back.valid);
+  TEST_ASSERT_TRUE(back.peers == value.peers && back.host == value.host);
+  TEST_ASSERT_EQUAL_STRING(value.node, back.node);
+  TEST_ASSERT_EQUAL_UINT64(value.incarnation, back.incarnation);
+}
+
+static void who_honours_marks_says_so_and_where_it_runs() {
+  Value value;
+  value.timeout = Duration::seconds(5);
+  const std::string old = encode_value(KeyKind::Session, value);
+  TEST_ASSERT_FALSE(decode_value(KeyKind::Session, old).honours);
+  TEST_ASSERT_FALSE(decode_value(KeyKind::Session, old).host.known());
+  value.honours = true;
+  value.host = {.boot = 7, .mac = {{2, 0, 0, 0, 0, 1}}};
+  const Value back = decode_value(KeyKind::Session, encode_value(KeyKind::Session, value));
+  TEST_ASSERT_TRUE(back.valid && back.honours && back.host == value.host);
+}
+
+static void a_faulty_host_is_not_known() {
+  for (const char* host : {"", "7", "0000000000000007-02000000000", "0000000000000007-0200000000xy",
+                           "000000000000000x-020000000001", "0000000000000007/020000000001"}) {
+    const std::string text =
+        R"({"node":"n","instance":"i","timeout_ms":5000,"nonce":"1","state":"live","host":")" +
+        std::string(host) + "\"}";
+    const Value value = decode_value(KeyKind::Session, text);
+    TEST_ASSERT_MESSAGE(value.valid && !value.host.known(), host);
+  }
+}
+
 static void faulty_terms_are_none() {
   for (const char* text :
        {"", "{}", R"({"term":"1","grantors":[],"timeout_ms":250})",
@@ -176,6 +219,9 @@ int main() {
   RUN_TEST(what_was_held_is_said_of_a_release_only);
   RUN_TEST(a_daemon_without_the_peer_lease_has_no_incarnation);
   RUN_TEST(terms_read_back);
+  RUN_TEST(marks_read_back);
+  RUN_TEST(who_honours_marks_says_so_and_where_it_runs);
+  RUN_TEST(a_faulty_host_is_not_known);
   RUN_TEST(faulty_terms_are_none);
   RUN_TEST(values_that_are_not_ours_say_so);
   RUN_TEST(a_foreign_candidate_is_shown_by_its_text);

@@ -158,6 +158,32 @@ void what_has_expired_is_never_granted_again() {
   TEST_ASSERT_TRUE(promises.grant(2, at(7000)));
 }
 
+void what_was_stopped_is_granted_no_more_and_expires_in_its_time() {
+  Promises promises;
+  promises.show(1, kF, at(0));
+  TEST_ASSERT_TRUE(promises.grant(1, at(400)));
+  promises.stop(1);
+  TEST_ASSERT_FALSE(promises.grant(1, at(500)));
+  TEST_ASSERT_TRUE(promises.stopped(1) && !promises.expired(1));
+  TEST_ASSERT_TRUE(promises.silent_at(1) == at(400) + timing::with_drift(kF));
+  promises.keep_only({});
+  TEST_ASSERT_FALSE(promises.grant(1, at(9000)));
+}
+
+void all_grants_end_with_the_first() {
+  Term term({.number = 1, .timeout = kF, .grantors = {{1, 1}, {2, 2}}}, at(0));
+  const LinkNames eth0 = {"eth0"};
+  TEST_ASSERT_TRUE(term.first_end(eth0) == MonoTime::long_ago());
+  term.asked(1, 11, at(100));
+  term.asked(2, 22, at(300));
+  (void)term.granted(1, 11, "eth0", at(310));
+  TEST_ASSERT_TRUE(term.first_end(eth0) == MonoTime::long_ago());
+  (void)term.granted(2, 22, "eth0", at(320));
+  TEST_ASSERT_TRUE(term.first_end(eth0) == at(100) + kF);
+  TEST_ASSERT_TRUE(term.first_end({"eth0", "eth1"}) == MonoTime::long_ago());
+  TEST_ASSERT_TRUE(term.first_end({}) == MonoTime::long_ago());
+}
+
 }  // namespace
 
 int main() {
@@ -173,5 +199,7 @@ int main() {
   RUN_TEST(nothing_counts_after_a_suspend);
   RUN_TEST(a_promise_ends_after_the_later_of_grant_and_sight);
   RUN_TEST(what_has_expired_is_never_granted_again);
+  RUN_TEST(what_was_stopped_is_granted_no_more_and_expires_in_its_time);
+  RUN_TEST(all_grants_end_with_the_first);
   return UNITY_END();
 }

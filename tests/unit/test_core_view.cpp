@@ -51,6 +51,21 @@ Change candidate(int n, bool ours = true) {
   return change;
 }
 
+Change mark(int n) {
+  Change change;
+  change.entry.key = {KeyKind::Hold, lease(n), {}};
+  change.entry.value.valid = true;
+  change.entry.value.peers = {.number = 7, .timeout = kTimeout, .grantors = {{1, 2}}};
+  return change;
+}
+
+// A heartbeat of a session that has acted on what it was shown up to there.
+Change seen(int n, Revision up_to) {
+  Change change = session(n);
+  change.entry.value.seen = up_to;
+  return change;
+}
+
 Change gone(Change change) {
   change.deleted = true;
   change.entry.value = {};
@@ -69,6 +84,10 @@ void apply(MonoTime now, std::vector<Change> changes) {
 
 MonoTime not_before() {
   return view.queue(kVip).not_before;
+}
+
+size_t suspects() {
+  return view.queue(kVip).suspects.size();
 }
 
 }  // namespace
@@ -245,6 +264,58 @@ static void queues_are_found_in_any_order_and_after_some_were_forgotten() {
   for (int n = 0; n < 100; n++) TEST_ASSERT_TRUE(is_there(n) == (n % 2 == 1));
 }
 
+static void who_has_a_mark_may_have_what_it_did_not_release() {
+  apply(at_ms(50), {mark(1)});
+  apply(at_ms(100), {gone(candidate(1))});
+  TEST_ASSERT_EQUAL_INT(1, suspects());
+  TEST_ASSERT_TRUE(view.queue(kVip).suspects[0].lease == lease(1));
+  TEST_ASSERT_EQUAL_INT(revision, view.queue(kVip).suspects[0].since);
+}
+
+static void without_a_mark_or_with_a_release_nobody_is_suspected() {
+  apply(at_ms(100), {gone(candidate(1))});
+  TEST_ASSERT_EQUAL_INT(0, suspects());
+  apply(at_ms(200), {mark(2)});
+  apply(at_ms(300), {session(2, true), gone(candidate(2))});
+  TEST_ASSERT_EQUAL_INT(0, suspects());
+}
+
+static void a_suspect_shows_that_it_has_acted_or_its_mark_goes() {
+  apply(at_ms(50), {mark(1)});
+  apply(at_ms(100), {gone(candidate(1))});
+  apply(at_ms(200), {seen(1, revision - 1)});
+  TEST_ASSERT_EQUAL_INT(1, suspects());
+  apply(at_ms(300), {seen(1, revision - 1)});
+  TEST_ASSERT_EQUAL_INT(0, suspects());
+  apply(at_ms(400), {mark(2)});
+  apply(at_ms(500), {gone(candidate(2))});
+  TEST_ASSERT_EQUAL_INT(1, suspects());
+  apply(at_ms(600), {gone(mark(2))});
+  TEST_ASSERT_EQUAL_INT(0, suspects());
+}
+
+static void after_a_snapshot_marks_are_suspected_where_they_are_not_queued() {
+  view.load(kStart, 200, {session(7).entry, mark(7).entry, mark(8).entry, candidate(8).entry},
+            kTimeout);
+  TEST_ASSERT_EQUAL_INT(1, suspects());
+  TEST_ASSERT_TRUE(view.queue(kVip).suspects[0].lease == lease(7));
+  TEST_ASSERT_EQUAL_INT(2, view.queue(*Address::parse("10.0.0.1")).suspects.size());
+}
+
+static void all_honour_marks_but_old_daemons_and_foreign_candidates() {
+  TEST_ASSERT_FALSE(view.all_honour_marks());
+  for (const int n : {1, 2}) {
+    Change one = session(n);
+    one.entry.value.honours = true;
+    apply(at_ms(100), {one});
+  }
+  TEST_ASSERT_TRUE(view.all_honour_marks());
+  apply(at_ms(200), {candidate(3, false)});
+  TEST_ASSERT_FALSE(view.all_honour_marks());
+  apply(at_ms(300), {gone(candidate(3, false))});
+  TEST_ASSERT_TRUE(view.all_honour_marks());
+}
+
 int main() {
   UNITY_BEGIN();
   RUN_TEST(the_lowest_create_revision_is_the_head);
@@ -267,5 +338,10 @@ int main() {
   RUN_TEST(a_value_that_somebody_wrote_over_keeps_the_timeout);
   RUN_TEST(the_first_two_are_timed_from_when_they_got_their_places);
   RUN_TEST(queues_are_found_in_any_order_and_after_some_were_forgotten);
+  RUN_TEST(who_has_a_mark_may_have_what_it_did_not_release);
+  RUN_TEST(without_a_mark_or_with_a_release_nobody_is_suspected);
+  RUN_TEST(a_suspect_shows_that_it_has_acted_or_its_mark_goes);
+  RUN_TEST(after_a_snapshot_marks_are_suspected_where_they_are_not_queued);
+  RUN_TEST(all_honour_marks_but_old_daemons_and_foreign_candidates);
   return UNITY_END();
 }

@@ -267,6 +267,7 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
     all->emplace_back(event::ResignAsked{{address, address}});
     for (const LeaseId to : {LeaseId::None, kOwn, kOther}) {
       all->emplace_back(event::TransferAsked{address, to});
+      all->emplace_back(event::TakeAsked{address});
     }
   }
   for (const bool in_force : {false, true}) all->emplace_back(event::FenceChanged{in_force});

@@ -45,6 +45,10 @@ class Daemon {
     if (request.path == "/v1/resign") return resign(request.body);
     if (request.path == "/v1/pause") return pause(request.body);
     if (request.path == "/v1/transfer") return transfer(request.body);
+    if (request.path == "/v1/take" && request.body == R"({"vip":"api"})") return {.body = "{}"};
+    if (request.path == "/v1/take") {
+      return {.status = 409, .body = "{\"error\":\"nobody is known\"}"};
+    }
     if (request.path == "/v1/quit") loop_.stop(0);
     return {.status = 404, .body = "no JSON"};
   }
@@ -306,6 +310,16 @@ void transfer_waits_until_that_node_is_the_first() {
   TEST_ASSERT_EQUAL_INT(2, house.run({"transfer", "api"}).status);
 }
 
+void take_asks_for_one_vip() {
+  House house;
+  TEST_ASSERT_EQUAL_INT(0, house.run({"take", "api"}).status);
+  const Result refused = house.run({"take", "db"});
+  TEST_ASSERT_EQUAL_INT(1, refused.status);
+  TEST_ASSERT_TRUE(refused.err.find("nobody is known") != std::string::npos);
+  TEST_ASSERT_EQUAL_INT(2, house.run({"take"}).status);
+  TEST_ASSERT_EQUAL_INT(2, house.run({"take", "api", "db"}).status);
+}
+
 void transfer_that_comes_to_nothing_says_why() {
   House house;
   const Result refused = house.run({"transfer", "api", "n9"});
@@ -380,6 +394,7 @@ int main() {
   RUN_TEST(pause_waits_for_the_daemon_and_for_the_vips);
   RUN_TEST(pause_that_persists_says_so);
   RUN_TEST(transfer_waits_until_that_node_is_the_first);
+  RUN_TEST(take_asks_for_one_vip);
   RUN_TEST(transfer_that_comes_to_nothing_says_why);
   RUN_TEST(history_and_metrics_are_shown);
   RUN_TEST(version_names_both);

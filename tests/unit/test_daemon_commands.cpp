@@ -101,6 +101,18 @@ void a_pause_that_cannot_persist_is_none() {
 constexpr int64_t kOwn = 0;  // the core of these tests has no session
 const char kToB[] = R"({"vip":"api","node":"b"})";
 
+void take_frees_what_may_be_held_and_nothing_else() {
+  Bench b;
+  TEST_ASSERT_TRUE(refused(b.commands.take(R"({"vip":"api"})"), 409, "nobody is known"));
+  TEST_ASSERT_TRUE(refused(b.commands.take(R"({"vip":"db"})"), 404, "no VIP is called db"));
+  TEST_ASSERT_TRUE(refused(b.commands.take("{}"), 400, "the body must be"));
+  TEST_ASSERT_TRUE(b.fed.empty());
+  b.views[0].may_be_held = true;
+  TEST_ASSERT_EQUAL_INT(200, b.commands.take(R"({"vip":"api"})").status);
+  const auto* taken = b.only<event::TakeAsked>();
+  TEST_ASSERT_TRUE(taken != nullptr && taken->vip == kVip);
+}
+
 void a_transfer_names_the_session_of_the_heir() {
   Bench b;
   b.views[0].state = VipState::Owner;
@@ -174,6 +186,7 @@ int main() {
   RUN_TEST(resign_takes_names_and_addresses);
   RUN_TEST(a_pause_that_persists_is_written_before_it_is_answered);
   RUN_TEST(a_pause_that_cannot_persist_is_none);
+  RUN_TEST(take_frees_what_may_be_held_and_nothing_else);
   RUN_TEST(a_transfer_names_the_session_of_the_heir);
   RUN_TEST(a_transfer_that_cannot_be_says_why);
   RUN_TEST(a_check_is_set_by_word);

@@ -17,6 +17,7 @@ Memory some_memory() {
   memory.lease = static_cast<LeaseId>(0x694d8f3a1c2b4e01);
   memory.instance = "abc-1";
   memory.timeout = Duration::seconds(5);
+  memory.incarnations = {1, 0xfedcba9876543210};
   memory.waited_out = {{*Address::parse("10.0.0.9"), 12}, {*Address::parse("2001:db8::1"), 34}};
   return memory;
 }
@@ -48,6 +49,7 @@ void what_is_written_is_read_back() {
   TEST_ASSERT_EQUAL_STRING(wanted.instance, memory.instance);
   TEST_ASSERT_EQUAL_INT(5000, memory.timeout.ms());
   TEST_ASSERT_TRUE(wanted.waited_out == memory.waited_out);
+  TEST_ASSERT_TRUE(wanted.incarnations == memory.incarnations);
 }
 
 void no_file_is_no_session() {

@@ -16,6 +16,7 @@ Config unusual() {
   config.session_timeout = Duration::seconds(7);
   config.session_heartbeat = Duration::milliseconds(321);
   config.peer_timeout = Duration::milliseconds(654);
+  config.peer_hold = true;
   config.announce = {.form = AnnounceForm::Reply,
                      .count = 3,
                      .interval = Duration::seconds(2),
@@ -39,8 +40,8 @@ Config unusual() {
 // A new member does not compile here: is it one of the configuration?
 void the_core_is_told_everything() {
   const Settings settings = settings_of(unusual());
-  const auto& [node, instance, timeout, heartbeat, peer_timeout, count, interval, refresh, conflict,
-               probe, vips, cluster, memory, paused] = settings;
+  const auto& [node, instance, timeout, heartbeat, peer_timeout, hold, count, interval, refresh,
+               conflict, probe, vips, cluster, memory, boot, paused] = settings;
   TEST_ASSERT_EQUAL_STRING("a", node);
   TEST_ASSERT_TRUE(timeout == Duration::seconds(7));
   TEST_ASSERT_TRUE(heartbeat == Duration::milliseconds(321));
@@ -53,8 +54,9 @@ void the_core_is_told_everything() {
   TEST_ASSERT_EQUAL_UINT64(0xcdf818194e3a8c32, cluster.fixed);
   TEST_ASSERT_TRUE(cluster.endpoints == unusual().etcd.endpoints);
   TEST_ASSERT_TRUE(peer_timeout == Duration::milliseconds(654));
+  TEST_ASSERT_TRUE(hold);
   // What the daemon itself knows.
-  TEST_ASSERT_TRUE(instance.empty() && memory.lease == LeaseId::None && !paused);
+  TEST_ASSERT_TRUE(boot == 0 && instance.empty() && memory.lease == LeaseId::None && !paused);
 }
 
 void the_core_is_told_everything_of_a_vip() {
