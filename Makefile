@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-figures check-metrics check-page check-peers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration daemons test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -217,6 +217,13 @@ check-peers: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	OFTEN=1 tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
 	  peer_nothing_lost_often peer_nothing_lost_250ms
+
+# Holding on without etcd: outages of a minute, and what goes wrong meanwhile; a quarter of an hour.
+# OLD names a daemon of a former version, for the rolling upgrade.
+check-hold: all $(B)/witness $(B)/san/vipd
+	@tools/setup run
+	HOLD=1 tests/integration/run -j 1 $(or $(TESTS),\
+	  $$(HOLD=1 tests/integration/run --list | grep ^hold_))
 
 # What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
 # an idle owner costs. Two minutes.
