@@ -101,7 +101,7 @@ def test_fence_of_older_kernels(t):
     t.equal(bpf.programs(owner, LINK), [], "programs on tcx")
     t.equal(len(filters(owner)), 1, "filters on eth0")
     fence_removed(t, lab, 1.0)
-    restarted(t, lab)
+    restarted(t, lab, 1.0)
     lose_owner(t, lab, "daemon stopped")
 
 
