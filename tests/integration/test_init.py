@@ -4,6 +4,7 @@ OTHERS=build/others, where tools/unpack has put the init systems: `make check-in
 import os
 import signal
 import subprocess
+import time
 
 from case import case
 from lab import ROOT, TIMEOUT, VIPD
@@ -119,6 +120,17 @@ def under(t, prepare, init, start, reload, stop, restarts=True, ready=None, keys
     return machine
 
 
+def told_once(t, machine, start, starts):
+    """A faulty configuration is not started again. REQUIRES: the daemon has stopped."""
+    with open(f"/proc/{machine.init}/root/etc/vipd.conf", "a") as file:
+        file.write("nonsense\n")
+    before = starts()
+    machine.run(start, check=False)
+    wait_for(lambda: starts() > before, 5, "the daemon to be started")
+    time.sleep(2.5)  # runit and s6 would start it twice more in this time, systemd more often
+    t.equal(starts() - before, 1, "starts with a faulty configuration")
+
+
 @case(seconds=25)
 def test_init_sysv(t):
     """Everything that the script calls is busybox."""
@@ -141,18 +153,24 @@ def test_init_openrc(t):
 
 @case(seconds=25)
 def test_init_runit(t):
-    under(t, "mkdir run/service; cp -r {init}/runit/vipd run/service/",
-          "/usr/bin/runsvdir /run/service", "sv -w 10 check /run/service/vipd",
-          "sv hup /run/service/vipd", "sv -w 15 stop /run/service/vipd",
-          ready="sv status /run/service/vipd")
+    machine = under(
+        t, "mkdir run/service; cp -r {init}/runit/vipd run/service/",
+        "/usr/bin/runsvdir /run/service", "sv -w 10 check /run/service/vipd",
+        "sv hup /run/service/vipd", "sv -w 15 stop /run/service/vipd",
+        ready="sv status /run/service/vipd")
+    told_once(t, machine, "sv up /run/service/vipd",
+              lambda: machine.process.text().count("there is no '='"))
 
 
 @case(seconds=25)
 def test_init_s6(t):
-    under(t, "mkdir -p run/service; cp -r {init}/s6/vipd run/service/",
-          "/usr/bin/s6-svscan /run/service",
-          "s6-svwait -U -t 10000 /run/service/vipd", "s6-svc -h /run/service/vipd",
-          "s6-svc -wD -T 15000 -d /run/service/vipd")
+    machine = under(
+        t, "mkdir -p run/service; cp -r {init}/s6/vipd run/service/",
+        "/usr/bin/s6-svscan /run/service",
+        "s6-svwait -U -t 10000 /run/service/vipd", "s6-svc -h /run/service/vipd",
+        "s6-svc -wD -T 15000 -d /run/service/vipd")
+    told_once(t, machine, "s6-svc -u /run/service/vipd",
+              lambda: machine.process.text().count("there is no '='"))
 
 
 @case(seconds=30)
@@ -168,3 +186,10 @@ def test_init_systemd(t):
         ready="systemctl is-active basic.target", keys={"vip__v1__notify": "/usr/bin/tell"})
     told = machine.run("cat /run/vipd/told").stdout.split()
     t.check("paused" in told, f"the program told of {told}")
+
+    def starts():
+        shown = machine.run("systemctl show -p NRestarts -p ExecMainStatus vipd").stdout
+        figures = dict(line.split("=") for line in shown.split())
+        return int(figures["NRestarts"]) + (figures["ExecMainStatus"] == "2")
+
+    told_once(t, machine, "systemctl start vipd", starts)
