@@ -81,7 +81,10 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
   }
   const Key key{KeyKind::Session, lease, {}};
   if (takeover->end == 0) {
-    if (session.modified != takeover->judged) takeover->refusals = 0;  // it has shown life since
+    if (session.modified != takeover->judged) {  // it has shown life since, and that etcd has space
+      takeover->refusals = 0;
+      takeover->no_space = false;
+    }
     takeover->judged = session.modified;
     takeover->vips = view_.vips_of(lease);
     takeover->told = 0;
