@@ -13,6 +13,11 @@ namespace {
 constexpr int64_t kBetweenFirstQuestions = 250 * kMs;
 constexpr int64_t kForever = INT64_MAX / 4;
 
+// A copy has the endpoints of its original, and they turn with these.
+bool is_copy_of(const Node& node, const Node& original) {
+  return node.copy && !original.copy && node.name == original.name;
+}
+
 }  // namespace
 
 void World::draw_clusters() {
@@ -137,12 +142,18 @@ void World::turn(int n, int64_t first, int64_t count) {
     node.strange[m] = true;
     if (node.watch.id != 0 && node.watch.member == m) end_watch_soon(n);
   }
+  for (int each = 0; each < nodes_count_; each++) {
+    if (is_copy_of(nodes_[static_cast<size_t>(each)], node)) turn(each, first, count);
+  }
 }
 
 void World::endpoints_are_right(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (node.watch.id != 0 && node.watch.strange) end_watch_soon(n);
   node.strange.fill(false);
+  for (int each = 0; each < nodes_count_; each++) {
+    if (is_copy_of(nodes_[static_cast<size_t>(each)], node)) endpoints_are_right(each);
+  }
 }
 
 void World::end_watch_soon(int n) {
