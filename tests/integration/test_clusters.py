@@ -148,6 +148,9 @@ def test_own_member_of_another_cluster_at_start(t):
     owner_ends(t, lab, first)
 
     local, remote = "http://127.0.0.1:2379", f"http://{second.address}:2379"
+    first.start_vipd(etcd__endpoints=f"{local}, {remote}")
+    wait_for(lambda: etcd_status(first).get("cluster_id") == right, 5, "the remembered cluster")
+    first.vipd.end()
     shutil.rmtree(f"{first.folder}/state")
     first.start_vipd(etcd__endpoints=f"{local}, {remote}")
     wanted = "1 of 2 endpoints belongs to cluster"
