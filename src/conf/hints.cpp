@@ -211,13 +211,12 @@ std::string duration_hint(std::string_view text, bool may_be_zero) {
          "; write " + duration_text(Duration::milliseconds(*ms));
 }
 
-std::string choice_hint(std::string_view text, std::span<const std::string_view> names) {
+size_t chosen(std::string_view text, std::span<const std::string_view> names) {
   const std::string word = lower(text);
   const std::string_view meant = find(kMeanings, word);
-  for (const std::string_view name : names) {
-    if (name == word || name == meant) return "; write " + std::string(name);
-  }
-  return "";
+  size_t place = 0;
+  while (place < names.size() && names[place] != word && names[place] != meant) ++place;
+  return place;
 }
 
 std::string address_hint(std::string_view text) {

@@ -17,9 +17,8 @@ namespace vipd::conf {
 
 // "has no unit; write 5s", for what parse_duration() refuses.
 [[nodiscard]] std::string duration_hint(std::string_view text, bool may_be_zero);
-// "; write yes" for a word that means one of the names (true, INFO, warning); else "".
-[[nodiscard]] std::string choice_hint(std::string_view text,
-                                      std::span<const std::string_view> names);
+// The place of the name that is written or meant (true, INFO, warning); names.size(): of none.
+[[nodiscard]] size_t chosen(std::string_view text, std::span<const std::string_view> names);
 // What to do with the rest of "192.168.0.15/24 dev eth0", "[2001:db8::15]" or "fe80::15%eth0"; ""
 // where nothing is known.
 [[nodiscard]] std::string address_hint(std::string_view text);

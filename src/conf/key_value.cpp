@@ -66,14 +66,12 @@ struct Parser {
   }
 
   bool operator()(const Choice& type) const {
-    for (size_t i = 0; i < type.names.size(); ++i) {
-      if (text != type.names[i]) continue;
-      type.set(*target.config, i);
-      return true;
+    const size_t place = chosen(text, type.names);
+    if (place == type.names.size()) {
+      return fail("is none of the possible values; write " + joined(type));
     }
-    const std::string hint = choice_hint(text, type.names);
-    return fail("is none of the possible values" +
-                (hint.empty() ? "; write " + joined(type) : hint));
+    type.set(*target.config, place);
+    return true;
   }
 
   bool operator()(const Text& type) const {

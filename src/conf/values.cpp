@@ -232,11 +232,9 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
 
 bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
   constexpr std::string_view kNoYes[] = {"no", "yes"};
-  if (text != "yes" && text != "no") {
-    return fail(reason, text, "is neither yes nor no" + choice_hint(text, kNoYes));
-  }
-  *out = text == "yes";
-  return true;
+  const size_t place = chosen(text, kNoYes);
+  *out = place == 1;
+  return place < std::size(kNoYes) || fail(reason, text, "is neither yes nor no");
 }
 
 bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason) {

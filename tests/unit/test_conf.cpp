@@ -85,6 +85,19 @@ void every_mistake_is_explained() {
   every_message_of("mistakes.txt");
 }
 
+void words_that_mean_the_same_are_taken() {
+  for (const char* word : {"yes", "true", "on", "YES", "1"}) {
+    const Result result = load_text(kLeast + "vip.api.preempt = " + word);
+    TEST_ASSERT_MESSAGE(result.errors.empty() && result.config.vips.at(0).preempt, word);
+  }
+  for (const char* word : {"no", "False", "off", "No", "0"}) {
+    const Result result = load_text(kLeast + "vip.api.kill_connections = " + word);
+    TEST_ASSERT_MESSAGE(result.errors.empty() && !result.config.vips.at(0).kill_connections, word);
+  }
+  const Result level = load_text(kLeast + "log.level = WARNING");
+  TEST_ASSERT_TRUE(level.errors.empty() && level.config.log_level == vipd::log::Level::Warn);
+}
+
 // What is accepted, and what is said of it all the same.
 void every_warning() {
   every_message_of("warnings.txt");
@@ -493,6 +506,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(every_error_message);
   RUN_TEST(every_mistake_is_explained);
+  RUN_TEST(words_that_mean_the_same_are_taken);
   RUN_TEST(every_warning);
   RUN_TEST(a_password_in_clear_is_warned_of);
   RUN_TEST(utf16_is_named);
