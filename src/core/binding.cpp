@@ -140,7 +140,9 @@ void Binding::weigh(MonoTime now) {
   const bool asked = now >= doubted_at_ + timing::request_timeout(timeout_);
   if (doubted_ && (asked || unanimous(doubted_at_))) {
     was_ahead_ = was_ahead_ || another_named(std::max(doubted_at_, now - timeout_));
-    divided_ = was_ahead_ && majority(doubted_at_) != cluster_;
+    const bool heard = majority(doubted_at_) == cluster_;
+    divided_ = was_ahead_ && !heard;
+    was_ahead_ = was_ahead_ || !heard;  // or may be: most of them are silent
     if (!divided_) settle(now);
   }
   // No heartbeat goes to another one any more.

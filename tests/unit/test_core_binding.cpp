@@ -209,8 +209,20 @@ void who_was_away_hears_all_endpoints_first() {
   TEST_ASSERT_TRUE(b.may_take_at(false) <= at(10));
   b.interrupted(at(20'000));
   TEST_ASSERT_TRUE(b.may_take_at(false) == at(20'000) + kAsked);
-  TEST_ASSERT_FALSE(b.judge(at(20'000) + kAsked));  // whoever is silent is not waited for
+  for (size_t i = 0; i < 2; i++) (void)b.name(20'010, i, kX);
+  TEST_ASSERT_FALSE(b.judge(at(20'000) + kAsked));  // a silent one is not waited for
   TEST_ASSERT_TRUE(b.may_take_at(false) <= at(20'000) + kAsked);
+}
+
+// The other cluster may be ahead by those that are silent, while it elects a leader.
+void who_was_away_waits_for_others_where_most_endpoints_are_silent() {
+  Rig b(3, kX);
+  for (size_t i = 0; i < 3; i++) (void)b.name(10, i, kX);
+  b.interrupted(at(20'000));
+  (void)b.name(20'010, 0, kX);
+  TEST_ASSERT_FALSE(b.judge(at(20'000) + kAsked));
+  TEST_ASSERT_FALSE(b.outvoted());
+  TEST_ASSERT_TRUE(b.may_take_at(false) == at(20'000) + kAsked + kOthersGone);
 }
 
 void who_was_away_waits_for_others_where_one_endpoint_is_elsewhere() {
@@ -277,6 +289,7 @@ int main() {
   RUN_TEST(half_of_the_endpoints_do_not_bring_it_back);
   RUN_TEST(who_was_away_hears_all_endpoints_first);
   RUN_TEST(who_was_away_waits_for_others_where_one_endpoint_is_elsewhere);
+  RUN_TEST(who_was_away_waits_for_others_where_most_endpoints_are_silent);
   RUN_TEST(an_answer_counts_from_when_it_was_asked);
   RUN_TEST(others_are_waited_for_by_the_next_process_too);
   RUN_TEST(ids_are_written_as_etcd_does);
