@@ -131,7 +131,7 @@ void Binding::settle(MonoTime now) {
 
 // [safety] Another cluster that was ahead has owners until more than half name ours again: half of
 // two or four are enough for nobody, and tell none of them to let go. Who was not there to be told
-// cannot know whether it was so, but that no endpoint names another one now.
+// cannot know whether it was so: those that are silent may be of one that just elects a leader.
 void Binding::weigh(MonoTime now) {
   if (other_is_ahead()) {
     was_ahead_ = true;
@@ -140,9 +140,7 @@ void Binding::weigh(MonoTime now) {
   const bool asked = now >= doubted_at_ + timing::request_timeout(timeout_);
   if (doubted_ && (asked || unanimous(doubted_at_))) {
     was_ahead_ = was_ahead_ || another_named(std::max(doubted_at_, now - timeout_));
-    const bool heard = majority(doubted_at_) == cluster_;
-    divided_ = was_ahead_ && !heard;
-    was_ahead_ = was_ahead_ || !heard;  // or may be: most of them are silent
+    divided_ = majority(doubted_at_) != cluster_;
     if (!divided_) settle(now);
   }
   // No heartbeat goes to another one any more.

@@ -28,6 +28,7 @@ class Rig : public rig::AnsweredRig {
     settings_.memory.cluster_id = kCluster;
     settings_.vips.push_back({.name = "v1", .address = kVip, .link = "eth0"});
     start(settings_);
+    tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster});
   }
 
   void tell(const Event& event) override {
