@@ -57,7 +57,7 @@ const Key kKeys[] = {
          "The id of the etcd cluster to which all endpoints must belong, in hexadecimal, as\n"
          "`vipctl status` and `etcdctl endpoint status` show it.\n"
          "With auto it is the one that more than half of etcd.endpoints name; until then no VIP\n"
-         "is taken.\n"
+         "is taken, after a restart neither.\n"
          "A single endpoint decides alone.\n"
          "Endpoints of another cluster are reported and not used."},
     {.name = "etcd.discover",
