@@ -124,7 +124,7 @@ void Binding::wait_for_others(MonoTime now) {
 }
 
 void Binding::settle(MonoTime now) {
-  doubted_ = divided_ = false;
+  doubted_ = divided_ = unheard_ = false;
   if (was_ahead_) wait_for_others(now);
   was_ahead_ = false;
 }
@@ -140,8 +140,9 @@ void Binding::weigh(MonoTime now) {
   const bool asked = now >= doubted_at_ + timing::request_timeout(timeout_);
   if (doubted_ && (asked || unanimous(doubted_at_))) {
     was_ahead_ = was_ahead_ || another_named(std::max(doubted_at_, now - timeout_));
-    divided_ = majority(doubted_at_) != cluster_;
-    if (!divided_) settle(now);
+    unheard_ = majority(doubted_at_) != cluster_;
+    divided_ = was_ahead_ && unheard_;
+    if (!unheard_) settle(now);
   }
   // No heartbeat goes to another one any more.
   if (now < others_until_ && unanimous(now - timeout_ / kLately)) {
@@ -154,7 +155,8 @@ MonoTime Binding::may_take_at(bool waited_out) const {
   if (outvoted()) return MonoTime::never();
   const MonoTime asked =
       doubted_ ? doubted_at_ + timing::request_timeout(timeout_) : MonoTime::long_ago();
-  return waited_out ? asked : std::max(asked, others_until_);
+  if (waited_out) return asked;
+  return unheard_ ? MonoTime::never() : std::max(asked, others_until_);
 }
 
 MonoTime Binding::changes_at() const {

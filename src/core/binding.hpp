@@ -44,8 +44,8 @@ class Binding {
 
   [[nodiscard]] uint64_t cluster() const { return cluster_; }  // 0: not bound
   // Whether more than half of the endpoints name one other cluster: who starts now is bound to it.
-  // Or they may have done so at some time, and not more than half have named ours since: whoever
-  // was bound to the other one meanwhile has not been told to let go.
+  // Or they did so at some time, or may have, some name another still, and not more than half have
+  // named ours since: whoever was bound to the other one meanwhile has not been told to let go.
   [[nodiscard]] bool outvoted() const { return other_is_ahead() || divided_; }
   // Before this no VIP is taken; never(): not until more is named. `waited_out`: all that may have
   // had it by another cluster are known to be gone, since somebody bound to ours has had it since.
@@ -91,7 +91,8 @@ class Binding {
   bool doubted_ = false;  // another one may have been ahead unheard, or was heard to be
   bool was_ahead_ = false;
   bool divided_ = false;
-  MonoTime doubted_at_;  // what was named before proves nothing
+  bool unheard_ = false;  // not more than half have named ours since then
+  MonoTime doubted_at_;   // what was named before proves nothing
   MonoTime others_since_ = MonoTime::long_ago();
   MonoTime others_until_ = MonoTime::long_ago();
 };

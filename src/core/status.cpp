@@ -91,6 +91,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::NoGrants:
       return "the other nodes have not renewed the peer lease in time";
     case Obstacle::PreviousOwner:
+      if (free_at(vip).is_never()) return "waiting for more than half of the etcd endpoints";
       return "waiting " + in_seconds(free_at(vip) - now) + " for a possible former owner";
     case Obstacle::MayBeHeld:
       return may_be_held_reason(vip);
