@@ -1,7 +1,5 @@
 #include "daemon/api.hpp"
 
-#include <cinttypes>
-#include <cstdio>
 #include <utility>
 
 #include "ctl/history.hpp"
@@ -19,12 +17,6 @@ namespace vipd {
 namespace {
 
 constexpr Duration kListenRetry = Duration::seconds(5);
-
-std::string fresh_nonce() {
-  char text[33];
-  snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, sys::random_u64(), sys::random_u64());
-  return text;
-}
 
 ctl::Response refused(int status, std::string_view reason) {
   return {.status = status, .body = ctl::error_json(reason)};
@@ -154,7 +146,7 @@ ctl::Response Api::status_with_moves(const ctl::Request&) {
 }
 
 ctl::Response Api::page(const ctl::Request&) {
-  const std::string nonce = fresh_nonce();
+  const std::string nonce = sys::random_text() + sys::random_text();
   return {.body = ctl::status_page(public_status(), nonce),
           .content_type = "text/html; charset=utf-8",
           .fields = ctl::page_fields(nonce)};

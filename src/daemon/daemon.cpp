@@ -5,7 +5,6 @@
 #include <signal.h>
 
 #include <cassert>
-#include <cinttypes>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -47,12 +46,6 @@ struct Visitor : Cases... {
 };
 template <typename... Cases>  // clang 14 does not deduce it for an aggregate
 Visitor(Cases...)->Visitor<Cases...>;
-
-std::string random_text() {
-  char text[17];
-  snprintf(text, sizeof text, "%016" PRIx64, sys::random_u64());
-  return text;
-}
 
 class Daemon {
  public:
@@ -97,7 +90,7 @@ class Daemon {
   DaemonOptions options_;
   Config config_;
   sys::Notify supervisor_;
-  std::string instance_ = random_text();
+  std::string instance_ = sys::random_text();
   std::string started_ = sys::wall_clock_text();
   Loop loop_;
   std::unique_ptr<sys::PidFile> pidfile_;

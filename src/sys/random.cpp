@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 
@@ -21,6 +22,12 @@ uint64_t random_u64() {
     abort();
   }
   return value;
+}
+
+std::string random_text() {
+  char text[17];
+  snprintf(text, sizeof text, "%016" PRIx64, random_u64());
+  return text;
 }
 
 }  // namespace vipd::sys

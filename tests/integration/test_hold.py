@@ -103,43 +103,44 @@ def test_hold_grantor_cut_off(t):
     grantor_fails(t, lambda g: g.cut(), lambda g: g.mend())
 
 
-@case(seconds=70)
-def test_hold_all_killed_and_restarted(t):
-    """The former processes have granted, and nobody else can say that they grant no more."""
+def all_killed_while_held(t):
+    """Etcd and all daemons are killed while the owner holds on: the laboratory and that owner."""
     lab = holding.up(t)
-    vip = lab.addresses[0]
-    owner = lab.wait_owner(vip)
+    owner = lab.wait_owner(lab.addresses[0])
     holding.kill_etcd(lab)
     holding.wait_hold(owner)
     for host in lab.hosts:
         host.vipd.kill()
+    return lab, owner
+
+
+def owned_again(t, lab, timeout, besides=None):
+    moment = lab.wait_quorum()
+    new = lab.wait_owner(lab.addresses[0], timeout=timeout, besides=besides)
+    t.figure(f"{new} owns {time.monotonic() - moment:.1f} s after etcd is back")
+
+
+@case(seconds=70)
+def test_hold_all_killed_and_restarted(t):
+    """The former processes have granted, and nobody else can say that they grant no more."""
+    lab, _ = all_killed_while_held(t)
     time.sleep(TIMEOUT)
     holding.start_etcd_again(lab)
     for host in lab.hosts:
         host.start_vipd()
-    moment = lab.wait_quorum()
-    new = lab.wait_owner(vip, timeout=45)
-    t.figure(f"{new} owns {time.monotonic() - moment:.1f} s after etcd is back")
+    owned_again(t, lab, 45)
 
 
 @case(seconds=90)
 def test_hold_both_grantors_restarted_owner_gone(t):
     """The owner stays away: those that were started again speak for who granted before."""
-    lab = holding.up(t)
-    vip = lab.addresses[0]
-    owner = lab.wait_owner(vip)
-    holding.kill_etcd(lab)
-    holding.wait_hold(owner)
-    for host in lab.hosts:
-        host.vipd.kill()
+    lab, owner = all_killed_while_held(t)
     owner.cut()
     time.sleep(TIMEOUT)
     for host in lab.others(owner):
         host.start_etcd()
         host.start_vipd()
-    moment = lab.wait_quorum()
-    new = lab.wait_owner(vip, timeout=75, besides=owner)
-    t.figure(f"{new} owns {time.monotonic() - moment:.1f} s after etcd is back")
+    owned_again(t, lab, 75, besides=owner)
 
 
 @case(seconds=70)
