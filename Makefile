@@ -121,7 +121,7 @@ SMALL     := -Oz -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unw
              -Wall -Wextra -Werror
 SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
-             -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
+             -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
 .PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb
 static: $(STATIC)/vipd $(STATIC)/vipctl

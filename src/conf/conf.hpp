@@ -42,7 +42,5 @@ struct Result {
 // The effective configuration, defaults included, in the syntax of the files; it reads back to the
 // same.
 [[nodiscard]] std::string print(const Config& config);
-// The keys as mdoc(7) list items, for vipd.conf(5): the page and the parser cannot drift.
-[[nodiscard]] std::string document();
 
 }  // namespace vipd::conf

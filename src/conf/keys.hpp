@@ -67,12 +67,21 @@ struct Source {
   const CheckConfig* check = nullptr;
 };
 
+// Words for vipd.conf(5). The static daemon goes without: they are 10,000 bytes of its file.
+#ifdef VIPD_WITHOUT_MANUAL
+struct ForManual {
+  constexpr ForManual(const char*) {}  // NOLINT(google-explicit-constructor)
+};
+#else
+using ForManual = std::string_view;
+#endif
+
 struct Key {
   std::string_view name;  // with NAME in the place of a VIP's or a check's name
   std::variant<Count, Span, Choice, Text, TextList, VipText, CheckText> type;
   std::string_view fallback;        // as one would write it; empty: none, or worked out by load()
   std::string_view fallback_words;  // for the page, where the default is worked out
-  std::string_view help;            // whole sentences, one a line
+  ForManual help;                   // whole sentences, one a line
 
   [[nodiscard]] Scope scope() const;
 };

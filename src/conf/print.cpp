@@ -1,4 +1,4 @@
-// The configuration as text: for --print-config, and the keys for the man page.
+// The configuration as text, for --print-config.
 #include "conf/conf.hpp"
 #include "conf/keys.hpp"
 
@@ -29,21 +29,6 @@ std::string print(const Config& config) {
   }
   for (const CheckConfig& check : config.checks) {
     text += settings(Scope::Check, check.name, {.config = &plain, .check = &check});
-  }
-  return text;
-}
-
-std::string document() {
-  std::string text;
-  for (const Key& key : keys()) {
-    text.append(".It Cm ").append(key.name).append(" No = Ar ").append(argument_words(key));
-    text.append("\n").append(key.help).append("\n");
-    const std::string range = range_words(key);
-    if (!range.empty()) text.append("Possible: ").append(range).append(".\n");
-    if (!key.fallback.empty()) text.append("Default:\n.Li ").append(key.fallback).append(" .\n");
-    if (!key.fallback_words.empty()) {
-      text.append("Default: ").append(key.fallback_words).append(".\n");
-    }
   }
   return text;
 }

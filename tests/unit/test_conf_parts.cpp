@@ -5,6 +5,7 @@
 #include "conf/values.hpp"
 #include "fixture.hpp"
 #include "harness.hpp"
+#include "manual.hpp"
 
 using namespace vipd;
 using namespace vipd::conf;
@@ -23,12 +24,39 @@ void durations_are_read() {
   TEST_ASSERT_EQUAL_INT(3600000, parsed_ms("1h"));
   TEST_ASSERT_EQUAL_INT(0, parsed_ms("0s"));
   TEST_ASSERT_EQUAL_INT(5000, parsed_ms("005s"));
+  TEST_ASSERT_EQUAL_INT(5000, parsed_ms("5 s"));
+  TEST_ASSERT_EQUAL_INT(90000, parsed_ms("1m30s"));
+  TEST_ASSERT_EQUAL_INT(3900250, parsed_ms("1 h 5m\t250 ms"));
+  TEST_ASSERT_EQUAL_INT(0, parsed_ms("0m 0s"));
+  TEST_ASSERT_EQUAL_INT(366LL * 24 * 3600000, parsed_ms("8783h 60m"));
 }
 
 void what_is_no_duration_is_refused() {
-  for (const char* text :
-       {"", "5", "s", "5 s", " 5s", "5s ", "-5s", "-0s", "+5s", "5S", "5sec", "1.5s", "1e3s",
-        "0x5s", "5us", "9223372036854775807h", "9223372036854775808ms", "367000h"}) {
+  for (const char* text : {"",
+                           "5",
+                           "s",
+                           " 5s",
+                           "5s ",
+                           "-5s",
+                           "-0s",
+                           "+5s",
+                           "5S",
+                           "5sec",
+                           "1.5s",
+                           "1e3s",
+                           "0x5s",
+                           "5us",
+                           "30s1m",
+                           "1m1m",
+                           "1m 30",
+                           "1m -5s",
+                           "1m,5s",
+                           "5 ",
+                           "8783h 60m 1ms",
+                           "367000h",
+                           "9223372036854775807h",
+                           "9223372036854775808ms",
+                           "1h 18446744073709551615ms"}) {
     TEST_ASSERT_MESSAGE(parsed_ms(text) == -1, text);
   }
 }
@@ -91,7 +119,12 @@ void quoted_text_is_short_and_harmless() {
   TEST_ASSERT_EQUAL_INT(80 + 2 + 3, quoted(std::string(500, 'x')).size());
 }
 
-// The page has between two markers just what document() says; VIPD_REWRITE=1 puts it there.
+// The static daemon has no words for it.
+#ifdef VIPD_WITHOUT_MANUAL
+void manual_page_has_the_keys_of_the_table() {}
+void examples_of_the_manual_page_are_taken() {}
+#else
+// The page has between two markers just what keys() says; VIPD_REWRITE=1 puts it there.
 void manual_page_has_the_keys_of_the_table() {
   const std::string path = "contrib/man/vipd.conf.5";
   const std::string begin = ".\\\" keys: begin, made from the table in src/conf/keys.cpp\n";
@@ -101,11 +134,24 @@ void manual_page_has_the_keys_of_the_table() {
   const size_t to = page.find(end);
   TEST_ASSERT_TRUE(from != std::string::npos && to != std::string::npos && from < to);
   const size_t start = from + begin.size();
-  const std::string wanted = page.substr(0, start) + document() + page.substr(to);
+  const std::string keys = manual::keys();
+  const std::string wanted = page.substr(0, start) + keys + page.substr(to);
   fixture::golden(path, wanted);
-  TEST_ASSERT_EQUAL_STRING(document(), fixture::read(path).substr(start, document().size()));
+  TEST_ASSERT_EQUAL_STRING(keys, fixture::read(path).substr(start, keys.size()));
   TEST_ASSERT_EQUAL_STRING(wanted, fixture::read(path));
 }
+
+// All of them together are one configuration; only the files that it names are not here.
+void examples_of_the_manual_page_are_taken() {
+  std::string all;
+  for (const manual::Task& task : manual::kTasks) all += task.example;
+  fixture::Folder folder;
+  const std::string path = folder.file("vipd.conf", all);
+  for (const std::string& error : load({.paths = {path}, .overrides = {}}).errors) {
+    TEST_ASSERT_MESSAGE(error.find("No such file") != std::string::npos, error.c_str());
+  }
+}
+#endif
 
 }  // namespace
 
@@ -119,5 +165,6 @@ int main() {
   RUN_TEST(nearest_prefers_the_first_of_equals);
   RUN_TEST(quoted_text_is_short_and_harmless);
   RUN_TEST(manual_page_has_the_keys_of_the_table);
+  RUN_TEST(examples_of_the_manual_page_are_taken);
   return UNITY_END();
 }
