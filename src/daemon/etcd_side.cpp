@@ -15,8 +15,7 @@ namespace vipd {
 namespace {
 
 void log_failure(const char* what, const etcd::Error& error) {
-  const std::string where = error.endpoint.empty() ? "" : error.endpoint + ": ";
-  log::debug("etcd: %s: %s%s", what, where.c_str(), error.text.c_str());
+  log::debug("etcd: %s: %s", what, error.said().c_str());
 }
 
 }  // namespace
@@ -90,7 +89,7 @@ void EtcdSide::perform(const action::UseCluster& a) {
 void EtcdSide::Impl::failed(RequestId request, const etcd::Error& error) {
   log_failure("request failed", error);
   feed(event::RequestFailed{.request = request,
-                            .reason = error.endpoint + ": " + error.text,
+                            .reason = error.said(),
                             .no_space = error.no_space()});
 }
 

@@ -75,8 +75,9 @@ struct Error {
   static constexpr int kStranger = -4;   // a member of another cluster
   int code = kTransport;
   std::string text;
-  std::string endpoint;
+  std::string endpoint;  // empty: nobody was asked
 
+  [[nodiscard]] std::string said() const;  // the text after the endpoint, if there is one
   [[nodiscard]] bool no_space() const;   // etcd takes no writes: its space is used up
   [[nodiscard]] bool no_leader() const;  // etcd has none, as far as the member knows
   [[nodiscard]] bool compacted() const;  // the revision, or it is one of a cluster that is no more

@@ -109,18 +109,21 @@ void Client::Impl::name_stranger(MemberId id, const std::string& members) {
 }
 
 // Why no member may be taken, where that is so for their clusters.
-std::string Client::Impl::cluster_trouble() const {
+Error Client::Impl::cluster_trouble() const {
   if (cluster == 0) {
-    if (troubles.last().text.empty()) return "no endpoint has said to which cluster it belongs";
-    return troubles.last().endpoint + ": " + troubles.last().text;
+    // As it is, without another endpoint before it: this error becomes the last one itself.
+    if (!troubles.last().text.empty()) return troubles.last();
+    return {Error::kTransport, "no endpoint has said to which cluster it belongs", ""};
   }
   const auto& members = endpoints.members();
   const auto found = std::find_if(members.begin(), members.end(), [this](const auto& member) {
     return endpoints.is_stranger(member);
   });
-  if (found == members.end()) return "";
-  return label(found->endpoint) + " belongs to cluster " + cluster_hex(found->cluster) +
-         ", not to " + cluster_hex(cluster);
+  if (found == members.end()) return {};
+  return {
+      Error::kTransport,
+      "it belongs to cluster " + cluster_hex(found->cluster) + ", not to " + cluster_hex(cluster),
+      label(found->endpoint)};
 }
 
 void Client::on_named(std::function<void(const Named&)> call) {

@@ -140,7 +140,7 @@ struct Client::Impl {
   [[nodiscard]] bool is_stranger(MemberId member) const;
   void meet_stranger(MemberId member);
   void name_stranger(MemberId member, const std::string& members);
-  [[nodiscard]] std::string cluster_trouble() const;
+  [[nodiscard]] Error cluster_trouble() const;
 
   // --- client_auth.cpp
   void wait_for_token(const CallPtr& call);

@@ -148,8 +148,9 @@ bool Client::Impl::renewed_files(uint64_t used, const HttpAnswer& answer) {
 
 Error Client::Impl::no_member() const {
   if (endpoints.members().empty()) return {Error::kTransport, "no endpoint is known", ""};
-  if (const std::string why = cluster_trouble(); !why.empty()) {
-    return {Error::kTransport, why, ""};
+  if (Error why = cluster_trouble(); !why.text.empty()) {
+    why.code = Error::kTransport;  // nobody was asked
+    return why;
   }
   const Endpoint& first = endpoints.members().front().endpoint;
   return {Error::kTransport, resolver->problem(first.host), first.url};

@@ -17,7 +17,7 @@ void Troubles::remember(const Error& error, MonoTime now) {
 
 void Troubles::complain(const Error& error, MonoTime now) {
   remember(error, now);
-  const std::string text = error.endpoint + ": " + error.text;
+  const std::string text = error.said();
   std::erase_if(complaints_, [&](const Complaint& c) { return c.heard_at + kForgotten < now; });
   for (Complaint& c : complaints_) {
     if (c.text != text) continue;

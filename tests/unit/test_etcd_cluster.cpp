@@ -66,6 +66,18 @@ void without_a_cluster_all_are_asked_and_none_is_used() {
   TEST_ASSERT_EQUAL_INT(0, first.count("/v3/lease/grant"));
 }
 
+// For hours, maybe: each failure says what the one before said, and no more.
+void without_a_cluster_each_request_fails_in_the_same_words() {
+  Loop loop;
+  Client client(loop, asking({"http://127.0.0.1:1"}, 0));
+  TEST_ASSERT_TRUE(run_until(loop, [&] { return client.last_error().has_value(); }));
+  const std::string said = granted(loop, client).error.said();
+  TEST_ASSERT_TRUE(said.starts_with("http://127.0.0.1:1: "));
+  for (int i = 0; i < 3; i++) {
+    TEST_ASSERT_EQUAL_STRING(said, granted(loop, client).error.said());
+  }
+}
+
 // Whatever its place; and it does not come and go.
 void a_stranger_is_passed_over_and_named_once() {
   Loop loop;
@@ -140,6 +152,7 @@ void a_stranger_keeps_no_watch_and_its_compaction_is_no_loss() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(without_a_cluster_all_are_asked_and_none_is_used);
+  RUN_TEST(without_a_cluster_each_request_fails_in_the_same_words);
   RUN_TEST(a_stranger_is_passed_over_and_named_once);
   RUN_TEST(a_member_changes_its_cluster_and_comes_back_on_trial);
   RUN_TEST(a_stranger_keeps_no_watch_and_its_compaction_is_no_loss);
