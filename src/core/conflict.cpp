@@ -54,8 +54,7 @@ void Core::Impl::note_owner(Vip* vip) {
 
 void Core::Impl::conflict_over(Vip* vip, const std::string& why) {
   vip->conflict.foreign = vip->conflict.probing = false;
-  report(ReportKind::ConflictOver,
-         vip->settings.name + ": " + vip->settings.address.text() + " is free again: " + why,
+  report(ReportKind::ConflictOver, vip->settings.address.text() + " is free again: " + why,
          vip->settings.address);
 }
 
@@ -120,8 +119,7 @@ void Core::Impl::on(const event::ForeignClaim& e) {
   Conflict& conflict = vip->conflict;
   const bool ours = vip->address == Vip::AddressState::Present;
   conflict.mac = e.mac;
-  const std::string who =
-      vip->settings.name + ": the host with " + e.mac.text() + " claims " + e.address.text();
+  const std::string who = "the host with " + e.mac.text() + " claims " + e.address.text();
   const bool said = now_ - conflict.reported_at < kDefendInterval;
   if (ours) {
     if (conflict.claimed_at.is_never()) conflict.claimed_at = now_;

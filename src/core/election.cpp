@@ -155,9 +155,9 @@ void Core::Impl::fence_if_late(const Event& event) {
   const Duration longest = Duration::seconds(added->lifetime_s) + timing::kKernelLateness;
   if (now_ + longest <= lifetime_deadline()) return;
   remove(vip);
-  report(ReportKind::AuthorityLost, vip->settings.name +
-                                        ": the address was set too late and could outlive the "
-                                        "fencing deadline; removing it");
+  report(ReportKind::AuthorityLost,
+         "the address was set too late and could outlive the fencing deadline; removing it",
+         added->address);
 }
 
 void Core::Impl::drive_fence() {
@@ -308,8 +308,8 @@ void Core::Impl::on(const event::AddressAdded& e) {
     // An acknowledgement may be what failed: the address is not known to be absent.
     remove(vip);
     if (e.error == ENODEV) return link_is_gone(vip->settings.link);
-    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused " +
-                                          e.address.text() + ": " + strerror(e.error));
+    report(ReportKind::AddressFailed,
+           "the kernel refused " + e.address.text() + ": " + strerror(e.error), e.address);
     // Whoever cannot add the address must not stand in the way of those who can.
     vip->comeback.refused = true;
     vip->comeback.backoff = std::clamp(vip->comeback.backoff * 2, kRefusedFirst, kRefusedLast);
@@ -330,8 +330,8 @@ void Core::Impl::address_is_up(Vip* vip) {
     const bool insists = vip->comeback.backoff > kRestoreFirst;
     const std::string who = vip->comeback.by.empty() ? "somebody" : vip->comeback.by;
     report(ReportKind::AddressRestored,
-           vip->settings.name + ": " + who + " had removed " + vip->settings.address.text() +
-               " from " + vip->settings.link + "; restored" +
+           who + " had removed " + vip->settings.address.text() + " from " + vip->settings.link +
+               "; restored" +
                (insists ? " (" + std::to_string(vip->comeback.restored) + " times so far)" : ""),
            vip->settings.address);
   }
@@ -343,8 +343,9 @@ void Core::Impl::on(const event::AddressRemoved& e) {
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return;
   if (vip->is_removing()) kernel_.removed();
   if (e.error != 0) {
-    report(ReportKind::AddressFailed, vip->settings.name + ": the kernel refused to remove " +
-                                          e.address.text() + ": " + strerror(e.error));
+    report(ReportKind::AddressFailed,
+           "the kernel refused to remove " + e.address.text() + ": " + strerror(e.error),
+           e.address);
     vip->remove_again_at = now_ + kRemoveRetry;
     return;
   }

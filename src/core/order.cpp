@@ -98,7 +98,7 @@ void Core::Impl::consider_preemption(Vip* vip) {
 
 void Core::Impl::hand_over(Vip* vip, const std::string& why) {
   assert(vip->address == Vip::AddressState::Present);
-  report(ReportKind::HandedOver, vip->settings.name + ": handed over: " + why);
+  report(ReportKind::HandedOver, "handed over: " + why, vip->settings.address);
   vip->transfer.to = LeaseId::None;
   vip->resigning = true;
   step_.again(now_);  // the address goes first
@@ -125,7 +125,7 @@ void Core::Impl::consider_transfer(Vip* vip) {
   } else if (place < 1 || due(vip->transfer.by)) {
     vip->transfer.to = LeaseId::None;
     report(ReportKind::TransferGivenUp,
-           vip->settings.name + ": not handed over: the node that was asked for " +
+           std::string("not handed over: the node that was asked for ") +
                (place < 1 ? "left the queue" : "is not ready"),
            vip->settings.address);
   } else if (place > 1 && due(vip->transfer.at)) {

@@ -185,7 +185,7 @@ void Daemon::report_state(const action::ReportState& change) {
 void Daemon::report(const action::Report& report) {
   ledger_.take(report);
   if (belongs_in_history(report)) journal_.note(report);
-  log_report(report);
+  log_report(report, vips_.at(report.address));
 }
 
 void Daemon::finish() {

@@ -62,8 +62,9 @@ void write_log(log::Level level, const char* text) {
 
 }  // namespace
 
-void log_report(const action::Report& report) {
-  write_log(level_of(report.kind), report.text.c_str());
+void log_report(const action::Report& report, const VipConfig* vip) {
+  const std::string about = vip == nullptr ? "" : "vip " + vip->name + ": ";
+  write_log(level_of(report.kind), (about + report.text).c_str());
 }
 
 bool belongs_in_history(const action::Report& report) {

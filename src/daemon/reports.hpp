@@ -2,10 +2,12 @@
 #pragma once
 
 #include "vipd/action.hpp"
+#include "vipd/config.hpp"
 
 namespace vipd {
 
-void log_report(const action::Report& report);
+// vip: the one that it is about, which the line begins with; null: the node.
+void log_report(const action::Report& report, const VipConfig* vip);
 // Not so for what only a developer looks at.
 [[nodiscard]] bool belongs_in_history(const action::Report& report);
 
