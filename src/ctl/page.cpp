@@ -128,8 +128,18 @@ function renewedBy(lease) {
   return 'renewed by ' + lease.grantors.map(name).join(', ') + ', ' +
     (lease.left_ms / 1000).toFixed(1) + ' of ' + lease.timeout_ms / 1000 + ' s left';
 }
+function etcdFact(e) {
+  const soft = words => el('div', 'soft small', words), error = e.last_error;
+  const others = e.endpoints.filter(o => o.mismatch);
+  const state = !e.connected ? 'not connected' : others.length ? 'two clusters' :
+    e.cluster_problem ? 'cluster in doubt' : 'connected';
+  return fact('etcd', state, state == 'connected' ? '' : 'bad',
+    soft(error && error.matters ? error.endpoint + ': ' + error.text : e.endpoint + ' ' + e.version),
+    soft(e.cluster_problem || (e.cluster_id && 'cluster ' + e.cluster_id)),
+    ...others.map(o => soft(o.endpoint + ' is of cluster ' + o.cluster_id)));
+}
 function drawFacts(s) {
-  const error = s.etcd.last_error, fenceless = !s.fence.in_force;
+  const fenceless = !s.fence.in_force, holds = s.peer_lease.holds;
   const meter = el('div', 'meter', el('i'));
   const left = s.session.authority_ms / (s.session.timeout_ms || 1);
   meter.firstChild.style.width = Math.min(100, 100 * left) + '%';
@@ -140,11 +150,9 @@ function drawFacts(s) {
          owned < s.vips.length ? 'warn' : ''),
     fact('Authority of this node', (s.session.authority_ms / 1000).toFixed(1) + ' s',
          '', meter),
-    fact('etcd', s.etcd.connected ? 'connected' : 'not connected', s.etcd.connected ? '' : 'bad',
-         el('span', 'soft small', error && error.matters ? error.endpoint + ': ' + error.text :
-            s.etcd.endpoint + ' ' + s.etcd.version)),
-    fact('Peer lease of this node', s.peer_lease.state,
-         fenceless || s.peer_lease.holds ? 'warn' : '',
+    etcdFact(s.etcd),
+    fact('Peer lease of this node', holds ? 'holds without etcd' : s.peer_lease.state,
+         fenceless || holds ? 'warn' : '',
          el('span', 'soft small', renewedBy(s.peer_lease)),
          el('div', 'soft small', 'packet fence: ' + (fenceless ?
             'none (' + s.fence.reason + ')' : s.fence.kind))),

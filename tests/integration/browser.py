@@ -115,12 +115,14 @@ class Browser:
             self.wait(0.2)
 
     def look(self, path, width=1200, height=1000, dark=False):
-        """A picture of the whole page."""
+        """A picture of the whole page, or of the first 3,000 pixels of it."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)
         self.wait(0.3)
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        long = self.value("document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": width, "height": min(long, 3000), "scale": 1}
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
