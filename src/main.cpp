@@ -18,6 +18,7 @@
 #include "conf/conf.hpp"
 #include "ctl/vipctl.hpp"
 #include "daemon/daemon.hpp"
+#include "daemon/online.hpp"
 #include "net/netlink.hpp"
 #include "sys/background.hpp"
 #include "sys/number.hpp"
@@ -37,11 +38,13 @@ enum class Task { Run, Check, Print, Version, Help };
 
 struct Options {
   Task task = Task::Run;
+  bool online = false;
   DaemonOptions daemon;
 };
 
 constexpr int kPrintConfig = sys::kNoLetter;
 constexpr int kReadyFd = sys::kNoLetter + 1;
+constexpr int kOnline = sys::kNoLetter + 2;
 
 constexpr sys::Option kOptions[] = {
     {'c', "config", "FILE",
@@ -49,6 +52,7 @@ constexpr sys::Option kOptions[] = {
      "/vipd.conf, then " VIPD_SYSCONFDIR "/vipd.d/*.conf)"},
     {'o', "option", "KEY=VALUE", "set a key, whatever the files say"},
     {'n', "check", nullptr, "check the configuration and exit"},
+    {kOnline, "online", nullptr, "with -n: ask each endpoint of etcd, too"},
     {kPrintConfig, "print-config", nullptr, "print the effective configuration and exit"},
     {'d', "daemonize", nullptr, "go to the background once ready"},
     {'p', "pidfile", "FILE", "write the pid there and lock the file"},
@@ -82,6 +86,9 @@ bool take_option(int option, Options* options) {
       return true;
     case 'n':
       options->task = Task::Check;
+      return true;
+    case kOnline:
+      options->online = true;
       return true;
     case kPrintConfig:
       options->task = Task::Print;
@@ -118,8 +125,13 @@ bool parse_options(int argc, char** argv, Options* options) {
     if (!take_option(option, options)) return false;
     if (options->task == Task::Version || options->task == Task::Help) return true;
   }
-  if (optind == argc) return true;
-  fprintf(stderr, "vipd: unexpected argument '%s'\n", argv[optind]);
+  if (optind < argc) {
+    fprintf(stderr, "vipd: unexpected argument '%s'\n", argv[optind]);
+  } else if (options->online && options->task != Task::Check) {
+    fprintf(stderr, "vipd: --online goes with -n\n");
+  } else {
+    return true;
+  }
   return false;
 }
 
@@ -169,6 +181,20 @@ void warn_of_links(const Config& config) {
   }
 }
 
+bool etcd_can_be_used(const Config& config) {
+  bool is_good = true;
+  for (const EndpointReport& report : ask_endpoints(config)) {
+    if (report.fault.empty()) {
+      printf("etcd.endpoints: %s: cluster %s\n", report.endpoint.c_str(), report.cluster.c_str());
+      continue;
+    }
+    is_good = false;
+    fflush(stdout);
+    fprintf(stderr, "etcd.endpoints: %s: %s\n", report.endpoint.c_str(), report.fault.c_str());
+  }
+  return is_good;
+}
+
 int check_configuration(const Options& options) {
   conf::Result result = conf::load(options.daemon.sources);
   for (const std::string& error : result.errors) fprintf(stderr, "%s\n", error.c_str());
@@ -176,6 +202,7 @@ int check_configuration(const Options& options) {
   for (const std::string& each : result.warnings) fprintf(stderr, "warning: %s\n", each.c_str());
   if (options.task == Task::Check) warn_of_links(result.config);
   say_who_judged(result.config);
+  if (options.online && !etcd_can_be_used(result.config)) return kFailed;
   if (options.task == Task::Check) return say("configuration OK\n");
   if (options.daemon.verbose) result.config.log_level = log::Level::Debug;
   return say(conf::print(result.config));

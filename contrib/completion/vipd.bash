@@ -38,7 +38,7 @@ _vipd() {
       return ;;
   esac
   if [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "-c --config -o --option -n --check --print-config -d --daemonize -p --pidfile -v --verbose --ready-fd -V --version -h --help" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "-c --config -o --option -n --check --online --print-config -d --daemonize -p --pidfile -v --verbose --ready-fd -V --version -h --help" -- "$word")
   fi
 }
 complete -o default -F _vipd vipd

@@ -40,6 +40,7 @@ end
 complete -c vipd -s c -l config -r -F -d 'configuration file, or a folder of *.conf files'
 complete -c vipd -s o -l option -x -a '(__vipd_keys)' -d 'set a key, whatever the files say'
 complete -c vipd -s n -l check -d 'check the configuration and exit'
+complete -c vipd -l online -d 'with -n: ask each endpoint of etcd, too'
 complete -c vipd -l print-config -d 'print the effective configuration and exit'
 complete -c vipd -s d -l daemonize -d 'go to the background once ready'
 complete -c vipd -s p -l pidfile -r -F -d 'write the pid there and lock the file'

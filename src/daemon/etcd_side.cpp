@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "core/timing.hpp"
+#include "daemon/etcd_options.hpp"
 #include "daemon/store.hpp"
 #include "etcd/client.hpp"
 #include "etcd/compaction.hpp"
@@ -24,7 +24,6 @@ struct EtcdSide::Impl {
   Impl(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
       : loop(loop), store(std::move(prefix)), feed(std::move(feed)) {}
 
-  [[nodiscard]] etcd::Options options(const Config& config) const;
   void failed(RequestId request, const etcd::Error& error);
   void look_at_compaction();
   void look_again_in_an_hour();
@@ -42,29 +41,9 @@ EtcdSide::EtcdSide(Loop& loop, std::string prefix, std::function<void(const Even
 
 EtcdSide::~EtcdSide() = default;
 
-etcd::Options EtcdSide::Impl::options(const Config& config) const {
-  etcd::Options options;
-  options.endpoints = config.etcd.endpoints;
-  options.discover = config.etcd.discover;
-  options.tls = {.cacert = config.etcd.cacert,
-                 .cert = config.etcd.cert,
-                 .key = config.etcd.key,
-                 .servername = config.etcd.servername};
-  options.user = config.etcd.user;
-  options.password_file = config.etcd.password_file;
-  options.needs = "readwrite from " + store.begin() + " to " + store.end() +
-                  " (etcdctl role grant-permission ROLE readwrite --prefix " + store.begin() + ")";
-  options.wanted = [this](std::string_view key) { return store.is_ours(key); };
-  options.room = etcd::kRoomBase + config.vips.size() * etcd::kRoomForVip;
-  options.request_timeout = timing::request_timeout(config.session_timeout);
-  options.ask_every = timing::ask_every(config.session_timeout);
-  options.key = store.begin();
-  return options;
-}
-
 void EtcdSide::start(const Config& config) {
   assert(impl_->client == nullptr);
-  impl_->client = std::make_unique<etcd::Client>(impl_->loop, impl_->options(config));
+  impl_->client = std::make_unique<etcd::Client>(impl_->loop, etcd_options(config, impl_->store));
   impl_->client->on_named([this](const etcd::Named& named) {
     impl_->feed(event::EndpointNamed{.endpoint = named.endpoint,
                                      .cluster = named.cluster,
@@ -77,7 +56,7 @@ void EtcdSide::start(const Config& config) {
 
 void EtcdSide::reconfigure(const Config& config) {
   assert(impl_->client != nullptr);
-  impl_->client->reconfigure(impl_->options(config));
+  impl_->client->reconfigure(etcd_options(config, impl_->store));
 }
 
 // --- requests
