@@ -52,6 +52,22 @@ def test_options(t):
 
 
 @case(seconds=3)
+def test_warnings_are_in_the_log(t):
+    """What is accepted although it does not work, at the start and at a reload."""
+    host = t.lab(hosts=1).hosts[0]
+    daemon = host.start_vipd(etcd__servername="etcd.example")
+    first = "etcd.servername is of use for https alone, and no endpoint is"
+    wait_for(lambda: first in daemon.text(), 5, "a warning at the start")
+    host.write_config(vip__v1__preempt_delay="1m")
+    wait_for(lambda: host.vipctl("reload").returncode == 0, 5, "a reload")
+    second = "vip.v1.preempt_delay has no effect without vip.v1.preempt = yes"
+    wait_for(lambda: second in daemon.text(), 5, "a warning at the reload")
+    for text in (first, second):
+        said = [line for line in daemon.text().splitlines() if text in line]
+        t.check(len(said) == 1 and f" warn  {host.folder}/vipd.conf:" in said[0], said)
+
+
+@case(seconds=3)
 def test_configuration_faults(t):
     faults = {
         "vip.api.adress = 10.0.0.1\n": ":4:",
