@@ -3,7 +3,7 @@
 # make static    build/static/vipd: no shared library, TLS=none without TLS, HOST=aarch64-linux-gnu
 # make install   honours DESTDIR and the five below   V=1 shows the commands
 
-VERSION    := 0.1.0
+VERSION    := 0.2.0
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 RUNDIR     ?= /run
@@ -123,7 +123,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb
+.PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb release
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
@@ -176,6 +176,11 @@ dist:
 
 deb: dist
 	@tools/deb $(VERSION)
+
+# All that is released, from a clean tree and built twice; HOSTS are those of the static binaries.
+release:
+	@tools/setup build release
+	@tools/release $(VERSION) $(or $(HOSTS),$(NATIVE) aarch64-linux-gnu arm-linux-gnueabihf)
 
 # Twice from that tarball, in two folders and at two dates: some ten minutes.
 check-reproducible: dist static
