@@ -15,6 +15,7 @@ bool Core::Impl::may_add() {
 void Core::Impl::drive_renewals() {
   if (due(kernel_.renewal())) {
     kernel_.renew_at(MonoTime::never());
+    kernel_.set_renewing(true);
     for (Vip& vip : vips_) vip.renewal_due = vip.address == Vip::AddressState::Present;
   }
   renew_next();
@@ -28,8 +29,10 @@ void Core::Impl::on(const event::HostChanged& e) {
 
 // Lifetimes are worked out one by one, since each call may be held up.
 void Core::Impl::renew_next() {
+  if (!kernel_.is_renewing() || kernel_.busy()) return;
   Vip* next = vips_.next(
       [](const Vip& vip) { return vip.renewal_due && vip.address == Vip::AddressState::Present; });
+  kernel_.set_renewing(next != nullptr);
   if (next == nullptr || !may_add()) return;
   const Duration remaining = lifetime_deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);

@@ -130,10 +130,11 @@ void Core::Impl::forget_cluster(const std::string& why) {
 // What a next process could take up; the cluster stays known.
 void Core::Impl::forget_memory() {
   if (memory_.lease == LeaseId::None && memory_.cluster_id == binding_.cluster()) return;
-  memory_ = Memory();
-  memory_.cluster_id = binding_.cluster();
-  memory_.others = now_ < binding_.others_until();
-  memory_.incarnations = hold_.incarnations(0);
+  Memory memory;
+  memory.cluster_id = binding_.cluster();
+  memory.others = now_ < binding_.others_until();
+  memory.incarnations = hold_.incarnations(0);
+  remember(std::move(memory));
   emit(action::Remember{.memory = memory_});
 }
 

@@ -135,7 +135,6 @@ Core::Impl::Impl(Settings settings, MonoTime now)
   assert(settings_.heartbeat > Duration() && settings_.heartbeat * 4 <= settings_.timeout);
   for (const VipSettings& vip : settings_.vips) {
     configure(vips_.add(), vip);
-    links_.try_emplace(vip.link);
   }
 }
 
@@ -248,7 +247,6 @@ void Core::Impl::on(const event::Reconfigured& e) {
   settings_.paused = before.paused;
   for (Vip& vip : vips_) vip.dropped = true;
   for (const VipSettings& wanted : e.settings.vips) {
-    links_.try_emplace(wanted.link);
     Vip* vip = find(wanted.address);
     if (vip == nullptr) {
       vip = vips_.add();

@@ -145,6 +145,8 @@ struct Core::Impl {
   void drive_session();
   void drive_links();
   void drive_memory();
+  [[nodiscard]] bool remembers_waits(bool has_session) const;
+  void remember(Memory memory);
   void drive_stop();
   void connected();
   void unreachable(const std::string& why);
@@ -180,7 +182,7 @@ struct Core::Impl {
   void set_state(Vip* vip, VipState to, const std::string& reason);
   void address_is_up(Vip* vip);
   [[nodiscard]] Vip* find(const Address& address) { return vips_.find(address); }
-  [[nodiscard]] const LinkView& link_of(const Vip& vip) const;
+  [[nodiscard]] static const LinkView& link_of(const Vip& vip) { return *vip.link; }
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool has_key(const Vip& vip) const;
   // It has a key that must go, and nothing of it is on a link.
@@ -269,6 +271,8 @@ struct Core::Impl {
   void end_terms();
   [[nodiscard]] MonoTime deadline() const;
   void refresh_peer_deadline();
+  void carry(LinkNames links);
+  void carry_one_more(const std::string& link);
   void update_fence();
   [[nodiscard]] bool leaves_one_behind() const;
   [[nodiscard]] bool peers_allow(const Vip& vip) const;
@@ -371,7 +375,7 @@ struct Core::Impl {
 
   // The VIPs
   VipTable vips_;
-  std::map<std::string, LinkView> links_;  // by name
+  std::map<std::string, LinkView> links_;  // by name; each stays where it is
   KernelCalls kernel_;
 
   // The peer lease

@@ -21,10 +21,6 @@ constexpr Duration kRefusedLast = Duration::seconds(60);
 
 }  // namespace
 
-const LinkView& Core::Impl::link_of(const Vip& vip) const {
-  return links_.find(vip.settings.link)->second;
-}
-
 // --- conditions
 
 bool Core::Impl::wanted(const Vip& vip) const {
@@ -259,8 +255,8 @@ void Core::Impl::install(Vip* vip) {
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->key.installing(headed_since(*vip));
-  refresh_peer_deadline();
-  update_fence();
+  carry_one_more(vip->settings.link);
+  if (!fence_.says(deadline())) update_fence();
   add(vip, lifetime);
   plan_renewal(remaining, lifetime);
 }

@@ -50,6 +50,9 @@ class KernelCalls {
   // At that time at the latest.
   void renew_by(MonoTime time) { renew_at_ = std::min(renew_at_, time); }
   [[nodiscard]] MonoTime renewal() const { return renew_at_; }
+  // Whether the renewal of some VIP may be due.
+  void set_renewing(bool is) { is_renewing_ = is; }
+  [[nodiscard]] bool is_renewing() const { return is_renewing_; }
 
   Burst announcements;
   Burst probes;
@@ -60,6 +63,7 @@ class KernelCalls {
   MonoTime burst_ends_ = MonoTime::long_ago();
   bool burst_begins_ = false;  // with the call that is under way
   MonoTime renew_at_ = MonoTime::never();
+  bool is_renewing_ = false;
 };
 
 }  // namespace vipd

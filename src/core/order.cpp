@@ -33,6 +33,7 @@ uint64_t weight(const std::string& text) {
 // spread evenly, and only those of a node that goes find another.
 void Core::Impl::configure(Vip* vip, const VipSettings& settings) {
   vip->settings = settings;
+  vip->link = &links_[settings.link];
   const uint64_t own = weight(settings_.node + "/" + settings.address.text());
   vip->priority = settings.priority.value_or(kLeastWeight + static_cast<int>(own % kWeights));
 }

@@ -30,6 +30,7 @@ class PacketFence {
   [[nodiscard]] bool tell(MonoTime deadline) {
     return std::exchange(told_, deadline) != std::optional(deadline);
   }
+  [[nodiscard]] bool says(MonoTime deadline) const { return told_ == deadline; }
   [[nodiscard]] bool is_told() const { return told_.has_value(); }
   // It has closed by itself.
   void closed() { told_.reset(); }

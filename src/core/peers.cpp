@@ -53,9 +53,21 @@ void Core::Impl::refresh_peer_deadline() {
   for (const Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Absent) add_once(&carrying, vip.settings.link);
   }
-  terms_.carry(std::move(carrying));
+  carry(std::move(carrying));
+}
+
+void Core::Impl::carry(LinkNames links) {
+  terms_.carry(std::move(links));
   terms_.set_deadline(peer_lease_.deadline(terms_.carrying()));
   hold_.until = hold_deadline(terms_.carrying());
+}
+
+// As refresh_peer_deadline() where one address more is on its way, without a look at all the
+// others.
+void Core::Impl::carry_one_more(const std::string& link) {
+  LinkNames carrying = terms_.carrying();
+  add_once(&carrying, link);
+  carry(std::move(carrying));
 }
 
 // [safety] The kernel drops the VIPs' packets from the same instant on, whatever this process does.
@@ -85,9 +97,14 @@ bool Core::Impl::leaves_one_behind() const {
 bool Core::Impl::peers_allow(const Vip& vip) const {
   if (!peer_lease_.obeys()) return true;
   if (fence_.missed_a_grant() || !fence_.in_force()) return false;
-  LinkNames links = terms_.carrying();
-  add_once(&links, vip.settings.link);
-  return now_ < peer_lease_.deadline(links) - timing::kTakeDownMargin;
+  const LinkNames& carrying = terms_.carrying();
+  MonoTime until = terms_.deadline();
+  if (std::find(carrying.begin(), carrying.end(), vip.settings.link) == carrying.end()) {
+    LinkNames links = carrying;
+    links.push_back(vip.settings.link);
+    until = peer_lease_.deadline(links);
+  }
+  return now_ < until - timing::kTakeDownMargin;
 }
 
 void Core::Impl::on(const event::FenceChanged& e) {

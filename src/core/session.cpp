@@ -130,7 +130,10 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     peer_lease_.take_up(term->second.term, term->second.modified, now_);
   }
   for (const auto& [address, revision] : memory_.waited_out) {
-    if (Vip* vip = find(address)) vip->key.waited_out(revision);
+    Vip* vip = find(address);
+    if (vip == nullptr) continue;
+    vip->key.waited_out(revision);
+    vip->remembered = revision;
   }
   // What the former process was queued for and we are not configured for must be left.
   for (const Address& address : view_.vips_of(memory_.lease)) {
@@ -139,9 +142,26 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     vip->settings.address = address;
     vip->settings.name = address.text();
     vip->dropped = true;
-    links_.try_emplace("");
+    vip->link = &links_[""];
   }
   return true;
+}
+
+// What is remembered of the VIPs is what would be now; numbers tell it sooner than addresses.
+bool Core::Impl::remembers_waits(bool has_session) const {
+  size_t count = 0;
+  for (const Vip& vip : vips_) {
+    if (!has_session || vip.key.waited_out() == 0) continue;
+    if (vip.remembered != vip.key.waited_out()) return false;
+    count++;
+  }
+  return count == memory_.waited_out.size();
+}
+
+void Core::Impl::remember(Memory memory) {
+  memory_ = std::move(memory);
+  const bool none = memory_.waited_out.empty();
+  for (Vip& vip : vips_) vip.remembered = none ? 0 : vip.key.waited_out();
 }
 
 // What a next process of this node could take up.
@@ -152,24 +172,25 @@ void Core::Impl::drive_memory() {
   Memory memory;
   memory.cluster_id = binding_.cluster();
   memory.others = binding_.outvoted() || !due(binding_.others_until());
-  if (chain_.live() && !session_.is_revoked()) {
+  const bool has_session = chain_.live() && !session_.is_revoked();
+  if (has_session) {
     memory.lease = chain_.lease();
     memory.instance = session_.instance();
     memory.timeout = settings_.timeout;
-    for (const Vip& vip : vips_) {
-      if (vip.key.waited_out() != 0)
-        memory.waited_out.emplace(vip.settings.address, vip.key.waited_out());
-    }
   }
   memory.incarnations = hold_.incarnations(chain_.live() ? session_.incarnation() : 0);
   if (memory.cluster_id == memory_.cluster_id && memory.others == memory_.others &&
-      memory.lease == memory_.lease && memory.waited_out == memory_.waited_out &&
+      memory.lease == memory_.lease && remembers_waits(has_session) &&
       memory.incarnations == memory_.incarnations) {
     return;
   }
+  for (const Vip& vip : vips_) {
+    if (has_session && vip.key.waited_out() != 0)
+      memory.waited_out.emplace(vip.settings.address, vip.key.waited_out());
+  }
   memory.session_revision = chain_.end();
-  memory_ = memory;
-  emit(action::Remember{.memory = std::move(memory)});
+  remember(std::move(memory));
+  emit(action::Remember{.memory = memory_});
 }
 
 // --- links

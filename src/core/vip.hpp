@@ -52,15 +52,19 @@ struct Place {
   MonoTime reorder_at = MonoTime::long_ago();  // when it may be given up for somebody better
 };
 
+struct LinkView;
+
 struct Vip {
   // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
   // by the lifetime that a former process gave it, until we have authority of our own.
   enum class AddressState { Absent, Inherited, Adding, Present, Removing };
 
   VipSettings settings;
-  int priority = 0;  // ours, as a number
+  const LinkView* link = nullptr;  // as settings.link names it
+  int priority = 0;                // ours, as a number
   VipState state = VipState::Standby;
   KeyRights key;
+  Revision remembered = 0;  // of what was waited out, as the state directory has it
 
   AddressState address = AddressState::Absent;
   MonoTime remove_again_at = MonoTime::never();
