@@ -60,7 +60,7 @@ class Daemon {
  private:
   void perform(const Action& action);
   void feed(const Event& event) { engine_.feed(event); }
-  void etcd_said(const Event& event);
+  void etcd_showed(const Event& event);
   void add_address(const action::AddAddress& a);
   void report_state(const action::ReportState& change);
   void report(const action::Report& report);
@@ -118,8 +118,9 @@ Daemon::Daemon(const DaemonOptions& options, Config config, sys::Notify notify)
       vips_(config_.vips),
       programs_(loop_),
       kept_(config_.etcd.prefix),
-      engine_(loop_, {[this] { remember_figures(); }, [this](const Action& a) { perform(a); }}),
-      etcd_(loop_, config_.etcd.prefix, [this](const Event& event) { etcd_said(event); }),
+      engine_(loop_, {[this] { remember_figures(); }, [this](const Action& a) { perform(a); },
+                      [this](const Event& event) { etcd_showed(event); }}),
+      etcd_(loop_, config_.etcd.prefix, [this](const Event& event) { feed(event); }),
       network_(loop_, vips_, network_handlers()),
       fence_(loop_, network_, fence_handlers()),
       peers_(loop_, vips_, network_, fence_, [this](const Event& event) { feed(event); }),
@@ -209,8 +210,7 @@ void Daemon::remember_figures() {
                         .timeout = core.timeout()});
 }
 
-void Daemon::etcd_said(const Event& event) {
-  feed(event);
+void Daemon::etcd_showed(const Event& event) {
   if (const auto* shown = std::get_if<event::WatchAdvanced>(&event)) journal_.after(*shown);
   if (const auto* read = std::get_if<event::PrefixRead>(&event)) journal_.after(*read);
 }

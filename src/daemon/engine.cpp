@@ -70,9 +70,29 @@ void Engine::feed(const Event& event) {
         return kIsOfHost;
       },
       event);
-  if (is_gathered) return;
+  if (is_gathered) return step_for_watch();
   step_for_host();
+  if (const auto* shown = std::get_if<event::WatchAdvanced>(&event)) return gather(*shown);
+  step_for_watch();
   step(event);
+}
+
+// As etcd itself does for a watch that catches up. One without changes stands for itself.
+void Engine::gather(const event::WatchAdvanced& more) {
+  const bool goes_on = shown_ && !shown_->changes.empty() && !more.changes.empty();
+  if (!goes_on) {
+    step_for_watch();
+    shown_ = more;
+    return;
+  }
+  shown_->header = more.header;
+  shown_->changes.insert(shown_->changes.end(), more.changes.begin(), more.changes.end());
+}
+
+void Engine::step_for_watch() {
+  if (!shown_) return;
+  const Event shown = *std::exchange(shown_, std::nullopt);
+  step(shown);
 }
 
 void Engine::step_for_host() {
@@ -92,6 +112,7 @@ void Engine::step(const Event& event) {
   }
   take(std::move(actions));
   perform_all();
+  if (handlers_.after_step) handlers_.after_step(event);
 }
 
 // What is newer comes first.
@@ -128,7 +149,7 @@ std::optional<Action> Engine::next() {
 }
 
 bool Engine::is_behind() const {
-  return !actions_.empty() || !removals_.empty() || !words_.empty();
+  return shown_ || !actions_.empty() || !removals_.empty() || !words_.empty();
 }
 
 void Engine::perform_all() {
@@ -147,6 +168,7 @@ void Engine::begin_turn() {
 
 void Engine::end_turn() {
   step_for_host();
+  step_for_watch();
   if (is_behind()) (void)loop_.add_timer(loop_.now(), [] {});
   arm(is_finished_ ? MonoTime::never() : core().next_deadline());
 }

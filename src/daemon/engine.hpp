@@ -20,6 +20,8 @@ class Engine {
     std::function<void()> before_step;
     // Called for one action after the other, never from inside itself. It may feed().
     std::function<void(const Action&)> perform;
+    // What it was made for.
+    std::function<void(const Event&)> after_step = nullptr;
   };
 
   Engine(Loop& loop, Handlers handlers);
@@ -30,8 +32,9 @@ class Engine {
   // Makes the core and performs what it wants first. REQUIRES: once, before all that follows.
   void start(const Settings& settings);
   // One step. What follows from a completion inside the kernel comes before what else was to be
-  // done. What the host shows (event::HostChanged) is gathered, and its step made before the next
-  // one of another event, or at the end of the turn. Nothing happens after finish().
+  // done. What the host shows (event::HostChanged) is gathered, and so is what the watch shows; the
+  // step for it is made before the next one of another event, or at the end of the turn. Nothing
+  // happens after finish().
   void feed(const Event& event);
   // To be called at the start of each turn, and at its end.
   void begin_turn();
@@ -49,6 +52,8 @@ class Engine {
   [[nodiscard]] Input input() const;
   void step(const Event& event);
   void step_for_host();
+  void gather(const event::WatchAdvanced& more);
+  void step_for_watch();
   void take(Actions actions);
   [[nodiscard]] std::optional<Action> next();
   void perform_all();
@@ -59,8 +64,9 @@ class Engine {
   std::unique_ptr<Core> core_;
   std::deque<Action> actions_;  // still to be performed, in order
   std::deque<action::RemoveAddress> removals_;
-  std::deque<Action> words_;  // for people, and the end
-  event::HostChanged seen_;   // by the core not yet
+  std::deque<Action> words_;                   // for people, and the end
+  event::HostChanged seen_;                    // by the core not yet
+  std::optional<event::WatchAdvanced> shown_;  // likewise
   bool is_performing_ = false;
   bool is_finished_ = false;
   Loop::Timer timer_ = Loop::Timer::None;

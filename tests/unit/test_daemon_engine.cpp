@@ -17,6 +17,7 @@ struct Bench {
   int deepest = 0;
   std::vector<Action> wanted;
   std::function<void(const Action&)> also;
+  event::WatchAdvanced last_shown;
   Engine engine{loop,
                 {[this] { ++steps; },
                  [this](const Action& action) {
@@ -24,6 +25,10 @@ struct Bench {
                    wanted.push_back(action);
                    if (also) also(action);
                    --depth;
+                 },
+                 [this](const Event& event) {
+                   const auto* shown = std::get_if<event::WatchAdvanced>(&event);
+                   if (shown != nullptr) last_shown = *shown;
                  }}};
 
   template <typename T>
@@ -107,6 +112,44 @@ void what_the_host_showed_comes_before_what_happened_after_it() {
   TEST_ASSERT_EQUAL_INT(2, b.steps);
 }
 
+event::WatchAdvanced shown_at(Revision revision) {
+  const Key key{KeyKind::Session, rig::kOwn, {}};
+  Change change{.deleted = false, .entry = {.key = key, .created = 1, .modified = revision}};
+  return {.header = {.cluster_id = 1, .revision = revision}, .changes = {std::move(change)}};
+}
+
+// As it does for the host: a message for each link of another owner's chain comes in one turn.
+void what_the_watch_shows_in_a_turn_is_one_step() {
+  Bench b;
+  b.engine.start(three_vips());
+  for (Revision revision = 1; revision <= 100; revision++) b.engine.feed(shown_at(revision));
+  TEST_ASSERT_EQUAL_INT(0, b.steps);
+  b.engine.end_turn();
+  TEST_ASSERT_EQUAL_INT(1, b.steps);
+  TEST_ASSERT_EQUAL_INT(100, b.last_shown.changes.size());
+  TEST_ASSERT_EQUAL_INT64(100, b.last_shown.header.revision);
+}
+
+// A progress notice says that nothing else comes before it.
+void what_the_watch_shows_keeps_its_place_among_other_events() {
+  Bench b;
+  b.engine.start(three_vips());
+  b.engine.feed(shown_at(1));
+  b.engine.feed(event::WatchAdvanced{.header = {.cluster_id = 1, .revision = 5}, .changes = {}});
+  TEST_ASSERT_EQUAL_INT(1, b.steps);
+  b.engine.feed(shown_at(6));
+  TEST_ASSERT_EQUAL_INT(2, b.steps);
+  b.engine.feed(event::AddressBlocked{.address = *Address::parse("192.0.2.1"), .reason = "down"});
+  TEST_ASSERT_EQUAL_INT(3, b.steps);
+  b.engine.feed(shown_at(7));
+  TEST_ASSERT_EQUAL_INT(4, b.steps);
+  b.engine.feed(event::Ticked{});
+  TEST_ASSERT_EQUAL_INT(6, b.steps);
+  TEST_ASSERT_EQUAL_INT64(7, b.last_shown.header.revision);
+  b.engine.end_turn();
+  TEST_ASSERT_EQUAL_INT(6, b.steps);
+}
+
 // One for each VIP, and nothing waits for them.
 void words_for_people_wait_for_a_turn_that_has_time() {
   Bench b;
@@ -171,6 +214,8 @@ int main() {
   RUN_TEST(what_follows_from_a_completion_is_never_performed_from_inside);
   RUN_TEST(what_the_host_shows_in_a_turn_is_one_step);
   RUN_TEST(what_the_host_showed_comes_before_what_happened_after_it);
+  RUN_TEST(what_the_watch_shows_in_a_turn_is_one_step);
+  RUN_TEST(what_the_watch_shows_keeps_its_place_among_other_events);
   RUN_TEST(words_for_people_wait_for_a_turn_that_has_time);
   RUN_TEST(after_the_finish_nothing_happens_any_more);
   RUN_TEST(a_deadline_of_the_core_makes_a_step);
