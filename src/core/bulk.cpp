@@ -8,14 +8,20 @@
 
 namespace vipd {
 
+namespace {
+
+// Fewer are renewed in no time, so their lifetimes are always as long as can be.
+constexpr size_t kMany = 500;
+
+}  // namespace
+
 bool Core::Impl::may_add() {
   return !kernel_.busy() && due(kernel_.next_at(now_));
 }
 
 void Core::Impl::drive_renewals() {
   if (due(kernel_.renewal())) {
-    kernel_.renew_at(MonoTime::never());
-    kernel_.set_renewing(true);
+    kernel_.renew_all(now_);
     for (Vip& vip : vips_) vip.renewal_due = vip.address == Vip::AddressState::Present;
   }
   renew_next();
@@ -32,13 +38,13 @@ void Core::Impl::renew_next() {
   if (!kernel_.is_renewing() || kernel_.busy()) return;
   Vip* next = vips_.next(
       [](const Vip& vip) { return vip.renewal_due && vip.address == Vip::AddressState::Present; });
-  kernel_.set_renewing(next != nullptr);
-  if (next == nullptr || !may_add()) return;
+  if (next == nullptr) return kernel_.renewed_all(now_);
+  if (!may_add()) return;
   const Duration remaining = lifetime_deadline() - now_;
   const int lifetime = timing::lifetime_s(remaining);
   if (lifetime == 0) {  // what is there runs out in time
     for (Vip& vip : vips_) vip.renewal_due = false;
-    return;
+    return kernel_.renewed_all(now_);
   }
   add(next, lifetime);
   plan_renewal(remaining, lifetime);
@@ -48,8 +54,14 @@ void Core::Impl::renew_next() {
 void Core::Impl::plan_renewal(Duration remaining, int lifetime) {
   const MonoTime renew = lifetime_deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;
-  kernel_.renew_by(renew);
+  kernel_.renew_by(std::max(renew, next_round()));
   due(kernel_.renewal());
+}
+
+// For each address the kernel looks through all of a link. Thousands of them, renewed with each
+// heartbeat, would leave no time for anything else.
+MonoTime Core::Impl::next_round() const {
+  return vips_.size() < kMany ? now_ : std::max(now_, kernel_.rested());
 }
 
 // Those after the one that was just installed; a whole step looks at all of them again.

@@ -154,7 +154,7 @@ void Core::Impl::own_session_seen(const Change& change) {
 }
 
 void Core::Impl::authority_renewed() {
-  kernel_.renew_at(now_);
+  kernel_.renew_at(next_round());
   session_.heartbeats.echoed++;
   session_.heartbeats.took.add(now_ - (chain_.deadline() - settings_.timeout));
 }

@@ -211,6 +211,7 @@ struct Core::Impl {
   void renew_next();
   void install_next();
   void plan_renewal(Duration remaining, int lifetime);
+  [[nodiscard]] MonoTime next_round() const;
   // --- announce.cpp
   void drive_announcements();
   [[nodiscard]] bool may_send(Burst* burst);

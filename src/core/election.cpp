@@ -263,7 +263,7 @@ void Core::Impl::install(Vip* vip) {
 
 void Core::Impl::add(Vip* vip, int lifetime) {
   assert(lifetime >= 1);
-  kernel_.add(now_);
+  kernel_.add(now_, Duration::seconds(lifetime));
   emit(action::AddAddress{.address = vip->settings.address, .lifetime_s = lifetime});
 }
 

@@ -68,7 +68,7 @@ void Core::Impl::drive_hold() {
   if (hold_.until <= now_ || !due(chain_.deadline() - settings_.timeout / 2)) return;
   due(chain_.deadline());
   if (!due(hold_.renew_at)) return;
-  kernel_.renew_at(now_);
+  kernel_.renew_at(next_round());
   hold_.renew_at = now_ + kRenew;
   due(hold_.renew_at);
 }

@@ -8,6 +8,10 @@ namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
 constexpr Duration kBreath = Duration::milliseconds(1);
+// Renewals take a quarter of the time, if lifetimes allow for it.
+constexpr int kRest = 4;
+// What is to be left of a lifetime when its renewal begins, for stalls of any kind.
+constexpr Duration kReserve = Duration::seconds(2);
 constexpr int kFrames = 64;
 constexpr Duration kFramesInterval = Duration::milliseconds(2);
 
@@ -18,9 +22,10 @@ MonoTime KernelCalls::next_at(MonoTime now) const {
   return now < burst_ends_ ? now : burst_ends_ + kBreath;
 }
 
-void KernelCalls::add(MonoTime now) {
+void KernelCalls::add(MonoTime now, Duration lifetime) {
   assert(!adding_);
   adding_ = true;
+  lifetime_ = lifetime;
   if (now < burst_ends_ + kBreath) return;
   burst_ends_ = now + kBurst;
   burst_begins_ = true;
@@ -36,6 +41,22 @@ void KernelCalls::added_in_turn(MonoTime now) {
 void KernelCalls::removed() {
   assert(removals_ > 0);
   removals_--;
+}
+
+void KernelCalls::renew_all(MonoTime now) {
+  renew_at_ = MonoTime::never();
+  is_renewing_ = true;
+  round_began_ = now;
+}
+
+void KernelCalls::renewed_all(MonoTime now) {
+  is_renewing_ = false;
+  round_took_ = now - round_began_;
+}
+
+MonoTime KernelCalls::rested() const {
+  const Duration spare = std::min(lifetime_ / 2, lifetime_ - kReserve);
+  return round_began_ + std::clamp(round_took_ * kRest, Duration(), std::max(Duration(), spare));
 }
 
 bool Burst::take(MonoTime now) {

@@ -36,7 +36,7 @@ class KernelCalls {
   // When one more may be added. REQUIRES: !busy().
   [[nodiscard]] MonoTime next_at(MonoTime now) const;
   // REQUIRES: !adding().
-  void add(MonoTime now);
+  void add(MonoTime now, Duration lifetime);
   // Its completion has come; `in_turn`: and the next call follows at once.
   void added() { adding_ = false; }
   void added_in_turn(MonoTime now);
@@ -50,9 +50,12 @@ class KernelCalls {
   // At that time at the latest.
   void renew_by(MonoTime time) { renew_at_ = std::min(renew_at_, time); }
   [[nodiscard]] MonoTime renewal() const { return renew_at_; }
-  // Whether the renewal of some VIP may be due.
-  void set_renewing(bool is) { is_renewing_ = is; }
+  // A round of renewals: it begins, and nothing of it is left.
+  void renew_all(MonoTime now);
+  void renewed_all(MonoTime now);
   [[nodiscard]] bool is_renewing() const { return is_renewing_; }
+  // When the next one may begin where one takes long: the lifetimes of the last one allow for it.
+  [[nodiscard]] MonoTime rested() const;
 
   Burst announcements;
   Burst probes;
@@ -64,6 +67,9 @@ class KernelCalls {
   bool burst_begins_ = false;  // with the call that is under way
   MonoTime renew_at_ = MonoTime::never();
   bool is_renewing_ = false;
+  MonoTime round_began_ = MonoTime::long_ago();
+  Duration round_took_;
+  Duration lifetime_;  // of the latest call
 };
 
 }  // namespace vipd

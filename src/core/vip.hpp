@@ -95,6 +95,7 @@ class VipTable {
   [[nodiscard]] auto begin() const { return vips_.begin(); }
   [[nodiscard]] auto end() const { return vips_.end(); }
 
+  [[nodiscard]] size_t size() const { return vips_.size(); }
   Vip* add() { return &vips_.emplace_back(); }
   template <typename Condition>
   void erase_if(Condition condition) {

@@ -26,10 +26,15 @@ class World : public rig::AnsweredRig {
   std::map<Address, bool> left;  // whether the release said that it was held
   int64_t most_frames = 0;       // that one step sent
 
-  void start() {
+  int64_t call = kCall;
+  int renewals = 0;
+  Duration least_left = Duration::seconds(100);  // of a lifetime, at its renewal
+
+  void start(uint32_t vips = kVips, Duration timeout = Duration::seconds(5)) {
     Settings settings = rig::settings();
     settings.conflict_probe = true;
-    for (uint32_t i = 0; i < kVips; i++) {
+    settings.timeout = timeout;
+    for (uint32_t i = 0; i < vips; i++) {
       settings.vips.push_back(
           {.name = "v", .address = Address::v4(0x0a000001 + i), .link = "eth0"});
     }
@@ -53,13 +58,18 @@ class World : public rig::AnsweredRig {
   [[nodiscard]] int64_t cost(const Event& event) const override {
     return std::holds_alternative<event::AddressAdded>(event) ||
                    std::holds_alternative<event::AddressRemoved>(event)
-               ? kCall
+               ? call
                : kLook;
   }
 
   void act(const action::AddAddress& a) override {
     first_up = first_up == 0 ? now_ns : first_up;
     last_up = up[a.address] ? last_up : now_ns;
+    if (up[a.address]) {
+      renewals++;
+      least_left = std::min(least_left, ends_[a.address] - now());
+    }
+    ends_[a.address] = now() + Duration::seconds(a.lifetime_s);
     up[a.address] = true;
     AnsweredRig::act(a);
   }
@@ -75,6 +85,8 @@ class World : public rig::AnsweredRig {
     }
     AnsweredRig::act(a);
   }
+
+  std::map<Address, MonoTime> ends_;
 };
 
 void a_slow_machine_still_adds_many_addresses_at_once() {
@@ -115,6 +127,21 @@ void frames_go_a_few_at_a_time() {
   for (const auto& [address, times] : world.probed) TEST_ASSERT_EQUAL_INT(3, times);
 }
 
+// Each call takes as long as it does among 10,000 addresses. With each heartbeat, these would be
+// renewed 30 times in 20 s.
+void lifetimes_of_many_are_renewed_as_often_as_they_need() {
+  World world;
+  world.call = 1 * kMs;
+  world.start(600, Duration::seconds(15));
+  world.run(30'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(600, world.up.size());
+  world.renewals = 0;
+  world.run(20'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(600, world.up.size());
+  TEST_ASSERT_TRUE(world.renewals >= 600 * 3 && world.renewals <= 600 * 10);
+  TEST_ASSERT_TRUE(world.least_left >= Duration::seconds(4));
+}
+
 void who_waits_for_his_turn_says_so() {
   World world;
   world.start();
@@ -136,6 +163,7 @@ int main() {
   RUN_TEST(a_slow_machine_still_adds_many_addresses_at_once);
   RUN_TEST(what_was_held_goes_apart_from_places_in_queues);
   RUN_TEST(frames_go_a_few_at_a_time);
+  RUN_TEST(lifetimes_of_many_are_renewed_as_often_as_they_need);
   RUN_TEST(who_waits_for_his_turn_says_so);
   return UNITY_END();
 }

@@ -127,7 +127,7 @@ void what_the_watch_shows_in_a_turn_is_one_step() {
   b.engine.end_turn();
   TEST_ASSERT_EQUAL_INT(1, b.steps);
   TEST_ASSERT_EQUAL_INT(100, b.last_shown.changes.size());
-  TEST_ASSERT_EQUAL_INT64(100, b.last_shown.header.revision);
+  TEST_ASSERT_EQUAL_UINT64(100, b.last_shown.header.revision);
 }
 
 // A progress notice says that nothing else comes before it.
@@ -145,7 +145,7 @@ void what_the_watch_shows_keeps_its_place_among_other_events() {
   TEST_ASSERT_EQUAL_INT(4, b.steps);
   b.engine.feed(event::Ticked{});
   TEST_ASSERT_EQUAL_INT(6, b.steps);
-  TEST_ASSERT_EQUAL_INT64(7, b.last_shown.header.revision);
+  TEST_ASSERT_EQUAL_UINT64(7, b.last_shown.header.revision);
   b.engine.end_turn();
   TEST_ASSERT_EQUAL_INT(6, b.steps);
 }
