@@ -28,12 +28,21 @@ struct VipConfig {
   bool operator==(const VipConfig&) const = default;
 };
 
-enum class CheckKind { None, Http, Tcp, Exec, File, Arp };
+enum class CheckKind { None, Http, Tcp, Exec, File, Arp, Link };
+
+// Of HTTP, both ends included.
+struct StatusRange {
+  int first = 200;
+  int last = 299;
+
+  bool operator==(const StatusRange&) const = default;
+};
 
 struct CheckConfig {
   std::string name;
   CheckKind kind = CheckKind::None;
-  // A URL, "HOST:PORT", a program with its arguments (one blank between them), a path, an address.
+  // A URL, "HOST:PORT", a program with its arguments (one blank between them), a path, an address,
+  // a link.
   std::string target;
   Duration interval = Duration::seconds(1);
   Duration timeout = Duration::seconds(1);
@@ -43,6 +52,8 @@ struct CheckConfig {
   std::string cert;
   std::string key;
   bool insecure = false;
+  std::vector<StatusRange> statuses = {StatusRange{}};  // Http: that are good
+  std::string header_file;                              // Http: path; empty: none
 
   bool operator==(const CheckConfig&) const = default;
 };

@@ -85,6 +85,7 @@ void Checks::set_up(Check* check, const CheckConfig& config) {
   if (check->since.empty()) check->since = sys::wall_clock_text();
   if (looks_elsewhere(check->config, config)) check->verdict.start_over();
   check->probe.reset();
+  check->is_settled = false;
   check->config = config;
   check->probe = make_probe(config);
   check->timer = tools_.loop.add_timer(tools_.loop.now(), [this, check] { run(check); });
@@ -103,20 +104,31 @@ std::unique_ptr<Probe> Checks::make_probe(const CheckConfig& config) {
       return make_file(tools_, config);
     case CheckKind::Arp:
       return make_arp(tools_, config);
+    case CheckKind::Link:
+      return make_link(tools_, config);
     case CheckKind::None:
       break;
   }
   return nullptr;
 }
 
+void Checks::links_changed() {
+  for (const auto& [name, check] : checks_) {
+    const bool waits = check->is_settled && check->config.kind == CheckKind::Link;
+    if (waits) run(check.get());
+  }
+}
+
 void Checks::run(Check* check) {
   check->timer = Loop::Timer::None;
+  check->is_settled = false;
   const MonoTime began = tools_.loop.now();
   check->probe->look(check->config.timeout,
                      [this, check, began](const std::string& fault) { take(check, fault, began); });
 }
 
-// The next run is an interval after the last one began, and never before that has ended.
+// The next run is an interval after the last one began, and never before that has ended. Of a link
+// whose verdict stands there is none before the kernel tells of a change.
 void Checks::take(Check* check, const std::string& fault, MonoTime began) {
   const State before = state_of(*check);
   const std::string reason = reason_of(*check);
@@ -125,8 +137,11 @@ void Checks::take(Check* check, const std::string& fault, MonoTime began) {
     names_->set_failing(place_of(check->config.target).host, !fault.empty());
   }
   const bool turned = check->verdict.take(fault.empty(), check->config.rise, check->config.fall);
-  const MonoTime next = std::max(began + jittered(check->config.interval), tools_.loop.now());
-  check->timer = tools_.loop.add_timer(next, [this, check] { run(check); });
+  check->is_settled = check->config.kind == CheckKind::Link && check->verdict.is_settled();
+  if (!check->is_settled) {
+    const MonoTime next = std::max(began + jittered(check->config.interval), tools_.loop.now());
+    check->timer = tools_.loop.add_timer(next, [this, check] { run(check); });
+  }
   if (turned) report(check, before);
   if (turned || reason != reason_of(*check)) changed_();
 }

@@ -26,6 +26,8 @@ class Checks {
 
   // What did not change is not touched; what did keeps its state until new results change it.
   void configure(const std::vector<CheckConfig>& configs);
+  // The kernel's list of links, or one of them, is another one.
+  void links_changed();
   // Nothing is run any more.
   void stop();
 
@@ -46,6 +48,7 @@ class Checks {
     std::optional<State> override_state;
     std::string fault;  // of the last result; empty: it was good
     std::string since;
+    bool is_settled = false;  // no run is under way or due: links_changed() begins the next
     Loop::Timer timer = Loop::Timer::None;
   };
 

@@ -1,6 +1,11 @@
-// A URL that answers 2xx.
+// A URL that answers with a status that is good.
 #include "web/http.hpp"
+
+#include <algorithm>
+
 #include "check/probe.hpp"
+#include "vipd/log.hpp"
+#include "web/headers.hpp"
 #include "web/tls_files.hpp"
 
 namespace vipd::check {
@@ -28,7 +33,7 @@ class HttpProbe final : public Probe {
   void look(Duration timeout, DoneHandler done) override {
     std::string fault;
     const std::vector<Address> addresses = addresses_of(tools_, place_, &fault);
-    if (addresses.empty()) {
+    if (addresses.empty() || !look_at_headers(&fault)) {
       timer_ = tools_.loop.add_timer(tools_.loop.now(),
                                      [done = std::move(done), fault] { done(fault); });
       return;
@@ -45,6 +50,7 @@ class HttpProbe final : public Probe {
     web::HttpRequest request;
     request.url = config_.target;
     request.headers = {"User-Agent: vipd", "Accept: */*"};
+    web::add_headers(headers_, &request.headers);
     request.timeout = timeout;
     request.answer_limit = kAnswerLimit;
     request.once = true;
@@ -63,10 +69,25 @@ class HttpProbe final : public Probe {
     return request;
   }
 
-  static std::string fault_of(const web::HttpAnswer& answer) {
-    if (answer.status >= 200 && answer.status <= 299 && (answer.complete || answer.too_large)) {
-      return "";
+  // In each run: a token is replaced while it is in use. False and a fault: it could never be read.
+  bool look_at_headers(std::string* fault) {
+    if (config_.header_file.empty()) return true;
+    std::string reason;
+    if (!web::read_headers(config_.header_file, &headers_, &reason) && reason != header_fault_) {
+      log::warn("check %s: header_file: %s%s", config_.name.c_str(), reason.c_str(),
+                headers_.empty() ? "" : "; what was read before is sent");
     }
+    header_fault_ = reason;
+    if (headers_.empty()) *fault = "header_file: " + reason;
+    return !headers_.empty();
+  }
+
+  [[nodiscard]] std::string fault_of(const web::HttpAnswer& answer) const {
+    const bool is_good = std::any_of(
+        config_.statuses.begin(), config_.statuses.end(), [&](const StatusRange& range) {
+          return answer.status >= range.first && answer.status <= range.last;
+        });
+    if (is_good && (answer.complete || answer.too_large)) return "";
     if (!answer.problem.empty() && !answer.too_large) return answer.problem;
     return "status " + std::to_string(answer.status);
   }
@@ -75,6 +96,8 @@ class HttpProbe final : public Probe {
   CheckConfig config_;
   web::Authority place_;
   std::unique_ptr<web::TlsFiles> files_;
+  std::vector<std::string> headers_;  // of the header file, as they were last read
+  std::string header_fault_;          // of the last reading
   web::Http::Id request_ = web::Http::Id::None;
   Loop::Timer timer_ = Loop::Timer::None;
 };

@@ -53,6 +53,8 @@ struct Tools {
   net::PacketSocket* packet = nullptr;
   net::ClaimListener* claims = nullptr;
   std::function<const net::Link*(const std::string& check)> link_of;
+  // Any link of this host, as vip.NAME.link calls it; nullptr: it is not there.
+  std::function<const net::Link*(const std::string& link)> link_named = nullptr;
 };
 
 std::unique_ptr<Probe> make_http(const Tools& tools, const CheckConfig& config);
@@ -60,6 +62,7 @@ std::unique_ptr<Probe> make_tcp(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_file(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_arp(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_link(const Tools& tools, const CheckConfig& config);
 
 // Where a target is. REQUIRES: "HOST:PORT", or a URL that has a port, as vipd::conf writes them.
 [[nodiscard]] web::Authority place_of(const std::string& target);

@@ -19,6 +19,8 @@ class Verdict {
   void start_over() { in_a_row_ = 0; }
 
   [[nodiscard]] State state() const { return state_; }
+  // The last result was as the state is: another such one would change nothing.
+  [[nodiscard]] bool is_settled() const { return state_ != State::Unknown && in_a_row_ == 0; }
 
  private:
   State state_ = State::Unknown;

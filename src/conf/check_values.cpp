@@ -15,6 +15,10 @@ constexpr Duration kShortest = Duration::milliseconds(100);
 constexpr Duration kLongest = Duration::seconds(3600);
 constexpr int kMostInARow = 100;
 constexpr size_t kMostWords = 32;
+constexpr size_t kMostStatuses = 32;
+// What is below is no final answer (RFC 9110, section 15.2).
+constexpr int kLeastStatus = 200;
+constexpr int kMostStatus = 599;
 
 bool fail(std::string* reason, std::string_view text, std::string_view words) {
   *reason = quoted(text) + " " + std::string(words);
@@ -23,6 +27,24 @@ bool fail(std::string* reason, std::string_view text, std::string_view words) {
 
 bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+bool parse_range(std::string_view text, StatusRange* range) {
+  const size_t dash = text.find('-');
+  const std::optional<int> first = sys::parse_number<int>(text.substr(0, dash));
+  const std::optional<int> last =
+      dash == std::string_view::npos ? first : sys::parse_number<int>(text.substr(dash + 1));
+  if (!first || !last || *first < kLeastStatus || *last > kMostStatus || *first > *last) {
+    return false;
+  }
+  *range = {*first, *last};
+  return true;
 }
 
 }  // namespace
@@ -72,6 +94,36 @@ bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
   return true;
 }
 
+bool parse_check_link(std::string_view text, std::string* out, std::string* reason) {
+  VipConfig vip;
+  if (!parse_vip_link(text, &vip, reason)) return false;
+  *out = vip.link;
+  return true;
+}
+
+bool parse_statuses(std::string_view text, std::vector<StatusRange>* out, std::string* reason) {
+  out->clear();
+  for (std::string_view rest = text; out->size() < kMostStatuses;) {
+    const size_t comma = rest.find(',');
+    StatusRange range;
+    if (!parse_range(trimmed(rest.substr(0, comma)), &range)) break;
+    out->push_back(range);
+    if (comma == std::string_view::npos) return true;
+    rest.remove_prefix(comma + 1);
+  }
+  return fail(reason, text,
+              "is not a list of statuses; write some of 200 to 599, such as 200-299, 401");
+}
+
+std::string statuses_text(const std::vector<StatusRange>& statuses) {
+  std::string text;
+  for (const StatusRange& range : statuses) {
+    text += (text.empty() ? "" : ", ") + std::to_string(range.first);
+    if (range.last != range.first) text += "-" + std::to_string(range.last);
+  }
+  return text;
+}
+
 bool parse_count(std::string_view text, int* out, std::string* reason) {
   const std::optional<int> number = sys::parse_number<int>(text);
   if (!number || *number < 1 || *number > kMostInARow) {
@@ -104,9 +156,7 @@ bool parse_check_names(std::string_view text, std::vector<std::string>* out, std
   const std::string_view all = text;
   while (true) {
     const size_t comma = text.find(',');
-    std::string_view name = text.substr(0, comma);
-    while (name.starts_with(' ') || name.starts_with('\t')) name.remove_prefix(1);
-    while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+    const std::string_view name = trimmed(text.substr(0, comma));
     if (!is_vip_name(name)) {
       return fail(reason, all,
                   "is not a list of checks; write names with one comma between them, or none");

@@ -16,6 +16,11 @@ namespace vipd::conf {
 [[nodiscard]] bool parse_host_port(std::string_view text, std::string* out, std::string* reason);
 // A program's full path and its arguments: words with blanks between them, and nothing else.
 [[nodiscard]] bool parse_program(std::string_view text, std::string* out, std::string* reason);
+[[nodiscard]] bool parse_check_link(std::string_view text, std::string* out, std::string* reason);
+// "200-299, 401": statuses and ranges of them with commas between.
+[[nodiscard]] bool parse_statuses(std::string_view text, std::vector<StatusRange>* out,
+                                  std::string* reason);
+[[nodiscard]] std::string statuses_text(const std::vector<StatusRange>& statuses);
 [[nodiscard]] bool parse_peer(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_count(std::string_view text, int* out, std::string* reason);
 [[nodiscard]] bool parse_span(std::string_view text, Duration* out, std::string* reason);

@@ -262,88 +262,10 @@ const Key kKeys[] = {
      .fallback_words = "none",
      .help = "A program that is run on every change of state, with the arguments NAME ADDRESS\n"
              "STATE REASON; see NOTIFICATIONS below."},
-    {.name = "check.NAME.http",
-     .type = kind_key<CheckKind::Http, parse_url>("URL"),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "Up when this URL, http or https, answers with a status of 200 to 299.\n"
-             "Redirections are not followed, and each time a new connection is made.\n"
-             "Each check has exactly one of http, tcp, exec, file and arp; see CHECKS below."},
-    {.name = "check.NAME.tcp",
-     .type = kind_key<CheckKind::Tcp, parse_host_port>("HOST:PORT"),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "Up when a connection to this port is accepted, at any address of the host."},
-    {.name = "check.NAME.exec",
-     .type = kind_key<CheckKind::Exec, parse_program>("PATH [ARGUMENT]..."),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "Up when this program ends with status 0.\n"
-             "Arguments are divided by blanks; there is no shell, and nothing is quoted."},
-    {.name = "check.NAME.file",
-     .type = kind_key<CheckKind::File, parse_path>("PATH"),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "Up while this file or folder exists.\n"
-             "It should be on a local file system: on one that hangs, the daemon would, too."},
-    {.name = "check.NAME.arp",
-     .type = kind_key<CheckKind::Arp, parse_peer>("ADDRESS"),
-     .fallback = "",
-     .fallback_words = "none",
-     .help =
-         "Up when this address answers ARP, or neighbour discovery for IPv6, on the link of the\n"
-         "VIP."},
-    {.name = "check.NAME.interval",
-     .type = span_key<&CheckConfig::interval>(),
-     .fallback = "1s",
-     .fallback_words = "",
-     .help =
-         "From the beginning of one run to that of the next, give or take a tenth; 100ms to 1h.\n"
-         "There are never two at once."},
-    {.name = "check.NAME.timeout",
-     .type = span_key<&CheckConfig::timeout>(),
-     .fallback = "1s",
-     .fallback_words = "",
-     .help = "A run that takes longer has failed; 100ms to 1h."},
-    {.name = "check.NAME.rise",
-     .type = count_key<&CheckConfig::rise>(),
-     .fallback = "2",
-     .fallback_words = "",
-     .help = "How many runs in a row must be good before a check that is down is up again; 1 to\n"
-             "100."},
-    {.name = "check.NAME.fall",
-     .type = count_key<&CheckConfig::fall>(),
-     .fallback = "3",
-     .fallback_words = "",
-     .help = "How many runs in a row must have failed before it is down; 1 to 100."},
-    {.name = "check.NAME.cacert",
-     .type = path_key<&CheckConfig::cacert>(),
-     .fallback = "",
-     .fallback_words = "the system's authorities",
-     .help = "For https: CA certificates (PEM) for verifying the server's certificate.\n"
-             "This file and the next two are read again when they change."},
-    {.name = "check.NAME.cert",
-     .type = path_key<&CheckConfig::cert>(),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "For https: the certificate (PEM) that is shown to the server."},
-    {.name = "check.NAME.key",
-     .type = path_key<&CheckConfig::key>(),
-     .fallback = "",
-     .fallback_words = "none",
-     .help = "The private key (PEM, without a passphrase) of that certificate."},
-    {.name = "check.NAME.insecure",
-     .type = CheckText{"yes|no",
-                       [](std::string_view text, CheckConfig* check, std::string* reason) {
-                         return parse_yes_no(text, &check->insecure, reason);
-                       },
-                       [](const CheckConfig& check) {
-                         const bool is_https = check.target.starts_with("https://");
-                         return std::string(is_https ? kNoYes[check.insecure] : "");
-                       }},
-     .fallback = "no",
-     .fallback_words = "",
-     .help = "For https: whether any certificate of the server will do."},
+};
+
+// Behind those of checks.
+const Key kLaterKeys[] = {
     {.name = "announce.form",
      .type = Choice{kForms, [](const Config& c) { return static_cast<size_t>(c.announce.form); },
                     [](Config& c, size_t n) { c.announce.form = static_cast<AnnounceForm>(n); }},
@@ -441,7 +363,15 @@ constexpr std::string_view kName = "NAME";
 }  // namespace
 
 std::span<const Key> keys() {
-  return kKeys;
+  static const std::vector<Key> all = [] {
+    std::vector<Key> joined;
+    for (const std::span<const Key> part :
+         {std::span<const Key>(kKeys), check_keys(), std::span<const Key>(kLaterKeys)}) {
+      joined.insert(joined.end(), part.begin(), part.end());
+    }
+    return joined;
+  }();
+  return all;
 }
 
 Scope Key::scope() const {
@@ -451,7 +381,7 @@ Scope Key::scope() const {
 
 const Key* find_key(std::string_view written, std::string_view* name) {
   *name = {};
-  for (const Key& key : kKeys) {
+  for (const Key& key : keys()) {
     if (key.scope() == Scope::Daemon) {
       if (written == key.name) return &key;
       continue;
@@ -475,7 +405,7 @@ std::string key_text(const Key& key, std::string_view name) {
 
 std::vector<std::string> kinds_of_checks() {
   std::vector<std::string> kinds;
-  for (const Key& key : kKeys) {
+  for (const Key& key : keys()) {
     const CheckText* text = std::get_if<CheckText>(&key.type);
     if (text == nullptr || !text->is_kind) continue;
     kinds.emplace_back(key.name.substr(key.name.rfind('.') + 1));

@@ -87,6 +87,8 @@ struct Key {
 };
 
 [[nodiscard]] std::span<const Key> keys();
+// Of those, the rows of a check's keys.
+[[nodiscard]] std::span<const Key> check_keys();
 
 // The entry for a key as written in a file; name is set when the key has one (whatever bytes it may
 // have). nullptr: no such key.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 
+#include "conf/check_rules.hpp"
 #include "conf/conf.hpp"
 #include "conf/duration.hpp"
 #include "conf/hints.hpp"
@@ -88,11 +89,11 @@ class Loader {
   void check_vip_keys(const Vip& vip);
   void check_addresses();
   void check_checks();
-  void check_check(const Check& check);
   void check_check_files(const CheckConfig& config, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_arp_links();
   const Position& place_of(const std::string& key) const { return given_.find(key)->second.place; }
+  GivenAt given_at() const;
 
   Config config_;
   Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
@@ -260,11 +261,14 @@ void Loader::check_as_the_daemon(TlsTrial try_tls) {
   check_etcd(try_tls);
   for (const CheckConfig& check : config_.checks) check_check_files(check, try_tls);
   if (!errors_.empty()) return;
-  const auto given_at = [this](const std::string& key) {
+  warn(config_, given_at(), &warnings_);
+}
+
+GivenAt Loader::given_at() const {
+  return [this](const std::string& key) {
     const auto given = given_.find(key);
     return given == given_.end() ? nullptr : &given->second.place;
   };
-  warn(config_, given_at, &warnings_);
 }
 
 void Loader::check_sources() {
@@ -397,45 +401,18 @@ void Loader::check_addresses() {
 }
 
 void Loader::check_checks() {
-  for (const Check& check : checks_.list) check_check(check);
+  for (const Check& check : checks_.list) judge(check.config, check.first, given_at(), &errors_);
   std::vector<std::string> known;
   for (const Check& check : checks_.list) known.push_back(check.config.name);
   for (Vip& vip : vips_.list) check_uses(&vip, known);
   check_arp_links();
 }
 
-void Loader::check_check(const Check& check) {
-  const std::string head = "check." + check.config.name + ".";
-  const CheckConfig& config = check.config;
-  const std::vector<std::string> possible = kinds_of_checks();
-  const auto kinds = std::count_if(possible.begin(), possible.end(), [&](const std::string& kind) {
-    return given_.contains(head + kind);
-  });
-  if (kinds != 1) {
-    errors_.add(check.first, "check '" + config.name + "' has " +
-                                 (kinds == 0 ? "nothing to look at" : "more than one kind") +
-                                 "; write one of " + head + kinds_text());
-  }
-  if (config.name == "none") {
-    errors_.add(check.first, "no check can be called none, which means that there is none");
-  }
-  const bool is_https = config.target.starts_with("https://");
-  for (const char* key : {"cacert", "cert", "key", "insecure"}) {
-    if (is_https || kinds != 1 || !given_.contains(head + key)) continue;
-    errors_.add(place_of(head + key), head + key + " is of use for https alone");
-  }
-  if (config.insecure && given_.contains(head + "cacert")) {
-    errors_.add(place_of(head + "cacert"),
-                head + "cacert is of no use with " + head + "insecure = yes; write one of the two");
-  }
-  check_pair(head + "cert", head + "key");
-  check_pair(head + "key", head + "cert");
-}
-
 void Loader::check_check_files(const CheckConfig& config, TlsTrial try_tls) {
   const bool is_tried = config.target.starts_with("https://") && !config.insecure;
   check_tls("check." + config.name + ".", {config.cacert, config.cert, config.key},
             is_tried ? try_tls : nullptr);
+  check_file("check." + config.name + ".header_file", config.header_file, headers_fault);
 }
 
 // Fills in what VIPs need that do not say it.

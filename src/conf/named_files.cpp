@@ -2,6 +2,7 @@
 
 #include "sys/file.hpp"
 #include "sys/secret.hpp"
+#include "web/headers.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -46,6 +47,12 @@ std::string password_fault(const std::string& path) {
   std::string reason;
   const bool is_good = sys::read_secret(path, kPasswordLimit, &password, &reason);
   return is_good ? "" : "cannot be used: " + reason;
+}
+
+std::string headers_fault(const std::string& path) {
+  std::vector<std::string> lines;
+  std::string reason;
+  return web::read_headers(path, &lines, &reason) ? "" : "cannot be used: " + reason;
 }
 
 }  // namespace vipd::conf

@@ -9,5 +9,6 @@ namespace vipd::conf {
 [[nodiscard]] std::string certificate_fault(const std::string& path);
 [[nodiscard]] std::string private_key_fault(const std::string& path);
 [[nodiscard]] std::string password_fault(const std::string& path);
+[[nodiscard]] std::string headers_fault(const std::string& path);
 
 }  // namespace vipd::conf

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "vipd/config.hpp"
 
@@ -51,6 +52,7 @@ class Warner {
 
   void tls();
   void password();
+  void headers(const CheckConfig& check);
   void endpoints();
   void programs();
   void preempt(const VipConfig& vip);
@@ -94,6 +96,15 @@ void Warner::password() {
   const std::string* const url = first(is_in_clear);
   if (url == nullptr) return;
   add("etcd.user", "etcd.user: the password goes to " + *url + " in clear; write https");
+}
+
+void Warner::headers(const CheckConfig& check) {
+  constexpr size_t kScheme = 8;  // "https://"
+  if (check.header_file.empty() ||
+      !is_in_clear(check.target.substr(0, check.target.find('/', kScheme))))
+    return;
+  const std::string key = "check." + check.name + ".header_file";
+  add(key, key + ": the headers go to " + check.target + " in clear; write https");
 }
 
 void Warner::endpoints() {
@@ -152,7 +163,7 @@ void Warner::unused_checks() {
   for (const CheckConfig& check : config_.checks) {
     if (used.contains(check.name)) continue;
     const std::string head = "check." + check.name + ".";
-    for (const char* kind : {"http", "tcp", "exec", "file", "arp"}) {
+    for (const std::string& kind : kinds_of_checks()) {
       add(head + kind, "check '" + check.name + "' has no effect: no VIP has it in its checks");
     }
   }
@@ -167,6 +178,7 @@ void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
   warner.endpoints();
   warner.programs();
   for (const VipConfig& vip : config.vips) warner.preempt(vip);
+  for (const CheckConfig& check : config.checks) warner.headers(check);
   warner.unused_checks();
 }
 

@@ -234,7 +234,11 @@ Network::Handlers Daemon::network_handlers() {
   return {.feed = [this](const Event& event) { feed(event); },
           .obstacle = [this](const VipConfig& vip,
                              const std::string& obstacle) { gate_.obstructed(vip, obstacle); },
-          .links_seen = [this] { fence_.links_seen(); }};
+          .links_seen =
+              [this] {
+                fence_.links_seen();
+                gate_.links_seen();
+              }};
 }
 
 FenceSide::Handlers Daemon::fence_handlers() {
@@ -257,7 +261,8 @@ check::Tools Daemon::check_tools() {
           .link_of = [this](const std::string& check) -> const net::Link* {
             const VipConfig* vip = vips_.first_with(check);
             return vip == nullptr ? nullptr : network_.link_of(*vip);
-          }};
+          },
+          .link_named = [this](const std::string& link) { return network_.links().named(link); }};
 }
 
 Journal::Sources Daemon::journal_sources() {

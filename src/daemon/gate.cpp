@@ -35,6 +35,10 @@ void Gate::stop() {
   checks_->stop();
 }
 
+void Gate::links_seen() {
+  if (checks_ != nullptr) checks_->links_changed();
+}
+
 void Gate::configure(const std::vector<CheckConfig>& checks) {
   checks_->configure(checks);
 }

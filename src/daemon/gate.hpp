@@ -38,6 +38,8 @@ class Gate {
 
   // Runs the checks from here on, and feeds what they say. REQUIRES: once.
   void start(const check::Tools& tools, const std::vector<CheckConfig>& checks);
+  // What the network's links show may have changed.
+  void links_seen();
   // No check is run any more.
   void stop();
   // New checks. What they say is fed by reconfigured(), which comes after the core was told of the

@@ -39,7 +39,7 @@ bool is_private(int fd, const struct stat& info) {
 
 }  // namespace
 
-bool read_secret(const std::string& path, size_t max, std::string* out, std::string* reason) {
+bool read_private(const std::string& path, size_t max, std::string* out, std::string* reason) {
   struct stat info {};
   const Fd fd = open_regular(path, &info, reason);
   if (!fd.is_open()) return false;
@@ -51,6 +51,13 @@ bool read_secret(const std::string& path, size_t max, std::string* out, std::str
     *reason = errno_text(path);
     return false;
   }
+  if (out->size() <= max) return true;
+  *reason = path + ": more than " + std::to_string(max) + " bytes";
+  return false;
+}
+
+bool read_secret(const std::string& path, size_t max, std::string* out, std::string* reason) {
+  if (!read_private(path, max + 2, out, reason)) return false;  // and the line's end
   while (out->ends_with('\n') || out->ends_with('\r')) out->pop_back();
   if (!out->empty() && out->size() <= max && out->find('\n') == std::string::npos) return true;
   *reason = path + ": not one line of at most " + std::to_string(max) + " bytes";

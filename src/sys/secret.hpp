@@ -15,5 +15,8 @@ namespace vipd::sys {
 // to see the mount of a file; before that it is refused.
 [[nodiscard]] bool read_secret(const std::string& path, size_t max, std::string* out,
                                std::string* reason);
+// Likewise, but for the lines: all of its text, at most max bytes and maybe none.
+[[nodiscard]] bool read_private(const std::string& path, size_t max, std::string* out,
+                                std::string* reason);
 
 }  // namespace vipd::sys

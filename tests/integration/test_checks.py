@@ -10,7 +10,7 @@ from signal import SIGHUP, SIGTERM
 import gateway
 from case import case
 from lab import LINK
-from spaces import wait_for
+from spaces import ip, ip_batch, wait_for
 
 SERVER = """
 import http.server, sys
@@ -45,6 +45,19 @@ def serve(host):
     host.spawn([sys.executable, "-c", SERVER, f"{host.folder}/status"], f"{host.name}.web.log")
 
 
+ASKS_WHO = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        token = self.headers.get("Authorization", "nobody")
+        self.send_response({"Bearer good": 204, "nobody": 401}.get(token, 403))
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
+"""
+
+
 def state(host, vip):
     return (host.vip_status(vip) or {}).get("state")
 
@@ -66,6 +79,71 @@ def was_queued(host, vip, since):
     key = {"key": gateway.b64(f"/vipd/vip/{vip}/"), "range_end": gateway.b64(f"/vipd/vip/{vip}0")}
     return any(host.gateway.call("/v3/kv/range", {**key, "revision": number}).get("kvs")
                for number in range(since, revision(host) + 1))
+
+
+@case(seconds=20)
+def test_http_check_with_a_token(t):
+    """A server that asks who one is: 401 is a sign of life where it is configured as one; a token
+    from a file, read as the daemon's user, and noticed when it is replaced."""
+    lab = t.lab(hosts=1, settings={"check.web.http": "http://127.0.0.1:8080/", **FAST})
+    host, vip = lab.hosts[0], lab.addresses[0]
+    lab.start_etcd()
+    host.spawn([sys.executable, "-c", ASKS_WHO], f"{host.name}.web.log")
+    host.start_vipd()
+    wait_for(lambda: "status 401" in (host.vip_status(vip) or {"reason": ""})["reason"], 10,
+             "the server to refuse", step=0.05)
+    host.write_config(check__web__status="200-299, 401")
+    host.vipd.send(SIGHUP)
+    wait_state(host, vip, "owner")
+
+    tokens = f"{host.folder}/headers"
+    write(tokens, "Authorization: Bearer good\n")
+    os.chmod(tokens, 0o644)
+    host.write_config(check__web__header_file=tokens)
+    host.vipd.send(SIGHUP)
+    wait_for(lambda: "header_file: cannot be used" in host.vipd.text(), 5, "the mode to be refused")
+    os.chmod(tokens, 0o600)
+    host.vipd.send(SIGHUP)
+    time.sleep(1)
+    t.equal(state(host, vip), "owner", "state with a token")
+    write(tokens, "Authorization: Bearer old\n")
+    os.chmod(tokens, 0o600)
+    wait_state(host, vip, "fault")
+    t.equal(host.vip_status(vip)["reason"], "check web is down: status 403", "reason")
+    write(tokens, "Authorization: Bearer good\n")
+    os.chmod(tokens, 0o600)
+    wait_state(host, vip, "owner")
+    t.check("Bearer" not in host.vipd.text(), "the token is in the log")
+
+
+@case(seconds=15)
+def test_link_check_follows_the_carrier(t):
+    """A link beside the VIP's loses its carrier on the owner: another takes over; it flaps: nothing
+    moves; it goes, and comes back."""
+    lab = t.lab(hosts=2, settings={"check.up.link": "uplink", "check.up.interval": "300ms",
+                                   "check.up.rise": "1", "check.up.fall": "2"})
+    for host in lab.hosts:
+        ip_batch(["link add uplink type veth peer name far", "link set far up",
+                  "link set uplink up"], ns=host.ns)
+    lab.start_etcd()
+    lab.start_vipd()
+    vip = lab.addresses[0]
+    owner = lab.wait_owner()
+    lab.wait_queue(2)
+    ip_batch(["link set far down", "link set far up"], ns=owner.ns)
+    time.sleep(1)
+    t.equal(state(owner, vip), "owner", "state after a flap")
+    ip("link", "set", "far", "down", ns=owner.ns)
+    heir = lab.wait_owner(besides=owner)
+    wait_state(owner, vip, "fault")
+    t.equal(owner.vip_status(vip)["reason"], "check up is down: uplink has no carrier", "reason")
+    ip("link", "del", "uplink", ns=owner.ns)
+    wait_for(lambda: "there is no link uplink" in owner.vip_status(vip)["reason"], 5,
+             "the reason to change", step=0.05)
+    ip_batch(["link add uplink type veth peer name far", "link set far up", "link set uplink up"],
+             ns=owner.ns)
+    wait_state(owner, vip, "standby")
+    t.equal(state(heir, vip), "owner", "the heir's state")
 
 
 @case(seconds=20)

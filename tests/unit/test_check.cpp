@@ -4,9 +4,11 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "fixture.hpp"
 #include "harness.hpp"
+#include "net/netlink.hpp"
 #include "run/runner.hpp"
 #include "sys/fd.hpp"
 #include "vipd/log.hpp"
@@ -62,13 +64,22 @@ struct Bench {
   std::string reason;
   std::unique_ptr<run::Runner> runner;
   int changes = 0;
+  const net::Link* link = nullptr;  // what any name stands for
+  int looks = 0;                    // at that
   std::unique_ptr<Checks> checks;
 
   explicit Bench(bool runs = false) {
     if (runs) runner = run::Runner::start(loop, nullptr, &reason);
-    checks = std::make_unique<Checks>(
-        check::Tools{.loop = loop, .runner = runner.get(), .environment = {}, .link_of = nullptr},
-        [this] { ++changes; });
+    checks = std::make_unique<Checks>(check::Tools{.loop = loop,
+                                                   .runner = runner.get(),
+                                                   .environment = {},
+                                                   .link_of = nullptr,
+                                                   .link_named =
+                                                       [this](const std::string&) {
+                                                         ++looks;
+                                                         return link;
+                                                       }},
+                                      [this] { ++changes; });
   }
   bool wait(const std::function<bool()>& done) {
     const MonoTime end = loop.now() + Duration::seconds(20);
@@ -106,6 +117,82 @@ void a_url_is_up_with_any_status_of_success() {
   TEST_ASSERT_TRUE(b.wait(State::Down));
   TEST_ASSERT_EQUAL_STRING("status 302", b.checks->reason("c"));
   TEST_ASSERT_EQUAL_STRING("down", b.checks->status("c").state);
+}
+
+void statuses_are_good_as_configured() {
+  Bench b;
+  Server server(b.loop, http("401 Unauthorized"));
+  CheckConfig web = config(CheckKind::Http, "http://127.0.0.1:" + server.port + "/x");
+  web.statuses = {{200, 204}, {401, 401}};
+  b.checks->configure({web});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  server.answer = http("205 Reset Content");
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("status 205", b.checks->reason("c"));
+}
+
+void a_header_file_that_cannot_be_read_stays_in_use() {
+  Bench b;
+  fixture::Folder folder;
+  Server server(b.loop, http("200 OK"));
+  CheckConfig web = config(CheckKind::Http, "http://127.0.0.1:" + server.port + "/x");
+  web.header_file = folder.file("headers", "X-Token: 1\n");
+  chmod(web.header_file.c_str(), 0644);
+  b.checks->configure({web});
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING(
+      "header_file: " + web.header_file + ": others than its owner have access; chmod 600 it",
+      b.checks->reason("c"));
+  TEST_ASSERT_EQUAL_INT(0, server.count);
+  chmod(web.header_file.c_str(), 0600);
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  remove(web.header_file.c_str());
+  const int before = server.count;
+  TEST_ASSERT_TRUE(b.wait([&] { return server.count >= before + 3; }));
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);
+}
+
+// Once its verdict stands, a link is only looked at when the kernel tells of one.
+void a_link_is_up_while_it_has_carrier() {
+  Bench b;
+  net::Link link;
+  link.name = "eth7";
+  link.up = link.carrier = true;
+  b.link = &link;
+  b.checks->configure({config(CheckKind::Link, "eth7")});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  const int before = b.looks;
+  for (int i = 0; i < 30; ++i) b.loop.run_once(kStep);
+  TEST_ASSERT_EQUAL_INT(before, b.looks);
+  link.carrier = false;
+  b.checks->links_changed();
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("eth7 has no carrier", b.checks->reason("c"));
+  TEST_ASSERT_EQUAL_INT(before + 2, b.looks);  // fall
+  b.link = nullptr;
+  b.checks->links_changed();
+  TEST_ASSERT_TRUE(b.wait([&] { return b.checks->reason("c") == "there is no link eth7"; }));
+  b.link = &link;
+  link.carrier = true;
+  b.checks->links_changed();
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+}
+
+// Many notices in a row are one look each interval.
+void a_link_that_flaps_is_up() {
+  Bench b;
+  net::Link link;
+  link.name = "eth7";
+  link.up = link.carrier = true;
+  b.link = &link;
+  b.checks->configure({config(CheckKind::Link, "eth7")});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  link.carrier = false;
+  for (int i = 0; i < 5; ++i) b.checks->links_changed();
+  b.loop.run_once(kStep);
+  link.carrier = true;
+  for (int i = 0; i < 30; ++i) b.loop.run_once(kStep);
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);
 }
 
 void a_url_that_does_not_answer_is_down() {
@@ -199,6 +286,10 @@ int main() {
   vipd::log::open(vipd::log::Target::Stderr, vipd::log::Level::Error);
   UNITY_BEGIN();
   RUN_TEST(a_url_is_up_with_any_status_of_success);
+  RUN_TEST(statuses_are_good_as_configured);
+  RUN_TEST(a_header_file_that_cannot_be_read_stays_in_use);
+  RUN_TEST(a_link_is_up_while_it_has_carrier);
+  RUN_TEST(a_link_that_flaps_is_up);
   RUN_TEST(a_url_that_does_not_answer_is_down);
   RUN_TEST(a_port_is_up_while_it_accepts);
   RUN_TEST(a_file_is_a_switch);
