@@ -48,6 +48,7 @@ struct CheckConfig {
   Duration timeout = Duration::seconds(1);
   int rise = 2;
   int fall = 3;
+  int weight = 0;      // down, it lowers priorities by this; 0: it keeps VIPs away
   std::string cacert;  // paths; empty: none
   std::string cert;
   std::string key;

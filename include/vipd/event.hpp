@@ -123,8 +123,10 @@ struct AddressRemoved { Address address; int error; };
 // Gone without our doing; `by`: who did it, in words, as far as the kernel tells.
 struct AddressLost { Address address; bool expired; std::string by{}; };
 // Something on this host stands in the way, in words; empty: no longer. An owner minds it only if
-// `for_owner`.
-struct AddressBlocked { Address address; std::string reason; bool for_owner = false; };
+// `for_owner`. `lowered`: by so much checks that are down lower our priority.
+struct AddressBlocked {
+  Address address; std::string reason; bool for_owner = false; int lowered = 0;
+};
 // What the host showed in one turn, in its order: each as if it came by itself, and looked at
 // together. Thousands of them are one step.
 struct HostChanged {

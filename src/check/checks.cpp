@@ -24,12 +24,13 @@ bool is_named(const CheckConfig& config) {
   return has_place && place_of(config.target).named;
 }
 
-// Of what is looked at, rather than how often.
+// Of what is looked at, rather than how often, or what follows.
 bool looks_elsewhere(const CheckConfig& a, CheckConfig b) {
   b.interval = a.interval;
   b.timeout = a.timeout;
   b.rise = a.rise;
   b.fall = a.fall;
+  b.weight = a.weight;
   return a != b;
 }
 
@@ -187,6 +188,11 @@ State Checks::state(const std::string& name) const {
 std::string Checks::reason(const std::string& name) const {
   const auto found = checks_.find(name);
   return found == checks_.end() ? "" : reason_of(*found->second);
+}
+
+int Checks::weight(const std::string& name) const {
+  const auto found = checks_.find(name);
+  return found == checks_.end() ? 0 : found->second->config.weight;
 }
 
 CheckStatus Checks::status(const std::string& name) const {

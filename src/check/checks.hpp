@@ -38,6 +38,8 @@ class Checks {
   [[nodiscard]] State state(const std::string& name) const;
   // Why it is not up, in words.
   [[nodiscard]] std::string reason(const std::string& name) const;
+  // By how much the priority of a VIP is lowered while it is down; 0: it keeps the VIP away.
+  [[nodiscard]] int weight(const std::string& name) const;
   [[nodiscard]] CheckStatus status(const std::string& name) const;
 
  private:

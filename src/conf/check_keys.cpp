@@ -95,6 +95,18 @@ const Key kCheckKeys[] = {
      .fallback = "3",
      .fallback_words = "",
      .help = "How many runs in a row must have failed before it is down; 1 to 100."},
+    {.name = "check.NAME.weight",
+     .type = CheckText{"NUMBER",
+                       [](std::string_view text, CheckConfig* check, std::string* reason) {
+                         return parse_weight(text, &check->weight, reason);
+                       },
+                       [](const CheckConfig& check) {
+                         return check.weight == 0 ? "" : std::to_string(check.weight);
+                       }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "Down, the check only lowers this node's priority for its VIPs by this, 1 to 255,\n"
+             "instead of keeping it out; see CHECKS below."},
     {.name = "check.NAME.cacert",
      .type = path_key<&CheckConfig::cacert>(),
      .fallback = "",

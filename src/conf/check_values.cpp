@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kShortest = Duration::milliseconds(100);
 constexpr Duration kLongest = Duration::seconds(3600);
 constexpr int kMostInARow = 100;
+constexpr int kMostWeight = 255;  // the highest priority
 constexpr size_t kMostWords = 32;
 constexpr size_t kMostStatuses = 32;
 // What is below is no final answer (RFC 9110, section 15.2).
@@ -128,6 +129,15 @@ bool parse_count(std::string_view text, int* out, std::string* reason) {
   const std::optional<int> number = sys::parse_number<int>(text);
   if (!number || *number < 1 || *number > kMostInARow) {
     return fail(reason, text, "is not a number in the range 1 to 100");
+  }
+  *out = *number;
+  return true;
+}
+
+bool parse_weight(std::string_view text, int* out, std::string* reason) {
+  const std::optional<int> number = sys::parse_number<int>(text);
+  if (!number || *number < 1 || *number > kMostWeight) {
+    return fail(reason, text, "is not a number in the range 1 to 255; a priority is lowered by it");
   }
   *out = *number;
   return true;

@@ -23,6 +23,8 @@ namespace vipd::conf {
 [[nodiscard]] std::string statuses_text(const std::vector<StatusRange>& statuses);
 [[nodiscard]] bool parse_peer(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_count(std::string_view text, int* out, std::string* reason);
+// 1 to 255.
+[[nodiscard]] bool parse_weight(std::string_view text, int* out, std::string* reason);
 [[nodiscard]] bool parse_span(std::string_view text, Duration* out, std::string* reason);
 [[nodiscard]] std::string span_text(Duration span);
 

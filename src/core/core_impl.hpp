@@ -252,6 +252,7 @@ struct Core::Impl {
   void on(const event::TakeAsked& e);
   // Takes the settings over, at the start and when they change.
   void configure(Vip* vip, const VipSettings& settings);
+  void set_priority(Vip* vip);
   [[nodiscard]] bool priority_is_stale(const Vip& vip) const;
   [[nodiscard]] bool outranks(const View::Candidate& candidate, const Vip& vip) const;
   [[nodiscard]] bool second_is_ready(const View::Queue& queue) const;

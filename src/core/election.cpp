@@ -370,6 +370,9 @@ void Core::Impl::on(const event::AddressBlocked& e) {
   if (vip == nullptr) return;
   vip->blocked = e.reason;
   vip->blocked_for_owner = e.for_owner && !e.reason.empty();
+  if (vip->lowered == e.lowered) return;
+  vip->lowered = e.lowered;
+  set_priority(vip);
 }
 
 }  // namespace vipd

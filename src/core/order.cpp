@@ -17,6 +17,9 @@ constexpr Duration kReorderPause = Duration::seconds(1);
 // leave a VIP wherever it is.
 constexpr int kLeastWeight = 1'000;
 constexpr int kWeights = 1'000'000;
+// Of a configuration. Below all weights: a node whose checks lower its priority comes behind all
+// others where the order is that of weights.
+constexpr int kHighestPriority = 255;
 
 // FNV-1a, then spread: nearly equal names must not have nearly equal weights.
 uint64_t weight(const std::string& text) {
@@ -34,6 +37,16 @@ uint64_t weight(const std::string& text) {
 void Core::Impl::configure(Vip* vip, const VipSettings& settings) {
   vip->settings = settings;
   vip->link = &links_[settings.link];
+  set_priority(vip);
+}
+
+void Core::Impl::set_priority(Vip* vip) {
+  assert(vip->lowered >= 0);
+  const VipSettings& settings = vip->settings;
+  if (vip->lowered > 0) {
+    vip->priority = std::max(0, settings.priority.value_or(kHighestPriority) - vip->lowered);
+    return;
+  }
   const uint64_t own = weight(settings_.node + "/" + settings.address.text());
   vip->priority = settings.priority.value_or(kLeastWeight + static_cast<int>(own % kWeights));
 }

@@ -249,6 +249,11 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
   for (size_t place = 0; place < queue.since.size(); place++) {
     if (!stays(place)) queue.since[place] = now;
   }
+  // Whoever was not better before has been so from now on.
+  if (stays(1) && queue.candidates.size() > 1 &&
+      queue.candidates[1].priority > before.first[1].priority) {
+    queue.since[1] = now;
+  }
   const Candidate& head = before.first[0];
   if (stays(0) || head.lease == LeaseId::None) return;
   const std::string who = head.node.empty() ? lease_hex(head.lease) : head.node;

@@ -80,6 +80,7 @@ struct Vip {
 
   std::string blocked;  // by something on this host, in words
   bool blocked_for_owner = false;
+  int lowered = 0;  // by checks that are down
   Conflict conflict;
 
   // Its removal has been asked for, and the answer is awaited.

@@ -66,12 +66,17 @@ Gate::Blocked Gate::blocked(const VipConfig& vip) const {
   const auto state = states_.find(vip.address);
   Blocked found{.reason = state == states_.end() ? "" : state->second.obstacle};
   for (const std::string& name : vip.checks) {
+    if (const int weight = checks_->weight(name); weight > 0) {
+      if (checks_->state(name) == check::State::Down) found.lowered += weight;
+      continue;
+    }
     switch (checks_->state(name)) {
       case check::State::Up:
         break;
       case check::State::Down:
         return {.reason = "check " + name + " is down: " + checks_->reason(name),
-                .for_owner = true};
+                .for_owner = true,
+                .lowered = found.lowered};
       case check::State::Unknown:
         found.reason = "check " + name + " has not been good yet: " + checks_->reason(name);
     }
@@ -88,11 +93,19 @@ void Gate::tell(const VipConfig& vip) {
   State& state = states_[vip.address];
   const Blocked now = blocked(vip);
   if (state.told == now) return;
+  if (now.lowered != state.told.lowered) {
+    const std::string words =
+        now.lowered == 0 ? "no longer lowered"
+                         : "lowered by " + std::to_string(now.lowered) + ": checks are down";
+    log::info("vip %s: priority %s", vip.name.c_str(), words.c_str());
+  }
   state.told = now;
   if (!now.for_owner) state.is_nobodys = false;
   if (now.for_owner) look_for_others();
-  handlers_.feed(event::AddressBlocked{
-      .address = vip.address, .reason = now.reason, .for_owner = now.for_owner});
+  handlers_.feed(event::AddressBlocked{.address = vip.address,
+                                       .reason = now.reason,
+                                       .for_owner = now.for_owner,
+                                       .lowered = now.lowered});
 }
 
 void Gate::tell_all() {

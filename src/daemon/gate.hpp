@@ -63,6 +63,7 @@ class Gate {
   struct Blocked {
     std::string reason;
     bool for_owner = false;
+    int lowered = 0;  // the priority, by checks with a weight
     bool operator==(const Blocked&) const = default;
   };
   struct State {

@@ -9,7 +9,7 @@ from signal import SIGHUP, SIGTERM
 
 import gateway
 from case import case
-from lab import LINK
+from lab import LINK, TIMEOUT
 from spaces import ip, ip_batch, wait_for
 
 SERVER = """
@@ -180,6 +180,44 @@ def test_http_check_moves_the_vip(t):
     t.equal([host.vip_status(vip)["transitions"] for host in lab.hosts], before, "changes")
     write(f"{owner.folder}/status", "204")
     lab.witness.wait(lambda: lab.witness.owner(vip) == owner.name, 10, "the first owner again")
+
+
+@case(seconds=30)
+def test_a_weight_lowers_the_priority(t):
+    """A check with a weight moves the VIP to a node that is better off, by a clean hand-over; where
+    all are equally bad, or no other is left, the owner keeps it."""
+    lab = t.lab(hosts=2, settings={"check.app.weight": "60",
+                                   "check.app.interval": "100ms", "check.app.rise": "1",
+                                   "check.app.fall": "2", "vip.v1.preempt": "yes",
+                                   "vip.v1.preempt_delay": "0s"})
+    flags = {host: f"{host.folder}/app" for host in lab.hosts}
+    for flag in flags.values():
+        write(flag, "")
+    lab.start_etcd()
+    for host, flag in flags.items():
+        host.start_vipd(check__app__file=flag)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner()
+    lab.wait_queue(2)
+    time.sleep(TIMEOUT + 1)  # nobody hands over to one that was ready for less
+    moment = time.monotonic()
+    os.unlink(flags[owner])
+    heir = lab.wait_owner(besides=owner)
+    t.bound_ms("another owner after the check went down", (time.monotonic() - moment) * 1e3, 3000)
+    gap, *window = lab.witness.longest_gap(vip, since=moment)
+    t.bound_ms("client gap", gap, 100, window)
+    wait_for(lambda: [c["priority"] for c in heir.vip_status(vip)["queue"]] == [100, 40], 5,
+             "the queue to show the lower priority", step=0.05)
+    t.equal(check_of(owner, vip)["state"], "down", "state of the check")
+
+    os.unlink(flags[heir])
+    wait_for(lambda: [c["priority"] for c in heir.vip_status(vip)["queue"]] == [40, 40], 5,
+             "both to be lowered", step=0.05)
+    owner.vipd.kill()
+    lab.wait_queue(1, host=heir)
+    lab.witness.sync()
+    t.equal(state(heir, vip), "owner", "the last node standing")
+    t.equal(lab.witness.find("del", since=moment, host=heir.name), [], "its removals")
 
 
 @case(seconds=15)

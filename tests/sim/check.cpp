@@ -86,7 +86,7 @@ void World::check_fenced(int n) {
 
 bool World::eligible(const Node& node, int vip) const {
   const auto v = static_cast<size_t>(vip);
-  return runs(node) && !node.person_paused && node.configured[v] && node.checks[v] == Check::Up &&
+  return runs(node) && !node.person_paused && node.configured[v] && !keeps_away(node, vip) &&
          node.link_up[node.vip_link[v]];
 }
 

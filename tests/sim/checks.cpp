@@ -22,10 +22,17 @@ void World::draw_checks() {
   const bool without = (options_.without >> static_cast<size_t>(Fault::CheckDown) & 1) != 0;
   has_checks_ = check_random_.one_in(3) && !without;
   check_gap_ = check_random_.spread(500 * kMs, 40 * kS);
+  static constexpr int kWeights[] = {0, 0, 60, 255};
+  check_weight_ = has_checks_ ? kWeights[options_.seed % 4] : 0;
+  preempt_ = preempt_ || check_weight_ > 0;
+}
+
+bool World::keeps_away(const Node& node, int vip) const {
+  return check_weight_ == 0 && node.checks[static_cast<size_t>(vip)] != Check::Up;
 }
 
 std::string World::blocked(const Node& node, int vip) const {
-  return words_of(node.checks[static_cast<size_t>(vip)]);
+  return keeps_away(node, vip) ? words_of(node.checks[static_cast<size_t>(vip)]) : "";
 }
 
 void World::next_check() {
@@ -75,9 +82,11 @@ void World::judge_service(int n, int vip, Check check) {
 void World::tell_check(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
   const auto v = static_cast<size_t>(vip);
+  const bool is_down = node.checks[v] == Check::Down;
   tell(n, {.event = vipd::event::AddressBlocked{.address = vips_[v],
                                                 .reason = blocked(node, vip),
-                                                .for_owner = node.checks[v] == Check::Down}});
+                                                .for_owner = is_down && check_weight_ == 0,
+                                                .lowered = is_down ? check_weight_ : 0}});
 }
 
 // Of a process that has just started.

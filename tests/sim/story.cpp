@@ -143,7 +143,9 @@ struct Describe {
     return text("AddressRemoved %s, error %d", e.address.text().c_str(), e.error);
   }
   std::string operator()(const vipd::event::AddressBlocked& e) {
-    return "AddressBlocked " + e.address.text() + " " + (e.reason.empty() ? "no more" : e.reason);
+    const std::string lowered = " lowered by " + std::to_string(e.lowered);
+    return "AddressBlocked " + e.address.text() + " " + (e.reason.empty() ? "no more" : e.reason) +
+           (e.lowered == 0 ? "" : lowered);
   }
   std::string operator()(const vipd::event::HostChanged& e) {
     std::string out = text("HostChanged, %zu:", e.changes.size());

@@ -180,7 +180,8 @@ void World::calm_begins() {
   // Each makes way for a better one a second after the other, and the owner after its delay.
   if (has_checks_) bound += 3 * kS;
   if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
-  if (ordered_) bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
+  if (ordered_ || check_weight_ > 0)
+    bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   if (restored_once_) bound += 2 * timeout_;  // until the old cluster is believed to be gone
   // ... for good, and those who held are waited out.
   if (strange_once_) bound += 5 * timeout_ + std::max<int64_t>(0, nodes_[0].strange_until - now_);

@@ -183,6 +183,7 @@ class World {
 
   // --- checks.cpp
   void draw_checks();
+  [[nodiscard]] bool keeps_away(const Node& node, int vip) const;
   [[nodiscard]] std::string blocked(const Node& node, int vip) const;
   void next_check();
   void service_turns();
@@ -330,6 +331,7 @@ class World {
   uint32_t weights_sum_ = 0;
   int64_t fault_gap_ = 0;
   bool has_checks_ = false;
+  int check_weight_ = 0;  // down, it lowers the priority by this; 0: it keeps the VIP away
   int64_t check_gap_ = 0;
   bool has_strangers_ = false;
   int64_t stranger_gap_ = 0;

@@ -32,6 +32,7 @@ struct Bench : bench::OneVip {
   std::vector<event::AddressBlocked> told;
   std::vector<VipView> queues = std::vector<VipView>(1);
   bool is_connected = true;
+  int weight = 0;  // of the check
 
   Bench() {
     queues[0].address = kVip;
@@ -53,6 +54,7 @@ struct Bench : bench::OneVip {
     if (with_check) configured[0].checks = {"ready"};
     std::vector<CheckConfig> checks;
     if (with_check) checks.push_back(file_check(path));
+    if (with_check) checks[0].weight = weight;
     gate.start(check::Tools{.loop = loop, .environment = {}, .link_of = nullptr}, checks);
   }
   bool wait_for(const std::function<bool()>& done) {
@@ -75,6 +77,26 @@ void what_stands_on_this_host_is_told_once_and_not_minded_by_an_owner() {
   TEST_ASSERT_EQUAL_INT(2, b.told.size());
   TEST_ASSERT_EQUAL_STRING("", b.told[1].reason);
   TEST_ASSERT_EQUAL_INT(1, logged::count("warn: vip api: it is on eth9"));
+}
+
+// Unknown it says nothing, and down it keeps nobody away.
+void a_check_with_a_weight_lowers_the_priority() {
+  Bench b;
+  b.weight = 60;
+  b.start(true);
+  TEST_ASSERT_TRUE(b.told.empty());
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.gate.check("ready").state == "up"; }));
+  TEST_ASSERT_TRUE(b.told.empty());
+  unlink(b.path.c_str());
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !b.told.empty(); }));
+  TEST_ASSERT_EQUAL_STRING("", b.told[0].reason);
+  TEST_ASSERT_FALSE(b.told[0].for_owner);
+  TEST_ASSERT_EQUAL_INT(60, b.told[0].lowered);
+  TEST_ASSERT_EQUAL_STRING("", b.gate.reason(b.configured[0]));
+  TEST_ASSERT_EQUAL_INT(1, logged::count("info: vip api: priority lowered by 60: checks are down"));
+  fixture::write(b.path, "");
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.told.size() == 2; }));
+  TEST_ASSERT_EQUAL_INT(0, b.told[1].lowered);
 }
 
 // Before it has a result a check keeps the node out, but takes nothing from an owner.
@@ -145,6 +167,7 @@ void without_etcd_nobody_is_said_to_be_unfit() {
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(a_check_with_a_weight_lowers_the_priority);
   RUN_TEST(what_stands_on_this_host_is_told_once_and_not_minded_by_an_owner);
   RUN_TEST(a_check_is_unknown_then_up_then_down);
   RUN_TEST(a_check_that_is_down_comes_before_an_obstacle);

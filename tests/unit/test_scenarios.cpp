@@ -214,6 +214,9 @@ class Scenario {
     } else if (verb == "check") {
       tell(node, event::AddressBlocked{kVip, value == "up" ? "" : "check web is " + value,
                                        value == "down"});
+    } else if (verb == "lower") {
+      tell(node,
+           event::AddressBlocked{.address = kVip, .reason = "", .lowered = atoi(value.c_str())});
     } else if (verb == "claim") {
       tell(node, event::ForeignClaim{kVip, {{2, 0, 0, 0, 0, 9}}});
     } else {
