@@ -123,7 +123,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: check-vm check-appliance static check-static check-init check-reproducible check-cross static-units compare dist deb release
+.PHONY: check-vm check-appliance static image check-static check-init check-reproducible check-cross static-units compare dist deb check-deb release
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
@@ -155,11 +155,15 @@ $(STATIC)/vipd: $(STATIC)/vipd.unstripped
 	$(Q)$(CROSS)strip -o $@ $<
 $(STATIC)/vipctl: ; $(Q)mkdir -p $(@D) && ln -sfn vipd $@
 
+# A container's root: contrib/docker.
+image: static
+	@tools/image $(STATIC) $(B)/image.tar
+
 # The main job, with the static daemon.
-check-static: static all $(B)/witness $(B)/san/vipd
+check-static: static image all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	VIPD=$(STATIC)/vipd tests/integration/run $(or $(TESTS),static_in_an_empty_root \
-	  static_dead_name_server static_needs_no_library static_names_what_it_cannot_take \
+	  static_dead_name_server static_image static_needs_no_library static_names_what_it_cannot_take \
 	  static_system_authorities graceful_sigterm daemon_restarted host_dies)
 
 # Under each init system of contrib/init, unpacked from Debian's packages; procd is not in Debian.
@@ -176,6 +180,14 @@ dist:
 
 deb: dist
 	@tools/deb $(VERSION)
+
+# The package without a word of lintian, and its autopkgtest with the programs that are in it.
+check-deb: deb
+	@tools/setup run lintian
+	@lintian --fail-on error,warning $(B)/deb/vipd_$(VERSION)_*.deb
+	@dpkg-deb -x $(B)/deb/vipd_$(VERSION)_*.deb $(B)/deb/root
+	@PATH=$(CURDIR)/$(B)/deb/root/usr/sbin:$(CURDIR)/$(B)/deb/root/usr/bin:$$PATH \
+	  contrib/debian/tests/hand-over
 
 # All that is released, from a clean tree and built twice; HOSTS are those of the static binaries.
 release:
