@@ -4,11 +4,12 @@ import os
 import shutil
 import ssl
 import time
+from filecmp import cmp
 
 import kernel
 from case import case
 from certs import ED25519, Authority
-from lab import LINK, TIMEOUT, VIPD
+from lab import BUILD, LINK, TIMEOUT, VIPD
 from spaces import run, wait_for
 
 SANS = ["IP:127.0.0.1", "IP:10.77.0.1"]
@@ -110,6 +111,43 @@ def test_static_system_authorities(t):
     os.makedirs(f"{root}/etc/pki/tls/certs")
     shutil.copy(ca.cert, f"{root}/etc/pki/tls/certs/ca-bundle.crt")
     start_in(root, host)
+    lab.wait_owner(timeout=TIMEOUT + 5)
+
+
+# In the new root with CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and no new privileges.
+IN_ROOT = """
+import ctypes, os, sys
+call = ctypes.CDLL(None).prctl
+for capability in set(range(64)) - {12, 13, 39}: call(24, capability, 0, 0, 0)
+call(38, 1, 0, 0, 0)
+os.chroot(sys.argv[1])
+os.execv("/vipd", ["vipd"])
+"""
+
+
+@case(seconds=20)
+def test_static_image(t):
+    """build/image.tar as a container's root: read-only, with a /run and a pid namespace of its own,
+    as many capabilities as the README asks for, and an authority in its bundle."""
+    ca = Authority(f"{t.logs}/certs")
+    lab = secured(t, ca, ca.issue("server", SANS))
+    host = lab.hosts[0]
+    root = f"{host.folder}/root"
+    os.makedirs(root)
+    run("tar", "x", "-C", root, "-f", os.path.join(BUILD, "image.tar"))
+    t.check(cmp(VIPD, f"{root}/vipd", shallow=False), "the image has another daemon")
+    with open(f"{root}/etc/ssl/certs/ca-certificates.crt", "a") as bundle, open(ca.cert) as one:
+        t.check(bundle.tell() > 0, "the image has no authorities")
+        bundle.write(one.read())
+    shutil.copy(host.write_config(state__dir="/run/vipd", control__socket="/run/vipd/vipd.sock"),
+                f"{root}/etc/vipd.conf")
+    run_vipd = f"{host.folder}/run"
+    os.makedirs(run_vipd)
+    host.socket = f"{run_vipd}/vipd.sock"
+    mounts = (f"mount --bind {root} {root} && mount --bind {run_vipd} {root}/run/vipd && "
+              f"mount -o remount,ro,bind {root} && exec python3 -c '{IN_ROOT}' {root}")
+    host.vipd = host.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+                            mounts], f"{host.name}.vipd.log")
     lab.wait_owner(timeout=TIMEOUT + 5)
 
 
