@@ -28,7 +28,7 @@ struct VipConfig {
   bool operator==(const VipConfig&) const = default;
 };
 
-enum class CheckKind { None, Http, Tcp, Exec, File, Arp, Link };
+enum class CheckKind { None, Http, Tcp, Exec, File, Arp, Link, Etcd };
 
 // Of HTTP, both ends included.
 struct StatusRange {
@@ -42,7 +42,7 @@ struct CheckConfig {
   std::string name;
   CheckKind kind = CheckKind::None;
   // A URL, "HOST:PORT", a program with its arguments (one blank between them), a path, an address,
-  // a link.
+  // a link, "KEY" or "KEY = VALUE".
   std::string target;
   Duration interval = Duration::seconds(1);
   Duration timeout = Duration::seconds(1);

@@ -107,6 +107,8 @@ std::unique_ptr<Probe> Checks::make_probe(const CheckConfig& config) {
       return make_arp(tools_, config);
     case CheckKind::Link:
       return make_link(tools_, config);
+    case CheckKind::Etcd:
+      return make_etcd(tools_, config);
     case CheckKind::None:
       break;
   }

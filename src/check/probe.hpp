@@ -36,10 +36,14 @@ class Probe {
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
-  // `done` is called once, within the timeout or right after it, never from inside this call.
+  // `done` is called once, within the timeout or right after it, never from inside this call; for
+  // a key of etcd not before etcd has answered.
   // REQUIRES: no other look is under way.
   virtual void look(Duration timeout, DoneHandler done) = 0;
 };
+
+// A key of etcd, as etcd has answered; nullptr: there is no such key.
+using KeyRead = std::function<void(const std::string* value)>;
 
 // What probes work with; shared by them.
 struct Tools {
@@ -55,6 +59,11 @@ struct Tools {
   std::function<const net::Link*(const std::string& check)> link_of;
   // Any link of this host, as vip.NAME.link calls it; nullptr: it is not there.
   std::function<const net::Link*(const std::string& link)> link_named = nullptr;
+  // For keys of etcd: what the value is compared with by default; and a linearizable read, whose
+  // `failed` is called instead of `read` where etcd did not answer. Neither from inside the call.
+  std::string node = {};
+  std::function<void(const std::string& key, KeyRead read, std::function<void()> failed)> read_key =
+      nullptr;
 };
 
 std::unique_ptr<Probe> make_http(const Tools& tools, const CheckConfig& config);
@@ -62,6 +71,7 @@ std::unique_ptr<Probe> make_tcp(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_exec(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_file(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_arp(const Tools& tools, const CheckConfig& config);
+std::unique_ptr<Probe> make_etcd(const Tools& tools, const CheckConfig& config);
 std::unique_ptr<Probe> make_link(const Tools& tools, const CheckConfig& config);
 
 // Where a target is. REQUIRES: "HOST:PORT", or a URL that has a port, as vipd::conf writes them.

@@ -16,8 +16,8 @@ const Key kCheckKeys[] = {
      .fallback_words = "none",
      .help = "Up when this URL, http or https, answers with one of the statuses below.\n"
              "Redirections are not followed, and each time a new connection is made.\n"
-             "Each check has exactly one of http, tcp, exec, file, arp and link; see CHECKS\n"
-             "below."},
+             "Each check has exactly one of http, tcp, exec, file, arp, link and etcd; see\n"
+             "CHECKS below."},
     {.name = "check.NAME.tcp",
      .type = kind_key<CheckKind::Tcp, parse_host_port>("HOST:PORT"),
      .fallback = "",
@@ -50,6 +50,16 @@ const Key kCheckKeys[] = {
              "Written as vip.NAME.link is.\n"
              "The kernel tells when that changes; interval counts only until rise or fall is\n"
              "reached."},
+    {.name = "check.NAME.etcd",
+     .type = kind_key<CheckKind::Etcd, parse_etcd_key>("KEY [= VALUE]"),
+     .fallback = "",
+     .fallback_words = "none",
+     .help =
+         "Up while this key of etcd has the value VALUE, or without one this node's name, such\n"
+         "as the leader's key of Patroni, /service/CLUSTER/leader.\n"
+         "While etcd does not answer, the check stays as it is.\n"
+         "Each run is one range, so the interval is at least 1s.\n"
+         "Where etcd's authentication is on, etcd.user needs to read the key."},
     {.name = "check.NAME.status",
      .type = CheckText{"STATUS[-STATUS][, ...]",
                        [](std::string_view text, CheckConfig* check, std::string* reason) {

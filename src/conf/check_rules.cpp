@@ -63,6 +63,10 @@ void Judge::options() {
   for (const char* key : {"status", "header_file"}) {
     if (!is_http && is_given(key)) add(key, " is of use for http alone");
   }
+  constexpr Duration kBetweenRanges = Duration::seconds(1);
+  if (check_.kind == CheckKind::Etcd && check_.interval < kBetweenRanges && is_given("interval")) {
+    add("interval", " is less than 1s, which is the least for a key of etcd");
+  }
   if (check_.insecure && is_given("cacert")) {
     add("cacert", " is of no use with " + text("insecure") + " = yes; write one of the two");
   }

@@ -16,6 +16,7 @@ constexpr Duration kLongest = Duration::seconds(3600);
 constexpr int kMostInARow = 100;
 constexpr int kMostWeight = 255;  // the highest priority
 constexpr size_t kMostWords = 32;
+constexpr size_t kLongestKey = 512;
 constexpr size_t kMostStatuses = 32;
 // What is below is no final answer (RFC 9110, section 15.2).
 constexpr int kLeastStatus = 200;
@@ -99,6 +100,20 @@ bool parse_check_link(std::string_view text, std::string* out, std::string* reas
   VipConfig vip;
   if (!parse_vip_link(text, &vip, reason)) return false;
   *out = vip.link;
+  return true;
+}
+
+bool parse_etcd_key(std::string_view text, std::string* out, std::string* reason) {
+  const size_t equals = text.find('=');
+  const std::string_view key = trimmed(text.substr(0, equals));
+  if (key.empty() || key.size() > kLongestKey || !is_graphic(key)) {
+    return fail(reason, text, "has no key of etcd; write KEY, or KEY = VALUE");
+  }
+  *out = key;
+  if (equals == std::string_view::npos) return true;
+  const std::string_view value = trimmed(text.substr(equals + 1));
+  if (value.empty()) return fail(reason, text, "has no value; write KEY, or KEY = VALUE");
+  out->append(" = ").append(value);
   return true;
 }
 

@@ -17,6 +17,8 @@ namespace vipd::conf {
 // A program's full path and its arguments: words with blanks between them, and nothing else.
 [[nodiscard]] bool parse_program(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_check_link(std::string_view text, std::string* out, std::string* reason);
+// "KEY", or "KEY = VALUE" with one blank on each side; the key has no '='.
+[[nodiscard]] bool parse_etcd_key(std::string_view text, std::string* out, std::string* reason);
 // "200-299, 401": statuses and ranges of them with commas between.
 [[nodiscard]] bool parse_statuses(std::string_view text, std::vector<StatusRange>* out,
                                   std::string* reason);

@@ -75,7 +75,6 @@ class Daemon {
   void stop();
   void feed_watchdog();
   [[nodiscard]] std::vector<std::string> reload();
-  void keep_until_restart(Config* next) const;
   void take(Config next);
 
   [[nodiscard]] Network::Handlers network_handlers();
@@ -262,7 +261,10 @@ check::Tools Daemon::check_tools() {
             const VipConfig* vip = vips_.first_with(check);
             return vip == nullptr ? nullptr : network_.link_of(*vip);
           },
-          .link_named = [this](const std::string& link) { return network_.links().named(link); }};
+          .link_named = [this](const std::string& link) { return network_.links().named(link); },
+          .node = config_.node_name,
+          .read_key = [this](const std::string& key, auto read,
+                             auto failed) { etcd_.read(key, std::move(read), std::move(failed)); }};
 }
 
 Journal::Sources Daemon::journal_sources() {
@@ -421,7 +423,7 @@ std::vector<std::string> Daemon::reload() {
     for (const std::string& error : result.errors) log::error("%s", error.c_str());
     log::error("the configuration was not changed");
   } else {
-    keep_until_restart(&result.config);
+    keep_until_restart(config_, &result.config);
     take(std::move(result.config));
     journal_.note("configuration read again");
     log::info("configuration read again: %zu VIPs", config_.vips.size());
@@ -429,20 +431,6 @@ std::vector<std::string> Daemon::reload() {
   }
   supervisor_.ready();
   return result.errors;
-}
-
-void Daemon::keep_until_restart(Config* next) const {
-  if (next->etcd.prefix != config_.etcd.prefix || next->control_socket != config_.control_socket ||
-      next->state_dir != config_.state_dir || next->user != config_.user ||
-      next->fence != config_.fence) {
-    log::warn(
-        "etcd.prefix, control.socket, state.dir, user and fence stay as they are until a restart");
-  }
-  next->etcd.prefix = config_.etcd.prefix;
-  next->control_socket = config_.control_socket;
-  next->state_dir = config_.state_dir;
-  next->user = config_.user;
-  next->fence = config_.fence;
 }
 
 // What a living session cannot change is told to the core, which says that it waits for a restart.

@@ -67,9 +67,8 @@ void EtcdSide::perform(const action::UseCluster& a) {
 
 void EtcdSide::Impl::failed(RequestId request, const etcd::Error& error) {
   log_failure("request failed", error);
-  feed(event::RequestFailed{.request = request,
-                            .reason = error.said(),
-                            .no_space = error.no_space()});
+  feed(event::RequestFailed{
+      .request = request, .reason = error.said(), .no_space = error.no_space()});
 }
 
 void EtcdSide::perform(const action::GrantLease& a) {
@@ -149,6 +148,19 @@ void EtcdSide::perform(const action::OpenWatch& a) {
     self.feed(event::WatchEnded{.compacted = compacted > 0, .reason = error.text});
   };
   self.client->watch(self.store.watched(), a.from, a.avoid_current, std::move(handlers));
+}
+
+void EtcdSide::read(const std::string& key, std::function<void(const std::string* value)> read,
+                    std::function<void()> failed) {
+  const auto done = [read = std::move(read), failed = std::move(failed)](
+                        const etcd::RangeAnswer* answer, const etcd::Error* error) {
+    if (answer == nullptr) {
+      log_failure("read", *error);
+      return failed();
+    }
+    read(answer->kvs.empty() ? nullptr : &answer->kvs.front().value);
+  };
+  impl_->client->read(key, done);
 }
 
 // --- compaction: looked at by one read in an hour; nothing but a line in the log follows

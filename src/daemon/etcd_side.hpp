@@ -37,6 +37,11 @@ class EtcdSide {
   void perform(const action::ReadPrefix& a);
   void perform(const action::OpenWatch& a);
 
+  // A key of somebody else's, as it is: `read` with its value (nullptr: there is none), or
+  // `failed`.
+  void read(const std::string& key, std::function<void(const std::string* value)> read,
+            std::function<void()> failed);
+
   // How many txns may still commit, as far as this process asked for them.
   [[nodiscard]] size_t txns_under_way() const;
 

@@ -1,6 +1,7 @@
 #include "daemon/settings.hpp"
 
 #include "vipd/config.hpp"
+#include "vipd/log.hpp"
 
 namespace vipd {
 
@@ -28,6 +29,19 @@ Settings settings_of(const Config& config) {
                              .preempt_delay = vip.preempt_delay});
   }
   return settings;
+}
+
+void keep_until_restart(const Config& now, Config* next) {
+  if (next->etcd.prefix != now.etcd.prefix || next->control_socket != now.control_socket ||
+      next->state_dir != now.state_dir || next->user != now.user || next->fence != now.fence) {
+    log::warn(
+        "etcd.prefix, control.socket, state.dir, user and fence stay as they are until a restart");
+  }
+  next->etcd.prefix = now.etcd.prefix;
+  next->control_socket = now.control_socket;
+  next->state_dir = now.state_dir;
+  next->user = now.user;
+  next->fence = now.fence;
 }
 
 }  // namespace vipd

@@ -128,7 +128,10 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
     complain(*error);
   }
-  last_answer.has_failed_since = error != nullptr && blames_member(error->code);
+  // What somebody else has put under a key is not the member's fault.
+  const bool is_others = call.purpose == Purpose::Read;
+  last_answer.has_failed_since = error != nullptr && blames_member(error->code) &&
+                                 !(is_others && error->code == Error::kBadAnswer);
   if (last_answer.has_failed_since)
     return note_failure(call.member, call.group, call.sent_at, *error);
   last_answer.member = call.member;
@@ -211,6 +214,10 @@ void Client::snapshot(const std::vector<Range>& ranges, Done<RangeAnswer> done) 
 void Client::range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done) {
   impl_->call<RangeAnswer>(Purpose::Compaction, write_range(key, "", revision), 0, read_range,
                            std::move(done));
+}
+
+void Client::read(const std::string& key, Done<RangeAnswer> done) {
+  impl_->call<RangeAnswer>(Purpose::Read, write_range(key, "", 0), 0, read_range, std::move(done));
 }
 
 bool Client::connected() const {

@@ -196,6 +196,10 @@ class Client {
   // One key as it was at a revision; 0: as it is. Error::compacted() when that was compacted away.
   void range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done);
 
+  // One key of somebody else's as it is, linearizable. A value of more than 12,000 bytes is an error
+  // that does not count against the member.
+  void read(const std::string& key, Done<RangeAnswer> done);
+
   // Opens the watch on a range from a revision on; there is at most one: a watch that was open is
   // dropped without a call of its `ended`. avoid_current: rather not the member that serves it now
   // (it answers, but the events do not come).

@@ -16,6 +16,7 @@ enum class Purpose : uint8_t {
   Txn,
   Snapshot,
   Compaction,
+  Read,
   Probe,
   Watch,
   Introduce,
@@ -34,7 +35,7 @@ struct PurposeRow {
 
 // A header and a few numbers take 200 bytes. The limits leave room for the error page of a proxy,
 // whose first line people shall see: it stands in the log in the place of "answer too large".
-inline constexpr std::array<PurposeRow, 13> kPurposes = {{
+inline constexpr std::array<PurposeRow, 14> kPurposes = {{
     {Purpose::Grant, "/v3/lease/grant", "grant", 16U << 10},
     {Purpose::KeepAlive, "/v3/lease/keepalive", "keepalive", 16U << 10},
     {Purpose::Revoke, "/v3/lease/revoke", "revoke", 16U << 10},
@@ -43,6 +44,8 @@ inline constexpr std::array<PurposeRow, 13> kPurposes = {{
     {Purpose::Snapshot, "/v3/kv/txn", "snapshot", 16U << 10},
     // One key, which nobody has put there: somebody may have.
     {Purpose::Compaction, "/v3/kv/range", "compaction", 16U << 10},
+    // A key of somebody else's, whatever it has.
+    {Purpose::Read, "/v3/kv/range", "read", 16U << 10},
     {Purpose::Probe, "/v3/kv/range", "probe", 16U << 10},
     {Purpose::Watch, "/v3/watch", "watch", 16U << 10},
     // The first message of a watch, which says whose member it is to whoever has no token.

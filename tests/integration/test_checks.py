@@ -220,6 +220,34 @@ def test_a_weight_lowers_the_priority(t):
     t.equal(lab.witness.find("del", since=moment, host=heir.name), [], "its removals")
 
 
+@case(seconds=25)
+def test_etcd_check_follows_a_key(t):
+    """The VIP is where a key in etcd says, as Patroni's leader does; a key that nobody has put, or
+    that is too large, keeps all away; etcd stands still: nothing moves before its session ends."""
+    lab = t.lab(hosts=2, settings={"check.db.etcd": "/service/main/leader", "check.db.rise": "1",
+                                   "check.db.fall": "1"})
+    lab.start_etcd()
+    first, second = lab.hosts
+    key, vip = "/service/main/leader", lab.addresses[0]
+    lab.start_vipd()
+    wait_for(lambda: f"there is no key {key}" in (first.vip_status(vip) or {"reason": ""})["reason"],
+             10, "the key to be missed", step=0.05)
+    lab.etcdctl(first, "put", key, second.name)
+    t.equal(lab.wait_owner(), second, "owner")
+    moment = time.monotonic()
+    lab.etcdctl(first, "put", key, first.name)
+    lab.wait_owner(besides=second)
+    t.bound_ms("another owner after the key changed", (time.monotonic() - moment) * 1e3, 4000)
+    t.check(f"check db is down: {key} is {first.name}, not {second.name}"
+            in second.vip_status(vip)["reason"], "the reason does not show")
+    lab.etcdctl(first, "put", key, "x" * 30000)
+    time.sleep(3)
+    t.equal(state(first, vip), "owner", "state with a value that is not read")
+    t.check("others are preferred" not in first.vipd.text(), "its member is blamed for it")
+    lab.etcdctl(first, "del", key)
+    wait_state(first, vip, "fault")
+
+
 @case(seconds=15)
 def test_exec_check_hangs_and_is_overridden(t):
     """A program that hangs is killed with its children and has failed; people may overrule."""

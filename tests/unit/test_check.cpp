@@ -66,20 +66,36 @@ struct Bench {
   int changes = 0;
   const net::Link* link = nullptr;  // what any name stands for
   int looks = 0;                    // at that
+  // Of etcd as it is played: what it has, and whether it answers.
+  std::optional<std::string> key = "n1";
+  std::string key_asked;
+  bool answers = true;
+  int reads = 0;
   std::unique_ptr<Checks> checks;
 
   explicit Bench(bool runs = false) {
     if (runs) runner = run::Runner::start(loop, nullptr, &reason);
-    checks = std::make_unique<Checks>(check::Tools{.loop = loop,
-                                                   .runner = runner.get(),
-                                                   .environment = {},
-                                                   .link_of = nullptr,
-                                                   .link_named =
-                                                       [this](const std::string&) {
-                                                         ++looks;
-                                                         return link;
-                                                       }},
-                                      [this] { ++changes; });
+    checks = std::make_unique<Checks>(
+        check::Tools{.loop = loop,
+                     .runner = runner.get(),
+                     .environment = {},
+                     .link_of = nullptr,
+                     .link_named =
+                         [this](const std::string&) {
+                           ++looks;
+                           return link;
+                         },
+                     .node = "n1",
+                     .read_key =
+                         [this](const std::string& name, auto read, auto failed) {
+                           ++reads;
+                           key_asked = name;
+                           (void)loop.add_timer(loop.now(), [this, read, failed] {
+                             if (!answers) return failed();
+                             read(key ? &*key : nullptr);
+                           });
+                         }},
+        [this] { ++changes; });
   }
   bool wait(const std::function<bool()>& done) {
     const MonoTime end = loop.now() + Duration::seconds(20);
@@ -176,6 +192,46 @@ void a_link_is_up_while_it_has_carrier() {
   link.carrier = true;
   b.checks->links_changed();
   TEST_ASSERT_TRUE(b.wait(State::Up));
+}
+
+void a_key_of_etcd_has_this_nodes_name() {
+  Bench b;
+  b.checks->configure({config(CheckKind::Etcd, "/service/db/leader")});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  TEST_ASSERT_EQUAL_STRING("/service/db/leader", b.key_asked);
+  b.key = "n2\n";
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+  TEST_ASSERT_EQUAL_STRING("/service/db/leader is n2?, not n1", b.checks->reason("c"));
+  b.key.reset();
+  TEST_ASSERT_TRUE(
+      b.wait([&] { return b.checks->reason("c") == "there is no key /service/db/leader"; }));
+  b.checks->configure({config(CheckKind::Etcd, "/service/db/leader = a = b")});
+  b.key = "a = b";
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  TEST_ASSERT_EQUAL_STRING("/service/db/leader", b.key_asked);
+}
+
+// Neither good nor bad: the check stays as it is, and is looked at again as soon as etcd answers.
+void an_etcd_that_does_not_answer_changes_no_check() {
+  Bench b;
+  b.checks->configure({config(CheckKind::Etcd, "/k")});
+  TEST_ASSERT_TRUE(b.wait(State::Up));
+  b.answers = false;
+  b.key = "n2";
+  const int before = b.reads;
+  TEST_ASSERT_TRUE(b.wait([&] { return b.reads >= before + 3; }));
+  TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);
+  b.answers = true;
+  TEST_ASSERT_TRUE(b.wait(State::Down));
+}
+
+// The answer comes when nobody wants it any more.
+void a_key_that_is_read_late_is_nobodys() {
+  Bench b;
+  b.checks->configure({config(CheckKind::Etcd, "/k")});
+  TEST_ASSERT_TRUE(b.wait([&] { return b.reads > 0; }));
+  b.checks->configure({});
+  for (int i = 0; i < 5; ++i) b.loop.run_once(kStep);
 }
 
 // Many notices in a row are one look each interval.
@@ -290,6 +346,9 @@ int main() {
   RUN_TEST(a_header_file_that_cannot_be_read_stays_in_use);
   RUN_TEST(a_link_is_up_while_it_has_carrier);
   RUN_TEST(a_link_that_flaps_is_up);
+  RUN_TEST(a_key_of_etcd_has_this_nodes_name);
+  RUN_TEST(an_etcd_that_does_not_answer_changes_no_check);
+  RUN_TEST(a_key_that_is_read_late_is_nobodys);
   RUN_TEST(a_url_that_does_not_answer_is_down);
   RUN_TEST(a_port_is_up_while_it_accepts);
   RUN_TEST(a_file_is_a_switch);
