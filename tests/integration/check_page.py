@@ -47,7 +47,8 @@ def pictures(page, name):
 
 def show(page, status):
     """The page gets this status from now on, instead of the daemon's."""
-    page.value(f"window.fetch = async () => ({{ok: true, json: async () => ({json.dumps(status)})}})")
+    text = json.dumps(status)
+    page.value(f"window.fetch = async () => ({{ok: true, json: async () => ({text})}})")
     page.value("look()")
     page.wait(0.5)
 
