@@ -66,7 +66,8 @@ std::string what(const HistoryEntry& entry) {
   if (entry.kind == "event") return about + ": " + entry.reason;
   const auto named = [](const std::string& text) { return text.empty() ? "nobody" : text; };
   const char* const kind = entry.kind == "owner" ? ": owner " : ": ";
-  return about + kind + named(entry.from) + " -> " + named(entry.to) + ": " + entry.reason;
+  const std::string why = entry.reason.empty() ? "" : ": " + entry.reason;
+  return about + kind + named(entry.from) + " -> " + named(entry.to) + why;
 }
 
 std::string figures(const HistoryEntry& entry) {

@@ -56,6 +56,12 @@ void lines_say_what_and_why_and_nothing_to_a_terminal() {
       "2026-01-31T03:12:07.123Z  vip api: owner n?[31m1? -> nobody: n1 fell silent and was waited "
       "out  [no session, no authority, revision 4711]",
       history_line(elsewhere()));
+  HistoryEntry unexplained = elsewhere();
+  unexplained.reason = "";
+  TEST_ASSERT_EQUAL_STRING(
+      "2026-01-31T03:12:07.123Z  vip api: owner n?[31m1? -> nobody  [no session, no authority, "
+      "revision 4711]",
+      history_line(unexplained));
   TEST_ASSERT_EQUAL_STRING(
       "2026-01-31T03:12:07.123Z  node: session 694d8f3a1c2b4e01 is lost: the session key is gone" +
           figures,
