@@ -5,7 +5,9 @@
 #include "conf/values.hpp"
 #include "fixture.hpp"
 #include "harness.hpp"
+#ifndef VIPD_WITHOUT_MANUAL
 #include "manual.hpp"
+#endif
 
 using namespace vipd;
 using namespace vipd::conf;
