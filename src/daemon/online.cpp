@@ -12,14 +12,17 @@ namespace vipd {
 namespace {
 
 constexpr Duration kPatience = Duration::seconds(3);
-
-static_assert(kPatience == Duration::seconds(3));  // as the report says
+constexpr const char* kSilent = "no answer within 3 s: look at its name, routes and firewalls";
+constexpr Duration kPause = Duration::milliseconds(100);
 
 // One endpoint, by a client of its own: what that met is of no other.
 class Question {
  public:
   Question(Loop& loop, const Config& config, const Store& store, const std::string& endpoint)
-      : store_(store), endpoint_(endpoint), client_(loop, options(config, store, endpoint)) {
+      : loop_(loop),
+        store_(store),
+        endpoint_(endpoint),
+        client_(loop, options(config, store, endpoint)) {
     client_.on_named([this](const etcd::Named& named) { on_named(named); });
   }
 
@@ -35,40 +38,47 @@ class Question {
     return options;
   }
   void on_named(const etcd::Named& named);
+  void ask();
   [[nodiscard]] std::string fault() const;
 
+  Loop& loop_;
   const Store& store_;
   std::string endpoint_;
   etcd::Client client_;
   uint64_t cluster_ = 0;
   bool agreed_ = true;
-  bool is_over_ = false;
+  bool is_answered_ = false;
   std::string refused_;
 };
 
-// What is asked only after that: whether the keys may be read.
 void Question::on_named(const etcd::Named& named) {
   agreed_ = named.agreed;
   if (cluster_ != 0) return;
   cluster_ = named.cluster;
   client_.use_cluster(cluster_);
+  ask();
+}
+
+// Whether the keys may be read. One answer may be late, or etcd without a leader for a moment.
+void Question::ask() {
   client_.range_at(store_.begin(), 0, [this](const etcd::RangeAnswer*, const etcd::Error* error) {
-    is_over_ = true;
-    if (error != nullptr) refused_ = error->text;
+    is_answered_ = error == nullptr;
+    refused_ = is_answered_ ? "" : error->text;
+    if (!is_answered_) (void)loop_.add_timer(loop_.now() + kPause, [this] { ask(); });
   });
 }
 
 // Another try would not find another port or certificate.
 bool Question::is_over() const {
   const std::optional<etcd::LastError> last = client_.last_error();
-  return is_over_ || (last && last->error.code == etcd::Error::kSetup);
+  return is_answered_ || (last && last->error.code == etcd::Error::kSetup);
 }
 
 std::string Question::fault() const {
   if (!agreed_) return "its addresses lead to two clusters";
-  if (!refused_.empty() || is_over_) return refused_;
+  if (!refused_.empty() || is_answered_) return refused_;
   const std::optional<etcd::LastError> last = client_.last_error();
-  return last ? last->error.text : "no answer within 3 s: look at its name, routes and firewalls";
+  return last ? last->error.text : kSilent;
 }
 
 EndpointReport Question::report(uint64_t wanted) const {
