@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration daemons test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -242,6 +242,11 @@ check-hold: all $(B)/witness $(B)/san/vipd
 	HOLD=1 tests/integration/run -j 1 $(or $(TESTS),\
 	  $$(HOLD=1 tests/integration/run --list | grep ^hold_))
 
+# PostgreSQL under Patroni, of Debian's packages postgresql and patroni: two minutes.
+check-patroni: all $(B)/witness $(B)/san/vipd
+	@tools/setup run
+	PATRONI=1 tests/integration/run -j 1 patroni_leads_the_vip
+
 # What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
 # an idle owner costs. Two minutes.
 check-figures: all $(B)/witness $(B)/san/vipd
@@ -367,6 +372,7 @@ install: all
 	  install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd contrib/vipd.conf
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd contrib/keepalived2vipd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd/cloud contrib/cloud/hcloud
 	for name in vipd vipctl; do \
 	  install -D -m 644 contrib/completion/$$name.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && \

@@ -72,6 +72,11 @@ struct OpenWatch { Revision from; bool avoid_current; };
 // read anew, before any other action is performed (ARCHITECTURE.md, "Authority").
 struct AddAddress { Address address; int lifetime_s; };
 struct RemoveAddress { Address address; };
+// Runs the program of a VIP; for a run that is under way: moves its end. [safety] It is ended at
+// `until` at the latest, with all that it has started, whatever becomes of this process.
+// AcquireEnded follows in any case.
+struct Acquire { Address address; uint64_t run; MonoTime until; };
+struct EndAcquire { Address address; uint64_t run; };  // at once
 struct SendAnnouncement { Address address; };
 // Asks whether another host has the address; an answer comes as ForeignClaim.
 struct SendProbe { Address address; };
@@ -99,12 +104,12 @@ struct Finish {};  // everything that StopAsked wanted is done
 
 }  // namespace action
 
-using Action =
-    std::variant<action::UseCluster, action::GrantLease, action::KeepLease, action::RevokeLease,
-                 action::SendTxn, action::ReadPrefix, action::OpenWatch, action::AddAddress,
-                 action::RemoveAddress, action::SendAnnouncement, action::SendProbe,
-                 action::SetFence, action::SendPeerFrame, action::Remember, action::ReportState,
-                 action::Report, action::Finish>;
+using Action = std::variant<action::UseCluster, action::GrantLease, action::KeepLease,
+                            action::RevokeLease, action::SendTxn, action::ReadPrefix,
+                            action::OpenWatch, action::AddAddress, action::RemoveAddress,
+                            action::Acquire, action::EndAcquire, action::SendAnnouncement,
+                            action::SendProbe, action::SetFence, action::SendPeerFrame,
+                            action::Remember, action::ReportState, action::Report, action::Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace vipd

@@ -24,6 +24,7 @@ struct VipConfig {
   bool kill_connections = true;
   std::vector<std::string> checks;  // names; every one must be up
   std::string notify;               // path of a program; empty: none
+  std::string acquire;              // likewise; must succeed before the address is set
 
   bool operator==(const VipConfig&) const = default;
 };

@@ -44,6 +44,7 @@ struct VipSettings {
   std::optional<int> priority = 100;  // 0 to 255, higher first; none: by rendezvous hashing
   bool preempt = false;               // hand over to a standby of higher priority
   Duration preempt_delay = Duration::seconds(30);  // ... that has been ready for so long
+  bool acquires = false;  // a program must succeed before the address is set
   std::string blocked{};  // when reconfigured: what AddressBlocked is about to say
 
   bool operator==(const VipSettings&) const = default;
@@ -127,6 +128,9 @@ struct AddressLost { Address address; bool expired; std::string by{}; };
 struct AddressBlocked {
   Address address; std::string reason; bool for_owner = false; int lowered = 0;
 };
+// The program of a VIP that action::Acquire began has ended, with all that it had started; fault:
+// why it failed, in words, empty: it succeeded.
+struct AcquireEnded { Address address; uint64_t run; std::string fault; };
 // What the host showed in one turn, in its order: each as if it came by itself, and looked at
 // together. Thousands of them are one step.
 struct HostChanged {
@@ -166,8 +170,8 @@ using Event =
                  event::WatchCreated, event::WatchAdvanced, event::WatchEnded, event::LinkChanged,
                  event::AddressFound, event::AddressAdded, event::AddressRemoved,
                  event::AddressLost, event::AddressBlocked, event::HostChanged, event::ForeignClaim,
-                 event::FenceChanged, event::PeerFrameReceived, event::PauseAsked,
-                 event::ResumeAsked, event::ResignAsked, event::TransferAsked, event::TakeAsked,
-                 event::StopAsked, event::Reconfigured>;
+                 event::FenceChanged, event::AcquireEnded, event::PeerFrameReceived,
+                 event::PauseAsked, event::ResumeAsked, event::ResignAsked, event::TransferAsked,
+                 event::TakeAsked, event::StopAsked, event::Reconfigured>;
 
 }  // namespace vipd

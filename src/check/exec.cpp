@@ -17,16 +17,6 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
-// How it ended, and its last line, which mostly says why.
-std::string fault_of(const run::Ended& ended) {
-  if (ended.is_good()) return "";
-  std::string line = ended.output;
-  while (line.ends_with('\n')) line.pop_back();
-  line.erase(0, line.rfind('\n') + 1);
-  constexpr size_t kLongest = 200;
-  return ended.text() + (line.empty() ? "" : ": " + line.substr(0, kLongest));
-}
-
 class ExecProbe final : public Probe {
  public:
   ExecProbe(const Tools& tools, const CheckConfig& config)
@@ -48,7 +38,7 @@ class ExecProbe final : public Probe {
     run_ = tools_.runner->run({words_, environment_, timeout},
                               [this, done = std::move(done)](const run::Ended& ended) {
                                 run_ = run::Runner::Id::None;
-                                done(fault_of(ended));
+                                done(ended.fault());
                               });
   }
 

@@ -262,6 +262,16 @@ const Key kKeys[] = {
      .fallback_words = "none",
      .help = "A program that is run on every change of state, with the arguments NAME ADDRESS\n"
              "STATE REASON; see NOTIFICATIONS below."},
+    {.name = "vip.NAME.acquire",
+     .type = VipText{"PATH",
+                     [](std::string_view text, VipConfig* vip, std::string* reason) {
+                       return parse_path(text, &vip->acquire, reason);
+                     },
+                     [](const VipConfig& vip) { return vip.acquire; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "A program that must succeed before the address is set, with the arguments NAME\n"
+             "ADDRESS; see ACQUIRING below."},
 };
 
 // Behind those of checks.

@@ -70,7 +70,7 @@ class Warner {
     const auto found = std::find_if(urls.begin(), urls.end(), is);
     return found == urls.end() ? nullptr : &*found;
   }
-  void notify(const VipConfig& vip);
+  void program(const std::string& key, const std::string& path);
   const std::string& fault_of(const std::string& program);
 
   const Config& config_;
@@ -125,20 +125,22 @@ void Warner::endpoints() {
   }
 }
 
-void Warner::notify(const VipConfig& vip) {
-  const std::string key = "vip." + vip.name + ".notify";
-  if (vip.notify.empty() || given_at_(key) == nullptr) return;
-  const std::string fault = fault_of(vip.notify);
+void Warner::program(const std::string& key, const std::string& path) {
+  if (path.empty() || given_at_(key) == nullptr) return;
+  const std::string fault = fault_of(path);
   if (fault.empty()) return;
-  const std::string program = vip.notify.substr(0, vip.notify.find(' '));
-  const bool has_arguments = program != vip.notify && fault_of(program).empty();
+  const std::string program = path.substr(0, path.find(' '));
+  const bool has_arguments = program != path && fault_of(program).empty();
   add(key,
-      key + ": " + quoted(vip.notify) + " cannot be run: " +
+      key + ": " + quoted(path) + " cannot be run: " +
           (has_arguments ? "the program gets arguments of vipd alone; write " + program : fault));
 }
 
 void Warner::programs() {
-  for (const VipConfig& vip : config_.vips) notify(vip);
+  for (const VipConfig& vip : config_.vips) {
+    program("vip." + vip.name + ".notify", vip.notify);
+    program("vip." + vip.name + ".acquire", vip.acquire);
+  }
   for (const CheckConfig& check : config_.checks) {
     if (check.kind != CheckKind::Exec) continue;
     const std::string program = check.target.substr(0, check.target.find(' '));

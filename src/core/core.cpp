@@ -173,6 +173,7 @@ void Core::Impl::drive() {
   drive_link_debounce();
   drive_cluster();
   drive_fence();
+  drive_acquiring();
   drive_removals();
   update_fence();
   drive_hold();

@@ -63,6 +63,7 @@ enum class Obstacle {
   ForeignHost,
   Probing,
   RemovedByOthers,
+  Acquiring,
 };
 
 // What people have asked of this node.
@@ -116,6 +117,7 @@ struct Core::Impl {
   void on(const event::AddressRemoved& e);
   void on(const event::AddressLost& e);
   void on(const event::AddressBlocked& e);
+  void on(const event::AcquireEnded& e);
   void on(const event::HostChanged& e);
   void on(const event::ForeignClaim& e);
   void on(const event::FenceChanged& e);
@@ -204,6 +206,12 @@ struct Core::Impl {
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
+  // --- acquire.cpp: programs that must succeed before an address is set
+  void drive_acquiring();
+  void begin_acquiring(Vip* vip);
+  void refuse(Vip* vip);
+  [[nodiscard]] MonoTime acquiring_until() const;
+  [[nodiscard]] bool is_acquired(const Vip& vip) const;
   // --- bulk.cpp
   [[nodiscard]] bool may_add();
   [[nodiscard]] bool went_as_wanted(const Event& event);

@@ -42,6 +42,7 @@ bool Core::Impl::has_key(const Vip& vip) const {
 // well.
 bool Core::Impl::to_leave(const Vip& vip) const {
   if (vip.address != Vip::AddressState::Absent || kernel_.removing() || !has_key(vip)) return false;
+  if (vip.acquiring.runs) return false;  // [safety] nor is it that of a program that still runs
   // While etcd takes no writes nothing will ever tell what became of a release that was tried.
   const Revision created = key_created(vip);
   return !wanted(vip) ||
@@ -108,7 +109,7 @@ Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (!peers_allow(vip)) return Obstacle::NoGrants;
   if (must_probe(vip, headed, now)) return Obstacle::Probing;
   if (now < vip.comeback.not_before) return Obstacle::RemovedByOthers;
-  return Obstacle::None;
+  return is_acquired(vip) ? Obstacle::None : Obstacle::Acquiring;
 }
 
 MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
@@ -135,6 +136,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::Blocked:
     case Obstacle::ForeignHost:
     case Obstacle::Probing:
+    case Obstacle::Acquiring:
       return MonoTime::never();
   }
   return MonoTime::never();
@@ -239,6 +241,8 @@ void Core::Impl::drive_installs() {
     const Obstacle why = obstacle(vip, now_);
     if (why == Obstacle::None) {
       if (may_add()) install(&vip);
+    } else if (why == Obstacle::Acquiring) {
+      begin_acquiring(&vip);
     } else {
       due(obstacle_ends(vip, why));
     }
@@ -306,13 +310,18 @@ void Core::Impl::on(const event::AddressAdded& e) {
     if (e.error == ENODEV) return link_is_gone(vip->settings.link);
     report(ReportKind::AddressFailed,
            "the kernel refused " + e.address.text() + ": " + strerror(e.error), e.address);
-    // Whoever cannot add the address must not stand in the way of those who can.
-    vip->comeback.refused = true;
-    vip->comeback.backoff = std::clamp(vip->comeback.backoff * 2, kRefusedFirst, kRefusedLast);
-    vip->comeback.not_before = now_ + vip->comeback.backoff;
+    vip->acquiring.fault.clear();
+    refuse(vip);
     return;
   }
   if (!renewed) address_is_up(vip);
+}
+
+// Whoever cannot have the address must not stand in the way of those who can.
+void Core::Impl::refuse(Vip* vip) {
+  vip->comeback.refused = true;
+  vip->comeback.backoff = std::clamp(vip->comeback.backoff * 2, kRefusedFirst, kRefusedLast);
+  vip->comeback.not_before = now_ + vip->comeback.backoff;
 }
 
 void Core::Impl::address_is_up(Vip* vip) {

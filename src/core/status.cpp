@@ -41,6 +41,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::MayBeHeld:
     case Obstacle::Probing:
     case Obstacle::RemovedByOthers:
+    case Obstacle::Acquiring:
       return VipState::Waiting;
   }
   return VipState::Standby;
@@ -64,8 +65,9 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::LinkDown:
       return "link " + vip.settings.link + " is down";
     case Obstacle::KernelRefused:
-      return "the kernel refused the address; next try in " +
-             in_seconds(vip.comeback.not_before - now);
+      return (vip.acquiring.fault.empty() ? "the kernel refused the address"
+                                          : "acquire failed: " + vip.acquiring.fault) +
+             "; next try in " + in_seconds(vip.comeback.not_before - now);
     case Obstacle::Blocked:
       return vip.blocked;
     case Obstacle::ForeignHost:
@@ -95,6 +97,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "waiting " + in_seconds(free_at(vip) - now) + " for a possible former owner";
     case Obstacle::MayBeHeld:
       return may_be_held_reason(vip);
+    case Obstacle::Acquiring:
+      return "its acquire program is running";
     case Obstacle::RemovedByOthers:
       return "somebody removed the address from " + vip.settings.link + "; putting it back";
   }

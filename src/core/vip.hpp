@@ -39,6 +39,17 @@ struct Comeback {
   int restored = 0;
 };
 
+// The program that must succeed before the address is set.
+struct Acquiring {
+  uint64_t run = 0;        // its number
+  bool runs = false;       // it may be running
+  bool is_ending = false;  // it was asked to end
+  MonoTime until;          // it is ended by then
+  Revision under = 0;      // our key when it was begun
+  bool succeeded = false;
+  std::string fault;  // why the last one failed
+};
+
 // A hand-over that a person asked for.
 struct Transfer {
   LeaseId to = LeaseId::None;  // the candidate that shall have it; None: none is under way
@@ -70,6 +81,7 @@ struct Vip {
   MonoTime remove_again_at = MonoTime::never();
   bool renewal_due = false;
   Comeback comeback;
+  Acquiring acquiring;
   int announcements_left = 0;
   MonoTime announce_at = MonoTime::never();
 

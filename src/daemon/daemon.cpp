@@ -152,6 +152,8 @@ void Daemon::perform(const Action& action) {
                    network_.perform(a, engine_.removals(), engine_.core().fencing_deadline());
                    if (!network_.has(a.address)) fence_.unprotect(a.address);
                  },
+                 [this](const action::Acquire& a) { programs_.perform(a); },
+                 [this](const action::EndAcquire& a) { programs_.perform(a); },
                  [this](const action::SendAnnouncement& a) {
                    if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
                  },
@@ -313,13 +315,14 @@ Replacement::Needs Daemon::replacement_needs() {
           .situation =
               [this] {
                 const Core& core = engine_.core();
-                return Replacement::Situation{
-                    .node = core.node_state(),
-                    .is_busy = etcd_.txns_under_way() > 0 || engine_.is_behind(),
-                    .owns_anything = network_.owns_anything(),
-                    .echoed = core.heartbeats().echoed,
-                    .timeout = core.timeout(),
-                    .peers = core.peers(loop_.now())};
+                return Replacement::Situation{.node = core.node_state(),
+                                              .is_busy = etcd_.txns_under_way() > 0 ||
+                                                         engine_.is_behind() ||
+                                                         programs_.is_acquiring(),
+                                              .owns_anything = network_.owns_anything(),
+                                              .echoed = core.heartbeats().echoed,
+                                              .timeout = core.timeout(),
+                                              .peers = core.peers(loop_.now())};
               },
           .use_peers = [this](bool wanted) { feed(event::Reconfigured{settings(wanted)}); }};
 }
@@ -349,6 +352,7 @@ bool Daemon::start(std::string* reason) {
   hear_signals();
 
   engine_.start(settings());
+  programs_.on_acquired([this](const event::AcquireEnded& ended) { feed(ended); });
   gate_.start(check_tools(), config_.checks);
   fence_.start();
   network_.start();

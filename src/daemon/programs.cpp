@@ -14,6 +14,7 @@ namespace vipd {
 namespace {
 
 constexpr Duration kTrial = Duration::seconds(10);
+constexpr Duration kAcquire = Duration::seconds(60);
 
 }  // namespace
 
@@ -24,8 +25,9 @@ Programs::~Programs() = default;
 bool Programs::needed_by(const Config& config) {
   return std::any_of(config.checks.begin(), config.checks.end(),
                      [](const CheckConfig& c) { return c.kind == CheckKind::Exec; }) ||
-         std::any_of(config.vips.begin(), config.vips.end(),
-                     [](const VipConfig& vip) { return !vip.notify.empty(); });
+         std::any_of(config.vips.begin(), config.vips.end(), [](const VipConfig& vip) {
+           return !vip.notify.empty() || !vip.acquire.empty();
+         });
 }
 
 bool Programs::start(const Config& config, int inherited_fd, std::string* reason) {
@@ -49,9 +51,11 @@ bool Programs::start(const Config& config, int inherited_fd, std::string* reason
 
 void Programs::configure(const Config& config) {
   if (runner_ == nullptr && needed_by(config)) {
-    log::warn("the first check or notification that runs a program needs a restart of the daemon");
+    log::warn("the first program to be run needs a restart of the daemon");
   }
-  for (const VipConfig& vip : config.vips) told_[vip.address] = {vip.name, vip.notify};
+  for (const VipConfig& vip : config.vips) {
+    told_[vip.address] = {.name = vip.name, .program = vip.notify, .acquire = vip.acquire};
+  }
 }
 
 void Programs::told(const action::ReportState& change) {
@@ -66,6 +70,46 @@ void Programs::told(const action::ReportState& change) {
                    .state = std::string(name_of(change.to)),
                    .reason = change.reason,
                    .environment = std::move(environment)});
+}
+
+void Programs::on_acquired(std::function<void(const event::AcquireEnded&)> ended) {
+  acquire_ended_ = std::move(ended);
+}
+
+// A run that is known has its end moved.
+void Programs::perform(const action::Acquire& a) {
+  if (const auto found = acquiring_.find(a.run); found != acquiring_.end()) {
+    if (found->second != 0) runner_->end_at(static_cast<run::Runner::Id>(found->second), a.until);
+    return;
+  }
+  uint64_t& id = acquiring_[a.run];
+  const Told& vip = told_[a.address];
+  if (runner_ == nullptr || vip.acquire.empty()) {
+    (void)loop_.add_timer(loop_.now(), [this, a] {
+      acquired(a.address, a.run, "not run; that needs a restart of the daemon");
+    });
+    return;
+  }
+  const auto ended = [this, a, whose = "vip " + vip.name + ": acquire"](const run::Ended& program) {
+    log_output(whose, program);
+    acquired(a.address, a.run, program.fault());
+  };
+  run::Job job = {.words = {vip.acquire, vip.name, a.address.text()},
+                  .environment = environment_,
+                  .timeout = kAcquire,
+                  .until = a.until};
+  id = static_cast<uint64_t>(runner_->run(job, ended));
+}
+
+void Programs::perform(const action::EndAcquire& a) {
+  const auto found = acquiring_.find(a.run);
+  if (found == acquiring_.end() || found->second == 0) return;
+  runner_->end_at(static_cast<run::Runner::Id>(found->second), loop_.now());
+}
+
+void Programs::acquired(const Address& address, uint64_t run, const std::string& fault) {
+  acquiring_.erase(run);
+  acquire_ended_(event::AcquireEnded{.address = address, .run = run, .fault = fault});
 }
 
 void Programs::when_idle(std::function<void()> handler) {

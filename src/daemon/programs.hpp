@@ -38,6 +38,13 @@ class Programs {
   void configure(const Config& config);
 
   void told(const action::ReportState& change);
+  // Programs that must succeed before an address is set. What they come to is fed by `ended`, never
+  // from inside these.
+  void on_acquired(std::function<void(const event::AcquireEnded&)> ended);
+  void perform(const action::Acquire& a);
+  void perform(const action::EndAcquire& a);
+  // One of them is running: a next process would know nothing of it.
+  [[nodiscard]] bool is_acquiring() const { return !acquiring_.empty(); }
   // Calls at once, or as soon as no notification is under way or waiting.
   void when_idle(std::function<void()> handler);
 
@@ -57,14 +64,18 @@ class Programs {
   struct Told {
     std::string name;
     std::string program;  // full path; empty: none
+    std::string acquire;  // likewise
   };
+  void acquired(const Address& address, uint64_t run, const std::string& fault);
 
   Loop& loop_;
   std::unique_ptr<run::Runner> runner_;
   std::unique_ptr<Notifier> notifier_;
   std::vector<std::string> environment_;
   std::map<Address, Told> told_;
-  uint64_t trial_ = 0;  // run::Runner::Id; 0: none
+  std::function<void(const event::AcquireEnded&)> acquire_ended_;
+  std::map<uint64_t, uint64_t> acquiring_;  // by the core's number: run::Runner::Id
+  uint64_t trial_ = 0;                      // run::Runner::Id; 0: none
 };
 
 }  // namespace vipd

@@ -26,7 +26,8 @@ Settings settings_of(const Config& config) {
                              .prefix_length = vip.prefix_length,
                              .priority = vip.priority,
                              .preempt = vip.preempt,
-                             .preempt_delay = vip.preempt_delay});
+                             .preempt_delay = vip.preempt_delay,
+                             .acquires = !vip.acquire.empty()});
   }
   return settings;
 }

@@ -80,6 +80,7 @@ class Helper {
     Loop::FdWatch process_watch = Loop::FdWatch::None;
     Loop::FdWatch output_watch = Loop::FdWatch::None;
     Loop::Timer timer = Loop::Timer::None;
+    MonoTime timeout;  // when it is killed, whatever is said later
     Ended ended;
   };
 
@@ -87,7 +88,9 @@ class Helper {
   void take_orders();
   void start(uint64_t id, const Job& job);
   int start_program(Program& program, const Job& job);
-  void watch(Program& program, Duration timeout);
+  void watch(Program& program, const Job& job);
+  void kill_at(Program& program, MonoTime until);
+  static void end_early(const Program& program) { kill(-program.pid, SIGKILL); }
   void read_output(Program& program);
   void end(uint64_t id);
   void tell(const Ended& ended);
@@ -116,19 +119,25 @@ void Helper::take_orders() {
     if (!order) continue;
     const auto found = programs_.find(order->id);
     if (order->job && found == programs_.end()) start(order->id, *order->job);
-    if (!order->job && found != programs_.end()) kill(-found->second->pid, SIGKILL);
+    if (order->job || found == programs_.end()) continue;
+    order->until.is_never() ? end_early(*found->second) : kill_at(*found->second, order->until);
   }
 }
 
 void Helper::start(uint64_t id, const Job& job) {
   auto program = std::make_unique<Program>();
   program->ended.id = id;
+  // [safety] It may have waited in the socket for as long as this process stood still.
+  if (loop_.now() >= job.until) {
+    program->ended.how = End::TimedOut;
+    return tell(program->ended);
+  }
   const int error = programs_.size() < kMostPrograms ? start_program(*program, job) : EAGAIN;
   if (error != 0) {
     program->ended.number = error;
     return tell(program->ended);
   }
-  watch(*program, job.timeout);
+  watch(*program, job);
   programs_.emplace(id, std::move(program));
 }
 
@@ -153,13 +162,19 @@ int Helper::start_program(Program& program, const Job& job) {
   return error;
 }
 
-void Helper::watch(Program& program, Duration timeout) {
+void Helper::watch(Program& program, const Job& job) {
   const uint64_t id = program.ended.id;
   program.process_watch =
       loop_.add_fd(program.process.get(), EPOLLIN, [this, id](uint32_t) { end(id); });
   program.output_watch = loop_.add_fd(program.output.get(), EPOLLIN,
                                       [this, &program](uint32_t) { read_output(program); });
-  program.timer = loop_.add_timer(loop_.now() + timeout, [&program] {
+  program.timeout = loop_.now() + job.timeout;
+  kill_at(program, job.until);
+}
+
+void Helper::kill_at(Program& program, MonoTime until) {
+  loop_.cancel_timer(program.timer);
+  program.timer = loop_.add_timer(std::min(program.timeout, until), [&program] {
     program.ended.how = End::TimedOut;
     kill(-program.pid, SIGKILL);
   });

@@ -61,6 +61,14 @@ class Reader {
   bool is_good_ = true;
 };
 
+// The first two are all that helpers of version 0.1 know.
+enum class What : uint64_t { End, Run, RunUntil, EndAt };
+
+What what_of(const Order& order, MonoTime until) {
+  if (order.job) return until.is_never() ? What::Run : What::RunUntil;
+  return until.is_never() ? What::End : What::EndAt;
+}
+
 std::string bounded(std::string bytes) {
   return bytes.size() <= kMostBytes ? std::move(bytes) : std::string();
 }
@@ -83,10 +91,21 @@ std::string Ended::text() const {
   return "";
 }
 
+std::string Ended::fault() const {
+  if (is_good()) return "";
+  std::string line = output;
+  while (line.ends_with('\n')) line.pop_back();
+  line.erase(0, line.rfind('\n') + 1);
+  constexpr size_t kLongest = 200;
+  return text() + (line.empty() ? "" : ": " + line.substr(0, kLongest));
+}
+
 std::string encode(const Order& order) {
   std::string bytes;
+  const MonoTime until = order.job ? order.job->until : order.until;
   put(&bytes, order.id);
-  put(&bytes, uint64_t{order.job.has_value()});
+  put(&bytes, static_cast<uint64_t>(what_of(order, until)));
+  if (!until.is_never()) put(&bytes, static_cast<uint64_t>(until.ns()));
   if (!order.job) return bytes;
   if (order.job->words.size() > kMostWords || order.job->environment.size() > kMostWords) return "";
   put(&bytes, order.job->words);
@@ -110,8 +129,13 @@ std::optional<Order> read_order(std::string_view bytes) {
   Reader reader(bytes);
   Order order;
   order.id = reader.number();
-  if (reader.number() != 0) {
+  const uint64_t what = reader.number();
+  if (what > static_cast<uint64_t>(What::EndAt)) return std::nullopt;
+  const bool has_until = what >= static_cast<uint64_t>(What::RunUntil);
+  if (has_until) order.until = MonoTime::from_ns(static_cast<int64_t>(reader.number()));
+  if (What{what} == What::Run || What{what} == What::RunUntil) {
     Job job;
+    job.until = order.until;
     job.words = reader.texts();
     job.environment = reader.texts();
     const uint64_t timeout_ms = reader.number();

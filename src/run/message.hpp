@@ -15,18 +15,21 @@ namespace vipd::run {
 
 constexpr size_t kMostBytes = 32 * 1024;       // of a message
 constexpr size_t kMostOutput = 4 * 1024;       // that is kept of a program's output
-constexpr size_t kMostPrograms = 256 + 8 + 1;  // at once: checks, notifications, a trial
+constexpr size_t kMostPrograms = 256 + 8 + 1;  // at once: checks, others, a trial
 
 struct Job {
   std::vector<std::string> words;        // the program's full path, and its arguments
   std::vector<std::string> environment;  // "NAME=VALUE", besides PATH
   Duration timeout;                      // its process group is killed then
+  // ... and at this instant at the latest, however late the helper reads this.
+  MonoTime until = MonoTime::never();
 };
 
-// Without a job: end the program of that id.
+// Without a job: end the program of that id; at `until`, if that is set.
 struct Order {
   uint64_t id = 0;
   std::optional<Job> job;
+  MonoTime until = MonoTime::never();
 };
 
 // Unknown: the helper did not say; never in a message.
@@ -42,6 +45,8 @@ struct Ended {
   [[nodiscard]] bool is_good() const { return how == End::Exited && number == 0; }
   // "exit status 1", "killed by signal 9", ...; "" when it is good.
   [[nodiscard]] std::string text() const;
+  // The same, and the last line of its output, which mostly says why; "" when it is good.
+  [[nodiscard]] std::string fault() const;
 };
 
 // Empty when it would be too large.

@@ -76,7 +76,7 @@ Runner::~Runner() {
 Runner::Id Runner::run(const Job& job, DoneHandler done) {
   assert(done != nullptr && !job.words.empty());
   const uint64_t id = next_id_++;
-  const std::string bytes = encode(Order{id, job});
+  const std::string bytes = encode(Order{.id = id, .job = job});
   running_[id].done = std::move(done);
   if (!is_alive()) {
     refuse(id, ECHILD);
@@ -105,6 +105,12 @@ void Runner::finish_later(uint64_t id, Duration wait, const Ended& ended) {
   });
 }
 
+void Runner::end_at(Id id, MonoTime until) {
+  if (!is_alive() || !running_.contains(static_cast<uint64_t>(id))) return;
+  const std::string bytes = encode(Order{static_cast<uint64_t>(id), std::nullopt, until});
+  (void)send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
 void Runner::cancel(Id id) {
   const auto node = running_.extract(static_cast<uint64_t>(id));
   if (node.empty()) return;
@@ -115,7 +121,7 @@ void Runner::cancel(Id id) {
 // Should this be lost, the program's own timeout ends it.
 void Runner::send_cancel(uint64_t id) {
   if (!is_alive()) return;
-  const std::string bytes = encode(Order{id, std::nullopt});
+  const std::string bytes = encode(Order{.id = id, .job = std::nullopt});
   (void)send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 

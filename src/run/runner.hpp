@@ -38,6 +38,9 @@ class Runner {
 
   // `done` is called once, never from inside this call.
   Id run(const Job& job, DoneHandler done);
+  // Moves Job::until of a program that has one; at an instant that is past it is ended at once. Its
+  // `done` is called as ever. Harmless for one that is over.
+  void end_at(Id id, MonoTime until);
   // Ends the program; its `done` is not called. Harmless for one that is over.
   void cancel(Id id);
   [[nodiscard]] bool is_alive() const { return watch_ != Loop::FdWatch::None; }

@@ -222,8 +222,8 @@ def test_a_weight_lowers_the_priority(t):
 
 @case(seconds=25)
 def test_etcd_check_follows_a_key(t):
-    """The VIP is where a key in etcd says, as Patroni's leader does; a key that nobody has put, or
-    that is too large, keeps all away; etcd stands still: nothing moves before its session ends."""
+    """The VIP is where a key in etcd says, as Patroni's leader does; one that nobody has put
+    keeps all away; a value that is too large changes nothing, and is not its member's fault."""
     lab = t.lab(hosts=2, settings={"check.db.etcd": "/service/main/leader", "check.db.rise": "1",
                                    "check.db.fall": "1"})
     lab.start_etcd()

@@ -111,6 +111,7 @@ bool World::clone_machine(int from, bool roll_back) {
   copy.wake_id = wake_id;
   clone_process(from, to);
   clone_calls(from, to);
+  copy_programs(from, to);
   ask_all(to);
   const int64_t later = random_.spread(10 * kUs, 60 * kS);
   SAY(from, "==== a copy of the machine is made: n%d", to + 1);

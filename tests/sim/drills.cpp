@@ -56,7 +56,8 @@ const vipd::PeerTerm* World::term_of(int owner) const {
 
 bool World::may_drill(int vip) const {
   const int owner = holder(vip);
-  if (owner < 0 || no_space_ || ordered_ || has_checks_ || has_strangers_) return false;
+  if (owner < 0 || no_space_ || ordered_ || has_checks_ || has_strangers_ || has_programs_)
+    return false;
   const Node& node = nodes_[static_cast<size_t>(owner)];
   const vipd::PeerTerm* term = node.core == nullptr ? nullptr : term_of(owner);
   int ready = 0;

@@ -46,6 +46,7 @@ vipd::Settings World::settings(const Node& node) const {
                           .link = link_name(node.vip_link[i])};
     vip.priority = node.priority[i] < 0 ? std::nullopt : std::optional(node.priority[i]);
     vip.preempt = preempt_;
+    vip.acquires = has_programs_;
     vip.blocked = blocked(node, v);
     vip.preempt_delay = vipd::Duration::nanoseconds(preempt_delay_);
     settings.vips.push_back(std::move(vip));
@@ -135,6 +136,7 @@ void World::tell_links(int n) {
 void World::end_process(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   part_twins(n);
+  end_programs(n);
   for (const Mail& mail : node.inbox) {
     if (mail.kind != Mail::Kind::Fact) release(mail.slot);
   }
@@ -336,6 +338,7 @@ bool World::perform(int n, const vipd::Action& action) {
   SAY(n, "    -> %s", describe(action).c_str());
   if (const auto* add = std::get_if<vipd::action::AddAddress>(&action)) {
     check_set(n);
+    check_acquired(n, index_of(add->address));
     return call_kernel(n, index_of(add->address), false, add->lifetime_s);
   }
   if (const auto* remove = std::get_if<vipd::action::RemoveAddress>(&action)) {
@@ -349,6 +352,7 @@ bool World::perform(int n, const vipd::Action& action) {
 void World::act(int n, const vipd::action::SendTxn& a) {
   Node& node = nodes_[static_cast<size_t>(n)];
   note_txn(&node, a.txn, shown(node));
+  check_left(n, a.txn);
   aim_at(n, a.txn);
   aim_hold(n, a.txn);
   send_call(n, {.kind = Call::Kind::Txn, .request = a.request, .group = a.group, .txn = a.txn});

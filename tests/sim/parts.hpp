@@ -51,6 +51,7 @@ enum class Ev : uint8_t {
   ServiceTurns,
   ServiceHeals,  // a: vip
   CheckEnds,     // a: vip; x: incarnation
+  ProgramEnds,   // a: vip, b: how, x: incarnation, y: its run
   StrangerComes,
   OutageBegins,
   OutageEnds,
@@ -238,6 +239,15 @@ inline vipd::MacAddress mac_of(int name, int link) {
   return {{2, 1, 0, 0, static_cast<uint8_t>(link), static_cast<uint8_t>(name)}};
 }
 
+// One that must succeed before an address is set.
+struct Program {
+  uint64_t run = 0;
+  bool runs = false;
+  bool good = false;
+  int64_t until = 0;         // by the host's clock
+  vipd::Revision under = 0;  // our key
+};
+
 struct Node {
   // host
   int name = 0;       // of whom it is, or is a copy
@@ -285,6 +295,7 @@ struct Node {
   vipd::Memory memory{};      // its state directory
   vipd::Memory old_memory{};  // and a copy that somebody made of it
   std::array<Check, kMaxVips> checks{};
+  std::array<Program, kMaxVips> programs{};
   bool person_paused = false;
   bool stay_dead = false;
   uint32_t wake_id = 0;

@@ -142,6 +142,9 @@ struct Describe {
   std::string operator()(const vipd::event::AddressRemoved& e) {
     return text("AddressRemoved %s, error %d", e.address.text().c_str(), e.error);
   }
+  std::string operator()(const vipd::event::AcquireEnded& e) {
+    return "AcquireEnded " + e.address.text() + " " + (e.fault.empty() ? "good" : e.fault);
+  }
   std::string operator()(const vipd::event::AddressBlocked& e) {
     const std::string lowered = " lowered by " + std::to_string(e.lowered);
     return "AddressBlocked " + e.address.text() + " " + (e.reason.empty() ? "no more" : e.reason) +
@@ -213,6 +216,10 @@ struct Describe {
   }
   std::string operator()(const vipd::action::SendProbe& a) {
     return "SendProbe " + a.address.text();
+  }
+  std::string operator()(const vipd::action::Acquire& a) { return "Acquire " + a.address.text(); }
+  std::string operator()(const vipd::action::EndAcquire& a) {
+    return "EndAcquire " + a.address.text();
   }
   std::string operator()(const vipd::action::SendAnnouncement& a) {
     return "SendAnnouncement " + a.address.text();

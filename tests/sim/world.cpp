@@ -31,6 +31,7 @@ World::World(const Options& options)
   draw_parameters();
   draw_swarm();
   draw_checks();
+  draw_programs();
   draw_strangers();
   draw_late();
   draw_peers();
@@ -179,6 +180,7 @@ void World::calm_begins() {
   }
   // Each makes way for a better one a second after the other, and the owner after its delay.
   if (has_checks_) bound += 3 * kS;
+  if (has_programs_) bound += nodes_count_ * kS;
   if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
   if (ordered_ || check_weight_ > 0)
     bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
@@ -256,6 +258,8 @@ void World::dispatch(const Item& item) {
     case Ev::ServiceHeals:
       if (faults_on_) service_heals(node, item.a);
       return;
+    case Ev::ProgramEnds:
+      return program_ends(item);
     case Ev::CheckEnds:
       return check_ends(node, item.a, item.x);
     case Ev::StrangerComes:

@@ -102,6 +102,15 @@ class World {
   void act(int node, const vipd::action::RevokeLease& a);
   void act(int node, const vipd::action::ReadPrefix& a);
   void act(int node, const vipd::action::OpenWatch& a);
+  void act(int node, const vipd::action::Acquire& a);
+  void act(int node, const vipd::action::EndAcquire& a);
+  void draw_programs();
+  void program_ends(const Item& item);
+  void end_programs(int n);
+  void copy_programs(int from, int to);
+  void check_acquired(int n, int vip);
+  [[nodiscard]] vipd::Revision queued_since(const Node& node, int vip) const;
+  void check_left(int n, const vipd::Txn& txn);
   void act(int node, const vipd::action::SendAnnouncement& a);
   void act(int node, const vipd::action::SendProbe& a);
   void act(int node, const vipd::action::ReportState& a);
@@ -331,6 +340,7 @@ class World {
   uint32_t weights_sum_ = 0;
   int64_t fault_gap_ = 0;
   bool has_checks_ = false;
+  bool has_programs_ = false;
   int check_weight_ = 0;  // down, it lowers the priority by this; 0: it keeps the VIP away
   int64_t check_gap_ = 0;
   bool has_strangers_ = false;

@@ -165,10 +165,10 @@ class AnsweredRig : public Rig {
   }
   void act(const vipd::action::Remember& a) { memory = a.memory; }
   // Leases live for ever, and there is nobody else.
-  void act(sim::Ignored<vipd::action::UseCluster, vipd::action::KeepLease,
-                        vipd::action::SendAnnouncement, vipd::action::SetFence,
-                        vipd::action::SendPeerFrame, vipd::action::ReportState,
-                        vipd::action::Report, vipd::action::Finish>) {}
+  void act(sim::Ignored<vipd::action::UseCluster, vipd::action::Acquire, vipd::action::EndAcquire,
+                        vipd::action::KeepLease, vipd::action::SendAnnouncement,
+                        vipd::action::SetFence, vipd::action::SendPeerFrame,
+                        vipd::action::ReportState, vipd::action::Report, vipd::action::Finish>) {}
 
   void show() {
     vipd::event::WatchAdvanced advanced{.header = store.header(), .changes = {}};

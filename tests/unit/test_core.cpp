@@ -24,6 +24,7 @@ Duration& slept = bench.slept;
 Revision revision;
 ConflictPolicy policy = ConflictPolicy::Defend;
 bool probes;           // conflict.probe
+bool acquires;         // vip.NAME.acquire
 Entry own_session;     // as the last link put it
 Revision own_created;  // of our candidate key
 
@@ -155,7 +156,7 @@ void open(LeaseId ahead = LeaseId::None) {
   revision = 100;
   own_created = 0;
   Settings settings = rig::settings();
-  settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  settings.vips = {{.name = "api", .address = kVip, .link = "eth0", .acquires = acquires}};
   settings.conflict = policy;
   settings.conflict_probe = probes;
   bench.start(settings);
@@ -180,6 +181,20 @@ void open(LeaseId ahead = LeaseId::None) {
              changed(KeyKind::Candidate, kOwn, own_created).entry};
   tell(event::PrefixRead{wanted<action::ReadPrefix>()->request, {kCluster, revision}, entries});
   replay(entries);
+}
+
+// Head of the queue, and the program of the VIP runs.
+action::Acquire acquire() {
+  acquires = true;
+  open();
+  acquires = false;
+  return until<action::Acquire>(7000) ? *wanted<action::Acquire>() : action::Acquire{};
+}
+
+bool leaves_queue() {
+  const auto* sent = wanted<action::SendTxn>();
+  return sent != nullptr && std::any_of(sent->txn.success.begin(), sent->txn.success.end(),
+                                        [](const Op& op) { return op.kind == Op::Kind::Delete; });
 }
 
 // The kernel's answer, `took_ms` after the core asked.
@@ -271,10 +286,10 @@ struct Obedient {
     events.emplace_back(event::TxnAnswered{a.request, header, true, {}});
     events.emplace_back(event::WatchAdvanced{.header = header, .changes = changes});
   }
-  void act(
-      sim::Ignored<action::UseCluster, action::GrantLease, action::KeepLease, action::RevokeLease,
-                   action::ReadPrefix, action::OpenWatch, action::SetFence, action::SendPeerFrame,
-                   action::Remember, action::ReportState, action::Report, action::Finish>) {}
+  void act(sim::Ignored<action::UseCluster, action::Acquire, action::EndAcquire, action::GrantLease,
+                        action::KeepLease, action::RevokeLease, action::ReadPrefix,
+                        action::OpenWatch, action::SetFence, action::SendPeerFrame,
+                        action::Remember, action::ReportState, action::Report, action::Finish>) {}
 };
 
 // Lets time pass in such a world; every so often a stranger claims the address.
@@ -1026,6 +1041,53 @@ static void a_watch_of_another_history_voids_everything() {
   TEST_ASSERT_NULL(wanted<action::RemoveAddress>());
 }
 
+static void an_address_is_set_once_its_program_has_succeeded() {
+  const action::Acquire begun = acquire();
+  TEST_ASSERT_TRUE(begun.run != 0);
+  TEST_ASSERT_TRUE(begun.until <= bench.core->fencing_deadline());
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+  tell(event::AcquireEnded{kVip, begun.run + 1, ""});
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+  TEST_ASSERT_TRUE(until<action::Acquire>(2000));  // authority is renewed
+  TEST_ASSERT_TRUE(wanted<action::Acquire>()->run == begun.run);
+  TEST_ASSERT_TRUE(wanted<action::Acquire>()->until > begun.until);
+  tell(event::AcquireEnded{kVip, begun.run, ""});
+  TEST_ASSERT_NOT_NULL(wanted<action::AddAddress>());
+  added();
+  tell(event::AddressLost{kVip, false, "ip"});
+  tell(event::AddressRemoved{kVip, 0});
+  TEST_ASSERT_TRUE(until<action::AddAddress>(2000));  // it need not be acquired again
+}
+
+static void a_program_that_fails_is_followed_by_the_next_node() {
+  const action::Acquire begun = acquire();
+  tell(event::AcquireEnded{kVip, begun.run, "exit status 1: no quota"});
+  TEST_ASSERT_TRUE(leaves_queue());
+  const VipView view = bench.core->vips(now()).front();
+  TEST_ASSERT_TRUE(view.state == VipState::Fault);
+  TEST_ASSERT_EQUAL_STRING("acquire failed: exit status 1: no quota; next try in 5.0 s",
+                           view.reason);
+}
+
+// [safety] Whoever is next may run its own.
+static void a_place_is_left_once_the_program_has_ended() {
+  const action::Acquire begun = acquire();
+  tell(event::ResignAsked{{kVip}});
+  TEST_ASSERT_NOT_NULL(wanted<action::EndAcquire>());
+  TEST_ASSERT_FALSE(leaves_queue());
+  tell(event::AcquireEnded{kVip, begun.run, "killed"});
+  TEST_ASSERT_TRUE(leaves_queue());
+}
+
+static void a_program_ends_with_the_authority() {
+  const action::Acquire begun = acquire();
+  while (now() < begun.until) later(10);
+  TEST_ASSERT_NOT_NULL(wanted<action::EndAcquire>());
+  tell(event::AcquireEnded{kVip, begun.run, "killed because it took too long"});
+  TEST_ASSERT_FALSE(leaves_queue());
+  TEST_ASSERT_NULL(wanted<action::AddAddress>());
+}
+
 static void after_a_compaction_an_owner_keeps_what_is_still_its_own() {
   own();
   tell(event::WatchEnded{.compacted = true, .reason = "compacted"});
@@ -1463,6 +1525,10 @@ int main() {
   RUN_TEST(a_hand_over_from_before_the_other_cluster_ends_no_wait);
   RUN_TEST(a_claim_is_not_answered_while_an_endpoint_belongs_to_another_cluster);
   RUN_TEST(a_watch_of_another_history_voids_everything);
+  RUN_TEST(an_address_is_set_once_its_program_has_succeeded);
+  RUN_TEST(a_program_that_fails_is_followed_by_the_next_node);
+  RUN_TEST(a_place_is_left_once_the_program_has_ended);
+  RUN_TEST(a_program_ends_with_the_authority);
   RUN_TEST(after_a_compaction_an_owner_keeps_what_is_still_its_own);
   RUN_TEST(a_heartbeat_without_an_answer_is_sent_again_before_the_lifetime_ends);
   RUN_TEST(a_missing_echo_replaces_the_watch);

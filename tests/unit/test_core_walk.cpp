@@ -257,6 +257,9 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
     all->emplace_back(event::AddressBlocked{address, "in the way"});
     all->emplace_back(event::AddressBlocked{address, "a check is down", true});
     all->emplace_back(event::AddressBlocked{address, ""});
+    all->emplace_back(event::AddressBlocked{.address = address, .reason = "", .lowered = 60});
+    all->emplace_back(event::AcquireEnded{address, 0, ""});
+    all->emplace_back(event::AcquireEnded{address, 0, "failed"});
     all->emplace_back(event::HostChanged{{
         event::LinkChanged{"eth0", true, false},
         event::AddressFound{address},
@@ -286,6 +289,8 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
   Settings other = rig.settings();
   all->emplace_back(event::Reconfigured{other});
   other.cluster = {.fixed = 2, .endpoints = {"another"}};
+  all->emplace_back(event::Reconfigured{other});
+  other.vips[0].acquires = true;
   all->emplace_back(event::Reconfigured{other});
   other.vips[0].link = "eth1";
   other.timeout = Duration::seconds(8);

@@ -67,6 +67,57 @@ void a_change_is_told_with_its_environment() {
   TEST_ASSERT_EQUAL_STRING("api 192.0.2.1 owner so a standby\n", fixture::read(b.out));
 }
 
+void what_acquires_is_told_of_its_end() {
+  Bench b;
+  b.config.vips[0].acquire =
+      b.folder.file("acquire", "#!/bin/sh\necho \"$* $VIPD_NODE\"\n[ ! -e " + b.out + " ]\n");
+  chmod(b.config.vips[0].acquire.c_str(), 0755);
+  TEST_ASSERT_TRUE(Programs::needed_by(b.config));
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  std::vector<event::AcquireEnded> ended;
+  b.programs.on_acquired([&](const event::AcquireEnded& e) { ended.push_back(e); });
+  const MonoTime until = b.loop.now() + Duration::seconds(20);
+  b.programs.perform(action::Acquire{kVip, 5, until});
+  TEST_ASSERT_TRUE(b.programs.is_acquiring());
+  TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 1; }));
+  TEST_ASSERT_EQUAL_STRING("exit status 1: api 192.0.2.1 a", ended[0].fault);
+  TEST_ASSERT_TRUE(ended[0].run == 5 && !b.programs.is_acquiring());
+  unlink(b.out.c_str());
+  b.programs.perform(action::Acquire{kVip, 6, until});
+  TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 2; }));
+  TEST_ASSERT_EQUAL_STRING("", ended[1].fault);
+}
+
+void what_acquires_is_ended_and_its_end_is_moved() {
+  Bench b;
+  b.config.vips[0].acquire = b.folder.file("acquire", "#!/bin/sh\nsleep 60\n");
+  chmod(b.config.vips[0].acquire.c_str(), 0755);
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  std::vector<event::AcquireEnded> ended;
+  b.programs.on_acquired([&](const event::AcquireEnded& e) { ended.push_back(e); });
+  const MonoTime begin = b.loop.now();
+  b.programs.perform(action::Acquire{kVip, 5, begin + Duration::milliseconds(100)});
+  b.programs.perform(action::Acquire{kVip, 5, begin + Duration::milliseconds(400)});
+  TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 1; }));
+  TEST_ASSERT_TRUE(b.loop.now() - begin >= Duration::milliseconds(400));
+  TEST_ASSERT_EQUAL_STRING("killed because it took too long", ended[0].fault);
+  b.programs.perform(action::Acquire{kVip, 6, b.loop.now() + Duration::seconds(50)});
+  b.programs.perform(action::EndAcquire{kVip, 6});
+  TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 2; }));
+  TEST_ASSERT_FALSE(ended[1].fault.empty());
+}
+
+void without_a_helper_nothing_is_acquired() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  std::vector<event::AcquireEnded> ended;
+  b.programs.on_acquired([&](const event::AcquireEnded& e) { ended.push_back(e); });
+  b.programs.perform(action::Acquire{kVip, 5, b.loop.now() + Duration::seconds(9)});
+  TEST_ASSERT_TRUE(ended.empty());
+  TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 1; }));
+  TEST_ASSERT_EQUAL_STRING("not run; that needs a restart of the daemon", ended[0].fault);
+}
+
 // Its last changes are still of interest to the program that it had.
 void a_vip_that_is_configured_away_keeps_its_program() {
   Bench b;
@@ -119,6 +170,9 @@ void a_trial_takes_the_place_of_the_one_before() {
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(what_acquires_is_told_of_its_end);
+  RUN_TEST(what_acquires_is_ended_and_its_end_is_moved);
+  RUN_TEST(without_a_helper_nothing_is_acquired);
   RUN_TEST(without_a_program_there_is_no_helper);
   RUN_TEST(a_change_is_told_with_its_environment);
   RUN_TEST(a_vip_that_is_configured_away_keeps_its_program);

@@ -34,6 +34,7 @@ Config unusual() {
   vip.priority = 150;
   vip.preempt = true;
   vip.preempt_delay = Duration::seconds(5);
+  vip.acquire = "/bin/acquire";
   return config;
 }
 
@@ -61,7 +62,8 @@ void the_core_is_told_everything() {
 
 void the_core_is_told_everything_of_a_vip() {
   const VipSettings vip = settings_of(unusual()).vips[0];
-  const auto& [name, address, link, prefix_length, priority, preempt, preempt_delay, blocked] = vip;
+  const auto& [name, address, link, prefix_length, priority, preempt, preempt_delay, acquires,
+               blocked] = vip;
   TEST_ASSERT_EQUAL_STRING("api", name);
   TEST_ASSERT_EQUAL_STRING("192.0.2.1", address.text());
   TEST_ASSERT_EQUAL_STRING("eth0", link);
@@ -69,6 +71,7 @@ void the_core_is_told_everything_of_a_vip() {
   TEST_ASSERT_TRUE(priority == 150);
   TEST_ASSERT_TRUE(preempt);
   TEST_ASSERT_TRUE(preempt_delay == Duration::seconds(5));
+  TEST_ASSERT_TRUE(acquires);
   TEST_ASSERT_TRUE(blocked.empty());
 }
 

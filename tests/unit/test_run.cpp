@@ -122,6 +122,36 @@ void many_run_at_once() {
   TEST_ASSERT_TRUE(wait_for(b.loop, [&] { return done == 40; }));
 }
 
+Ended run_until(Bench* b, MonoTime until, MonoTime then) {
+  std::optional<Ended> result;
+  const Job job = {
+      .words = {"/bin/sleep", "60"}, .environment = {}, .timeout = kLong, .until = until};
+  const Runner::Id id = b->runner->run(job, [&](const Ended& ended) { result = ended; });
+  if (!then.is_never()) b->runner->end_at(id, then);
+  (void)wait_for(b->loop, [&] { return result.has_value(); });
+  return result.value_or(Ended{});
+}
+
+// However late the helper reads of it: an instant of the clock that both have.
+void one_with_an_end_is_killed_then() {
+  Bench b;
+  const MonoTime now = b.loop.now();
+  TEST_ASSERT_TRUE(run_until(&b, now + Duration::milliseconds(200), MonoTime::never()).how ==
+                   End::TimedOut);
+  const Duration took = b.loop.now() - now;
+  TEST_ASSERT_TRUE(took >= Duration::milliseconds(200) && took < Duration::seconds(10));
+  TEST_ASSERT_TRUE(run_until(&b, now, MonoTime::never()).how == End::TimedOut);  // never began
+}
+
+void an_end_is_moved() {
+  Bench b;
+  const MonoTime begin = b.loop.now();
+  (void)run_until(&b, begin + Duration::milliseconds(50), begin + Duration::milliseconds(400));
+  TEST_ASSERT_TRUE(b.loop.now() - begin >= Duration::milliseconds(400));
+  (void)run_until(&b, b.loop.now() + kLong, b.loop.now());
+  TEST_ASSERT_TRUE(b.loop.now() - begin < Duration::seconds(15));
+}
+
 void a_cancelled_one_is_killed_without_a_word() {
   Bench b;
   fixture::Folder folder;
@@ -203,6 +233,14 @@ void bytes_are_read_back_or_refused() {
   TEST_ASSERT_FALSE(read_order(bytes + "x").has_value());
   TEST_ASSERT_FALSE(read_order(encode(Order{1, Job{{"sh"}, {}, kLong}})).has_value());
   TEST_ASSERT_FALSE(read_order(std::string(64, '\xff')).has_value());
+  for (const Order& timed :
+       {Order{.id = 7, .job = Job{{"/bin/x"}, {}, kLong, MonoTime::from_ns(5)}},
+        Order{.id = 7, .job = std::nullopt, .until = MonoTime::from_ns(5)}}) {
+    const auto back = read_order(encode(timed));
+    TEST_ASSERT_TRUE(back.has_value());
+    TEST_ASSERT_EQUAL_STRING(encode(timed), encode(*back));
+    TEST_ASSERT_TRUE((back->job ? back->job->until : back->until).ns() == 5);
+  }
   const Order large{1, Job{{"/x", std::string(kMostBytes, 'x')}, {}, kLong}};
   TEST_ASSERT_EQUAL_STRING("", encode(large));
   const Ended ended{9, End::Killed, 11, "text", true};
@@ -234,6 +272,8 @@ int main() {
   RUN_TEST(what_a_program_leaves_behind_is_killed);
   RUN_TEST(output_is_bounded_and_does_not_hold_the_program_up);
   RUN_TEST(many_run_at_once);
+  RUN_TEST(one_with_an_end_is_killed_then);
+  RUN_TEST(an_end_is_moved);
   RUN_TEST(a_cancelled_one_is_killed_without_a_word);
   RUN_TEST(when_the_daemon_ends_everything_ends);
   RUN_TEST(when_the_helper_dies_everybody_is_told);

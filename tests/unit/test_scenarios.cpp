@@ -476,9 +476,8 @@ class Scenario {
 
   void act(Node* node, const action::Remember& a) { node->memory = a.memory; }
   void act(Node* node, const action::Finish&) { end(node); }
-  void act(
-      Node*,
-      sim::Ignored<action::UseCluster, action::SendProbe, action::ReportState, action::Report>) {}
+  void act(Node*, sim::Ignored<action::UseCluster, action::Acquire, action::EndAcquire,
+                               action::SendProbe, action::ReportState, action::Report>) {}
 
   // --- and etcd
 
