@@ -78,8 +78,8 @@ struct Error {
   std::string endpoint;  // empty: nobody was asked
 
   [[nodiscard]] std::string said() const;  // the text after the endpoint, if there is one
-  [[nodiscard]] bool no_space() const;   // etcd takes no writes: its space is used up
-  [[nodiscard]] bool no_leader() const;  // etcd has none, as far as the member knows
+  [[nodiscard]] bool no_space() const;     // etcd takes no writes: its space is used up
+  [[nodiscard]] bool no_leader() const;    // etcd has none, as far as the member knows
   [[nodiscard]] bool compacted() const;  // the revision, or it is one of a cluster that is no more
 };
 
@@ -196,8 +196,8 @@ class Client {
   // One key as it was at a revision; 0: as it is. Error::compacted() when that was compacted away.
   void range_at(const std::string& key, int64_t revision, Done<RangeAnswer> done);
 
-  // One key of somebody else's as it is, linearizable. A value of more than 12,000 bytes is an error
-  // that does not count against the member.
+  // One key of somebody else's as it is, linearizable. A value of more than 12,000 bytes is an
+  // error that does not count against the member.
   void read(const std::string& key, Done<RangeAnswer> done);
 
   // Opens the watch on a range from a revision on; there is at most one: a watch that was open is

@@ -230,8 +230,9 @@ def test_etcd_check_follows_a_key(t):
     first, second = lab.hosts
     key, vip = "/service/main/leader", lab.addresses[0]
     lab.start_vipd()
-    wait_for(lambda: f"there is no key {key}" in (first.vip_status(vip) or {"reason": ""})["reason"],
-             10, "the key to be missed", step=0.05)
+    missed = f"there is no key {key}"
+    wait_for(lambda: missed in (first.vip_status(vip) or {"reason": ""})["reason"], 10,
+             "the key to be missed", step=0.05)
     lab.etcdctl(first, "put", key, second.name)
     t.equal(lab.wait_owner(), second, "owner")
     moment = time.monotonic()

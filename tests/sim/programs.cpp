@@ -17,8 +17,8 @@ void World::draw_programs() {
 
 // The create revision of its key, as etcd has it; 0: there is none.
 vipd::Revision World::queued_since(const Node& node, int vip) const {
-  const Store::Stored* key = store_.find({vipd::KeyKind::Candidate, node.core->session(),
-                                          vips_[static_cast<size_t>(vip)]});
+  const Store::Stored* key = store_.find(
+      {vipd::KeyKind::Candidate, node.core->session(), vips_[static_cast<size_t>(vip)]});
   return key == nullptr ? 0 : key->entry.created;
 }
 
