@@ -133,6 +133,7 @@ std::optional<Order> read_order(std::string_view bytes) {
   if (what > static_cast<uint64_t>(What::EndAt)) return std::nullopt;
   const bool has_until = what >= static_cast<uint64_t>(What::RunUntil);
   if (has_until) order.until = MonoTime::from_ns(static_cast<int64_t>(reader.number()));
+  if (has_until && order.until.is_never()) return std::nullopt;  // the others say that
   if (What{what} == What::Run || What{what} == What::RunUntil) {
     Job job;
     job.until = order.until;

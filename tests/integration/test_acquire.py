@@ -6,7 +6,7 @@ import time
 from case import case
 from lab import TIMEOUT
 from spaces import wait_for
-from test_checks import program, state, wait_state, write
+from test_checks import program, wait_state, write
 
 # Notes each run and its end; says whether the address was there before; fails or hangs as asked.
 SCRIPT = """
@@ -86,4 +86,16 @@ def test_acquire_comes_before_the_address(t):
     t.equal(lab.wait_owner(), owner, "the one behind it")
     t.equal([h for h in lab.hosts if "early" in runs(h)], [], "hosts that had the address before")
     other.vipd.cont()
-    wait_for(lambda: state(other, vip) in ("standby", "waiting"), 10, "it to go on")
+    wait_state(other, vip, "standby")
+
+    before = runs(owner)
+    owner.vipd.kill()
+    owner.start_vipd(vip__v1__acquire=f"{owner.folder}/acquire")
+    wait_state(owner, vip, "owner")
+    t.equal(runs(owner), before, "runs after a restart that found the address on the link")
+    wait_for(lambda: len(owner.vip_status(vip)["queue"]) == 2, 5, "both to be queued")
+    owner.vipctl("resign")
+    wait_for(lambda: running(other), 5, "its program to run")
+    t.equal(other.vipd.end(), 0, "exit status when it is told to stop")
+    t.check(not running(other), "its program has outlived the daemon")
+    t.equal(lab.wait_owner(), owner, "the one behind it")
