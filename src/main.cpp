@@ -174,10 +174,14 @@ void warn_of_links(const Config& config) {
     known.insert({link.name, "mac:" + link.mac.text()});
     known.insert(link.altnames.begin(), link.altnames.end());
   }
-  for (const VipConfig& vip : config.vips) {
-    if (!known.insert(vip.link).second) continue;  // it is there, or was named
-    fprintf(stderr, "warning: vip.%s.link: there is no link %s (there are: %s)\n", vip.name.c_str(),
-            vip.link.c_str(), names.c_str());
+  const auto look = [&](const std::string& whose, const std::string& link) {
+    if (!known.insert(link).second) return;  // it is there, or was named
+    fprintf(stderr, "warning: %s.link: there is no link %s (there are: %s)\n", whose.c_str(),
+            link.c_str(), names.c_str());
+  };
+  for (const VipConfig& vip : config.vips) look("vip." + vip.name, vip.link);
+  for (const CheckConfig& check : config.checks) {
+    if (check.kind == CheckKind::Link) look("check." + check.name, check.target);
   }
 }
 

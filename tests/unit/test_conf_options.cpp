@@ -54,11 +54,12 @@ void warnings_leave_the_configuration_ok() {
   const Result result = run("-n " + kLeast +
                             "-o vip.a.link=no-such-link -o vip.a.notify=/nonexistent/n"
                             " -o vip.b.address=10.0.0.2 -o vip.b.link=no-such-link"
-                            " -o vip.c.address=10.0.0.3 -o vip.c.link=mac:00:00:00:00:00:00");
+                            " -o vip.c.address=10.0.0.3 -o vip.c.link=mac:00:00:00:00:00:00"
+                            " -o check.u.link=no-such-either -o check.l.link=lo");
   TEST_ASSERT_EQUAL_INT(0, result.status);
   TEST_ASSERT_EQUAL_STRING("configuration OK\n", result.out);
   const std::vector<std::string> lines = fixture::lines(result.err);
-  TEST_ASSERT_EQUAL_INT(2, lines.size());  // lo has that MAC
+  TEST_ASSERT_EQUAL_INT(3, lines.size());  // lo has that MAC
   TEST_ASSERT_EQUAL_STRING(
       "warning: command line:5: vip.a.notify: '/nonexistent/n' cannot be run: "
       "No such file or directory",
@@ -66,6 +67,9 @@ void warnings_leave_the_configuration_ok() {
   TEST_ASSERT_MESSAGE(
       lines[1].starts_with("warning: vip.a.link: there is no link no-such-link (there are: lo"),
       lines[1]);
+  TEST_ASSERT_MESSAGE(
+      lines[2].starts_with("warning: check.u.link: there is no link no-such-either (there"),
+      lines[2]);
 }
 
 void faults_of_the_configuration_end_with_2() {
