@@ -2,6 +2,7 @@
 // changes of state. Never waits, never decides.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -66,7 +67,14 @@ class Programs {
     std::string program;  // full path; empty: none
     std::string acquire;  // likewise
   };
-  void acquired(const Address& address, uint64_t run, const std::string& fault);
+  struct Acquiring {
+    Address address;
+    MonoTime until{};
+    uint64_t id = 0;  // run::Runner::Id; 0: it waits for its turn
+  };
+  void acquire_some();
+  void not_run(uint64_t run, const std::string& why);
+  void acquired(uint64_t run, const std::string& fault);
 
   Loop& loop_;
   std::unique_ptr<run::Runner> runner_;
@@ -74,8 +82,10 @@ class Programs {
   std::vector<std::string> environment_;
   std::map<Address, Told> told_;
   std::function<void(const event::AcquireEnded&)> acquire_ended_;
-  std::map<uint64_t, uint64_t> acquiring_;  // by the core's number: run::Runner::Id
-  uint64_t trial_ = 0;                      // run::Runner::Id; 0: none
+  std::map<uint64_t, Acquiring> acquiring_;  // by the core's number
+  std::deque<uint64_t> waiting_;             // of those, in their order
+  size_t acquires_running_ = 0;
+  uint64_t trial_ = 0;  // run::Runner::Id; 0: none
 };
 
 }  // namespace vipd

@@ -13,9 +13,10 @@
 
 namespace vipd::run {
 
-constexpr size_t kMostBytes = 32 * 1024;       // of a message
-constexpr size_t kMostOutput = 4 * 1024;       // that is kept of a program's output
-constexpr size_t kMostPrograms = 256 + 8 + 1;  // at once: checks, others, a trial
+constexpr size_t kMostBytes = 32 * 1024;  // of a message
+constexpr size_t kMostOutput = 4 * 1024;  // that is kept of a program's output
+// At once: checks, notifications, programs that acquire an address, a trial.
+constexpr size_t kMostPrograms = 256 + 8 + 32 + 1;
 
 struct Job {
   std::vector<std::string> words;        // the program's full path, and its arguments

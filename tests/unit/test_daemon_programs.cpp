@@ -107,6 +107,32 @@ void what_acquires_is_ended_and_its_end_is_moved() {
   TEST_ASSERT_FALSE(ended[1].fault.empty());
 }
 
+// So that checks are run as well; each has its turn, and one that waits can be ended.
+void only_some_acquire_at_once() {
+  Bench b;
+  b.config.vips[0].acquire = b.folder.file(
+      "acquire", "#!/bin/sh\necho x >> " + b.out + "\nsleep 0.3\necho y >> " + b.out + "\n");
+  chmod(b.config.vips[0].acquire.c_str(), 0755);
+  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
+  size_t good = 0;
+  size_t bad = 0;
+  b.programs.on_acquired(
+      [&](const event::AcquireEnded& e) { (e.fault.empty() ? good : bad) += 1; });
+  const MonoTime until = b.loop.now() + Duration::seconds(50);
+  for (uint64_t run = 1; run <= 40; run++) b.programs.perform(action::Acquire{kVip, run, until});
+  b.programs.perform(action::EndAcquire{kVip, 40});
+  TEST_ASSERT_EQUAL_INT(0, bad);
+  TEST_ASSERT_TRUE(b.wait_for([&] { return good == 39 && bad == 1; }));
+  TEST_ASSERT_FALSE(b.programs.is_acquiring());
+  const std::vector<std::string> lines = fixture::lines(fixture::read(b.out));
+  size_t running = 0;
+  for (const std::string& line : lines) {
+    running += line == "x" ? 1 : static_cast<size_t>(-1);
+    TEST_ASSERT_TRUE(running <= 32);
+  }
+  TEST_ASSERT_EQUAL_INT(78, lines.size());
+}
+
 void without_a_helper_nothing_is_acquired() {
   Bench b;
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
@@ -172,6 +198,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(what_acquires_is_told_of_its_end);
   RUN_TEST(what_acquires_is_ended_and_its_end_is_moved);
+  RUN_TEST(only_some_acquire_at_once);
   RUN_TEST(without_a_helper_nothing_is_acquired);
   RUN_TEST(without_a_program_there_is_no_helper);
   RUN_TEST(a_change_is_told_with_its_environment);
