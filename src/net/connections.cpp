@@ -116,6 +116,22 @@ int list(Loop& loop, MonoTime until, uint8_t family, std::span<const Address> lo
   return 0;
 }
 
+// The kernel has acted before the send returned, and answers only if it refused.
+int destroy(const Socket& socket, const Connection& connection) {
+  inet_diag_req_v2 request{};
+  request.sdiag_family = connection.family;
+  request.sdiag_protocol = IPPROTO_TCP;
+  request.id = connection.id;
+  if (const int error = send(socket, SOCK_DESTROY, 0, request)) return error;
+  Buffer buffer;
+  const ssize_t size =
+      recv(mnl_socket_get_fd(socket.get()), buffer.bytes, sizeof buffer.bytes, MSG_DONTWAIT);
+  std::vector<Connection> none;
+  int error = 0;
+  if (size > 0) (void)take(buffer, static_cast<size_t>(size), {}, &none, &error);
+  return error == ENOENT ? 0 : error;  // it ended meanwhile
+}
+
 }  // namespace
 
 Killed kill_connections(Loop& loop, std::span<const Address> locals, Duration budget) {
@@ -130,11 +146,9 @@ Killed kill_connections(Loop& loop, std::span<const Address> locals, Duration bu
   const Socket socket = open_socket();
   for (const Connection& connection : found) {
     if (killed.connections % kBetweenLooks == 0 && loop.now() >= until) break;
-    inet_diag_req_v2 request{};
-    request.sdiag_family = connection.family;
-    request.sdiag_protocol = IPPROTO_TCP;
-    request.id = connection.id;
-    if (!socket || send(socket, SOCK_DESTROY, 0, request) != 0) break;
+    const int error = socket ? destroy(socket, connection) : ENOTCONN;
+    if (error != 0) killed.error = error;
+    if (error != 0) break;
     killed.connections++;
   }
   killed.is_complete = killed.connections == found.size() && loop.now() < until;

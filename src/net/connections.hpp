@@ -16,7 +16,7 @@ namespace vipd::net {
 struct Killed {
   size_t connections = 0;
   bool is_complete = true;  // false: the time was over first
-  int error = 0;            // errno of the kernel's refusal (built without INET_DIAG_DESTROY)
+  int error = 0;  // of the kernel's refusal; EOPNOTSUPP: it was built without INET_DIAG_DESTROY
 };
 
 // Takes as much time as `budget` and a little more, for any number of connections; reads the loop's

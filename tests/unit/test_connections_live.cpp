@@ -2,6 +2,8 @@
 #include <arpa/inet.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -109,6 +111,25 @@ void test_one_family_leaves_the_other_alone() {
   TEST_ASSERT_FALSE(is_reset(six.client));
 }
 
+// As without INET_DIAG_DESTROY, but for the number.
+void test_what_the_kernel_refuses_is_not_counted() {
+  const sys::Fd listener = server(7000);
+  const Pair four = connect_to(listener, "::ffff:192.0.2.15");
+  TEST_ASSERT_TRUE(four.served.is_open());
+  const pid_t child = fork();
+  if (child == 0) {
+    Loop loop;
+    const bool is_nobody = setresuid(65534, 65534, 65534) == 0;
+    const std::vector<Address> locals = {kVip};
+    const Killed killed = kill_connections(loop, locals, kSecond);
+    _exit(is_nobody && killed.error == EPERM && killed.connections == 0 ? 0 : 1);
+  }
+  int status = -1;
+  TEST_ASSERT_EQUAL_INT(child, waitpid(child, &status, 0));
+  TEST_ASSERT_EQUAL_INT(0, status);
+  TEST_ASSERT_FALSE(is_reset(four.client));
+}
+
 void test_many_within_their_time() {
   Loop loop;
   const sys::Fd listener = server(7000);
@@ -136,6 +157,7 @@ int main() {
                 run("ip addr add 2001:db8::15/128 dev lo nodad");
   RUN_TEST(test_connections_to_the_address_are_reset_and_no_others);
   RUN_TEST(test_one_family_leaves_the_other_alone);
+  RUN_TEST(test_what_the_kernel_refuses_is_not_counted);
   RUN_TEST(test_many_within_their_time);
   return UNITY_END();
 }
