@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-managers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration daemons test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -246,6 +246,15 @@ check-hold: all $(B)/witness $(B)/san/vipd
 check-patroni: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	PATRONI=1 tests/integration/run -j 1 patroni_leads_the_vip
+
+# DHCP clients, systemd-networkd and NetworkManager beside a VIP: from Debian, unpacked and not
+# installed; six minutes.
+check-managers: all $(B)/witness $(B)/san/vipd
+	@tools/setup run vm
+	@tools/unpack isc-dhcp-client udhcpc network-manager libnm0 libndp0 libteamdctl0 \
+	  libbluetooth3 libmm-glib0 libjansson4 libcurl3-gnutls systemd
+	OTHERS=$(B)/others tests/integration/run -j 1 $(or $(TESTS),$(addprefix managers_,udhcpc \
+	  dhclient networkd network_manager flush))
 
 # What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
 # an idle owner costs. Two minutes.
