@@ -12,11 +12,22 @@
 
 namespace vipd {
 
+// Its source is the VIP.
+struct RouteConfig {
+  Address destination;  // without host bits; unset with length 0: default
+  unsigned length = 0;
+  Address gateway;
+  uint32_t table = 0;  // 0: main
+
+  bool operator==(const RouteConfig&) const = default;
+};
+
 struct VipConfig {
   std::string name;
   Address address;
-  unsigned prefix_length = 32;
+  unsigned prefix_length = 32;  // of its subnet; the address is set as /32 or /128
   std::string link;
+  std::vector<RouteConfig> routes;
   std::optional<int> priority = 100;  // none: auto
   bool preempt = false;
   Duration preempt_delay = Duration::seconds(30);

@@ -40,7 +40,6 @@ struct VipSettings {
   std::string name;
   Address address;
   std::string link;
-  unsigned prefix_length = 32;
   std::optional<int> priority = 100;  // 0 to 255, higher first; none: by rendezvous hashing
   bool preempt = false;               // hand over to a standby of higher priority
   Duration preempt_delay = Duration::seconds(30);  // ... that has been ready for so long

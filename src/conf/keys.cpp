@@ -5,6 +5,7 @@
 #include "conf/check_values.hpp"
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
+#include "conf/routes.hpp"
 #include "conf/values.hpp"
 #include "vipd/paths.hpp"
 
@@ -26,6 +27,15 @@ constexpr Duration s(int64_t n) {
 }
 constexpr Duration kMinute = s(60);
 constexpr Duration kHour = s(3600);
+
+template <bool VipConfig::*Member>
+constexpr VipText switch_key() {
+  return {"yes|no",
+          [](std::string_view text, VipConfig* vip, std::string* reason) {
+            return parse_yes_no(text, &(vip->*Member), reason);
+          },
+          [](const VipConfig& vip) { return std::string(kNoYes[vip.*Member]); }};
+}
 
 // What else a new one needs: ARCHITECTURE.md, "Where to add what".
 const Key kKeys[] = {
@@ -165,26 +175,31 @@ const Key kKeys[] = {
          "for it is over: where the kernel takes it, or never.\n"
          "Without it there is no peer lease."},
     {.name = "vip.NAME.address",
-     .type =
-         VipText{
-             "ADDRESS[/LENGTH]", parse_vip_address,
-             [](const VipConfig&
-                    vip) { return vip.address.text() + "/" + std::to_string(vip.prefix_length); }},
+     .type = VipText{"ADDRESS[/LENGTH]", parse_vip_address, vip_address_text},
      .fallback = "",
      .fallback_words = "",
-     .help = "The address to share, IPv4 or IPv6, with the prefix length that it gets on the link\n"
-             "(32 or 128 when left out).\n"
+     .help = "The address to share, IPv4 or IPv6.\n"
+             "It is always set as /32 or /128, whatever LENGTH is: that names its subnet, whose\n"
+             "route comes with the address where the link has no other address in it.\n"
              "One address: for both protocols configure two VIPs.\n"
              "Required for each VIP; no two VIPs may have the same address."},
     {.name = "vip.NAME.link",
-     .type = VipText{"LINK", parse_vip_link, [](const VipConfig& vip) { return vip.link; }},
+     .type = VipText{"LINK|auto", parse_vip_link, vip_link_text},
      .fallback = "",
      .fallback_words = "",
      .help =
          "The network interface that gets the address: its name, one of its alternative names, or\n"
          "mac:aa:bb:cc:dd:ee:ff.\n"
+         "With auto it is the one on which the host has an address of the VIP's subnet, or else, for\n"
+         "a VIP without LENGTH, that of the default route.\n"
          "It may appear later than the daemon.\n"
          "Required for each VIP."},
+    {.name = "vip.NAME.routes",
+     .type = VipText{"DESTINATION via GATEWAY [table N], ...", parse_routes, routes_text},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "Routes on that link that come and go with the address, which is their source.\n"
+             "DESTINATION is ADDRESS/LENGTH or default; see SUBNETS AND ROUTES."},
     {.name = "vip.NAME.priority",
      .type = VipText{"NUMBER|auto", parse_priority,
                      [](const VipConfig& vip) {
@@ -201,11 +216,7 @@ const Key kKeys[] = {
          "should have it then, each a name of its own, and preempt for VIPs to return to a node\n"
          "that is back."},
     {.name = "vip.NAME.preempt",
-     .type = VipText{"yes|no",
-                     [](std::string_view text, VipConfig* vip, std::string* reason) {
-                       return parse_yes_no(text, &vip->preempt, reason);
-                     },
-                     [](const VipConfig& vip) { return std::string(kNoYes[vip.preempt]); }},
+     .type = switch_key<&VipConfig::preempt>(),
      .fallback = "no",
      .fallback_words = "",
      .help = "Whether this node, as the owner, hands the VIP over to a standby of higher priority.\n"
@@ -218,11 +229,7 @@ const Key kKeys[] = {
      .help = "How long that standby must have been ready before, 0s to 1h.\n"
              "Never less than session.timeout, which a node that has just started waits itself."},
     {.name = "vip.NAME.source",
-     .type = VipText{"yes|no",
-                     [](std::string_view text, VipConfig* vip, std::string* reason) {
-                       return parse_yes_no(text, &vip->source, reason);
-                     },
-                     [](const VipConfig& vip) { return std::string(kNoYes[vip.source]); }},
+     .type = switch_key<&VipConfig::source>(),
      .fallback = "no",
      .fallback_words = "",
      .help = "Whether the host may choose the address as source of outgoing connections.\n"
@@ -231,12 +238,7 @@ const Key kKeys[] = {
              "IPv4 has no such choice: there the first address of the link's subnet is taken, and\n"
              "a route with src makes it another."},
     {.name = "vip.NAME.kill_connections",
-     .type =
-         VipText{"yes|no",
-                 [](std::string_view text, VipConfig* vip, std::string* reason) {
-                   return parse_yes_no(text, &vip->kill_connections, reason);
-                 },
-                 [](const VipConfig& vip) { return std::string(kNoYes[vip.kill_connections]); }},
+     .type = switch_key<&VipConfig::kill_connections>(),
      .fallback = "yes",
      .fallback_words = "",
      .help = "Whether TCP connections to the address are reset before it goes, so that clients\n"

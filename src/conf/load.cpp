@@ -17,6 +17,7 @@
 #include "conf/named_files.hpp"
 #include "conf/nearest.hpp"
 #include "conf/reader.hpp"
+#include "conf/routes.hpp"
 #include "conf/values.hpp"
 #include "conf/warnings.hpp"
 #include "sys/as_user.hpp"
@@ -107,10 +108,6 @@ class Loader {
   Errors warnings_;
 };
 
-bool exists(const char* path, struct stat* info) {
-  return stat(path, info) == 0;
-}
-
 void Loader::set_defaults() {
   std::string reason;
   for (const Key& key : keys()) {
@@ -124,15 +121,14 @@ void Loader::set_defaults() {
 }
 
 void Loader::read_default_paths() {
-  struct stat info {};
   last_read_ = Position{kDefaultFile};
-  if (exists(kDefaultFile, &info)) read_path(kDefaultFile);
-  if (exists(kDefaultFolder, &info)) read_path(kDefaultFolder);
+  if (access(kDefaultFile, F_OK) == 0) read_path(kDefaultFile);
+  if (access(kDefaultFolder, F_OK) == 0) read_path(kDefaultFolder);
 }
 
 void Loader::read_path(const std::string& path) {
   struct stat info {};
-  if (exists(path.c_str(), &info) && S_ISDIR(info.st_mode)) return read_folder(path);
+  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return read_folder(path);
   read_one(path);
 }
 
@@ -358,6 +354,7 @@ void Loader::check_peer_timeout() {
 }
 
 void Loader::check_vips() {
+  for (Vip& vip : vips_.list) settle_vip_link(&vip.config);
   for (const Vip& vip : vips_.list) check_vip_keys(vip);
   check_addresses();
   if (!vips_.list.empty() || may_lack_vips_) return;
@@ -367,7 +364,7 @@ void Loader::check_vips() {
                                        "; write one, or name another with -c");
   }
   struct stat info {};
-  const bool is_folder = exists(last_read_.file.c_str(), &info) && S_ISDIR(info.st_mode);
+  const bool is_folder = stat(last_read_.file.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
   errors_.add(last_read_, std::string(is_folder ? "there is no *.conf in this folder"
                                                 : "no VIP is configured") +
                               "; write at least vip.NAME.address and vip.NAME.link");
@@ -383,6 +380,8 @@ void Loader::check_vip_keys(const Vip& vip) {
                                name.substr(name.rfind('.') + 1) + "; write " + name + " = " +
                                std::string(argument_words(key)));
   }
+  const std::string fault = routes_fault(vip.config);
+  if (!fault.empty()) errors_.add(place_of("vip." + vip.config.name + ".routes"), fault);
 }
 
 // ARCHITECTURE.md: the election is that of the address, whatever it is called.

@@ -12,6 +12,7 @@
 #include "conf/hints.hpp"
 #include "sys/number.hpp"
 #include "sys/user.hpp"
+#include "vipd/auto_link.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -230,6 +231,10 @@ bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reaso
   return true;
 }
 
+std::string vip_address_text(const VipConfig& vip) {
+  return vip.address.text() + "/" + std::to_string(vip.prefix_length);
+}
+
 bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
   constexpr std::string_view kNoYes[] = {"no", "yes"};
   const size_t place = chosen(text, kNoYes);
@@ -274,6 +279,15 @@ bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason) 
     return fail(reason, text, "is too long; a link's name has at most 127 bytes");
   }
   return accept(text, &vip->link);
+}
+
+void settle_vip_link(VipConfig* vip) {
+  if (vip->link != "auto" || vip->address.size() == 0) return;
+  vip->link = auto_link(vip->address, vip->prefix_length);
+}
+
+std::string vip_link_text(const VipConfig& vip) {
+  return is_auto_link(vip.link) ? "auto" : vip.link;
 }
 
 std::string default_node_name() {

@@ -26,10 +26,14 @@ namespace vipd::conf {
 [[nodiscard]] bool parse_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason);
+[[nodiscard]] std::string vip_address_text(const VipConfig& vip);
 [[nodiscard]] bool parse_yes_no(std::string_view text, bool* out, std::string* reason);
 [[nodiscard]] bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] bool parse_vip_link(std::string_view text, VipConfig* vip, std::string* reason);
+// The VIP's address is known: auto becomes a name (vipd/auto_link.hpp), and is printed as auto.
+void settle_vip_link(VipConfig* vip);
+[[nodiscard]] std::string vip_link_text(const VipConfig& vip);
 
 // The host name, with what parse_node_name() would refuse replaced.
 [[nodiscard]] std::string default_node_name();

@@ -56,6 +56,7 @@ class Warner {
   void endpoints();
   void programs();
   void preempt(const VipConfig& vip);
+  void routes(const VipConfig& vip);
   void unused_checks();
 
  private:
@@ -156,6 +157,16 @@ void Warner::preempt(const VipConfig& vip) {
   add(head + "_delay", head + "_delay has no effect without " + head + " = yes");
 }
 
+// Not known is what other subnets the link has.
+void Warner::routes(const VipConfig& vip) {
+  if (vip.routes.empty() || vip.prefix_length < 8 * vip.address.size()) return;
+  const std::string head = "vip." + vip.name;
+  add(head + ".routes", head + ".routes: " + vip.routes[0].gateway.text() +
+                            " is reached only if the link has another address of its subnet; "
+                            "otherwise write the length in " +
+                            head + ".address");
+}
+
 void Warner::unused_checks() {
   std::set<std::string> used;
   for (const VipConfig& vip : config_.vips) {
@@ -181,6 +192,7 @@ void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
   warner.programs();
   for (const VipConfig& vip : config.vips) warner.preempt(vip);
   for (const CheckConfig& check : config.checks) warner.headers(check);
+  for (const VipConfig& vip : config.vips) warner.routes(vip);
   warner.unused_checks();
 }
 

@@ -257,8 +257,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
     // It must not queue up first.
     const bool is_absent = vip->address == Vip::AddressState::Absent;
     if (is_absent && vip->blocked.empty()) vip->blocked = wanted.blocked;
-    const bool moved =
-        vip->settings.link != wanted.link || vip->settings.prefix_length != wanted.prefix_length;
+    const bool moved = vip->settings.link != wanted.link;
     // The adapter removes an address from where it was added.
     if (moved && vip->address != Vip::AddressState::Absent) remove(vip);
     configure(vip, wanted);

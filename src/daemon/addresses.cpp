@@ -4,9 +4,13 @@
 #include <utility>
 
 #include "daemon/links.hpp"
+#include "daemon/routes.hpp"
 #include "daemon/vips.hpp"
 #include "net/address_book.hpp"
+#include "net/arp_ignore.hpp"
 #include "net/culprit.hpp"
+#include "net/netlink.hpp"
+#include "vipd/auto_link.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -16,10 +20,24 @@ namespace {
 constexpr Duration kGather = Duration::milliseconds(100);
 constexpr size_t kMostOdd = 8;  // told one by one at each look
 
+// An address with the length of its subnet would take the host's own along when it goes.
+unsigned whole(const Address& address) {
+  return static_cast<unsigned>(8 * address.size());
+}
+
 }  // namespace
 
 Addresses::Addresses(const Vips& vips, const Links& links, Handlers handlers)
-    : vips_(vips), links_(links), handlers_(std::move(handlers)) {}
+    : vips_(vips),
+      links_(links),
+      handlers_(std::move(handlers)),
+      routes_(std::make_unique<Routes>()) {}
+
+Addresses::~Addresses() = default;
+
+std::string Addresses::route_fault(const Address& vip) const {
+  return routes_->fault(vip);
+}
 
 bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& former,
                                net::Netlink* netlink) {
@@ -33,8 +51,10 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& forme
     const net::Link* link = links_.named(vip.link);
     for (const net::AddressInfo* info : book.all(vip.address)) {
       if (!book.is_ours(*info)) continue;
-      const bool in_place = link != nullptr && info->link_index == link->index &&
-                            info->prefix_length == vip.prefix_length;
+      // Of any length: versions up to 1.0 set it with that of its subnet. The first renewal
+      // replaces it.
+      const bool in_place =
+          link != nullptr && info->link_index == link->index && !is_up(vip.address);
       if (!has_session || !in_place) {
         has_strangers |= !remove_stray(vip.name, *info, "left without authority", netlink);
         continue;
@@ -72,19 +92,39 @@ bool Addresses::remove_stray(const std::string& name, const net::AddressInfo& in
 
 int Addresses::add(const VipConfig& vip, int link_index, int lifetime_s, net::Netlink* netlink) {
   Installed& place = installed_[vip.address];
-  const bool moved = place.is_up && place.link_index != link_index;
-  if (moved) (void)netlink->remove_address(place.link_index, vip.address, place.prefix_length);
-  const int error = netlink->add_address(link_index, vip.address, vip.prefix_length,
-                                         static_cast<uint32_t>(lifetime_s), vip.source);
-  place = {.link_index = link_index, .prefix_length = vip.prefix_length, .is_up = true};
+  const unsigned length = whole(vip.address);
+  const bool moved =
+      place.is_up && (place.link_index != link_index || place.prefix_length != length);
+  if (moved) (void)take_away(vip.address, place, netlink);
+  const int error =
+      netlink->add_address(link_index, vip.address, length, static_cast<uint32_t>(lifetime_s),
+                           vip.source, net::label_on(links_.all().at(link_index).name));
+  place = {
+      .link_index = link_index, .prefix_length = length, .lifetime_s = lifetime_s, .is_up = true};
+  if (error == 0) keep_routes(vip, netlink);
+  return error;
+}
+
+void Addresses::keep_routes(const VipConfig& vip, net::Netlink* netlink) {
+  const Installed& place = installed_[vip.address];
+  if (place.lifetime_s == 0) return;  // of a former process; its first renewal is soon
+  routes_->keep(vip,
+                {.link_index = place.link_index,
+                 .lifetime_s = place.lifetime_s,
+                 .has_subnet = alone_.contains(vip.address)},
+                netlink);
+}
+
+int Addresses::take_away(const Address& address, const Installed& place, net::Netlink* netlink) {
+  const int error = netlink->remove_address(place.link_index, address, place.prefix_length);
+  if (error == 0) routes_->drop(address, netlink);
   return error;
 }
 
 int Addresses::remove(const Address& address, net::Netlink* netlink) {
   const auto place = installed_.find(address);
   if (place == installed_.end()) return 0;
-  const int error =
-      netlink->remove_address(place->second.link_index, address, place->second.prefix_length);
+  const int error = take_away(address, place->second, netlink);
   if (error == 0) place->second.is_up = false;
   return error;
 }
@@ -146,7 +186,7 @@ void Addresses::judge(const net::AddressBook& book, net::Netlink* netlink) {
   find_lost(book);
   find_strays(book, netlink);
   odd_ = 0;
-  for (const VipConfig& vip : vips_.all()) judge(vip, book);
+  for (const VipConfig& vip : vips_.all()) judge(vip, book, netlink);
   if (odd_ > kMostOdd) log::warn("... and %zu more VIPs of that kind", odd_ - kMostOdd);
 }
 
@@ -172,11 +212,39 @@ void Addresses::find_strays(const net::AddressBook& book, net::Netlink* netlink)
   }
 }
 
-void Addresses::judge(const VipConfig& vip, const net::AddressBook& book) {
+// An address on lo or a dummy is answered for on every link, owned or not, unless told otherwise.
+std::string Addresses::answered_anyway(const VipConfig& vip, const net::AddressBook& book) const {
+  const net::Link* link = links_.named(vip.link);
+  if (link == nullptr || vip.address.is_v6()) return "";
+  const std::string copy = book.silent_copy(vip.address, link->index);
+  if (copy.empty() || !net::answers_for_other_links(link->name)) return "";
+  return vip.address.text() + " is on " + copy + " as well, and this host answers for it on " +
+         link->name + " whoever owns it; set net.ipv4.conf." + link->name + ".arp_ignore = 1";
+}
+
+// `link = auto` is another link now. The core puts the address there at once, and announces it.
+void Addresses::follow(const VipConfig& vip, net::Netlink* netlink) {
+  const net::Link* link = is_auto_link(vip.link) ? links_.named(vip.link) : nullptr;
+  if (link == nullptr || !is_up(vip.address)) return;
+  Installed& place = installed_[vip.address];
+  if (place.link_index == link->index || take_away(vip.address, place, netlink) != 0) return;
+  place.is_up = false;
+  log::warn("vip %s: its subnet is on %s now; moved there", vip.name.c_str(), link->name.c_str());
+  handlers_.feed(event::AddressLost{.address = vip.address, .expired = true, .by = ""});
+}
+
+void Addresses::judge(const VipConfig& vip, const net::AddressBook& book, net::Netlink* netlink) {
   const int link_index = links_.told_index(vip.link);
-  handlers_.obstacle(vip,
-                     book.obstacle(vip.address, vip.prefix_length, link_index, is_up(vip.address)));
-  const std::string oddity = book.oddity(vip.address, link_index);
+  follow(vip, netlink);
+  if (book.is_alone(vip.address, vip.prefix_length, link_index)) {
+    alone_.insert(vip.address);
+  } else {
+    alone_.erase(vip.address);
+  }
+  if (is_up(vip.address)) keep_routes(vip, netlink);
+  handlers_.obstacle(vip, book.obstacle(vip.address, link_index, is_up(vip.address)));
+  std::string oddity = book.oddity(vip.address, vip.prefix_length, link_index);
+  if (oddity.empty()) oddity = answered_anyway(vip, book);
   std::string& known = oddities_[vip.address];
   if (known == oddity) return;
   known = oddity;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@ struct AddressInfo;
 namespace vipd {
 
 class Links;
+class Routes;
 class Vips;
 struct VipConfig;
 
@@ -35,6 +37,7 @@ class Addresses {
   };
 
   Addresses(const Vips& vips, const Links& links, Handlers handlers);
+  ~Addresses();
   Addresses(const Addresses&) = delete;
   Addresses& operator=(const Addresses&) = delete;
 
@@ -58,11 +61,14 @@ class Addresses {
 
   [[nodiscard]] bool is_up(const Address& address) const;  // by us, as far as we know
   [[nodiscard]] bool any_is_up() const;
+  // Why one of its routes is missing; empty: none is.
+  [[nodiscard]] std::string route_fault(const Address& vip) const;
 
  private:
   struct Installed {
     int link_index = 0;
     unsigned prefix_length = 32;
+    int lifetime_s = 0;  // 0: of a former process
     bool is_up = false;
   };
 
@@ -72,10 +78,15 @@ class Addresses {
                     net::Netlink* netlink) const;
   [[nodiscard]] bool is_in_place(const net::AddressInfo& info) const;
   void lose(const Address& address, bool expired, uint32_t by_port);
+  [[nodiscard]] std::string answered_anyway(const VipConfig& vip,
+                                            const net::AddressBook& book) const;
+  void follow(const VipConfig& vip, net::Netlink* netlink);
+  void keep_routes(const VipConfig& vip, net::Netlink* netlink);
   const std::string& who(uint32_t port);
   void find_lost(const net::AddressBook& book);
   void find_strays(const net::AddressBook& book, net::Netlink* netlink);
-  void judge(const VipConfig& vip, const net::AddressBook& book);
+  void judge(const VipConfig& vip, const net::AddressBook& book, net::Netlink* netlink);
+  int take_away(const Address& address, const Installed& place, net::Netlink* netlink);
 
   const Vips& vips_;
   const Links& links_;
@@ -84,6 +95,8 @@ class Addresses {
   std::set<Address> expired_;  // by a notice that may be out of date
   std::vector<Address> inherited_;
   std::map<Address, std::string> oddities_;
+  std::set<Address> alone_;  // no address of the host's own is in their subnet, says the last look
+  std::unique_ptr<Routes> routes_;
   std::optional<std::pair<uint32_t, std::string>> culprit_;  // since the last look
   size_t odd_ = 0;                                           // found by this look
 };

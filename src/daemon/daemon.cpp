@@ -328,7 +328,9 @@ Replacement::Needs Daemon::replacement_needs() {
 }
 
 Parts Daemon::parts() const {
-  return {loop_, config_, vips_, engine_, etcd_, fence_, peers_, gate_, kept_, ledger_, started_};
+  const auto network = [this](const VipConfig& vip) { return network_.in_words(vip); };
+  return {loop_,  config_, vips_,   engine_, etcd_,   fence_,
+          peers_, gate_,   network, kept_,   ledger_, started_};
 }
 
 // --- from the start to the end

@@ -5,9 +5,11 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/auto_links.hpp"
 #include "daemon/vips.hpp"
 #include "net/claims.hpp"
 #include "net/netlink.hpp"
+#include "vipd/auto_link.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
@@ -28,7 +30,10 @@ int rank(const net::Link& link) {
 }  // namespace
 
 Links::Links(Loop& loop, const Vips& vips, Handlers handlers)
-    : loop_(loop), vips_(vips), handlers_(std::move(handlers)) {}
+    : loop_(loop),
+      vips_(vips),
+      handlers_(std::move(handlers)),
+      auto_(std::make_unique<AutoLinks>()) {}
 
 Links::~Links() = default;
 
@@ -66,7 +71,25 @@ void Links::reconfigured() {
   });
 }
 
+void Links::find_auto(const net::AddressBook& book,
+                      const std::function<int(bool is_v6)>& default_link) {
+  auto_->find(vips_.links(), book, links_, default_link);
+}
+
+std::string Links::auto_fault(const std::string& text) const {
+  return is_auto_link(text) && named(text) == nullptr ? auto_->fault(text) : "";
+}
+
+std::string Links::shown(const std::string& text) const {
+  const net::Link* const link = is_auto_link(text) ? named(text) : nullptr;
+  return link == nullptr ? text : link->name;
+}
+
 const net::Link* Links::named(const std::string& text) const {
+  if (is_auto_link(text)) {
+    const auto link = links_.find(auto_->index(text));
+    return link == links_.end() ? nullptr : &link->second;
+  }
   if (by_text_.empty()) list();
   const auto found = by_text_.find(text);
   return found == by_text_.end() ? nullptr : &links_.at(found->second);
@@ -105,6 +128,7 @@ void Links::doubt(const std::string& name) {
 }
 
 void Links::say_missing(const std::string& name) const {
+  if (is_auto_link(name)) return log::warn("%s; waiting for one", auto_fault(name).c_str());
   std::string others;
   size_t count = 0;
   for (const auto& [index, link] : links_) {

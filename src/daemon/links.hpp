@@ -13,12 +13,14 @@
 #include "vipd/loop.hpp"
 
 namespace vipd::net {
+class AddressBook;
 class ClaimListener;
 struct Link;
 }  // namespace vipd::net
 
 namespace vipd {
 
+class AutoLinks;
 class Vips;
 
 class Links {
@@ -37,6 +39,8 @@ class Links {
   void set(std::vector<net::Link> links);
   void changed(const net::Link& link);
   void removed(int index);
+  // Finds what each `link = auto` is now.
+  void find_auto(const net::AddressBook& book, const std::function<int(bool is_v6)>& default_link);
   // Links that no VIP is for any more are forgotten.
   void reconfigured();
 
@@ -54,8 +58,12 @@ class Links {
   [[nodiscard]] net::ClaimListener* listener() const { return listener_.get(); }
 
   [[nodiscard]] const std::map<int, net::Link>& all() const { return links_; }
-  // By name, alternative name or "mac:..."; nullptr: there is none.
+  // By name, alternative name, "mac:..." or "auto (...)"; nullptr: there is none.
   [[nodiscard]] const net::Link* named(const std::string& text) const;
+  // What people are told: the name of what "auto (...)" is, else the text.
+  [[nodiscard]] std::string shown(const std::string& text) const;
+  // Why there is no link for `link = auto`; empty: there is, or the name is another.
+  [[nodiscard]] std::string auto_fault(const std::string& text) const;
   // The number of the link as the core was last told of it; 0: there is none.
   [[nodiscard]] int told_index(const std::string& text) const;
 
@@ -78,6 +86,7 @@ class Links {
   std::map<int, net::Link> links_;
   // What the configuration may call them; empty: to be listed anew.
   mutable std::unordered_map<std::string, int> by_text_;
+  std::unique_ptr<AutoLinks> auto_;
   std::map<std::string, Told> told_;  // by what the configuration calls them
   std::unique_ptr<net::ClaimListener> listener_;
   std::map<Address, MonoTime> claimed_at_;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/status.hpp"
 #include "daemon/vips.hpp"
 #include "net/address_book.hpp"
 #include "net/claims.hpp"
@@ -84,6 +85,12 @@ const net::Link* Network::link_of(const VipConfig& vip) const {
   return links_.named(vip.link);
 }
 
+VipNetwork Network::in_words(const VipConfig& vip) const {
+  return {.link = links_.shown(vip.link),
+          .no_link = links_.auto_fault(vip.link),
+          .route_fault = addresses_.route_fault(vip.address)};
+}
+
 // --- looking
 
 // Many notices, one look at all links, in the next turn at the latest.
@@ -102,6 +109,7 @@ bool Network::meet_leftovers(const Memory& former) {
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
   const net::AddressBook book(links_.all(), addresses);
+  links_.find_auto(book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
   if (addresses_.meet_leftovers(book, former, netlink_.get())) {
     strangers_until_ = loop_.now() + kLongestLifetime;
   }
@@ -114,6 +122,7 @@ bool Network::look() {
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
   const net::AddressBook book(links_.all(), addresses);
+  links_.find_auto(book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
   handlers_.links_seen();
   links_.tell();
   addresses_.judge(book, netlink_.get());
@@ -175,13 +184,34 @@ void Network::reset_connections(const Address& first,
   const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
   if (locals.empty() || budget <= Duration()) return;
   const net::Killed killed = net::kill_connections(loop_, locals, budget);
-  if (killed.error != 0) log::debug("resetting connections: %s", strerror(killed.error));
+  if (killed.error != 0) resets_failed(killed.error);
   if (killed.connections != 0) {
     log::info("%zu connections to %zu addresses reset%s", killed.connections, locals.size(),
               killed.is_complete ? "" : ", and no time for more");
   }
   reset_.insert(locals.begin(), locals.end());
   reset_.erase(first);
+}
+
+// Said once: the kernel stays the same.
+void Network::resets_failed(int error) {
+  if (error != EOPNOTSUPP) return log::debug("resetting connections: %s", strerror(error));
+  if (std::exchange(cannot_reset_, true)) return;
+  log::warn(
+      "this kernel cannot reset connections (it has no INET_DIAG_DESTROY): clients of a VIP "
+      "that goes notice when they send next");
+}
+
+// A link that is no Ethernet (IPoIB, tun) stays so: said once for each.
+void Network::announcement_failed(const VipConfig& vip, const net::Link& link, int error) {
+  if (error != EAFNOSUPPORT || !mute_links_.insert(link.index).second) {
+    return log::debug("vip %s: announcement on %s: %s", vip.name.c_str(), link.name.c_str(),
+                      strerror(error));
+  }
+  log::warn(
+      "vip %s: %s is no Ethernet, nothing can be announced there: its neighbours find the "
+      "address elsewhere only once they look for it again",
+      vip.name.c_str(), link.name.c_str());
 }
 
 bool Network::perform(const action::SendAnnouncement& a, AnnounceForm form) {
@@ -193,8 +223,7 @@ bool Network::perform(const action::SendAnnouncement& a, AnnounceForm form) {
                               .is_router = a.address.is_v6() && net::forwards_ipv6(link->name)};
   const int error = packet_->announce(sender, a.address, form);
   if (error == 0) return true;
-  log::debug("vip %s: announcement on %s: %s", vip->name.c_str(), vip->link.c_str(),
-             strerror(error));
+  announcement_failed(*vip, *link, error);
   return false;
 }
 

@@ -21,6 +21,8 @@ class PacketSocket;
 
 namespace vipd {
 
+struct VipNetwork;
+
 class Network {
  public:
   struct Handlers {
@@ -65,6 +67,7 @@ class Network {
   [[nodiscard]] MonoTime strangers_until() const { return strangers_until_; }
   [[nodiscard]] bool has(const Address& address) const { return addresses_.is_up(address); }
   [[nodiscard]] bool owns_anything() const { return addresses_.any_is_up(); }
+  [[nodiscard]] VipNetwork in_words(const VipConfig& vip) const;
   // For checks: the link of a VIP, nullptr while it is not there; and what frames leave
   // by and come by.
   [[nodiscard]] const net::Link* link_of(const VipConfig& vip) const;
@@ -78,6 +81,8 @@ class Network {
   void look_again();
   void look_within(Duration wait);
   void link_is_news();
+  void resets_failed(int error);
+  void announcement_failed(const VipConfig& vip, const net::Link& link, int error);
   void reset_connections(const Address& first, const std::deque<action::RemoveAddress>& pending,
                          MonoTime deadline);
 
@@ -93,6 +98,8 @@ class Network {
   Loop::Timer news_timer_ = Loop::Timer::None;
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
+  bool cannot_reset_ = false;
+  std::set<int> mute_links_;
   std::set<Address> reset_;  // their connections; they are about to be removed
 };
 

@@ -23,7 +23,6 @@ Settings settings_of(const Config& config) {
     settings.vips.push_back({.name = vip.name,
                              .address = vip.address,
                              .link = vip.link,
-                             .prefix_length = vip.prefix_length,
                              .priority = vip.priority,
                              .preempt = vip.preempt,
                              .preempt_delay = vip.preempt_delay,

@@ -22,10 +22,15 @@ VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView&
   VipStatus vip;
   vip.name = config.name;
   vip.address = view.address.text();
-  vip.link = config.link;
+  const VipNetwork network = parts.network(config);
+  vip.link = network.link;
   vip.state = name_of(view.state);
   vip.reason = view.reason;
   if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node can own it";
+  if (!network.no_link.empty() && view.state == VipState::Fault) vip.reason = network.no_link;
+  if (!network.route_fault.empty()) {
+    vip.reason += (vip.reason.empty() ? "" : "; ") + network.route_fault;
+  }
   vip.owner = view.owner;
   if (view.transfer_to != LeaseId::None) vip.transfer_to = lease_hex(view.transfer_to);
   vip.transfer_failed = record.transfer_failed;

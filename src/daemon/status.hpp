@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "vipd/loop.hpp"
@@ -19,6 +20,14 @@ class Ledger;
 class Peers;
 class Vips;
 struct Config;
+struct VipConfig;
+
+// A VIP and the host's network, in words.
+struct VipNetwork {
+  std::string link;         // the name of what `link = auto` is, else as configured
+  std::string no_link;      // why `link = auto` is none; empty: it is, or the link is named
+  std::string route_fault;  // empty: all of its routes are set
+};
 
 // Where it is gathered. REQUIRES: all were started.
 struct Parts {
@@ -30,6 +39,7 @@ struct Parts {
   const FenceSide& fence;
   const Peers& peers;
   const Gate& gate;
+  std::function<VipNetwork(const VipConfig&)> network;
   const Kept& kept;
   const Ledger& ledger;
   std::string started;  // as sys::wall_clock_text()

@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "vipd/subnet.hpp"
+
 namespace vipd::net {
 namespace {
 
 bool bit(const Address& address, unsigned n) {
   return (address.data()[n / 8] >> (7 - n % 8) & 1) != 0;
-}
-
-bool same_network(const Address& a, const Address& b, unsigned length) {
-  if (a.size() != b.size()) return false;
-  for (unsigned n = 0; n < length; ++n) {
-    if (bit(a, n) != bit(b, n)) return false;
-  }
-  return true;
 }
 
 bool rest_is(const Address& address, unsigned length, bool value) {
@@ -44,8 +38,7 @@ AddressBook::AddressBook(const std::map<int, Link>& links,
                                 [](const AddressInfo& info) { return info.proto != 0; });
   for (const AddressInfo& info : addresses) {
     by_address_[info.address].push_back(&info);
-    const bool is_subnet = info.prefix_length < 8 * info.address.size();
-    if (is_subnet && !is_ours(info)) subnets_[info.link_index].push_back(&info);
+    if (!is_ours(info)) others_[info.link_index].push_back(&info);
   }
 }
 
@@ -81,20 +74,33 @@ std::string AddressBook::link_name(int index) const {
   return found == links_.end() ? "link " + std::to_string(index) : found->second.name;
 }
 
-std::string AddressBook::obstacle(const Address& vip, unsigned prefix_length, int link_index,
-                                  bool is_up) const {
+bool AddressBook::is_silent(int link_index) const {
+  const auto link = links_.find(link_index);
+  return link != links_.end() && !link->second.has_arp;
+}
+
+std::string AddressBook::silent_copy(const Address& vip, int link_index) const {
   for (const AddressInfo* info : all(vip)) {
-    const bool in_place = info->link_index == link_index && info->prefix_length == prefix_length;
+    if (info->link_index == link_index || !is_silent(info->link_index)) continue;
+    return link_name(info->link_index);
+  }
+  return "";
+}
+
+std::string AddressBook::obstacle(const Address& vip, int link_index, bool is_up) const {
+  for (const AddressInfo* info : all(vip)) {
+    const bool is_here = info->link_index == link_index;
+    const bool in_place = is_here && info->prefix_length == 8 * vip.size();
     // The next renewal makes it ours again.
     if (is_ours(*info) || (in_place && is_up)) continue;
-    const std::string link = link_name(info->link_index);
-    std::string text = text_of(*info) + " is on " + link;
-    text += " already, and not by vipd; \"ip addr del " + text_of(*info) + " dev " + link;
-    return text += "\" removes it";
+    if (!is_here && is_silent(info->link_index)) continue;
+    // Never how to remove it: that may be what the host is reached by.
+    return text_of(*info) + " is this host's own address on " + link_name(info->link_index) +
+           (info->permanent ? "" : " (with a lifetime, as DHCP sets it)") +
+           ", not set by vipd; a VIP is an address that no host has by itself";
   }
-  const auto subnets = subnets_.find(link_index);
-  if (subnets == subnets_.end() || vip.is_v6()) return "";
-  for (const AddressInfo* info : subnets->second) {
+  if (vip.is_v6()) return "";
+  for (const AddressInfo* info : others_on(link_index)) {
     if (info->prefix_length >= 31 || !same_network(vip, info->address, info->prefix_length)) {
       continue;
     }
@@ -106,21 +112,48 @@ std::string AddressBook::obstacle(const Address& vip, unsigned prefix_length, in
   return "";
 }
 
-std::string AddressBook::oddity(const Address& vip, int link_index) const {
+const AddressBook::Infos& AddressBook::others_on(int link_index) const {
+  const auto found = others_.find(link_index);
+  return found == others_.end() ? none_ : found->second;
+}
+
+bool AddressBook::is_alone(const Address& vip, unsigned prefix_length, int link_index) const {
+  if (prefix_length >= 8 * vip.size() || !links_.contains(link_index)) return false;
+  return !has_to_do_with(vip, prefix_length, link_index);
+}
+
+std::vector<int> AddressBook::links_for(const Address& vip, unsigned prefix_length) const {
+  std::vector<int> fitting;
+  for (const auto& [index, link] : links_) {
+    if (link.has_arp && has_to_do_with(vip, prefix_length, index)) fitting.push_back(index);
+  }
+  return fitting;
+}
+
+bool AddressBook::has_to_do_with(const Address& vip, unsigned prefix_length, int link_index) const {
+  const Infos& others = others_on(link_index);
+  return std::any_of(others.begin(), others.end(), [&](const AddressInfo* info) {
+    return same_network(vip, info->address, std::min(prefix_length, info->prefix_length));
+  });
+}
+
+std::string AddressBook::oddity(const Address& vip, unsigned prefix_length, int link_index) const {
   if (is_link_local(vip)) {
     return vip.text() + " is a link-local address: only hosts on the same link can use it";
   }
-  const auto subnets = subnets_.find(link_index);
-  if (subnets == subnets_.end()) return "";
+  // The route of its subnet comes with it.
+  if (is_alone(vip, prefix_length, link_index)) return "";
   std::string others;
-  for (const AddressInfo* info : subnets->second) {
+  for (const AddressInfo* info : others_on(link_index)) {
     if (info->address.size() != vip.size() || is_link_local(info->address)) continue;
+    if (info->prefix_length == 8 * vip.size()) continue;
     if (same_network(vip, info->address, info->prefix_length)) return "";
     others += (others.empty() ? "" : ", ") + text_of(*info);
   }
   if (others.empty()) return "";
   return vip.text() + " is in no subnet of " + link_name(link_index) + " (" + others +
-         "): its neighbours will not look for it on that link";
+         "): if its own subnet is on that link, write its length, as in " + vip.text() +
+         (vip.is_v4() ? "/24" : "/64");
 }
 
 }  // namespace vipd::net

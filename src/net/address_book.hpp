@@ -22,20 +22,33 @@ class AddressBook {
   [[nodiscard]] const std::vector<const AddressInfo*>& all(const Address& address) const;
 
   // Why an address may not be added to a link, in words; empty: nothing stands in the way. is_up:
-  // it is there by us already. link_index 0: the link is not there.
-  [[nodiscard]] std::string obstacle(const Address& vip, unsigned prefix_length, int link_index,
-                                     bool is_up) const;
+  // it is there by us already. link_index 0: the link is not there. Another link that answers no
+  // ARP (lo, a dummy, IPVS) may have it: there it is for what this host forwards or serves itself.
+  [[nodiscard]] std::string obstacle(const Address& vip, int link_index, bool is_up) const;
+  // Another link without ARP that has it, too; empty: none has.
+  [[nodiscard]] std::string silent_copy(const Address& vip, int link_index) const;
+  // Whether no address of the host's own on the link has to do with the VIP's subnet: none is in
+  // it, and of none the subnet has the VIP in it. False for a whole length (/32, /128): no subnet.
+  [[nodiscard]] bool is_alone(const Address& vip, unsigned prefix_length, int link_index) const;
+  // The links with ARP of which is_alone() would be false, but for a whole length: those with a
+  // subnet that the address is in. In the order of their numbers.
+  [[nodiscard]] std::vector<int> links_for(const Address& vip, unsigned prefix_length) const;
   // What its neighbours may make of it, in words; empty: nothing special.
-  [[nodiscard]] std::string oddity(const Address& vip, int link_index) const;
+  [[nodiscard]] std::string oddity(const Address& vip, unsigned prefix_length,
+                                   int link_index) const;
 
  private:
   using Infos = std::vector<const AddressInfo*>;
 
   [[nodiscard]] std::string link_name(int index) const;
+  [[nodiscard]] bool is_silent(int link_index) const;
+  [[nodiscard]] bool has_to_do_with(const Address& vip, unsigned prefix_length,
+                                    int link_index) const;
+  [[nodiscard]] const Infos& others_on(int link_index) const;
 
   const std::map<int, Link>& links_;
   std::map<Address, Infos> by_address_;
-  std::map<int, Infos> subnets_;  // of others, by link
+  std::map<int, Infos> others_;  // not ours, by link
   bool marks_are_kept_ = false;
   Infos none_;
 };

@@ -1,7 +1,9 @@
 #include "net/netlink.hpp"
 
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/route.hpp"
 #include "net/rtnl_parse.hpp"
 #include "net/rtnl_socket.hpp"
 
@@ -73,6 +76,10 @@ struct Netlink::Impl {
   ~Impl();
   int execute(nlmsghdr* header);
   int await_ack();
+  int promote_secondaries(int link_index, bool is_wanted);
+  int remove_of_subnet(int link_index, const Address& address, unsigned prefix_length);
+  int remove(int link_index, const Address& address, unsigned prefix_length);
+  bool promotes(int link_index);
   int dump_part(nlmsghdr* header, std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   int dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   void on_readable();
@@ -104,6 +111,49 @@ int Netlink::Impl::await_ack() {
 int Netlink::Impl::execute(nlmsghdr* header) {
   const int error = request.send(header);
   return error != 0 ? error : await_ack();
+}
+
+int Netlink::Impl::remove(int link_index, const Address& address, unsigned prefix_length) {
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_DELADDR, NLM_F_ACK, ++seq);
+  put_address(header, link_index, address, prefix_length);
+  return execute(header);
+}
+
+// Its secondaries live on as addresses of their own (net/ipv4/devinet.c, __inet_del_ifa).
+int Netlink::Impl::remove_of_subnet(int link_index, const Address& address,
+                                    unsigned prefix_length) {
+  const bool promoted = promotes(link_index);
+  if (!promoted) (void)promote_secondaries(link_index, true);
+  const int error = remove(link_index, address, prefix_length);
+  if (!promoted) (void)promote_secondaries(link_index, false);
+  return error;
+}
+
+bool Netlink::Impl::promotes(int link_index) {
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_ACK, ++seq);
+  auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
+  info->ifi_index = link_index;
+  std::vector<Link> links;
+  std::vector<AddressInfo> none;
+  if (dump_part(header, &links, &none) != 0) return false;
+  return !links.empty() && links.front().promotes;
+}
+
+int Netlink::Impl::promote_secondaries(int link_index, bool is_wanted) {
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_SETLINK, NLM_F_ACK, ++seq);
+  auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
+  info->ifi_index = link_index;
+  nlattr* const families = mnl_attr_nest_start(header, IFLA_AF_SPEC);
+  nlattr* const family = mnl_attr_nest_start(header, AF_INET);
+  nlattr* const values = mnl_attr_nest_start(header, IFLA_INET_CONF);
+  mnl_attr_put_u32(header, IPV4_DEVCONF_PROMOTE_SECONDARIES, is_wanted ? 1 : 0);
+  mnl_attr_nest_end(header, values);
+  mnl_attr_nest_end(header, family);
+  mnl_attr_nest_end(header, families);
+  return execute(header);
 }
 
 // Returns 0, EINTR for a dump that the kernel calls inconsistent, or another errno.
@@ -222,23 +272,62 @@ bool Netlink::dump(std::vector<Link>* links, std::vector<AddressInfo>* addresses
   return false;
 }
 
+std::string label_on(const std::string& link_name) {
+  constexpr std::string_view kTail = ":vip";
+  return link_name.substr(0, IFNAMSIZ - 1 - kTail.size()).append(kTail);
+}
+
 int Netlink::add_address(int link_index, const Address& address, unsigned prefix_length,
-                         uint32_t valid_s, bool is_preferred) {
+                         uint32_t valid_s, bool is_preferred, const std::string& label) {
   assert(valid_s >= 1 && valid_s <= 14);
   RtnlBuffer buffer;
   nlmsghdr* header =
       start_request(&buffer, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, ++impl_->seq);
   put_address(header, link_index, address, prefix_length);
   put_lifetime(header, address, valid_s, is_preferred);
+  if (address.is_v4() && !label.empty()) mnl_attr_put_strz(header, IFA_LABEL, label.c_str());
   return impl_->execute(header);
 }
 
 int Netlink::remove_address(int link_index, const Address& address, unsigned prefix_length) {
-  RtnlBuffer buffer;
-  nlmsghdr* header = start_request(&buffer, RTM_DELADDR, NLM_F_ACK, ++impl_->seq);
-  put_address(header, link_index, address, prefix_length);
-  const int error = impl_->execute(header);
+  const bool is_of_subnet = address.is_v4() && prefix_length < 32;
+  const int error = is_of_subnet ? impl_->remove_of_subnet(link_index, address, prefix_length)
+                                 : impl_->remove(link_index, address, prefix_length);
   return error == EADDRNOTAVAIL || error == ENODEV ? 0 : error;
+}
+
+// Neither NLM_F_EXCL nor NLM_F_REPLACE: an equal one is renewed, and nobody else's is replaced.
+int Netlink::add_route(const Route& route, uint32_t valid_s) {
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE, ++impl_->seq);
+  put_route(header, route, valid_s);
+  const int error = impl_->execute(header);
+  return error == EEXIST ? 0 : error;
+}
+
+int Netlink::remove_route(const Route& route) {
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_DELROUTE, NLM_F_ACK, ++impl_->seq);
+  put_route(header, route, 0);
+  const int error = impl_->execute(header);
+  return error == ESRCH || error == ENODEV ? 0 : error;
+}
+
+// By a socket of its own: the rest of the list goes with it.
+int Netlink::default_link(bool is_v6) {
+  std::string reason;
+  RtnlSocket socket = RtnlSocket::open_for_requests(&reason);
+  if (!socket.is_open()) return 0;
+  const int is_strict = 1;  // the table is minded, from Linux 4.20 on; before that all are listed
+  setsockopt(socket.fd(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &is_strict, sizeof is_strict);
+  RtnlBuffer buffer;
+  nlmsghdr* header = start_request(&buffer, RTM_GETROUTE, NLM_F_DUMP, ++impl_->seq);
+  auto* route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
+  route->rtm_family = is_v6 ? AF_INET6 : AF_INET;
+  route->rtm_table = RT_TABLE_MAIN;
+  if (socket.send(header) != 0) return 0;
+  const ssize_t size = socket.receive(&buffer);
+  return size <= 0 ? 0 : first_default_link(buffer.bytes, static_cast<size_t>(size));
 }
 
 }  // namespace vipd::net

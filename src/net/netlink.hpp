@@ -16,6 +16,8 @@
 
 namespace vipd::net {
 
+struct Route;
+
 // IFA_PROTO of our addresses (kernel 5.18 and later keep it): the mark by which an address that a
 // killed daemon left behind is known as ours. Any value that rtnetlink.h and iproute2 do not use.
 constexpr uint8_t kAddressProto = 0x76;
@@ -31,7 +33,13 @@ struct Link {
   bool is_ethernet = false;
   int master = 0;  // the bond or bridge that it is a port of
   int lower = 0;   // the link that it is made on (VLAN, macvlan)
+  // promote_secondaries: whether the others of a subnet outlive its first IPv4 address.
+  bool promotes = false;
 };
+
+// IFA_LABEL of our IPv4 addresses on a link. ioctl's SIOCSIFADDR (ifconfig, udhcpc) turns the first
+// address that has the link's name for its label into the one that it sets, flags included.
+[[nodiscard]] std::string label_on(const std::string& link_name);
 
 struct AddressInfo {
   int link_index = 0;
@@ -74,13 +82,26 @@ class Netlink {
 
   // Adds the address or renews its lifetime (NLM_F_CREATE | NLM_F_REPLACE), deprecated unless it is
   // to be preferred as source, NOPREFIXROUTE, IFA_PROTO ours; IPv6 with NODAD. valid_s: 1 to 14
-  // whole seconds (the kernel's timers are too coarse above). Returns 0 or the errno of the
-  // acknowledgement.
+  // whole seconds (the kernel's timers are too coarse above). A new IPv4 address gets a label of
+  // ours (label_on). Returns 0 or the errno of the acknowledgement.
   [[nodiscard]] int add_address(int link_index, const Address& address, unsigned prefix_length,
-                                uint32_t valid_s, bool is_preferred = false);
+                                uint32_t valid_s, bool is_preferred = false,
+                                const std::string& label = {});
   // Returns 0 or an errno; an address that is not there (EADDRNOTAVAIL, ENODEV) counts as removed:
-  // 0.
+  // 0. Removes no other: with the first IPv4 address of a subnet the kernel would remove the rest
+  // of it, the host's own as well, so the link's promote_secondaries is set meanwhile.
   [[nodiscard]] int remove_address(int link_index, const Address& address, unsigned prefix_length);
+
+  // The number of the link that the default route of the main table with the lowest metric leads
+  // to, those of vipd left out; 0: none, or the kernel would not say. Reads the first part of the
+  // kernel's list alone, which begins with these: a router may have a million.
+  [[nodiscard]] int default_link(bool is_v6);
+  // Adds the route beside those of others, before equal ones, or renews its expiry (IPv6; valid_s:
+  // as for addresses). Returns 0, also if it is there already, or an errno: ENETUNREACH,
+  // EHOSTUNREACH or EINVAL for a gateway that is in no subnet of the link.
+  [[nodiscard]] int add_route(const Route& route, uint32_t valid_s);
+  // Removes it if it is ours. Returns 0 or an errno; one that is not there (ESRCH): 0.
+  [[nodiscard]] int remove_route(const Route& route);
 
  private:
   struct Impl;

@@ -6,6 +6,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -69,6 +70,27 @@ void read_altnames(const nlattr* list, Link* link) {
   });
 }
 
+const nlattr* find_attribute(const nlattr* list, uint16_t type) {
+  const nlattr* found = nullptr;
+  const char* begin = static_cast<const char*>(mnl_attr_get_payload(list));
+  for_each_attribute(begin, begin + mnl_attr_get_payload_len(list), [&](const nlattr* attr) {
+    if (mnl_attr_get_type(attr) == type) found = attr;
+  });
+  return found;
+}
+
+// IFLA_INET_CONF has the values of net.ipv4.conf.LINK in the order of linux/ip.h, from 1 on.
+bool read_promotes(const nlattr* families) {
+  constexpr size_t kPlace = (IPV4_DEVCONF_PROMOTE_SECONDARIES - 1) * sizeof(uint32_t);
+  const nlattr* const family = find_attribute(families, AF_INET);
+  const nlattr* const values = family == nullptr ? nullptr : find_attribute(family, IFLA_INET_CONF);
+  uint32_t value = 0;
+  if (values == nullptr || mnl_attr_get_payload_len(values) < kPlace + sizeof value) return false;
+  std::memcpy(&value, static_cast<const char*>(mnl_attr_get_payload(values)) + kPlace,
+              sizeof value);
+  return value != 0;
+}
+
 Address address_payload(const nlattr* attr, uint8_t family) {
   if (family == AF_INET) {
     auto bytes = fixed_payload<uint32_t>(attr);
@@ -102,6 +124,7 @@ bool parse_link(const nlmsghdr& header, Link* link) {
   auto take = [&](const nlattr* attr) {
     const uint16_t type = mnl_attr_get_type(attr);
     if (type == IFLA_IFNAME) link->name = text_payload(attr);
+    if (type == IFLA_AF_SPEC) link->promotes = read_promotes(attr);
     if (type == IFLA_PROP_LIST) read_altnames(attr, link);
     if (type == IFLA_MASTER) link->master = fixed_payload<int>(attr).value_or(0);
     if (type == IFLA_LINK) link->lower = fixed_payload<int>(attr).value_or(0);

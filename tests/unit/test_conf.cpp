@@ -368,6 +368,12 @@ Config any_config() {
     vip.prefix_length = static_cast<unsigned>(any(8, 15));
     vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
     if (any(0, 1) != 0) vip.priority = any(0, 255);
+    for (int n = any(0, 3); n > 0; --n) {
+      vipd::RouteConfig route;
+      route.gateway = vipd::Address::v4(static_cast<uint32_t>(n));
+      route.table = static_cast<uint32_t>(any(0, 1) * any(1, 253));
+      vip.routes.push_back(route);
+    }
     if (any(0, 3) == 0) vip.priority.reset();
     vip.preempt = any(0, 1) != 0;
     vip.preempt_delay = Duration::seconds(any(0, 3600));

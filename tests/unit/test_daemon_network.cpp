@@ -1,15 +1,21 @@
 // The network of a daemon on the running kernel, in a network namespace of its own. Needs root.
 #include "daemon/network.hpp"
 
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
+#include <cstring>
 
+#include "daemon/status.hpp"
 #include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
 #include "net/netlink.hpp"
+#include "sys/fd.hpp"
 
 using namespace vipd;
 
@@ -27,8 +33,13 @@ bool run(const char* command) {
   return system(command) == 0;
 }
 
+bool has(const std::string& address, const char* link = "eth0") {
+  return run(
+      ("ip -o address show dev " + std::string(link) + " | grep -q ' " + address + "'").c_str());
+}
+
 bool is_there(const char* link = "eth0") {
-  return run(("ip -o address show dev " + std::string(link) + " | grep -q ' 192.0.2.1/'").c_str());
+  return has("192.0.2.1/", link);
 }
 
 // As a former process of vipd would have put it there.
@@ -202,7 +213,7 @@ void who_removes_an_address_of_ours_is_named() {
   Bench b;
   TEST_ASSERT_TRUE(b.start());
   TEST_ASSERT_EQUAL_INT(0, b.add());
-  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/24 dev eth0"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/32 dev eth0"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.last<event::AddressLost>() != nullptr; }));
   TEST_ASSERT_FALSE(b.last<event::AddressLost>()->expired);
   TEST_ASSERT_FALSE(b.last<event::AddressLost>()->by.empty());
@@ -221,10 +232,117 @@ void a_foreign_address_on_this_host_is_an_obstacle() {
   Bench b;
   TEST_ASSERT_TRUE(b.start());
   TEST_ASSERT_EQUAL_STRING("", b.obstacle);
-  TEST_ASSERT_TRUE(run("ip address add 192.0.2.1/32 dev lo"));
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.1/32 dev peer0"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return !b.obstacle.empty(); }));
-  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/32 dev lo"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/32 dev peer0"));
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.obstacle.empty(); }));
+}
+
+// LVS, IPVS: it is there on every node. But ARP may be answered for it all the same.
+void a_copy_on_lo_is_no_obstacle_but_warned_of() {
+  Bench b;
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.1/32 dev lo"));
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_STRING("", b.obstacle);
+  TEST_ASSERT_EQUAL_INT(1, logged::count("set net.ipv4.conf.eth0.arp_ignore = 1"));
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_EQUAL_INT(0, b.remove());
+  TEST_ASSERT_TRUE(is_there("lo"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.1/32 dev lo"));
+}
+
+// As version 1.0 set it. With promote_secondaries = 0 the kernel removes the rest of the subnet
+// with its first address.
+void an_address_of_a_former_version_is_replaced_and_the_hosts_own_stays() {
+  for (const char* promotes : {"0", "1"}) {
+    Bench b;
+    const std::string setting = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries";
+    TEST_ASSERT_TRUE(run(("echo " + std::string(promotes) + " > " + setting).c_str()));
+    TEST_ASSERT_TRUE(leave_behind());
+    TEST_ASSERT_TRUE(
+        run("ip address add 192.0.2.7/24 dev eth0 && ip address add 192.0.2.8/24 dev "
+            "eth0"));
+    TEST_ASSERT_TRUE(b.network.open(with_session(), &b.reason));
+    b.network.start();
+    TEST_ASSERT_TRUE(b.network.owns_anything());
+    TEST_ASSERT_EQUAL_INT(0, b.add());
+    TEST_ASSERT_TRUE(has("192.0.2.1/32") && !has("192.0.2.1/24"));
+    TEST_ASSERT_TRUE(has("192.0.2.7/24") && has("192.0.2.8/24"));
+    TEST_ASSERT_TRUE(run("ip route | grep -q '^192.0.2.0/24 dev eth0'"));
+    TEST_ASSERT_TRUE(run(("grep -q " + std::string(promotes) + " " + setting).c_str()));
+    TEST_ASSERT_EQUAL_INT(0, b.remove());
+    TEST_ASSERT_TRUE(!is_there() && has("192.0.2.7/24") && has("192.0.2.8/24"));
+  }
+}
+
+// One that may not be kept is removed with the same care.
+void a_stray_of_a_former_version_takes_nothing_of_the_hosts_along() {
+  Bench b;
+  TEST_ASSERT_TRUE(leave_behind());
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_TRUE(b.network.open({}, &b.reason));
+  TEST_ASSERT_TRUE(!is_there() && has("192.0.2.7/24"));
+}
+
+// Removed and added again while the VIP is there: it is the only one of its subnet each time.
+void the_hosts_own_address_comes_and_goes_beside_it() {
+  Bench b;
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_FALSE(run("ip -o address show dev eth0 | grep -q secondary"));
+  TEST_ASSERT_EQUAL_INT(0, b.remove());
+  TEST_ASSERT_TRUE(has("192.0.2.7/24"));
+  TEST_ASSERT_TRUE(run("ip route | grep -q '^192.0.2.0/24 dev eth0 proto kernel'"));
+}
+
+// SIOCSIFADDR, as ifconfig and udhcpc do it: the first address labelled with the link's name.
+void who_sets_the_links_address_the_old_way_does_not_set_ours() {
+  Bench b;
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  ifreq request{};
+  strcpy(request.ifr_name, "eth0");
+  auto* address = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
+  address->sin_family = AF_INET;
+  inet_pton(AF_INET, "192.0.2.7", &address->sin_addr);
+  const sys::Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  TEST_ASSERT_EQUAL_INT(0, ioctl(fd.get(), SIOCSIFADDR, &request));
+  TEST_ASSERT_TRUE(is_there() && has("192.0.2.7/24"));
+  TEST_ASSERT_TRUE(run("ip route | grep -q '^192.0.2.0/24 dev eth0 proto kernel'"));
+}
+
+void the_subnets_route_follows_the_hosts_own_addresses() {
+  Bench b;
+  const auto has_ours = [] { return run("ip route | grep -q '^192.0.2.0/24.*118.*192.0.2.1'"); };
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_TRUE(has_ours());
+  TEST_ASSERT_TRUE(run("ip address add 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !has_ours(); }));
+  TEST_ASSERT_TRUE(run("ip route | grep -q '^192.0.2.0/24.*kernel'"));
+  TEST_ASSERT_TRUE(run("ip address delete 192.0.2.7/24 dev eth0"));
+  TEST_ASSERT_TRUE(b.wait_for(has_ours));
+  // It takes the routes along, but no IPv4 address.
+  TEST_ASSERT_TRUE(run("ip link set eth0 down && ip link set eth0 up"));
+  TEST_ASSERT_TRUE(b.wait_for(has_ours));
+  b.configured[0].prefix_length = 32;
+  b.network.reconfigured();
+  TEST_ASSERT_TRUE(is_there() && !has_ours());
+}
+
+void a_route_that_cannot_be_set_costs_no_address() {
+  Bench b;
+  b.configured[0].routes.resize(1);
+  b.configured[0].routes[0].gateway = *Address::parse("198.51.100.1");
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(0, b.add());
+  TEST_ASSERT_TRUE(is_there());
+  TEST_ASSERT_FALSE(b.network.in_words(b.configured[0]).route_fault.empty());
+  TEST_ASSERT_EQUAL_INT(0, b.remove());
+  TEST_ASSERT_TRUE(b.network.in_words(b.configured[0]).route_fault.empty());
 }
 
 void a_link_that_goes_down_is_told() {
@@ -263,6 +381,13 @@ int main() {
   RUN_TEST(who_removes_an_address_of_ours_is_named);
   RUN_TEST(what_expired_is_said_to_have_expired);
   RUN_TEST(a_foreign_address_on_this_host_is_an_obstacle);
+  RUN_TEST(a_copy_on_lo_is_no_obstacle_but_warned_of);
+  RUN_TEST(an_address_of_a_former_version_is_replaced_and_the_hosts_own_stays);
+  RUN_TEST(a_stray_of_a_former_version_takes_nothing_of_the_hosts_along);
+  RUN_TEST(the_hosts_own_address_comes_and_goes_beside_it);
+  RUN_TEST(who_sets_the_links_address_the_old_way_does_not_set_ours);
+  RUN_TEST(the_subnets_route_follows_the_hosts_own_addresses);
+  RUN_TEST(a_route_that_cannot_be_set_costs_no_address);
   RUN_TEST(a_link_that_goes_down_is_told);
   RUN_TEST(what_cannot_be_sent_was_not_announced);
   return UNITY_END();

@@ -29,7 +29,6 @@ Config unusual() {
   VipConfig& vip = config.vips[0];
   vip.name = "api";
   vip.address = *Address::parse("192.0.2.1");
-  vip.prefix_length = 24;
   vip.link = "eth0";
   vip.priority = 150;
   vip.preempt = true;
@@ -62,12 +61,10 @@ void the_core_is_told_everything() {
 
 void the_core_is_told_everything_of_a_vip() {
   const VipSettings vip = settings_of(unusual()).vips[0];
-  const auto& [name, address, link, prefix_length, priority, preempt, preempt_delay, acquires,
-               blocked] = vip;
+  const auto& [name, address, link, priority, preempt, preempt_delay, acquires, blocked] = vip;
   TEST_ASSERT_EQUAL_STRING("api", name);
   TEST_ASSERT_EQUAL_STRING("192.0.2.1", address.text());
   TEST_ASSERT_EQUAL_STRING("eth0", link);
-  TEST_ASSERT_EQUAL_INT(24, prefix_length);
   TEST_ASSERT_TRUE(priority == 150);
   TEST_ASSERT_TRUE(preempt);
   TEST_ASSERT_TRUE(preempt_delay == Duration::seconds(5));

@@ -17,6 +17,7 @@ using namespace vipd;
 
 namespace {
 
+std::string route_fault;
 const Address kVip = *Address::parse("192.0.2.1");
 
 // The parts of a daemon whose etcd does not answer.
@@ -67,11 +68,22 @@ struct Bench {
             fence,
             peers,
             gate,
+            [](const VipConfig& vip) {
+              return VipNetwork{.link = vip.link, .no_link = "", .route_fault = route_fault};
+            },
             kept,
             ledger,
             "2026-01-01T00:00:00.000Z"};
   }
 };
+
+void a_route_that_is_missing_is_said() {
+  Bench b;
+  const std::string before = status_of(b.parts()).vips[0].reason;
+  route_fault = "route default via 203.0.113.1: File exists";
+  TEST_ASSERT_EQUAL_STRING(before + "; " + route_fault, status_of(b.parts()).vips[0].reason);
+  route_fault.clear();
+}
 
 void a_daemon_that_has_just_begun_says_so() {
   Bench b;
@@ -147,6 +159,7 @@ void moves_are_changes_of_the_owner() {
 
 int main() {
   UNITY_BEGIN();
+  RUN_TEST(a_route_that_is_missing_is_said);
   RUN_TEST(a_daemon_that_has_just_begun_says_so);
   RUN_TEST(a_vip_has_its_configuration_its_check_and_what_is_kept_of_it);
   RUN_TEST(counters_go_in_the_order_of_the_vips);

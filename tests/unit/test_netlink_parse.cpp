@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 
 #include <cstdint>
@@ -119,6 +120,23 @@ void test_hardware_addresses_other_than_ethernet_are_left_out() {
   mnl_attr_put_strz(b.header, IFLA_IFNAME, "x0");
   mnl_attr_put(b.header, IFLA_ADDRESS, sizeof infiniband, infiniband);
   TEST_ASSERT_TRUE(b.parse().link.mac == MacAddress());
+}
+
+void test_whether_secondaries_are_promoted() {
+  for (const uint32_t expected : {0u, 1u}) {
+    Builder b(RTM_NEWLINK);
+    b.link(7, IFF_UP);
+    std::vector<uint32_t> values(IPV4_DEVCONF_PROMOTE_SECONDARIES, 7);
+    values.back() = expected;
+    nlattr* const families = mnl_attr_nest_start(b.header, IFLA_AF_SPEC);
+    nlattr* const family = mnl_attr_nest_start(b.header, AF_INET);
+    mnl_attr_put(b.header, IFLA_INET_CONF, sizeof(uint32_t) * values.size(), values.data());
+    mnl_attr_nest_end(b.header, family);
+    mnl_attr_nest_end(b.header, families);
+    TEST_ASSERT_EQUAL_INT(expected, b.parse().link.promotes);
+    mnl_attr_put(b.header, IFLA_AF_SPEC, 0, nullptr);
+    TEST_ASSERT_FALSE(b.parse().link.promotes);
+  }
 }
 
 void test_link_removal_needs_no_name() {
@@ -337,6 +355,7 @@ int main() {
   RUN_TEST(test_up_and_carrier_are_two_things);
   RUN_TEST(test_where_the_kernel_answers_arp);
   RUN_TEST(test_hardware_addresses_other_than_ethernet_are_left_out);
+  RUN_TEST(test_whether_secondaries_are_promoted);
   RUN_TEST(test_link_removal_needs_no_name);
   RUN_TEST(test_what_a_bridge_says_of_its_ports_is_no_link_event);
   RUN_TEST(test_partial_link_messages_are_passed_over);
