@@ -244,7 +244,7 @@ check-hold: all $(B)/witness $(B)/san/vipd
 
 # PostgreSQL under Patroni, of Debian's packages postgresql and patroni: two minutes.
 check-patroni: all $(B)/witness $(B)/san/vipd
-	@tools/setup run
+	@tools/setup run patroni
 	PATRONI=1 tests/integration/run -j 1 patroni_leads_the_vip
 
 # DHCP clients, systemd-networkd and NetworkManager beside a VIP: from Debian, unpacked and not

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 
-from case import case
+from case import Skip, case
 from spaces import run, wait_for
 
 CONFIG = """
@@ -85,6 +85,8 @@ def is_primary(host, address):
 def test_patroni_leads_the_vip(t):
     """A switchover and a crash of the primary: the VIP follows, and clients that connect to it meet
     the primary."""
+    if not (BINARIES and shutil.which("patroni")):
+        raise Skip("no PostgreSQL or no Patroni: tools/setup patroni")
     lab = t.lab(settings={"check.db.etcd": KEY, "check.db.rise": "1", "check.db.fall": "1"})
     lab.start_etcd()
     vip, first = lab.addresses[0], lab.hosts[0]
