@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,8 @@ class Core {
   [[nodiscard]] Duration timeout() const;
   [[nodiscard]] MonoTime fencing_deadline() const;  // long_ago() without authority
   [[nodiscard]] std::vector<VipView> vips(MonoTime now) const;
+  // One of them; nullopt: it is unknown.
+  [[nodiscard]] std::optional<VipView> vip(const Address& address, MonoTime now) const;
   // The node that this node believes to own it, or "".
   [[nodiscard]] std::string owner(const Address& vip, MonoTime now) const;
   // How the last head of its queue before the present one went, in words.

@@ -86,6 +86,7 @@ bool Core::Impl::went_as_wanted(const Event& event) {
   if (vip == nullptr || vip->address != Vip::AddressState::Removing) return false;
   if (vip->is_removing()) kernel_.removed();
   vip->address = Vip::AddressState::Absent;
+  stop_goes_on();
   return kernel_.removing();  // the last of them tells etcd
 }
 

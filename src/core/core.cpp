@@ -102,25 +102,33 @@ NodeState Core::node_state() const {
 
 std::vector<VipView> Core::vips(MonoTime now) const {
   std::vector<VipView> views;
-  for (const Vip& vip : impl_->vips_) {
-    VipView view;
-    view.address = vip.settings.address;
-    view.state = vip.state;
-    view.reason = impl_->reason_of(vip, impl_->obstacle(vip, now), now);
-    view.owner = impl_->owner_of(vip, now);
-    view.address_present = vip.address != Vip::AddressState::Absent;
-    for (const View::Candidate& c : impl_->view_.queue(view.address).candidates) {
-      const View::Session* session = impl_->view_.session(c.lease);
-      view.queue.push_back({.node = c.node,
-                            .priority = c.priority,
-                            .lease = c.lease,
-                            .has_session = c.ours && session != nullptr && session->present});
-    }
-    view.transfer_to = vip.transfer.to;
-    view.may_be_held = impl_->may_be_held(vip) != nullptr;
-    views.push_back(std::move(view));
-  }
+  for (const Vip& vip : impl_->vips_) views.push_back(impl_->view_of(vip, now));
   return views;
+}
+
+std::optional<VipView> Core::vip(const Address& address, MonoTime now) const {
+  const Vip* vip = impl_->find(address);
+  if (vip == nullptr) return std::nullopt;
+  return impl_->view_of(*vip, now);
+}
+
+VipView Core::Impl::view_of(const Vip& vip, MonoTime now) const {
+  VipView view;
+  view.address = vip.settings.address;
+  view.state = vip.state;
+  view.reason = reason_of(vip, obstacle(vip, now), now);
+  view.owner = owner_of(vip, now);
+  view.address_present = vip.address != Vip::AddressState::Absent;
+  for (const View::Candidate& c : view_.queue(view.address).candidates) {
+    const View::Session* session = view_.session(c.lease);
+    view.queue.push_back({.node = c.node,
+                          .priority = c.priority,
+                          .lease = c.lease,
+                          .has_session = c.ours && session != nullptr && session->present});
+  }
+  view.transfer_to = vip.transfer.to;
+  view.may_be_held = may_be_held(vip) != nullptr;
+  return view;
 }
 
 Core::Impl::Impl(Settings settings, MonoTime now)
@@ -227,8 +235,14 @@ void Core::Impl::on(const event::ResignAsked& e) {
 void Core::Impl::on(const event::StopAsked&) {
   if (orders_.stopping) return;
   orders_.stopping = true;
-  // Long enough for a few tries at an etcd that answers; the others wait out the timeout otherwise.
-  orders_.stop_by = now_ + Duration::seconds(2);
+  stop_goes_on();
+}
+
+// Long enough for a few tries at an etcd that answers; the others wait out the timeout otherwise.
+// Thousands of removals, and the links that tell of them, take longer: as long as one follows the
+// other, there is no reason to give up.
+void Core::Impl::stop_goes_on() {
+  if (orders_.stopping) orders_.stop_by = now_ + Duration::seconds(2);
 }
 
 void Core::Impl::on(const event::Reconfigured& e) {

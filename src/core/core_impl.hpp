@@ -150,6 +150,7 @@ struct Core::Impl {
   [[nodiscard]] bool remembers_waits(bool has_session) const;
   void remember(Memory memory);
   void drive_stop();
+  void stop_goes_on();  // core.cpp
   void connected();
   void unreachable(const std::string& why);
   void fence(const std::string& why, bool key_gone);
@@ -241,6 +242,7 @@ struct Core::Impl {
   void drive_link_debounce();
   void link_is_gone(const std::string& name);
   // --- status.cpp
+  [[nodiscard]] VipView view_of(const Vip& vip, MonoTime now) const;  // core.cpp
   void drive_states();
   // --- peer_status.cpp: what people are told of the peer lease
   [[nodiscard]] PeersView peers_view(MonoTime now) const;

@@ -221,12 +221,15 @@ void Core::Impl::host_slept(MonoTime before, Duration span) {
 }
 
 void Core::Impl::drive_removals() {
+  bool any_dropped = false;
   for (Vip& vip : vips_) {
+    any_dropped = any_dropped || vip.dropped;
     if (vip.address == Vip::AddressState::Removing && due(vip.remove_again_at)) remove(&vip);
     // Whoever has no place in the queue, and none on its way, has nothing to resign.
     const bool nowhere = vip.address == Vip::AddressState::Absent && !has_key(vip);
     if (vip.resigning && nowhere && !chain_.busy()) vip.resigning = false;
   }
+  if (!any_dropped) return;
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
   vips_.erase_if([this](const Vip& vip) {
     // Not before our watch shows it too: it must not come back under the key that was released.

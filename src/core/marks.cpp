@@ -94,6 +94,7 @@ void Core::Impl::session_is_lost() {
 // [safety] Those of former processes let go once nothing that they may have left is on a link, and
 // what was granted to them has run out.
 void Core::Impl::judge_lost() {
+  if (hold_.lost.empty() && view_.marks().empty()) return;
   const bool clear = std::all_of(vips_.begin(), vips_.end(),
                                  [](const Vip& vip) {
                                    return vip.address != Vip::AddressState::Removing &&

@@ -61,6 +61,8 @@ void Core::Impl::drive_order() {
       orders_.stopping)
     return;
   for (Vip& vip : vips_) {
+    const bool is_owned = vip.address == Vip::AddressState::Present;
+    if (is_owned && vip.transfer.to == LeaseId::None && !vip.settings.preempt) continue;
     if (!wanted(vip) || !has_key(vip)) continue;
     if (vip.address == Vip::AddressState::Present) {
       consider_transfer(&vip);

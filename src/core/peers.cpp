@@ -75,10 +75,10 @@ void Core::Impl::carry_one_more(const std::string& link) {
 // authority.
 void Core::Impl::update_fence() {
   if (!fence_.known() || (!fence_.is_told() && !chain_.live())) return;
-  const bool inherits = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
+  const auto is_inherited = [](const Vip& vip) {
     return vip.address == Vip::AddressState::Inherited;
-  });
-  if (inherits && now_ >= deadline()) return;
+  };
+  if (now_ >= deadline() && std::any_of(vips_.begin(), vips_.end(), is_inherited)) return;
   const bool guards = peer_lease_.obeys() || !terms_.carrying().empty();
   MonoTime wanted = guards ? deadline() : MonoTime::never();
   if (leaves_one_behind()) wanted = MonoTime::long_ago();
@@ -141,7 +141,8 @@ void Core::Impl::drive_peers() {
 void Core::Impl::ask_where_needed() {
   LinkNames links = terms_.carrying();
   for (const Vip& vip : vips_) {
-    if (wanted(vip) && headed_since(vip) != 0) add_once(&links, vip.settings.link);
+    if (std::find(links.begin(), links.end(), vip.settings.link) != links.end()) continue;
+    if (wanted(vip) && headed_since(vip) != 0) links.push_back(vip.settings.link);
   }
   if (!terms_.ask_on(std::move(links), now_)) return;
   for (Term* term : peer_lease_.terms()) term->renew_at = now_;

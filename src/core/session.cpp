@@ -220,6 +220,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
       vip->key.was_put(outcome.revision);
     }
   }
+  if (!outcome.link.leave.empty()) stop_goes_on();
   for (const Address& address : outcome.link.leave) {
     if (Vip* vip = find(address)) {
       vip->key.was_deleted(outcome.revision);

@@ -119,6 +119,9 @@ void Core::Impl::drive_states() {
   // What a completion brings is told in its own step, and must not be overtaken by it.
   if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
+    // By far the most, where there are many.
+    const bool is_owned = vip.address == Vip::AddressState::Present;
+    if (is_owned && vip.state == VipState::Owner) continue;
     const Obstacle why = obstacle(vip, now_);
     const VipState to = state_of(vip, why);
     if (to == vip.state) continue;
