@@ -132,10 +132,9 @@ ctl::Response Commands::transfer(const std::string& body) {
   }
   const VipConfig* vip = needs_.vips.named(name);
   if (vip == nullptr) return refused(404, "no VIP is called " + name);
-  for (const VipView& view : needs_.views()) {
-    if (view.address == vip->address) return transfer(*vip, view, node);
-  }
-  return refused(404, "no VIP is called " + name);
+  const std::optional<VipView> view = needs_.view(vip->address);
+  if (!view) return refused(404, "no VIP is called " + name);
+  return transfer(*vip, *view, node);
 }
 
 // The node by its name, or by its session where several nodes have the name.
@@ -183,16 +182,14 @@ ctl::Response Commands::take(const std::string& body) {
   if (name.empty()) return refused(400, R"(the body must be {"vip":"NAME"})");
   const VipConfig* vip = needs_.vips.named(name);
   if (vip == nullptr) return refused(404, "no VIP is called " + name);
-  for (const VipView& view : needs_.views()) {
-    if (view.address != vip->address) continue;
-    if (!view.may_be_held) {
-      return refused(409, "nobody is known who may still have VIP '" + name + "'");
-    }
-    log::warn("vip %s: take asked by vipctl: whoever may have it is off", name.c_str());
-    needs_.feed(event::TakeAsked{.vip = vip->address});
-    return done();
+  const std::optional<VipView> view = needs_.view(vip->address);
+  if (!view) return refused(404, "no VIP is called " + name);
+  if (!view->may_be_held) {
+    return refused(409, "nobody is known who may still have VIP '" + name + "'");
   }
-  return refused(404, "no VIP is called " + name);
+  log::warn("vip %s: take asked by vipctl: whoever may have it is off", name.c_str());
+  needs_.feed(event::TakeAsked{.vip = vip->address});
+  return done();
 }
 
 // --- the daemon

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ class Commands {
     Kept& kept;
     std::string node;
     std::function<const Core&()> core;
-    std::function<std::vector<VipView>()> views;
+    std::function<std::optional<VipView>(const Address&)> view;
     std::function<void(const Event&)> feed;
     std::function<void(const std::string& what)> note;  // in the history
     std::function<void(const Address& vip)> transfer_asked;

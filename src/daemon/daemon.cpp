@@ -282,7 +282,7 @@ Commands::Needs Daemon::command_needs() {
           .kept = kept_,
           .node = config_.node_name,
           .core = [this]() -> const Core& { return engine_.core(); },
-          .views = [this] { return views(); },
+          .view = [this](const Address& vip) { return engine_.core().vip(vip, loop_.now()); },
           .feed = [this](const Event& event) { feed(event); },
           .note = [this](const std::string& what) { journal_.note(what); },
           .transfer_asked = [this](const Address& vip) { ledger_.transfer_asked(vip); },

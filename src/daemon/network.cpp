@@ -151,6 +151,7 @@ void Network::look_within(Duration wait) {
 
 // Whatever held up the kernel has passed when the clock is read for the completion.
 void Network::perform(const action::AddAddress& a) {
+  const Loop::Part part(loop_, "adding addresses");
   const VipConfig* vip = vips_.at(a.address);
   const net::Link* link = vip == nullptr ? nullptr : links_.named(vip->link);
   int error = ENODEV;
@@ -162,6 +163,7 @@ void Network::perform(const action::AddAddress& a) {
 
 void Network::perform(const action::RemoveAddress& a,
                       const std::deque<action::RemoveAddress>& pending, MonoTime deadline) {
+  const Loop::Part part(loop_, "removing addresses");
   reset_connections(a.address, pending, deadline);
   const int error = addresses_.remove(a.address, netlink_.get());
   handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});

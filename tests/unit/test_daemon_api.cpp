@@ -24,7 +24,7 @@ struct Bench : bench::StateFolder, bench::IdleCore {
                      .kept = kept,
                      .node = "a",
                      .core = [this]() -> const Core& { return core; },
-                     .views = [] { return std::vector<VipView>(); },
+                     .view = [](const Address&) { return std::optional<VipView>(); },
                      .feed = [this](const Event&) { ++fed; },
                      .note = [](const std::string&) {},
                      .transfer_asked = [](const Address&) {},

@@ -35,7 +35,7 @@ struct Bench : bench::OneVip, bench::StateFolder, bench::IdleCore {
                      .kept = kept,
                      .node = "a",
                      .core = [this]() -> const Core& { return core; },
-                     .views = [this] { return views; },
+                     .view = [this](const Address&) { return std::optional(views[0]); },
                      .feed = [this](const Event& event) { fed.push_back(event); },
                      .note = [this](const std::string& what) { noted.push_back(what); },
                      .transfer_asked = [](const Address&) {},
