@@ -394,6 +394,7 @@ Scope Key::scope() const {
 const Key* find_key(std::string_view written, std::string_view* name) {
   *name = {};
   for (const Key& key : keys()) {
+    if (!written.starts_with(key.name.front())) continue;  // by far the most of them
     if (key.scope() == Scope::Daemon) {
       if (written == key.name) return &key;
       continue;

@@ -5,6 +5,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 namespace vipd::ctl {
 
 std::string object_json(Texts members) {
@@ -28,6 +30,8 @@ std::string error_json(std::string_view reason) {
 
 std::string valid_utf8(std::string_view text) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::all_of(text.begin(), text.end(), is_ascii)) return std::string(text);
   std::string valid;
   size_t at = 0;
   while (at < text.size()) {

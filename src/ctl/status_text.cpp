@@ -181,7 +181,8 @@ std::string line_of(const VipStatus& vip) {
 }  // namespace
 
 std::string status_json(const Status& status) {
-  rapidjson::StringBuffer buffer;
+  constexpr size_t kVip = 640;  // bytes, with two nodes in its queue: what grows is copied
+  rapidjson::StringBuffer buffer(nullptr, 1024 + status.vips.size() * kVip);
   Json json(buffer);
   json.StartObject();
   if (!status.time.empty()) put(json, "time", status.time);
