@@ -5,6 +5,7 @@ situation: the longest turn of either daemon (of the processor's time in bracket
 the longest gap of the VIP beside, how long it took until all was done, the processor's time that
 both used, and the resident memory of the owner."""
 
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ WEB = "127.0.0.1:9300"
 CLIENTS = 60
 SPAN = 4.0       # s, of what has no end of its own
 FLUSHED = "10.78.0.0/16"
+LINKS = 300
 
 
 class Bench:
@@ -32,18 +34,30 @@ class Bench:
         self.beside = place.vips["v1"]
         self.owner, self.other = place.hosts[0], place.hosts[-1]
         self.span = SPAN
+        # For each call the kernel looks through all addresses of a link: to renew 10,000 takes it
+        # longer than the lifetimes that a timeout of 5 s allows for.
+        self.timeout = "15s" if vips > 4000 else "5s"
+        self.settings = {}
 
     def flag(self, host):
         return f"{host.folder}/flag"
 
+    def on_links_of_their_own(self, host):
+        lines = []
+        for n, name in enumerate(list(self.place.vips)[1:]):
+            lines += [f"link add d{n} group 7 type dummy", f"link set d{n} up"]
+            self.settings[f"vip__{name}__link"] = f"d{n}"
+        spaces.ip_batch(lines, ns=host.ns)
+
     def start(self, host):
         open(self.flag(host), "w").close()
         host.start_vipd(log__level="info", http__listen=WEB, vip__v1__checks="none",
+                        session__timeout=self.timeout, **self.settings,
                         check__flag__file=self.flag(host), check__flag__interval="500ms")
 
     def count(self, host):
         """Addresses of VIPs on the host's link, without a word to the daemon."""
-        text = spaces.run("ip", "-n", host.ns, "-o", "addr", "show", "dev", lab.LINK).stdout
+        text = spaces.run("ip", "-n", host.ns, "-o", "addr", "show").stdout
         return text.count(" deprecated ")
 
     def wait_count(self, host, wanted):
@@ -139,11 +153,69 @@ class Bench:
         open(self.flag(self.owner), "w").close()
         self.wait_count(self.owner, self.vips)
 
+    @staticmethod
+    def ask_to_resign(host, names):
+        for n in range(0, len(names), 2000):  # a request has 64 KiB at most
+            done = host.vipctl("resign", *names[n:n + 2000], timeout=30)
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+
     def resign(self):
-        self.owner.vipctl("resign", *list(self.place.vips)[1:], timeout=30)
+        self.ask_to_resign(self.owner, list(self.place.vips)[1:])
         spaces.wait_for(lambda: self.count(self.other) >= self.vips - 1, 30 + self.vips / 100,
                         f"the other host to own all that {self.owner} resigned", step=0.1)
         self.queued()
+
+    def transfer(self):
+        """Each is a request of its own, and a step of the core: so of 1,000 at most."""
+        names = list(self.place.vips)[1:1001]
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.owner.socket)
+        for name in names:
+            body = json.dumps({"vip": name, "node": self.other.name})
+            sock.sendall(f"POST /v1/transfer HTTP/1.1\r\nHost: x\r\n"
+                         f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            answer = sock.recv(1 << 16)
+            if b" 200 " not in answer:
+                raise RuntimeError(answer.decode())
+        sock.close()
+        spaces.wait_for(lambda: self.count(self.other) >= len(names), 30 + self.vips / 100,
+                        f"{self.other} to own all that was transferred", step=0.1)
+        self.queued()
+        self.ask_to_resign(self.other, names)
+        self.wait_count(self.owner, self.vips)
+        self.queued()
+
+    def resign_with_listeners(self):
+        """Half of them never read."""
+        ask = b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
+        socks = []
+        for _ in range(CLIENTS):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(self.owner.socket)
+            sock.sendall(ask)
+            socks.append(sock)
+
+        def read(sock):
+            try:
+                while sock.recv(1 << 16):
+                    pass
+            except OSError:
+                pass
+
+        readers = [threading.Thread(target=read, args=(s,), daemon=True) for s in socks[::2]]
+        for reader in readers:
+            reader.start()
+        try:
+            self.resign()
+        finally:
+            for sock in socks:
+                sock.close()
+
+    def links_vanish(self):
+        spaces.ip("link", "del", "group", "7", ns=self.owner.ns)
+        self.wait_count(self.owner, 1)
+        time.sleep(1)
 
     def flush(self):
         spaces.ip("addr", "flush", "dev", lab.LINK, "to", FLUSHED, ns=self.owner.ns)
@@ -203,7 +275,7 @@ class Bench:
     SITUATIONS = (start_with_empty_etcd, second_node_starts, idle, status, clients_of_the_page,
                   clients_of_metrics, clients_of_status, clients_that_never_read, flush, link_flaps,
                   reload, faulty_file, restart, replace, check_goes_down, check_comes_up,
-                  resign, sigterm, dead_comes_back, owner_dies)
+                  resign, transfer, resign_with_listeners, sigterm, dead_comes_back, owner_dies)
     NEEDED = ("start_with_empty_etcd", "second_node_starts")
 
     # ---- measuring ---------------------------------------------------------------------------
@@ -237,13 +309,26 @@ class Bench:
               f"{gap:.0f} ms | {took:.1f} s | {used:.2f} s | {rss:.1f} MB |{fault}", flush=True)
 
 
-def bench(vips, only):
-    spaces.sweep()
-    logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_{vips}")
+def laboratory(vips, hosts, logs):
     shutil.rmtree(logs, ignore_errors=True)
-    place = lab.Lab(vips=vips, hosts=2, logs=logs)
+    place = lab.Lab(vips=vips, hosts=hosts, logs=logs)
     place.addresses = place.addresses[:1]  # the witness asks each of them every millisecond
-    with place:
+    return place
+
+
+def bench_links():
+    logs = os.path.join(lab.BUILD, "test-logs", "bench_scale_links")
+    with laboratory(LINKS + 1, 1, logs) as place:
+        place.start_etcd()
+        this = Bench(place, LINKS + 1)
+        this.on_links_of_their_own(place.hosts[0])
+        this.measure(Bench.start_with_empty_etcd)
+        this.measure(Bench.links_vanish)
+
+
+def bench(vips, only):
+    logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_{vips}")
+    with laboratory(vips, 2, logs) as place:
         place.start_etcd()
         this = Bench(place, vips)
         for situation in Bench.SITUATIONS:
@@ -259,8 +344,11 @@ def main():
     words = [word for word in words if word != "--only"]
     print("| VIPs | what happens | longest turn | gap of another VIP | done after | processor | "
           "resident |\n|---|---|---|---|---|---|---|")
+    spaces.sweep()
     for vips in [int(word) for word in words] or [100, 1000, 10_000]:
         bench(vips, only)
+    if not only or only in "links_vanish":
+        bench_links()
 
 
 if __name__ == "__main__":
