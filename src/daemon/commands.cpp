@@ -86,7 +86,7 @@ ctl::Response Commands::resign(const std::string& body) {
   if (asked.vips.empty()) {
     for (const VipConfig& vip : needs_.vips.all()) asked.vips.push_back(vip.address);
   }
-  log::info("resign asked by vipctl: %zu VIPs", asked.vips.size());
+  log::info("resign asked by vipctl, VIPs: %zu", asked.vips.size());
   needs_.feed(asked);
   return done();
 }

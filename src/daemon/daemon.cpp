@@ -381,7 +381,7 @@ void Daemon::ready(sys::Background* background) {
 }
 
 int Daemon::run() {
-  log::info("vipd on %s: %zu VIPs, session timeout %s, etcd at %s", config_.node_name.c_str(),
+  log::info("vipd on %s: VIPs: %zu, session timeout %s, etcd at %s", config_.node_name.c_str(),
             config_.vips.size(), in_seconds(config_.session_timeout).c_str(),
             config_.etcd.endpoints.front().c_str());
   const int status = loop_.run();
@@ -432,7 +432,7 @@ std::vector<std::string> Daemon::reload() {
     keep_until_restart(config_, &result.config);
     take(std::move(result.config));
     journal_.note("configuration read again");
-    log::info("configuration read again: %zu VIPs", config_.vips.size());
+    log::info("configuration read again, VIPs: %zu", config_.vips.size());
     for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
   }
   supervisor_.ready();

@@ -76,8 +76,8 @@ def start_etcd_again(lab):
 
 
 def outage(t, lab, what, away, back, seconds, stays=True):
-    """All of etcd is away for so long, and no client notices; unless its sessions are gone then, the
-    owner stays."""
+    """All of etcd is away for so long, and no client notices; unless its sessions are gone then,
+    the owner stays."""
     witness, vip = lab.witness, lab.addresses[0]
     owner = lab.wait_owner(vip)
     since = time.monotonic()
