@@ -52,6 +52,17 @@ method=auto
 method=ignore
 """
 
+NM_CONF = """
+[main]
+plugins=keyfile
+dhcp=internal
+[keyfile]
+path=/run/system-connections
+[device]
+match-device=interface-name:lan0
+managed=1
+"""
+
 BUS = """<busconfig><type>system</type><listen>unix:path=/run/bus</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
 <allow own="*"/></policy></busconfig>"""
@@ -165,21 +176,20 @@ def test_managers_network_manager(t):
     site = Site(t)
     site.write("lan0.nmconnection", NETWORK_MANAGER)
     site.write("bus.conf", BUS)
-    folders = f"{OTHERS}/usr/lib/x86_64-linux-gnu"
+    site.write("nm.conf", NM_CONF)
+    libraries = f"{OTHERS}/usr/lib/x86_64-linux-gnu"
     site.live_through(
-        f"mkdir -p /run/system-connections /run/none; "
+        "mkdir -p /run/system-connections /run/none\n"
         f"install -m 600 {site.folder}/lan0.nmconnection /run/system-connections\n"
-        "printf '[main]\\nplugins=keyfile\\ndhcp=internal\\n[keyfile]\\npath=/run/system-connections"
-        "\\n[device]\\nmatch-device=interface-name:lan0\\nmanaged=1\\n' > /run/nm.conf\n"
         f"dbus-daemon --config-file={site.folder}/bus.conf --fork\n"
-        f"export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus LD_LIBRARY_PATH={folders}\n"
-        f"exec {OTHERS}/usr/sbin/NetworkManager --no-daemon --config=/run/nm.conf "
+        f"export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus LD_LIBRARY_PATH={libraries}\n"
+        f"exec {OTHERS}/usr/sbin/NetworkManager --no-daemon --config={site.folder}/nm.conf "
         "--config-dir=/run/none")
 
 
 @case(seconds=30)
 def test_managers_flush(t):
-    """`ip addr flush` again and again: the VIP comes back each time, the address that it had too."""
+    """`ip addr flush` again and again: the VIP comes back each time."""
     site = Site(t)
     own = "10.66.0.30/24"
     for _ in range(5):

@@ -11,6 +11,7 @@ from spaces import ip, run, wait_for
 WAN = "203.0.113.5"
 WAN6 = "2001:db8:5::5"
 WAN_LINK = "wan0"
+QUICK = {"session.timeout": "3s"}  # the first owner of a new cluster waits for one
 
 
 def routes(host, *words):
@@ -39,7 +40,7 @@ def wan(lab, host):
 @case(seconds=25)
 def test_routes_come_and_go_with_the_address(t):
     """The only address of its subnet is reached; killed, the daemon's kernel removes all of it."""
-    lab = t.lab(hosts=1)
+    lab = t.lab(hosts=1, settings=QUICK)
     host = lab.hosts[0]
     wan(lab, host)
     lab.start_etcd()
@@ -66,7 +67,7 @@ def test_routes_come_and_go_with_the_address(t):
 @case(seconds=25)
 def test_hosts_own_address_comes_and_goes(t):
     """Three VIPs of /24, the first goes; the host's own goes and comes back: each by itself."""
-    lab = t.lab(hosts=1, vips=3)
+    lab = t.lab(hosts=1, vips=3, settings=QUICK)
     host = lab.hosts[0]
     own = f"{host.address}/24"
     lab.start_etcd()
@@ -94,7 +95,7 @@ def test_hosts_own_address_comes_and_goes(t):
 @case(seconds=25)
 def test_address_of_a_former_version(t):
     """Left with the length of its subnet, the first of it: the host's own outlives it."""
-    lab = t.lab(hosts=1)
+    lab = t.lab(hosts=1, settings=QUICK)
     host, vip = lab.hosts[0], lab.addresses[0]
     own = f"{host.address}/24"
     lab.start_etcd()
@@ -117,7 +118,7 @@ def test_address_of_a_former_version(t):
 @case(seconds=20)
 def test_address_that_every_node_has(t):
     """On lo or a dummy (LVS, anycast) it is in nobody's way; the host's own address is."""
-    lab = t.lab(hosts=1)
+    lab = t.lab(hosts=1, settings=QUICK)
     host, vip = lab.hosts[0], lab.addresses[0]
     ip("addr", "add", f"{vip}/32", "dev", "lo", ns=host.ns)
     ip("link", "add", "kube-ipvs0", "type", "veth", "peer", "name", "peer0", ns=host.ns)
@@ -138,7 +139,7 @@ def test_address_that_every_node_has(t):
 @case(seconds=25)
 def test_link_is_found_by_its_subnet(t):
     """link = auto: refused while two links fit, and followed to another one."""
-    lab = t.lab(hosts=1)
+    lab = t.lab(hosts=1, settings=QUICK)
     host, vip = lab.hosts[0], lab.addresses[0]
     wan(lab, host)
     lab.start_etcd()
