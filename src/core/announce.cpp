@@ -3,6 +3,12 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr Duration kWhileSettling = Duration::seconds(5);
+
+}  // namespace
+
 bool Core::Impl::may_send(Burst* burst) {
   return burst->take(now_) || due(burst->next());
 }
@@ -10,6 +16,18 @@ bool Core::Impl::may_send(Burst* burst) {
 void Core::Impl::announce_again(Vip* vip) {
   vip->announcements_left = settings_.announce_count;
   vip->announce_at = now_;
+}
+
+// A port that was just plugged in may forward nothing yet, and nobody tells: what was said to it
+// was not heard, and silence was no answer. So both are repeated until it must have settled.
+MonoTime Core::Impl::next_announcement(const Vip& vip) const {
+  if (vip.announcements_left > 0) return now_ + settings_.announce_interval;
+  Duration wait = settings_.announce_refresh;
+  const MonoTime settled = link_of(vip).settled_at;
+  if (now_ + kWhileSettling <= settled && (wait == Duration() || wait > kWhileSettling)) {
+    wait = kWhileSettling;
+  }
+  return wait == Duration() ? MonoTime::never() : now_ + wait;
 }
 
 // Not while somebody else says the same of it, until etcd has confirmed that it is ours: he may be
@@ -22,11 +40,10 @@ void Core::Impl::drive_announcements() {
     if (!may_send(&kernel_.announcements)) break;
     emit(action::SendAnnouncement{.address = vip.settings.address});
     if (vip.announcements_left > 0) vip.announcements_left--;
-    if (vip.announcements_left > 0) {
-      vip.announce_at = now_ + settings_.announce_interval;
-    } else {
-      const bool refreshed = settings_.announce_refresh > Duration();
-      vip.announce_at = refreshed ? now_ + settings_.announce_refresh : MonoTime::never();
+    vip.announce_at = next_announcement(vip);
+    const bool asks = settings_.conflict_probe && vip.announcements_left == 0;
+    if (asks && now_ < link_of(vip).settled_at) {
+      emit(action::SendProbe{.address = vip.settings.address});
     }
     due(vip.announce_at);
   }

@@ -37,7 +37,8 @@ struct LinkView {
   bool present = false;
   bool up = false;
   MonoTime down_since = MonoTime::long_ago();
-  bool usable = false;  // up, or down for less than the debounce
+  bool usable = false;                         // up, or down for less than the debounce
+  MonoTime settled_at = MonoTime::long_ago();  // when whatever it is plugged into must forward
   MacAddress mac;
 };
 
@@ -225,6 +226,7 @@ struct Core::Impl {
   void drive_announcements();
   [[nodiscard]] bool may_send(Burst* burst);
   void announce_again(Vip* vip);
+  [[nodiscard]] MonoTime next_announcement(const Vip& vip) const;
   // --- conflict.cpp
   void drive_conflicts();
   void note_owner(Vip* vip);

@@ -5,12 +5,20 @@
 
 namespace vipd {
 
+namespace {
+
+// IEEE 802.1D, 17.14: a port listens and learns for 15 s each. And some time for it to be noticed.
+constexpr Duration kSettling = Duration::seconds(40);
+
+}  // namespace
+
 void Core::Impl::on(const event::LinkChanged& e) {
   LinkView& link = links_[e.link];
   link.known = true;
   const bool came_up = e.up && !(link.present && link.up);
   const bool new_mac = e.present && link.mac != e.mac;
   if (!e.up && link.up) link.down_since = now_;
+  if (came_up) link.settled_at = now_ + kSettling;
   link.present = e.present;
   link.up = e.present && e.up;
   if (e.present) link.mac = e.mac;

@@ -1259,6 +1259,9 @@ static void what_could_be_taken_up_is_remembered() {
 
 // --- hosts outside the election
 
+// The first announcements are over, and those that a link is given for settling.
+constexpr int64_t kSettled = 40'000;
+
 static void a_foreign_claim_is_answered_only_when_etcd_has_confirmed_the_address() {
   policy = ConflictPolicy::Defend;
   own();
@@ -1279,7 +1282,7 @@ static void a_foreign_claim_is_answered_only_when_etcd_has_confirmed_the_address
 static void claims_are_defended_against_once_in_ten_seconds_and_do_not_flood_etcd() {
   policy = ConflictPolicy::Defend;
   own();
-  pass(8000);
+  pass(kSettled);
   const Asked asked = pass(30'000, 5);
   TEST_ASSERT_EQUAL_INT(3, asked.announcements);
   TEST_ASSERT_TRUE(asked.links > 100 && asked.links <= 310);
@@ -1289,7 +1292,7 @@ static void claims_are_defended_against_once_in_ten_seconds_and_do_not_flood_etc
 static void the_other_policies_release_or_do_nothing() {
   policy = ConflictPolicy::Ignore;
   own();
-  pass(8000);
+  pass(kSettled);
   const Asked ignored = pass(30'000, 50);
   TEST_ASSERT_EQUAL_INT(0, ignored.announcements + ignored.removals);
   policy = ConflictPolicy::Release;
@@ -1323,6 +1326,17 @@ static void an_address_that_a_stranger_has_is_left_alone_until_he_is_silent() {
   asked = pass(6000);
   probes = false;
   TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+static void neighbours_are_told_and_asked_until_the_link_must_have_settled() {
+  probes = true;
+  own();
+  const Asked settling = pass(40'000);
+  const Asked settled = pass(20'000);
+  probes = false;
+  TEST_ASSERT_EQUAL_INT(4 + 6, settling.announcements);
+  TEST_ASSERT_EQUAL_INT(7, settling.probes);
+  TEST_ASSERT_EQUAL_INT(0, settled.announcements + settled.probes);
 }
 
 static void a_hand_over_and_a_take_over_ask_nobody() {
@@ -1543,6 +1557,7 @@ int main() {
   RUN_TEST(the_other_policies_release_or_do_nothing);
   RUN_TEST(an_address_of_unknown_owner_is_asked_for_while_waiting);
   RUN_TEST(an_address_that_a_stranger_has_is_left_alone_until_he_is_silent);
+  RUN_TEST(neighbours_are_told_and_asked_until_the_link_must_have_settled);
   RUN_TEST(a_hand_over_and_a_take_over_ask_nobody);
   RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
   RUN_TEST(a_process_that_stood_still_tells_its_neighbours_again_and_asks);
