@@ -113,11 +113,24 @@ bool Core::Impl::is_idle_claim(const Event& event) {
   return claim != nullptr && !concerns_us(*claim);
 }
 
+// Who queues up for a VIP says so: it would not if its host had the address, and what it has by the
+// election is waited out. So its MAC in an answer is what a fabric or a proxy says for others.
+bool Core::Impl::is_of_the_queue(const Vip& vip, const MacAddress& mac) const {
+  const std::vector<View::Candidate>& queue = view_.queue(vip.settings.address).candidates;
+  return std::any_of(queue.begin(), queue.end(), [&](const View::Candidate& candidate) {
+    const View::Session* session = view_.session(candidate.lease);
+    if (candidate.lease == chain_.lease() || session == nullptr || !session->present) return false;
+    const MacAddress* here = grantors_.mac(session->incarnation, vip.settings.link);
+    return session->host.mac == mac || (here != nullptr && *here == mac);
+  });
+}
+
 void Core::Impl::on(const event::ForeignClaim& e) {
   if (!concerns_us(e)) return;  // no longer: the fence took the address down just now
   Vip* vip = find(e.address);
   Conflict& conflict = vip->conflict;
   const bool ours = vip->address == Vip::AddressState::Present;
+  if (!ours && is_of_the_queue(*vip, e.mac)) return;
   conflict.mac = e.mac;
   const std::string who = "the host with " + e.mac.text() + " claims " + e.address.text();
   const bool said = now_ - conflict.reported_at < kDefendInterval;
@@ -174,6 +187,14 @@ bool Core::Impl::verification_due() {
     return !vip.conflict.claimed_at.is_never() && chain_.last_sent() < vip.conflict.claimed_at;
   });
   return claimed && due(chain_.last_sent() + kVerifyInterval);
+}
+
+// Then nobody is asked any more, so nobody would end it.
+void Core::Impl::asks_no_more() {
+  for (Vip& vip : vips_) {
+    vip.conflict.probing = false;
+    if (vip.conflict.foreign && !binding_.disputed()) conflict_over(&vip, "conflict.probe is off");
+  }
 }
 
 // A machine that stood still may have been taken for dead: neighbours are told again, and asked.

@@ -260,6 +260,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
   settings_.heartbeat = before.heartbeat;
   settings_.memory = before.memory;
   settings_.paused = before.paused;
+  if (before.conflict_probe && !settings_.conflict_probe) asks_no_more();
   for (Vip& vip : vips_) vip.dropped = true;
   for (const VipSettings& wanted : e.settings.vips) {
     Vip* vip = find(wanted.address);

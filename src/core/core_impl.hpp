@@ -236,6 +236,8 @@ struct Core::Impl {
   void give_way(Vip* vip);
   [[nodiscard]] bool concerns_us(const event::ForeignClaim& e);
   [[nodiscard]] bool is_idle_claim(const Event& event);
+  [[nodiscard]] bool is_of_the_queue(const Vip& vip, const MacAddress& mac) const;
+  void asks_no_more();
   void conflict_over(Vip* vip, const std::string& why);
   void resume_after_stall();
   [[nodiscard]] bool must_probe(const Vip& vip, Revision headed, MonoTime now) const;

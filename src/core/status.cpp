@@ -72,7 +72,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return vip.blocked;
     case Obstacle::ForeignHost:
       return "the host with " + vip.conflict.mac.text() +
-             " has the address, and takes no part in the election";
+             " has the address, and takes no part in the election" +
+             (settings_.conflict_probe ? " (if it answers for others: conflict.probe = no)" : "");
     case Obstacle::Probing:
       return "asking whether another host has the address";
     case Obstacle::Resigning:

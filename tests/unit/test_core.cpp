@@ -1328,6 +1328,52 @@ static void an_address_that_a_stranger_has_is_left_alone_until_he_is_silent() {
   TEST_ASSERT_TRUE(state() == VipState::Owner);
 }
 
+// Session and candidate of another node, behind us, which lives with that card.
+void joined(const MacAddress& mac) {
+  revision++;
+  Change session = changed(KeyKind::Session, kOther, revision);
+  session.entry.value.host = {.boot = 7, .mac = mac};
+  watch({session, changed(KeyKind::Writes, kOther, revision),
+         changed(KeyKind::Candidate, kOther, revision)});
+}
+
+static void what_answers_as_a_node_that_queues_up_is_no_stranger() {
+  probes = true;
+  open();
+  joined(kStranger);
+  const Asked asked = pass(5020, 30);
+  probes = false;
+  TEST_ASSERT_EQUAL_INT(3, asked.probes);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
+// It may have the address by hand, which is why it does not queue up.
+static void a_node_that_does_not_queue_up_may_be_a_stranger() {
+  probes = true;
+  open();
+  joined(kStranger);
+  revision++;
+  watch({gone(KeyKind::Candidate, kOther)});
+  pass(5020, 30);
+  const std::string reason = core->vips(now())[0].reason;
+  probes = false;
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  TEST_ASSERT_TRUE(reason.find("conflict.probe = no") != std::string::npos);
+}
+
+static void who_asks_no_more_takes_what_a_stranger_answered_for() {
+  probes = true;
+  open();
+  pass(8000, 30);
+  TEST_ASSERT_TRUE(state() == VipState::Fault);
+  probes = false;
+  event::Reconfigured changed{rig::settings()};
+  changed.settings.vips = {{.name = "api", .address = kVip, .link = "eth0"}};
+  tell(changed);
+  pass(1000, 30);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
 static void neighbours_are_told_and_asked_until_the_link_must_have_settled() {
   probes = true;
   own();
@@ -1557,6 +1603,9 @@ int main() {
   RUN_TEST(the_other_policies_release_or_do_nothing);
   RUN_TEST(an_address_of_unknown_owner_is_asked_for_while_waiting);
   RUN_TEST(an_address_that_a_stranger_has_is_left_alone_until_he_is_silent);
+  RUN_TEST(what_answers_as_a_node_that_queues_up_is_no_stranger);
+  RUN_TEST(a_node_that_does_not_queue_up_may_be_a_stranger);
+  RUN_TEST(who_asks_no_more_takes_what_a_stranger_answered_for);
   RUN_TEST(neighbours_are_told_and_asked_until_the_link_must_have_settled);
   RUN_TEST(a_hand_over_and_a_take_over_ask_nobody);
   RUN_TEST(what_is_heard_while_others_own_is_no_conflict);
