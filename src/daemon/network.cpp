@@ -11,6 +11,7 @@
 #include "net/address_book.hpp"
 #include "net/claims.hpp"
 #include "net/connections.hpp"
+#include "net/conntrack.hpp"
 #include "net/netlink.hpp"
 #include "net/packet.hpp"
 #include "vipd/log.hpp"
@@ -26,6 +27,12 @@ constexpr Duration kLongestLifetime = Duration::milliseconds(14'000 + 1'250);
 constexpr Duration kLookRetry = Duration::seconds(1);
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kMostForResets = Duration::milliseconds(40);
+
+void say(const net::Conntrack::Done& done) {
+  if (done.error != 0) log::info("no list of tracked connections: %s", strerror(done.error));
+  if (done.entries == 0) return;
+  log::info("%zu tracked connections to %zu addresses forgotten", done.entries, done.addresses);
+}
 
 }  // namespace
 
@@ -61,6 +68,10 @@ bool Network::open(const Memory& former, std::string* reason) {
   if (netlink_ == nullptr) return false;
   packet_ = net::PacketSocket::open(reason);
   if (packet_ == nullptr || !links_.open(reason)) return false;
+  conntrack_ = std::make_unique<net::Conntrack>(loop_, say);
+  if (!conntrack_->is_there()) {
+    log::info("this kernel has no ctnetlink: connections that NAT has led to a VIP stay tracked");
+  }
   if (meet_leftovers(former)) return true;
   *reason = "the kernel would not list links and addresses";
   return false;
@@ -166,6 +177,8 @@ void Network::perform(const action::RemoveAddress& a,
   const Loop::Part part(loop_, "removing addresses");
   reset_connections(a.address, pending, deadline);
   const int error = addresses_.remove(a.address, netlink_.get());
+  const VipConfig* vip = vips_.at(a.address);
+  if (vip != nullptr && vip->kill_connections) conntrack_->forget(a.address);
   handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});
 }
 

@@ -16,6 +16,7 @@
 #include "vipd/loop.hpp"
 
 namespace vipd::net {
+class Conntrack;
 class PacketSocket;
 }
 
@@ -93,6 +94,7 @@ class Network {
   std::unique_ptr<net::PacketSocket> packet_;
   Links links_;
   Addresses addresses_;
+  std::unique_ptr<net::Conntrack> conntrack_;
   bool is_started_ = false;
   MonoTime strangers_until_ = MonoTime::long_ago();
   Loop::Timer news_timer_ = Loop::Timer::None;

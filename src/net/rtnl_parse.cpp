@@ -16,19 +16,12 @@
 #include <cstring>
 #include <optional>
 
+#include "net/attributes.hpp"
+
 namespace vipd::net {
 namespace {
 
 constexpr size_t kMaxAltnames = 64;  // far above what people give; bounds what a link may cost
-
-// Copies, because an attribute may be shorter than the structure that it should hold.
-template <typename T>
-std::optional<T> fixed_payload(const nlattr* attr) {
-  if (mnl_attr_get_payload_len(attr) < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, mnl_attr_get_payload(attr), sizeof value);
-  return value;
-}
 
 // The payload of a message without its attributes; nullopt when the message is too short for it.
 template <typename T>
@@ -52,19 +45,8 @@ MacAddress mac_payload(const nlattr* attr) {
   return mac;
 }
 
-// libmnl's own loops are macros that only C accepts.
-template <typename Function>
-void for_each_attribute(const void* begin, const void* end, Function take) {
-  auto* attr = static_cast<const nlattr*>(begin);
-  auto left = [&] {
-    return static_cast<int>(static_cast<const char*>(end) - reinterpret_cast<const char*>(attr));
-  };
-  for (; mnl_attr_ok(attr, left()); attr = mnl_attr_next(attr)) take(attr);
-}
-
 void read_altnames(const nlattr* list, Link* link) {
-  const char* begin = static_cast<const char*>(mnl_attr_get_payload(list));
-  for_each_attribute(begin, begin + mnl_attr_get_payload_len(list), [&](const nlattr* attr) {
+  for_each_nested(list, [&](const nlattr* attr) {
     if (mnl_attr_get_type(attr) != IFLA_ALT_IFNAME) return;
     if (link->altnames.size() < kMaxAltnames) link->altnames.push_back(text_payload(attr));
   });
@@ -72,8 +54,7 @@ void read_altnames(const nlattr* list, Link* link) {
 
 const nlattr* find_attribute(const nlattr* list, uint16_t type) {
   const nlattr* found = nullptr;
-  const char* begin = static_cast<const char*>(mnl_attr_get_payload(list));
-  for_each_attribute(begin, begin + mnl_attr_get_payload_len(list), [&](const nlattr* attr) {
+  for_each_nested(list, [&](const nlattr* attr) {
     if (mnl_attr_get_type(attr) == type) found = attr;
   });
   return found;
@@ -89,15 +70,6 @@ bool read_promotes(const nlattr* families) {
   std::memcpy(&value, static_cast<const char*>(mnl_attr_get_payload(values)) + kPlace,
               sizeof value);
   return value != 0;
-}
-
-Address address_payload(const nlattr* attr, uint8_t family) {
-  if (family == AF_INET) {
-    auto bytes = fixed_payload<uint32_t>(attr);
-    return bytes ? Address::v4(ntohl(*bytes)) : Address();
-  }
-  auto bytes = fixed_payload<std::array<uint8_t, 16>>(attr);
-  return bytes ? Address::v6(*bytes) : Address();
 }
 
 const void* first_attribute(const nlmsghdr& header, size_t fixed_size) {

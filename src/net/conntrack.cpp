@@ -1,0 +1,178 @@
+#include "net/conntrack.hpp"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "net/attributes.hpp"
+#include "sys/file.hpp"
+
+namespace vipd::net {
+namespace {
+
+constexpr Duration kGather = Duration::milliseconds(5);
+constexpr uint16_t kSubsystem = NFNL_SUBSYS_CTNETLINK << 8;
+
+struct alignas(nlmsghdr) Buffer {
+  uint8_t bytes[32 << 10];  // what the kernel fills at most in one part of a dump
+};
+
+// Loaded by whoever filters or translates; a request must not be what loads it.
+bool tracks_anything() {
+  std::string text, reason;
+  const bool is_there =
+      sys::read_bounded("/proc/sys/net/netfilter/nf_conntrack_count", 32, &text, &reason);
+  return is_there && !text.starts_with('0');
+}
+
+nlmsghdr* start(Buffer* buffer, uint16_t type, uint16_t flags, uint32_t seq, uint8_t family) {
+  nlmsghdr* header = mnl_nlmsg_put_header(buffer->bytes);
+  header->nlmsg_type = static_cast<uint16_t>(kSubsystem | type);
+  header->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
+  header->nlmsg_seq = seq;
+  auto* message = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  message->nfgen_family = family;
+  message->version = NFNETLINK_V0;
+  return header;
+}
+
+bool send(int fd, const nlmsghdr* header) {
+  const sockaddr_nl kernel = {.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = 0};
+  return sendto(fd, header, header->nlmsg_len, 0, reinterpret_cast<const sockaddr*>(&kernel),
+                sizeof kernel) >= 0;
+}
+
+// An entry as far as it matters here; what is nullptr is not there.
+struct Entry {
+  const nlattr* original = nullptr;
+  const nlattr* reply = nullptr;
+  const nlattr* zone = nullptr;
+  const nlattr* id = nullptr;
+};
+
+Entry entry_of(const void* begin, const void* end) {
+  Entry entry;
+  for_each_attribute(begin, end, [&](const nlattr* attr) {
+    const uint16_t type = mnl_attr_get_type(attr);
+    if (type == CTA_TUPLE_ORIG) entry.original = attr;
+    if (type == CTA_TUPLE_REPLY) entry.reply = attr;
+    if (type == CTA_ZONE) entry.zone = attr;
+    if (type == CTA_ID) entry.id = attr;
+  });
+  return entry;
+}
+
+Address destination_of(const nlattr* tuple, uint8_t family) {
+  Address destination;
+  if (tuple == nullptr) return destination;
+  for_each_nested(tuple, [&](const nlattr* part) {
+    if (mnl_attr_get_type(part) != CTA_TUPLE_IP) return;
+    for_each_nested(part, [&](const nlattr* attr) {
+      const uint16_t wanted = family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST;
+      if (mnl_attr_get_type(attr) == wanted) destination = address_payload(attr, family);
+    });
+  });
+  return destination;
+}
+
+}  // namespace
+
+// Opened once: the process may not be allowed to later.
+Conntrack::Conntrack(Loop& loop, std::function<void(const Done&)> done)
+    : loop_(loop),
+      done_(std::move(done)),
+      fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER)) {
+  if (!is_there()) return;
+  watch_ = loop_.add_fd(fd_.get(), EPOLLIN, [this](uint32_t) { on_readable(); });
+}
+
+Conntrack::~Conntrack() {
+  loop_.cancel_timer(timer_);
+  if (is_there()) loop_.remove_fd(watch_);
+}
+
+void Conntrack::forget(const Address& address) {
+  if (!is_there()) return;
+  next_.insert(address);
+  if (timer_ != Loop::Timer::None || !now_.empty()) return;
+  timer_ = loop_.add_timer(loop_.now() + kGather, [this] { begin(); });
+}
+
+// Not filtered by the kernel: it would go through the whole table in one call.
+void Conntrack::begin() {
+  timer_ = Loop::Timer::None;
+  if (!tracks_anything()) return next_.clear();
+  now_ = std::exchange(next_, {});
+  entries_ = 0;
+  Buffer buffer;
+  const nlmsghdr* header = start(&buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, ++seq_, AF_UNSPEC);
+  if (!send(fd_.get(), header)) finish(errno);
+}
+
+void Conntrack::on_readable() {
+  do {
+    Buffer buffer;
+    sockaddr_nl from{};
+    socklen_t from_size = sizeof from;
+    const ssize_t size = recvfrom(fd_.get(), buffer.bytes, sizeof buffer.bytes, 0,
+                                  reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (size < 0) return;
+    if (from.nl_pid == 0 && take({buffer.bytes, static_cast<size_t>(size)})) return;
+  } while (!loop_.budget_is_spent());
+}
+
+// True when that was the last of the dump. What fails to be deleted has gone by itself.
+bool Conntrack::take(std::span<const uint8_t> datagram) {
+  while (datagram.size() >= sizeof(nlmsghdr)) {
+    const auto* header = reinterpret_cast<const nlmsghdr*>(datagram.data());
+    if (!mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) return false;
+    const bool is_end = header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR;
+    const bool is_of_dump = header->nlmsg_seq == seq_ && !now_.empty();
+    if (is_of_dump && is_end) {
+      int code = 0;
+      if (mnl_nlmsg_get_payload_len(header) >= sizeof code) {
+        std::memcpy(&code, mnl_nlmsg_get_payload(header), sizeof code);
+      }
+      finish(-code);
+      return true;
+    }
+    if (is_of_dump) judge(datagram.first(header->nlmsg_len));
+    datagram = datagram.subspan(
+        std::min<size_t>(datagram.size(), MNL_ALIGN(static_cast<size_t>(header->nlmsg_len))));
+  }
+  return false;
+}
+
+void Conntrack::judge(std::span<const uint8_t> message) {
+  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
+  if (message.size() < MNL_NLMSG_HDRLEN + sizeof(nfgenmsg)) return;
+  const uint8_t family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(header))->nfgen_family;
+  const Entry entry = entry_of(mnl_nlmsg_get_payload_offset(header, sizeof(nfgenmsg)),
+                               message.data() + message.size());
+  if (entry.original == nullptr) return;
+  const bool is_meant = now_.contains(destination_of(entry.original, family)) ||
+                        now_.contains(destination_of(entry.reply, family));
+  if (!is_meant) return;
+  Buffer buffer;
+  nlmsghdr* request = start(&buffer, IPCTNL_MSG_CT_DELETE, 0, 0, family);
+  for (const nlattr* attr : {entry.original, entry.zone, entry.id}) {
+    if (attr == nullptr) continue;
+    mnl_attr_put(request, attr->nla_type, mnl_attr_get_payload_len(attr),
+                 mnl_attr_get_payload(attr));
+  }
+  if (send(fd_.get(), request)) entries_++;
+}
+
+void Conntrack::finish(int error) {
+  const Done done = {.entries = entries_, .addresses = now_.size(), .error = error};
+  now_.clear();
+  if (!next_.empty()) timer_ = loop_.add_timer(loop_.now() + kGather, [this] { begin(); });
+  done_(done);
+}
+
+}  // namespace vipd::net
