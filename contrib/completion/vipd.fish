@@ -33,7 +33,7 @@ function __vipd_keys
     case 'check.*.*'
       printf '%s\n' check.$name.http= check.$name.tcp= check.$name.exec= check.$name.file= check.$name.arp= check.$name.link= check.$name.etcd= check.$name.status= check.$name.header_file= check.$name.interval= check.$name.timeout= check.$name.rise= check.$name.fall= check.$name.weight= check.$name.cacert= check.$name.cert= check.$name.key= check.$name.insecure=
     case '*'
-      printf '%s\n' node.name= etcd.endpoints= etcd.cluster= etcd.discover= etcd.cacert= etcd.cert= etcd.key= etcd.servername= etcd.user= etcd.password_file= etcd.prefix= session.timeout= session.heartbeat= peer.timeout= peer.hold= fence= vip. check. announce.form= announce.count= announce.interval= announce.refresh= conflict= conflict.probe= control.socket= http.listen= state.dir= log.level= log.target= user=
+      printf '%s\n' node.name= etcd.endpoints= etcd.cluster= etcd.discover= etcd.cacert= etcd.cert= etcd.key= etcd.servername= etcd.user= etcd.password_file= etcd.prefix= session.timeout= session.heartbeat= peer.timeout= peer.hold= fence= vip. check. announce.form= announce.count= announce.interval= announce.refresh= announce.targets= conflict= conflict.probe= control.socket= http.listen= state.dir= log.level= log.target= user=
   end
 end
 

@@ -79,6 +79,7 @@ struct AnnounceConfig {
   int count = 5;
   Duration interval = Duration::seconds(1);
   Duration refresh = Duration::seconds(60);  // 0: never
+  std::vector<std::string> targets;          // addresses that are told besides
 
   bool operator==(const AnnounceConfig&) const = default;
 };

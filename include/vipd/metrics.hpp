@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct VipCounts {
   uint64_t announcements = 0;
   uint64_t conflicts = 0;
   uint64_t restored = 0;
+  std::optional<bool> reachable{};  // as its owner: frames in its name are answered
 };
 
 // What the node counts, and what it last reported.

@@ -41,8 +41,8 @@ class ArpProbe final : public Probe {
   bool ask(const net::Link& link) {
     tools_.claims->hear();  // what came before is no answer
     if (ear_ == net::ClaimListener::Id::None) {
-      ear_ = tools_.claims->also(address_, [this](int index, const Address&, const MacAddress&) {
-        if (index == asked_on_ && done_) finish("");
+      ear_ = tools_.claims->also(address_, [this](const net::ClaimListener::Heard& heard) {
+        if (heard.link_index == asked_on_ && done_) finish("");
       });
     }
     if (ear_ == net::ClaimListener::Id::None) {

@@ -243,7 +243,10 @@ const Key kKeys[] = {
      .fallback_words = "",
      .help = "Whether TCP connections to the address are reset before it goes, so that clients\n"
              "connect to the next owner at once.\n"
-             "Listening sockets stay."},
+             "Listening sockets stay.\n"
+             "What the kernel tracks of connections to the address (conntrack) is deleted after it\n"
+             "has gone, so that NAT decides anew: for clients behind this host, and of containers.\n"
+             "Those notice with the next packet that they send."},
     {.name = "vip.NAME.checks",
      .type = VipText{"CHECK[, CHECK]...|none",
                      [](std::string_view text, VipConfig* vip, std::string* reason) {
@@ -302,7 +305,17 @@ const Key kLaterKeys[] = {
      .type = Span{s(1), kHour, true, [](Config& c) -> Duration& { return c.announce.refresh; }},
      .fallback = "60s",
      .fallback_words = "",
-     .help = "How often the owner repeats the announcement after that."},
+     .help = "How often the owner repeats the announcement after that.\n"
+             "A link that was just up may not forward yet, so for 40 s it is each 5 s at least."},
+    {.name = "announce.targets",
+     .type = TextList{"ADDRESS[, ADDRESS]...", parse_neighbour,
+                      [](Config& c) -> std::vector<std::string>& { return c.announce.targets; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help =
+         "Neighbours that get each announcement in a frame to them alone as well: routers behind\n"
+         "a fabric or a wireless network that suppresses broadcasts.\n"
+         "They are looked for on the links of the VIPs; one that does not answer is logged once."},
     {.name = "conflict",
      .type = Choice{kPolicies, [](const Config& c) { return static_cast<size_t>(c.conflict); },
                     [](Config& c, size_t n) { c.conflict = static_cast<ConflictPolicy>(n); }},
@@ -321,7 +334,8 @@ const Key kLaterKeys[] = {
      .help =
          "Whether to ask the network for a VIP before it is taken where nobody knows who had it\n"
          "last, and after the machine stood still.\n"
-         "While a host outside the election answers, the VIP is in fault."},
+         "While a host outside the election answers, the VIP is in fault.\n"
+         "Write no where a router or a fabric answers for addresses of others (proxy ARP)."},
     {.name = "control.socket",
      .type = Text{"PATH", parse_socket_path,
                   [](Config& c) -> std::string& { return c.control_socket; }},

@@ -235,6 +235,17 @@ std::string vip_address_text(const VipConfig& vip) {
   return vip.address.text() + "/" + std::to_string(vip.prefix_length);
 }
 
+bool parse_neighbour(std::string_view text, std::string* out, std::string* reason) {
+  const std::string hint = address_hint(text);
+  if (!hint.empty()) return fail(reason, text, hint);
+  const std::optional<Address> address = Address::parse(text);
+  if (!address) {
+    return fail(reason, text, "is not an address; write it as 192.168.0.1 or 2001:db8::1");
+  }
+  const char* const words = unusable(*address, address->is_v4() ? 32 : 128);
+  return words == nullptr ? accept(address->text(), out) : fail(reason, text, words);
+}
+
 bool parse_yes_no(std::string_view text, bool* out, std::string* reason) {
   constexpr std::string_view kNoYes[] = {"no", "yes"};
   const size_t place = chosen(text, kNoYes);

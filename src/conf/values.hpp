@@ -27,6 +27,8 @@ namespace vipd::conf {
 [[nodiscard]] bool parse_socket_path(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_vip_address(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] std::string vip_address_text(const VipConfig& vip);
+// The address of a host, without a prefix length, as inet_ntop(3) writes it.
+[[nodiscard]] bool parse_neighbour(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_yes_no(std::string_view text, bool* out, std::string* reason);
 [[nodiscard]] bool parse_priority(std::string_view text, VipConfig* vip, std::string* reason);
 [[nodiscard]] bool parse_preempt_delay(std::string_view text, VipConfig* vip, std::string* reason);

@@ -163,6 +163,13 @@ void put_count(Page* page, const Metrics& m) {
   }
 }
 
+void put_reachable(Page* page, const Metrics& m) {
+  for (size_t i = 0; i < m.vips.size(); i++) {
+    if (!m.vips[i].reachable) continue;
+    page->sample({{"vip", m.status.vips[i].name}}, *m.vips[i].reachable ? 1 : 0);
+  }
+}
+
 // A metric is a row here. vipd(8) must name each; alerts and dashboard may name no other
 // (tests/unit/test_ctl_metrics).
 struct Family {
@@ -244,6 +251,11 @@ constexpr Family kFamilies[] = {
     {"vipd_check_up", "gauge", "1 for a check that is up.", put_checks},
     {"vipd_announcements_total", "counter", "Announcements of the VIP to its network.",
      put_count<&VipCounts::announcements>},
+    {"vipd_reachable", "gauge",
+     "1 where a neighbour answers the VIP's owner in the VIP's name, 0 where the network drops "
+     "that; "
+     "absent while it is not known.",
+     put_reachable},
     {"vipd_conflicts_total", "counter", "Times that a host outside the election claimed the VIP.",
      put_count<&VipCounts::conflicts>},
     {"vipd_address_restored_total", "counter",

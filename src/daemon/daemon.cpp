@@ -155,7 +155,7 @@ void Daemon::perform(const Action& action) {
                  [this](const action::Acquire& a) { programs_.perform(a); },
                  [this](const action::EndAcquire& a) { programs_.perform(a); },
                  [this](const action::SendAnnouncement& a) {
-                   if (network_.perform(a, config_.announce.form)) ledger_.announced(a.address);
+                   if (network_.perform(a, config_.announce)) ledger_.announced(a.address);
                  },
                  [this](const action::SendProbe& a) { network_.perform(a); },
                  [this](const action::SetFence& a) { fence_.perform(a); },
@@ -233,13 +233,14 @@ Settings Daemon::settings(bool uses_peers) const {
 
 Network::Handlers Daemon::network_handlers() {
   return {.feed = [this](const Event& event) { feed(event); },
-          .obstacle = [this](const VipConfig& vip,
-                             const std::string& obstacle) { gate_.obstructed(vip, obstacle); },
+          .obstacle = [this](const VipConfig& v, const std::string& o) { gate_.obstructed(v, o); },
           .links_seen =
               [this] {
                 fence_.links_seen();
                 gate_.links_seen();
-              }};
+              },
+          .has_authority = [this] { return loop_.now() < engine_.core().fencing_deadline(); },
+          .reachable = [this](const Address& a, bool is) { ledger_.reachable(a, is); }};
 }
 
 FenceSide::Handlers Daemon::fence_handlers() {

@@ -22,6 +22,7 @@ class Ledger {
   void take(const action::ReportState& change);
   void take(const action::Report& report);
   void announced(const Address& vip) { vips_[vip].counts.announcements++; }
+  void reachable(const Address& vip, bool is) { vips_[vip].counts.reachable = is; }
   // What became of the transfer before is of no interest any more.
   void transfer_asked(const Address& vip) { vips_[vip].transfer_failed.clear(); }
 

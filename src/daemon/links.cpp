@@ -148,9 +148,9 @@ bool Links::open(std::string* reason) {
 void Links::listen() {
   std::vector<Address> addresses;
   for (const VipConfig& vip : vips_.all()) addresses.push_back(vip.address);
-  const bool is_done = listener_->listen(
-      std::move(addresses), [this](int index, const Address& address, const MacAddress& mac) {
-        claimed(index, address, mac);
+  const bool is_done =
+      listener_->listen(std::move(addresses), [this](const net::ClaimListener::Heard& heard) {
+        claimed(heard.link_index, heard.address, heard.mac);
       });
   if (!is_done) log::warn("the kernel refuses the filter for claims: %s", strerror(errno));
 }

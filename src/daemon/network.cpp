@@ -6,7 +6,8 @@
 #include <cstring>
 #include <utility>
 
-#include "daemon/status.hpp"
+#include "daemon/reach.hpp"
+#include "daemon/targets.hpp"
 #include "daemon/vips.hpp"
 #include "net/address_book.hpp"
 #include "net/claims.hpp"
@@ -43,7 +44,14 @@ Network::Network(Loop& loop, const Vips& vips, Handlers handlers)
       links_(loop, vips, {handlers_.feed, [this](Duration wait) { look_within(wait); }}),
       addresses_(
           vips, links_,
-          {handlers_.feed, [this](Duration wait) { look_within(wait); }, handlers_.obstacle}) {}
+          {handlers_.feed, [this](Duration wait) { look_within(wait); }, handlers_.obstacle}),
+      targets_(std::make_unique<Targets>(
+          loop, [this](const Address& address) { return may_speak_for(address); })),
+      reach_(std::make_unique<Reach>(
+          loop,
+          Reach::Handlers{.has = [this](const Address& a) { return may_speak_for(a); },
+                          .is_vip = [this](const Address& a) { return vips_.at(a) != nullptr; },
+                          .found = handlers_.reachable})) {}
 
 Network::~Network() = default;
 
@@ -68,6 +76,8 @@ bool Network::open(const Memory& former, std::string* reason) {
   if (netlink_ == nullptr) return false;
   packet_ = net::PacketSocket::open(reason);
   if (packet_ == nullptr || !links_.open(reason)) return false;
+  targets_->open(packet_.get(), listener());
+  reach_->open(packet_.get(), listener());
   conntrack_ = std::make_unique<net::Conntrack>(loop_, say);
   if (!conntrack_->is_there()) {
     log::info("this kernel has no ctnetlink: connections that NAT has led to a VIP stay tracked");
@@ -177,6 +187,7 @@ void Network::perform(const action::RemoveAddress& a,
   const Loop::Part part(loop_, "removing addresses");
   reset_connections(a.address, pending, deadline);
   const int error = addresses_.remove(a.address, netlink_.get());
+  reach_->forget(a.address);
   const VipConfig* vip = vips_.at(a.address);
   if (vip != nullptr && vip->kill_connections) conntrack_->forget(a.address);
   handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});
@@ -229,15 +240,24 @@ void Network::announcement_failed(const VipConfig& vip, const net::Link& link, i
       vip.name.c_str(), link.name.c_str());
 }
 
-bool Network::perform(const action::SendAnnouncement& a, AnnounceForm form) {
+// What waits for an answer may be an address that is about to be removed.
+bool Network::may_speak_for(const Address& address) const {
+  return has(address) && handlers_.has_authority();
+}
+
+bool Network::perform(const action::SendAnnouncement& a, const AnnounceConfig& config) {
   const VipConfig* vip = vips_.at(a.address);
   const net::Link* link = vip == nullptr ? nullptr : links_.named(vip->link);
   if (link == nullptr) return false;
   const net::Sender sender = {.link_index = link->index,
                               .mac = link->mac,
                               .is_router = a.address.is_v6() && net::forwards_ipv6(link->name)};
-  const int error = packet_->announce(sender, a.address, form);
-  if (error == 0) return true;
+  const int error = packet_->announce(sender, a.address, config.form);
+  if (error == 0) {
+    targets_->announce(sender, a.address, config);
+    reach_->announced(sender, a.address, vip->name, config.targets);
+    return true;
+  }
   announcement_failed(*vip, *link, error);
   return false;
 }

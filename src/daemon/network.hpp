@@ -18,10 +18,12 @@
 namespace vipd::net {
 class Conntrack;
 class PacketSocket;
-}
+}  // namespace vipd::net
 
 namespace vipd {
 
+class Reach;
+class Targets;
 struct VipNetwork;
 
 class Network {
@@ -32,6 +34,10 @@ class Network {
     std::function<void(const VipConfig&, const std::string& obstacle)> obstacle;
     // What links() shows may have changed; before the core is told of a link.
     std::function<void()> links_seen;
+    // Whether the addresses that are up may be spoken for.
+    std::function<bool()> has_authority;
+    // Whether the network lets an owner speak for its VIP, as far as that can be found out.
+    std::function<void(const Address&, bool)> reachable;
   };
 
   Network(Loop& loop, const Vips& vips, Handlers handlers);
@@ -59,7 +65,7 @@ class Network {
   void perform(const action::RemoveAddress& a, const std::deque<action::RemoveAddress>& pending,
                MonoTime deadline);
   // Whether it was sent.
-  bool perform(const action::SendAnnouncement& a, AnnounceForm form);
+  bool perform(const action::SendAnnouncement& a, const AnnounceConfig& config);
   void perform(const action::SendProbe& a);
 
   [[nodiscard]] const Links& links() const { return links_; }
@@ -76,6 +82,7 @@ class Network {
   [[nodiscard]] net::ClaimListener* listener() const { return links_.listener(); }
 
  private:
+  [[nodiscard]] bool may_speak_for(const Address& address) const;
   // False when the kernel would not say.
   [[nodiscard]] bool meet_leftovers(const Memory& former);
   [[nodiscard]] bool look();
@@ -95,6 +102,8 @@ class Network {
   Links links_;
   Addresses addresses_;
   std::unique_ptr<net::Conntrack> conntrack_;
+  std::unique_ptr<Targets> targets_;
+  std::unique_ptr<Reach> reach_;
   bool is_started_ = false;
   MonoTime strangers_until_ = MonoTime::long_ago();
   Loop::Timer news_timer_ = Loop::Timer::None;

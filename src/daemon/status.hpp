@@ -21,13 +21,7 @@ class Peers;
 class Vips;
 struct Config;
 struct VipConfig;
-
-// A VIP and the host's network, in words.
-struct VipNetwork {
-  std::string link;         // the name of what `link = auto` is, else as configured
-  std::string no_link;      // why `link = auto` is none; empty: it is, or the link is named
-  std::string route_fault;  // empty: all of its routes are set
-};
+struct VipNetwork;
 
 // Where it is gathered. REQUIRES: all were started.
 struct Parts {

@@ -12,6 +12,13 @@
 
 namespace vipd {
 
+// A VIP and the host's network, in words.
+struct VipNetwork {
+  std::string link;         // the name of what `link = auto` is, else as configured
+  std::string no_link;      // why `link = auto` is none; empty: it is, or the link is named
+  std::string route_fault;  // empty: all of its routes are set
+};
+
 class Vips {
  public:
   // REQUIRES: `configured` outlives this; changed() is called whenever its contents changed.

@@ -54,11 +54,12 @@ struct Party {
   Address address;
 };
 
-ArpFrame broadcast(uint16_t operation, const Party& sender, const Party& target) {
+ArpFrame frame_of(uint16_t operation, const Party& sender, const Party& target,
+                  const MacAddress& to = kBroadcastMac) {
   assert(sender.address.is_v4() && target.address.is_v4());
   ArpFrame frame;
   Writer write(&frame);
-  write.mac(kBroadcastMac);
+  write.mac(to);
   write.mac(sender.mac);
   write.u16(rfc826::ether_type_ADDRESS_RESOLUTION);
   write.u16(rfc826::ares_hrd_Ethernet);
@@ -75,16 +76,20 @@ ArpFrame broadcast(uint16_t operation, const Party& sender, const Party& target)
 
 }  // namespace
 
-ArpFrame gratuitous_request(const MacAddress& mac, const Address& address) {
-  return broadcast(rfc826::ares_op_REQUEST, {mac, address}, {mac, address});
+ArpFrame gratuitous_request(const MacAddress& mac, const Address& address, const MacAddress& to) {
+  return frame_of(rfc826::ares_op_REQUEST, {mac, address}, {mac, address}, to);
 }
 
-ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address) {
-  return broadcast(rfc826::ares_op_REPLY, {mac, address}, {mac, address});
+ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address, const MacAddress& to) {
+  return frame_of(rfc826::ares_op_REPLY, {mac, address}, {mac, address}, to);
 }
 
 ArpFrame arp_probe(const MacAddress& mac, const Address& address) {
-  return broadcast(rfc826::ares_op_REQUEST, {mac, Address::v4(0)}, {{}, address});
+  return arp_question(mac, Address::v4(0), address);
+}
+
+ArpFrame arp_question(const MacAddress& mac, const Address& self, const Address& target) {
+  return frame_of(rfc826::ares_op_REQUEST, {mac, self}, {{}, target});
 }
 
 std::optional<ArpPacket> parse_arp(std::span<const uint8_t> frame) {

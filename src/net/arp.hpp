@@ -37,13 +37,19 @@ struct ArpPacket {
 
 // Gratuitous ARP, broadcast: sender and target are the address. The target hardware address is our
 // own in both: Linux peers then replace even an entry that is younger than their locktime
-// (net/ipv4/arp.c, arp_is_garp). REQUIRES: address.is_v4().
-[[nodiscard]] ArpFrame gratuitous_request(const MacAddress& mac, const Address& address);
-[[nodiscard]] ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address);
+// (net/ipv4/arp.c, arp_is_garp). `to`: or to that station alone. REQUIRES: address.is_v4().
+[[nodiscard]] ArpFrame gratuitous_request(const MacAddress& mac, const Address& address,
+                                          const MacAddress& to = kBroadcastMac);
+[[nodiscard]] ArpFrame gratuitous_reply(const MacAddress& mac, const Address& address,
+                                        const MacAddress& to = kBroadcastMac);
 
 // RFC 5227, 1.1: a broadcast request from nobody (0.0.0.0), so that no neighbour learns from it.
 // The target hardware address is ignored and should be zero. REQUIRES: address.is_v4().
 [[nodiscard]] ArpFrame arp_probe(const MacAddress& mac, const Address& address);
+
+// RFC 826: a broadcast request for the target by the host that has `self`. REQUIRES: both IPv4.
+[[nodiscard]] ArpFrame arp_question(const MacAddress& mac, const Address& self,
+                                    const Address& target);
 
 // nullopt for anything but a whole request or reply for IPv4 over Ethernet. Padding is allowed.
 [[nodiscard]] std::optional<ArpPacket> parse_arp(std::span<const uint8_t> frame);

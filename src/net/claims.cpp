@@ -167,11 +167,11 @@ void ClaimListener::hear() {
   for (const Ear& ear : ears_) on_readable(ear.fd.get());
 }
 
-void ClaimListener::tell(int link_index, const Address& address, const MacAddress& mac) {
-  if (handler_) handler_(link_index, address, mac);
-  for (auto it = others_.lower_bound({address, Id::None});
-       it != others_.end() && it->first.first == address; ++it) {
-    it->second(link_index, address, mac);
+void ClaimListener::tell(const Heard& heard) {
+  if (handler_) handler_(heard);
+  for (auto it = others_.lower_bound({heard.address, Id::None});
+       it != others_.end() && it->first.first == heard.address; ++it) {
+    it->second(heard);
   }
 }
 
@@ -189,9 +189,10 @@ void ClaimListener::on_readable(int fd) {
     if (from.sll_pkttype == PACKET_OUTGOING || from.sll_pkttype == PACKET_OTHERHOST) continue;
     const std::span<const uint8_t> frame(buffer.data(), static_cast<size_t>(size));
     if (const auto arp = parse_arp(frame); arp && arp->sender != Address::v4(0)) {
-      tell(from.sll_ifindex, arp->sender, arp->source);
+      const bool answers = arp->operation == rfc826::ares_op_REPLY;
+      tell({from.sll_ifindex, arp->sender, arp->source, answers ? arp->target : Address()});
     } else if (const auto advertisement = parse_advertisement(frame)) {
-      tell(from.sll_ifindex, advertisement->target, advertisement->source);
+      tell({from.sll_ifindex, advertisement->target, advertisement->source, advertisement->to});
     }
   }
 }

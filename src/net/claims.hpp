@@ -23,11 +23,15 @@ namespace vipd::net {
 
 class ClaimListener {
  public:
-  // Of frames that came in by that link; those that this host sends are not among them. The MAC is
-  // that of the Ethernet header. Addresses that were not asked for are possible: a filter has room
-  // for some hundred ranges only.
-  using Handler =
-      std::function<void(int link_index, const Address& address, const MacAddress& mac)>;
+  struct Heard {
+    int link_index = 0;
+    Address address;
+    MacAddress mac;  // of the Ethernet header
+    Address to;      // whom it answers; of IPv6 it may be a group, of an ARP request it is none
+  };
+  // Of frames that came in by that link; those that this host sends are not among them. Addresses
+  // that were not asked for are possible: a filter has room for some hundred ranges only.
+  using Handler = std::function<void(const Heard&)>;
 
   // nullptr and a reason when the kernel refuses (needs CAP_NET_RAW).
   static std::unique_ptr<ClaimListener> open(Loop& loop, std::string* reason);
@@ -57,7 +61,7 @@ class ClaimListener {
   bool open_ear(bool v4);
   bool filter();
   void on_readable(int fd);
-  void tell(int link_index, const Address& address, const MacAddress& mac);
+  void tell(const Heard& heard);
 
   Loop& loop_;
   std::vector<Address> addresses_;

@@ -12,6 +12,7 @@ constexpr uint8_t kNeighborAdvertisement = 136;
 constexpr uint8_t kHopLimit = 255;  // nobody behind a router can send that (RFC 4861, 7.1.2)
 constexpr uint8_t kRouterFlag = 0x80;
 constexpr uint8_t kOverrideFlag = 0x20;
+constexpr uint8_t kSourceLinkLayerAddress = 1;
 constexpr uint8_t kTargetLinkLayerAddress = 2;
 
 constexpr size_t kSourceAt = 6;
@@ -78,6 +79,17 @@ void finish(std::span<uint8_t> frame, uint8_t type, const Ipv6& target) {
   put_u16(&frame[kChecksumAt], checksum(frame, frame.size() - kIcmpAt));
 }
 
+void put_option(AdvertisementFrame* frame, uint8_t type, const MacAddress& mac) {
+  (*frame)[kOptionAt] = type;
+  (*frame)[kOptionAt + 1] = 1;  // in units of 8 bytes
+  std::copy(mac.bytes.begin(), mac.bytes.end(), &(*frame)[kOptionAt + 2]);
+}
+
+// RFC 4291, 2.7.1.
+Ipv6 solicited_node_group(const Ipv6& of) {
+  return {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, of[13], of[14], of[15]};
+}
+
 // RFC 4861, 7.1.2: every option has a length above zero, and they end with the message.
 bool options_are_whole(std::span<const uint8_t> options) {
   while (!options.empty()) {
@@ -90,27 +102,32 @@ bool options_are_whole(std::span<const uint8_t> options) {
 }  // namespace
 
 AdvertisementFrame unsolicited_advertisement(const MacAddress& mac, const Address& address,
-                                             bool is_router) {
+                                             bool is_router, const Station* to) {
   const Ipv6 all_nodes = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   const Ipv6 own = bytes_of(address);
   AdvertisementFrame frame;
-  fill(frame, mac, own, all_nodes);
+  fill(frame, mac, own, to == nullptr ? all_nodes : bytes_of(to->address));
+  if (to != nullptr) std::copy(to->mac.bytes.begin(), to->mac.bytes.end(), frame.begin());
   frame[kFlagsAt] = is_router ? kRouterFlag | kOverrideFlag : kOverrideFlag;
-  frame[kOptionAt] = kTargetLinkLayerAddress;
-  frame[kOptionAt + 1] = 1;  // in units of 8 bytes
-  std::copy(mac.bytes.begin(), mac.bytes.end(), &frame[kOptionAt + 2]);
+  put_option(&frame, kTargetLinkLayerAddress, mac);
   finish(frame, kNeighborAdvertisement, own);
   return frame;
 }
 
 SolicitationFrame probe_solicitation(const MacAddress& mac, const Address& address) {
   const Ipv6 target = bytes_of(address);
-  // RFC 4291, 2.7.1: the solicited-node group.
-  const Ipv6 group = {0xff, 0x02, 0, 0, 0,    0,          0,          0,
-                      0,    0,    0, 1, 0xff, target[13], target[14], target[15]};
   SolicitationFrame frame;
-  fill(frame, mac, Ipv6{}, group);
+  fill(frame, mac, Ipv6{}, solicited_node_group(target));
   finish(frame, kNeighborSolicitation, target);
+  return frame;
+}
+
+AdvertisementFrame solicitation(const MacAddress& mac, const Address& self, const Address& target) {
+  const Ipv6 wanted = bytes_of(target);
+  AdvertisementFrame frame;
+  fill(frame, mac, bytes_of(self), solicited_node_group(wanted));
+  put_option(&frame, kSourceLinkLayerAddress, mac);
+  finish(frame, kNeighborSolicitation, wanted);
   return frame;
 }
 
@@ -127,7 +144,9 @@ std::optional<Advertisement> parse_advertisement(std::span<const uint8_t> frame)
   }
   Advertisement result;
   std::copy_n(&frame[kSourceAt], result.source.bytes.size(), result.source.bytes.begin());
-  Ipv6 target;
+  Ipv6 to, target;
+  std::copy_n(&frame[kAddressesAt + to.size()], to.size(), to.begin());
+  result.to = Address::v6(to);
   std::copy_n(&frame[kTargetAt], target.size(), target.begin());
   result.target = Address::v6(target);
   if (target[0] == 0xff) return std::nullopt;

@@ -65,19 +65,30 @@ int PacketSocket::probe(const Sender& sender, const Address& address) {
   return send_frame(fd_, sender.link_index, probe_solicitation(sender.mac, address));
 }
 
-int PacketSocket::announce(const Sender& sender, const Address& address, AnnounceForm form) {
+int PacketSocket::ask(const Sender& sender, const Address& self, const Address& neighbour) {
+  if (!is_station(sender.mac)) return EAFNOSUPPORT;
+  if (neighbour.is_v4()) {
+    return send_frame(fd_, sender.link_index, arp_question(sender.mac, self, neighbour));
+  }
+  return send_frame(fd_, sender.link_index, solicitation(sender.mac, self, neighbour));
+}
+
+int PacketSocket::announce(const Sender& sender, const Address& address, AnnounceForm form,
+                           const Station* to) {
   if (!is_station(sender.mac)) return EAFNOSUPPORT;
   if (address.is_v6()) {
     return send_frame(fd_, sender.link_index,
-                      unsolicited_advertisement(sender.mac, address, sender.is_router));
+                      unsolicited_advertisement(sender.mac, address, sender.is_router, to));
   }
+  const MacAddress& receiver = to == nullptr ? kBroadcastMac : to->mac;
   int error = 0;
   if (form != AnnounceForm::Reply) {
-    error = send_frame(fd_, sender.link_index, gratuitous_request(sender.mac, address));
+    error = send_frame(fd_, sender.link_index, gratuitous_request(sender.mac, address, receiver));
   }
   // The reply goes even when the request failed: a full queue may have room again.
   if (form != AnnounceForm::Request) {
-    const int again = send_frame(fd_, sender.link_index, gratuitous_reply(sender.mac, address));
+    const int again =
+        send_frame(fd_, sender.link_index, gratuitous_reply(sender.mac, address, receiver));
     error = error == 0 ? again : error;
   }
   return error;

@@ -12,6 +12,8 @@
 
 namespace vipd::net {
 
+struct Station;
+
 // A link as far as sending on it goes.
 struct Sender {
   int link_index = 0;
@@ -30,11 +32,16 @@ class PacketSocket {
   PacketSocket& operator=(const PacketSocket&) = delete;
 
   // IPv4: a gratuitous ARP request, reply or both (some peers take only one of the two), broadcast.
-  // IPv6: an unsolicited advertisement, whatever the form. From the link's own MAC. Returns 0 or
-  // the errno of the send that failed; EAFNOSUPPORT for a link without Ethernet addresses.
-  [[nodiscard]] int announce(const Sender& sender, const Address& address, AnnounceForm form);
+  // IPv6: an unsolicited advertisement, whatever the form. From the link's own MAC; `to`: to that
+  // one alone, of the same family. Returns 0 or the errno of the send that failed; EAFNOSUPPORT for
+  // a link without Ethernet addresses.
+  [[nodiscard]] int announce(const Sender& sender, const Address& address, AnnounceForm form,
+                             const Station* to = nullptr);
   // Asks who has the address, from nobody's: whoever has it answers. Errors as announce().
   [[nodiscard]] int probe(const Sender& sender, const Address& address);
+  // Asks as any host asks for its neighbour: the answer goes to `self`, of the same family, which
+  // whoever hears the question learns. Errors as announce().
+  [[nodiscard]] int ask(const Sender& sender, const Address& self, const Address& neighbour);
 
  private:
   explicit PacketSocket(int fd) : fd_(fd) {}

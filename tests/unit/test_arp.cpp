@@ -45,6 +45,26 @@ void test_probe_comes_from_nobody() {
   TEST_ASSERT_EQUAL_MEMORY(expected.data(), frame.data(), frame.size());
 }
 
+void test_an_announcement_to_one_station_differs_in_the_receiver_only() {
+  constexpr MacAddress kRouter = {{0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee}};
+  std::vector<uint8_t> expected = bytes();
+  std::copy(kRouter.bytes.begin(), kRouter.bytes.end(), expected.begin());
+  TEST_ASSERT_EQUAL_MEMORY(expected.data(), gratuitous_request(kMac, vip, kRouter).data(),
+                           expected.size());
+  expected[kOperationOffset] = 2;
+  TEST_ASSERT_EQUAL_MEMORY(expected.data(), gratuitous_reply(kMac, vip, kRouter).data(),
+                           expected.size());
+}
+
+void test_a_question_names_who_asks() {
+  const auto packet = parse_arp(arp_question(kMac, vip, Address::v4(0xc0000201)));
+  TEST_ASSERT_TRUE(packet.has_value());
+  TEST_ASSERT_EQUAL_INT(rfc826::ares_op_REQUEST, packet->operation);
+  TEST_ASSERT_TRUE(packet->sender == vip && packet->sender_mac == kMac);
+  TEST_ASSERT_EQUAL_STRING("192.0.2.1", packet->target.text());
+  TEST_ASSERT_TRUE(packet->target_mac == MacAddress{});
+}
+
 void test_parse_reads_each_field() {
   std::vector<uint8_t> frame = bytes();
   frame[11] = 0x56;  // source of the Ethernet header
@@ -105,6 +125,8 @@ int main() {
   RUN_TEST(test_request_byte_by_byte);
   RUN_TEST(test_reply_differs_in_the_operation_only);
   RUN_TEST(test_probe_comes_from_nobody);
+  RUN_TEST(test_an_announcement_to_one_station_differs_in_the_receiver_only);
+  RUN_TEST(test_a_question_names_who_asks);
   RUN_TEST(test_parse_reads_each_field);
   RUN_TEST(test_parse_takes_what_was_built);
   RUN_TEST(test_parse_allows_padding);

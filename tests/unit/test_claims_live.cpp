@@ -37,10 +37,9 @@ std::unique_ptr<ClaimListener> listen(std::vector<Address> addresses) {
   std::string reason;
   auto listener = ClaimListener::open(*loop, &reason);
   if (listener == nullptr) return nullptr;
-  const bool is_done = listener->listen(
-      std::move(addresses), [](int link_index, const Address& address, const MacAddress& mac) {
-        if (link_index == index_of("t0")) heard.push_back(address.text() + " by " + mac.text());
-      });
+  const bool is_done = listener->listen(std::move(addresses), [](const ClaimListener::Heard& h) {
+    if (h.link_index == index_of("t0")) heard.push_back(h.address.text() + " by " + h.mac.text());
+  });
   return is_done ? std::move(listener) : nullptr;
 }
 
@@ -141,9 +140,8 @@ void test_more_addresses_than_a_filter_takes() {
 
 void test_other_addresses_replace_those_before() {
   const auto listener = listen({kVip, kVip6});
-  TEST_ASSERT_TRUE(listener->listen({kOther}, [](int, const Address& address, const MacAddress&) {
-    heard.push_back("now " + address.text());
-  }));
+  TEST_ASSERT_TRUE(listener->listen(
+      {kOther}, [](const ClaimListener::Heard& h) { heard.push_back("now " + h.address.text()); }));
   for (const Address& address : {kVip, kOther, kVip6}) announce(address);
   TEST_ASSERT_EQUAL_STRING("now 192.0.2.16; ", all_heard().c_str());
 }
@@ -151,8 +149,9 @@ void test_other_addresses_replace_those_before() {
 // As the checks do, beside the VIPs.
 void test_another_hears_of_one_address_until_it_is_forgotten() {
   const auto listener = listen({kVip});
-  const auto id = listener->also(kOther, [](int index, const Address& address, const MacAddress&) {
-    heard.push_back("also " + address.text() + (index == index_of("t0") ? "" : " elsewhere"));
+  const auto id = listener->also(kOther, [](const ClaimListener::Heard& h) {
+    heard.push_back("also " + h.address.text() +
+                    (h.link_index == index_of("t0") ? "" : " elsewhere"));
   });
   announce(kOther);
   TEST_ASSERT_TRUE(all_heard().find("also 192.0.2.16; ") != std::string::npos);

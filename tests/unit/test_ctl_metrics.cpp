@@ -34,6 +34,7 @@ Metrics example() {
   m.vips.resize(2);
   m.vips[0].to = {{"owner", 2}, {"standby", 1}};
   m.vips[0].announcements = 12;
+  m.vips[0].reachable = false;
   m.vips[1].conflicts = 3;
   m.vips[1].restored = 4;
   m.heartbeats.echoed = 3;

@@ -69,7 +69,9 @@ struct Daemon {
                   vips,
                   {.feed = [this](const Event& event) { fed.push_back(event); },
                    .obstacle = [](const VipConfig&, const std::string&) {},
-                   .links_seen = [this] { fence.links_seen(); }}};
+                   .links_seen = [this] { fence.links_seen(); },
+                   .has_authority = [] { return true; },
+                   .reachable = [](const Address&, bool) {}}};
   FenceSide fence{loop,
                   network,
                   {.feed = [this](const Event& event) { fed.push_back(event); },

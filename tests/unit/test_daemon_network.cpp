@@ -83,7 +83,9 @@ struct Bench : bench::OneVip {
                   vips,
                   {.feed = [this](const Event& event) { fed.push_back(event); },
                    .obstacle = [this](const VipConfig&, const std::string& o) { obstacle = o; },
-                   .links_seen = [this] { links_seen++; }}};
+                   .links_seen = [this] { links_seen++; },
+                   .has_authority = [] { return true; },
+                   .reachable = [](const Address&, bool) {}}};
 
   template <typename T>
   [[nodiscard]] const T* last() const {
@@ -359,9 +361,8 @@ void a_link_that_goes_down_is_told() {
 void what_cannot_be_sent_was_not_announced() {
   Bench b;
   TEST_ASSERT_TRUE(b.start());
-  TEST_ASSERT_TRUE(b.network.perform(action::SendAnnouncement{kVip}, AnnounceForm::Both));
-  TEST_ASSERT_FALSE(b.network.perform(action::SendAnnouncement{*Address::parse("192.0.2.16")},
-                                      AnnounceForm::Both));
+  TEST_ASSERT_TRUE(b.network.perform(action::SendAnnouncement{kVip}, {}));
+  TEST_ASSERT_FALSE(b.network.perform(action::SendAnnouncement{*Address::parse("192.0.2.16")}, {}));
 }
 
 }  // namespace

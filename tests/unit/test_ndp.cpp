@@ -69,6 +69,27 @@ void test_parse_reads_source_and_target() {
   TEST_ASSERT_TRUE(parsed.has_value());
   TEST_ASSERT_TRUE(parsed->source == kMac);
   TEST_ASSERT_EQUAL_STRING("2001:db8::15", parsed->target.text());
+  TEST_ASSERT_EQUAL_STRING("ff02::1", parsed->to.text());
+}
+
+void test_an_advertisement_to_one_station() {
+  const Station router = {.address = *Address::parse("fe80::1"),
+                          .mac = {{0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee}}};
+  const AdvertisementFrame frame = unsolicited_advertisement(kMac, vip, false, &router);
+  TEST_ASSERT_EQUAL_MEMORY(router.mac.bytes.data(), frame.data(), router.mac.bytes.size());
+  const auto parsed = parse_advertisement(frame);  // with its checksum
+  TEST_ASSERT_TRUE(parsed.has_value());
+  TEST_ASSERT_TRUE(parsed->to == router.address && parsed->target == vip);
+}
+
+// As a probe, but for who asks, and by which card.
+void test_an_ordinary_solicitation() {
+  const AdvertisementFrame frame = solicitation(kMac, *Address::parse("2001:db8::1"), vip);
+  TEST_ASSERT_EQUAL_MEMORY(kSolicitation, frame.data(), 18);
+  TEST_ASSERT_EQUAL_INT(32, frame[19]);  // the length of the message
+  TEST_ASSERT_EQUAL_INT(0x01, frame[37]);
+  constexpr uint8_t kOption[] = {0x01, 0x01, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+  TEST_ASSERT_EQUAL_MEMORY(kOption, &frame[78], sizeof kOption);
 }
 
 void test_parse_allows_padding() {
@@ -121,6 +142,8 @@ int main() {
   RUN_TEST(test_router_flag);
   RUN_TEST(test_solicitation_byte_by_byte);
   RUN_TEST(test_parse_reads_source_and_target);
+  RUN_TEST(test_an_advertisement_to_one_station);
+  RUN_TEST(test_an_ordinary_solicitation);
   RUN_TEST(test_parse_allows_padding);
   RUN_TEST(test_parse_refuses_what_is_cut_short);
   RUN_TEST(test_parse_refuses_each_broken_field);

@@ -1,0 +1,24 @@
+// By which neighbour the kernel would send on a link, by its routing table. Reads only; asks for
+// one route, however many there are.
+//
+// Source: rtnetlink(7), net/ipv4/route.c (inet_rtm_getroute), net/ipv6/route.c.
+#pragma once
+
+#include <optional>
+
+#include "vipd/types.hpp"
+
+namespace vipd::net {
+
+struct NextHop {
+  std::optional<Address> gateway;  // none: the destination is a neighbour itself
+  std::optional<Address> source;   // of packets that go there
+};
+
+// nullopt: there is none by that link, or the kernel would not say. Takes microseconds.
+[[nodiscard]] std::optional<NextHop> next_hop_by(int link_index, const Address& destination);
+
+// The route of what has no other: by the link's gateway.
+[[nodiscard]] std::optional<NextHop> default_next_hop_by(int link_index, bool is_v4);
+
+}  // namespace vipd::net
