@@ -72,10 +72,10 @@ struct OpenWatch { Revision from; bool avoid_current; };
 // read anew, before any other action is performed (ARCHITECTURE.md, "Authority").
 struct AddAddress { Address address; int lifetime_s; };
 struct RemoveAddress { Address address; };
-// Runs the program of a VIP; for a run that is under way: moves its end. [safety] It is ended at
-// `until` at the latest, with all that it has started, whatever becomes of this process.
-// AcquireEnded follows in any case.
-struct Acquire { Address address; uint64_t run; MonoTime until; };
+// Runs the program of a VIP; with `goes_on` it only moves the end of that run, and does nothing if
+// it has ended: AcquireEnded is on its way. [safety] It is ended at `until` at the latest, with all
+// that it has started, whatever becomes of this process. AcquireEnded follows in any case.
+struct Acquire { Address address; uint64_t run; MonoTime until; bool goes_on = false; };
 struct EndAcquire { Address address; uint64_t run; };  // at once
 struct SendAnnouncement { Address address; };
 // Asks whether another host has the address; an answer comes as ForeignClaim.

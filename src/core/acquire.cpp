@@ -51,7 +51,8 @@ void Core::Impl::drive_acquiring() {
     due(until);
     if (until >= acquiring.until && until - acquiring.until < kWorthAWord) continue;
     acquiring.until = until;
-    emit(action::Acquire{.address = vip.settings.address, .run = acquiring.run, .until = until});
+    emit(action::Acquire{
+        .address = vip.settings.address, .run = acquiring.run, .until = until, .goes_on = true});
   }
 }
 
@@ -66,8 +67,7 @@ void Core::Impl::on(const event::AcquireEnded& e) {
       acquiring.is_ending || !may_keep(*vip) || headed_since(*vip) != acquiring.under;
   if (acquiring.succeeded || was_ended) return;
   acquiring.fault = e.fault;
-  report(ReportKind::AddressFailed,
-         "vip " + vip->settings.name + ": acquire failed: " + acquiring.fault, e.address);
+  report(ReportKind::AddressFailed, "acquire failed: " + acquiring.fault, e.address);
   refuse(vip);
 }
 

@@ -77,18 +77,23 @@ void Programs::on_acquired(std::function<void(const event::AcquireEnded&)> ended
   acquire_ended_ = std::move(ended);
 }
 
-// A run that is known has its end moved.
+// [safety] A run that has ended is not begun again: what the core said of it came too late.
 void Programs::perform(const action::Acquire& a) {
-  const auto [found, is_new] = acquiring_.try_emplace(a.run, Acquiring{.address = a.address});
-  Acquiring& one = found->second;
-  one.until = a.until;
-  if (one.id != 0) runner_->end_at(static_cast<run::Runner::Id>(one.id), a.until);
-  if (!is_new) return;
+  if (a.goes_on) return move_end(a);
+  acquiring_[a.run] = {.address = a.address, .until = a.until};
   if (runner_ == nullptr || told_[a.address].acquire.empty()) {
     return not_run(a.run, "not run; that needs a restart of the daemon");
   }
   waiting_.push_back(a.run);
   acquire_some();
+}
+
+void Programs::move_end(const action::Acquire& a) {
+  const auto found = acquiring_.find(a.run);
+  if (found == acquiring_.end()) return;
+  Acquiring& one = found->second;
+  one.until = a.until;
+  if (one.id != 0) runner_->end_at(static_cast<run::Runner::Id>(one.id), a.until);
 }
 
 void Programs::perform(const action::EndAcquire& a) {

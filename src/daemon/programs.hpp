@@ -72,6 +72,7 @@ class Programs {
     MonoTime until{};
     uint64_t id = 0;  // run::Runner::Id; 0: it waits for its turn
   };
+  void move_end(const action::Acquire& a);
   void acquire_some();
   void not_run(uint64_t run, const std::string& why);
   void acquired(uint64_t run, const std::string& fault);

@@ -30,11 +30,12 @@ void World::act(int n, const vipd::action::Acquire& a) {
     fail("acquire", "n%d runs a program for v%d for %.3f s more than it has authority", n + 1,
          vip + 1, static_cast<double>(a.until.ns() - node.deadline) / 1e9);
   }
-  const bool is_new = !program.runs || program.run != a.run;
+  const bool has_ended = !program.runs || program.run != a.run;
+  if (a.goes_on && has_ended) return;  // which the core has not heard yet
   program.until = a.until.ns();
   post(true_time_of(node, program.until), Ev::ProgramEnds, n, vip, 2, node.incarnation,
        static_cast<int64_t>(a.run));
-  if (!is_new) return;
+  if (a.goes_on) return;
   program.run = a.run;
   program.runs = true;
   program.good = false;

@@ -97,10 +97,12 @@ void what_acquires_is_ended_and_its_end_is_moved() {
   b.programs.on_acquired([&](const event::AcquireEnded& e) { ended.push_back(e); });
   const MonoTime begin = b.loop.now();
   b.programs.perform(action::Acquire{kVip, 5, begin + Duration::milliseconds(100)});
-  b.programs.perform(action::Acquire{kVip, 5, begin + Duration::milliseconds(400)});
+  b.programs.perform(action::Acquire{kVip, 5, begin + Duration::milliseconds(400), true});
   TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 1; }));
   TEST_ASSERT_TRUE(b.loop.now() - begin >= Duration::milliseconds(400));
   TEST_ASSERT_EQUAL_STRING("killed because it took too long", ended[0].fault);
+  b.programs.perform(action::Acquire{kVip, 5, begin + Duration::seconds(50), true});
+  TEST_ASSERT_FALSE(b.programs.is_acquiring());  // it has ended
   b.programs.perform(action::Acquire{kVip, 6, b.loop.now() + Duration::seconds(50)});
   b.programs.perform(action::EndAcquire{kVip, 6});
   TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 2; }));
