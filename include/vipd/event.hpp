@@ -142,11 +142,13 @@ struct ForeignClaim { Address address; MacAddress mac; };
 // of SetFence has come. Not before it has said so is any term entered. `reason`: why not, in words.
 // Each such event asks for the deadline anew, whether all links have the fence or only some.
 struct FenceChanged { bool in_force; std::string reason{}; };
-// A frame of another daemon, from that MAC address. `fenced`: the counters of the fence on that
-// link show that it saw this frame arrive, and the request leave that a Grant answers.
+// A frame of another daemon, from that MAC address. A Grant counts for all names of the link:
+// `aliases` are the others. `fenced`: the counters of the fence on that link show that it saw this
+// frame arrive, and the request leave that a Grant answers.
 struct PeerFrameReceived {
   PeerFrame frame;
   std::string link;
+  std::vector<std::string> aliases{};
   MacAddress mac{};
   bool fenced = true;
 };

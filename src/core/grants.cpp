@@ -47,6 +47,10 @@ void Core::Impl::granted(const event::PeerFrameReceived& e) {
   if (!took) return;
   grantors_.count(node_of(e.frame.from));
   grantors_.granted(e.frame.from, e.link, e.mac, *took, now_);
+  for (const std::string& link : e.aliases) {
+    (void)term->granted(e.frame.from, e.frame.nonce, link, now_);
+    grantors_.granted(e.frame.from, link, e.mac, *took, now_);
+  }
 }
 
 // --- expiry

@@ -40,6 +40,7 @@ std::string list_of(const std::vector<int>& indexes, const AutoLinks::Links& lin
 void AutoLinks::find(const std::vector<std::string>& names, const net::AddressBook& book,
                      const Links& links, const DefaultLink& default_link) {
   std::map<std::string, Found> before = std::exchange(found_, {});
+  std::map<bool, int> by_family;  // asked of the kernel once
   for (const std::string& name : names) {
     if (!is_auto_link(name)) continue;
     const Subnet subnet = subnet_of(name);
@@ -53,7 +54,9 @@ void AutoLinks::find(const std::vector<std::string>& names, const net::AddressBo
     } else if (fitting.size() == 1) {
       found.index = fitting.front();
     } else if (fitting.empty() && subnet.length == 8 * subnet.address.size()) {
-      found.index = default_link(subnet.address.is_v6());
+      const bool is_v6 = subnet.address.is_v6();
+      if (!by_family.contains(is_v6)) by_family[is_v6] = default_link(is_v6);
+      found.index = by_family[is_v6];
     }
     if (!links.contains(found.index)) found.index = 0;
     const std::string of = " have an address of " + subnet.text + ", write which one is meant";

@@ -83,19 +83,29 @@ void Peers::heard(const net::PeerArrival& arrival) {
     counts_.dropped[kUnknownNonce]++;
     return;
   }
-  for (const std::string& link : names_of(arrival.link_index)) {
-    feed_(event::PeerFrameReceived{.frame = arrival.frame,
-                                   .link = link,
-                                   .mac = arrival.source,
-                                   .fenced = sight == FenceSide::Sight::Whole});
-    if (!is_grant) return;
-  }
+  std::vector<std::string> names = names_of(arrival.link_index);
+  if (names.empty()) return;
+  const std::string link = names.front();
+  names.erase(names.begin());
+  if (!is_grant) names.clear();
+  feed_(event::PeerFrameReceived{.frame = arrival.frame,
+                                 .link = link,
+                                 .aliases = std::move(names),
+                                 .mac = arrival.source,
+                                 .fenced = sight == FenceSide::Sight::Whole});
+}
+
+// By another name of the link, right before.
+bool Peers::was_asked(int link_index, uint64_t nonce) {
+  if (std::exchange(asked_nonce_, nonce) != nonce) asked_on_.clear();
+  return !asked_on_.insert(link_index).second;
 }
 
 void Peers::perform(const action::SendPeerFrame& a) {
   const net::Link* link = network_.links().named(a.link);
   if (link == nullptr) return;
   if (a.frame.kind == PeerFrame::Kind::Renew) {
+    if (was_asked(link->index, a.frame.nonce)) return;
     fence_.expect(link->index, a.frame.nonce);
     gather();
   }

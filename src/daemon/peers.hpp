@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ class Peers {
 
  private:
   void heard(const net::PeerArrival& arrival);
+  [[nodiscard]] bool was_asked(int link_index, uint64_t nonce);
   void gather();
   void gathered();
   [[nodiscard]] std::vector<std::string> names_of(int link_index) const;
@@ -54,7 +56,9 @@ class Peers {
   std::unique_ptr<net::PeerSocket> socket_;
   Loop::Timer gathering_ = Loop::Timer::None;  // None: each frame wakes us
   int missing_ = 0;                            // grants
-  FrameCounts counts_;                         // but for what the socket drops
+  uint64_t asked_nonce_ = 0;                   // of the last request, and the links that it was on
+  std::set<int> asked_on_;
+  FrameCounts counts_;  // but for what the socket drops
 };
 
 }  // namespace vipd

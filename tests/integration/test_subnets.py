@@ -1,8 +1,10 @@
 """A VIP and the host's own addresses: subnets, routes, and what others do to both."""
 
+import re
 import signal
 import time
 
+import peers
 from case import case
 from kernel import add_address
 from lab import LINK
@@ -166,3 +168,28 @@ def test_link_is_found_by_its_subnet(t):
     host.start_vipd(vip__wan__address=f"{WAN}/24", vip__wan__link="auto")
     wait_for(lambda: "write which one" in (host.vip_status(WAN) or {"reason": ""})["reason"], 8,
              "fault while two links fit")
+
+
+def renewals(host):
+    """The requests for grants that it has sent."""
+    found = re.search(r'frames_sent_total.*renew.* (\d+)', host.vipctl("metrics").stdout)
+    return int(found.group(1)) if found else 0
+
+
+@case(seconds=40)
+def test_names_of_one_link_are_asked_on_once(t):
+    """link = auto without a length: as many names of one link as there are VIPs. The peer lease
+    comes into force, and stays, with one request to each node at a time."""
+    lab = t.lab(hosts=3, vips=30, settings=QUICK)
+    lab.start_etcd()
+    lab.start_vipd(**{f"vip__{name}__link": "auto" for name in lab.vips})
+    lab.wait_all_owned()
+    lab.wait_queue(3)
+    peers.wait_term(lab)
+    owner = lab.wait_owner()
+    before, moment = renewals(owner), time.monotonic()
+    time.sleep(3)
+    a_second = (renewals(owner) - before) / (time.monotonic() - moment)
+    t.figure(f"{a_second:.1f} requests/s")
+    t.check(3 < a_second < 12, "not one request to each of two nodes at a time")
+    t.check("lease left" not in owner.vipctl("history").stdout, "the peer lease was left")

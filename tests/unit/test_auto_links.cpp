@@ -89,6 +89,22 @@ void without_a_length_it_is_that_of_the_default_route() {
   TEST_ASSERT_EQUAL_INT(2, found(kHost));
 }
 
+// Thousands of VIPs may be written so: the kernel's routes are read once for all of them.
+void the_default_route_is_looked_up_once_for_all() {
+  std::vector<std::string> names;
+  for (int i = 1; i <= 100; i++) {
+    names.push_back(auto_link(*Address::parse("198.51.100." + std::to_string(i)), 32));
+  }
+  int asked = 0;
+  autos = AutoLinks();
+  autos.find(names, AddressBook(links, addresses), links, [&](bool) {
+    asked++;
+    return 3;
+  });
+  TEST_ASSERT_EQUAL_INT(3, autos.index(names.back()));
+  TEST_ASSERT_EQUAL_INT(1, asked);
+}
+
 }  // namespace
 
 int main() {
@@ -97,5 +113,6 @@ int main() {
   RUN_TEST(two_that_fit_are_refused);
   RUN_TEST(it_stays_while_the_hosts_own_address_is_away);
   RUN_TEST(without_a_length_it_is_that_of_the_default_route);
+  RUN_TEST(the_default_route_is_looked_up_once_for_all);
   return UNITY_END();
 }

@@ -329,6 +329,7 @@ void a_grant_counts_only_if_the_fence_saw_it() {
   Daemon daemon(host);
   daemon.start();
   daemon.peers.perform(renewal(7));
+  daemon.peers.perform(renewal(7));  // on the link by another name: it is sent once
   send(neighbour, grant_of(7));
   send(neighbour, grant_of(8));  // nobody asked for it
   daemon.turns();
