@@ -51,7 +51,7 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& forme
     const net::Link* link = links_.named(vip.link);
     for (const net::AddressInfo* info : book.all(vip.address)) {
       if (!book.is_ours(*info)) continue;
-      // Of any length: versions up to 1.0 set it with that of its subnet. The first renewal
+      // Of any length: versions up to 0.1 set it with that of its subnet. The first renewal
       // replaces it.
       const bool in_place =
           link != nullptr && info->link_index == link->index && !is_up(vip.address);
@@ -236,12 +236,15 @@ void Addresses::follow(const VipConfig& vip, net::Netlink* netlink) {
 void Addresses::judge(const VipConfig& vip, const net::AddressBook& book, net::Netlink* netlink) {
   const int link_index = links_.told_index(vip.link);
   follow(vip, netlink);
+  const bool was_alone = alone_.contains(vip.address);
   if (book.is_alone(vip.address, vip.prefix_length, link_index)) {
     alone_.insert(vip.address);
   } else {
     alone_.erase(vip.address);
   }
-  if (is_up(vip.address)) keep_routes(vip, netlink);
+  // Those of IPv6 would get a lifetime longer than what is left of the address's.
+  const bool is_due = vip.address.is_v4() || was_alone != alone_.contains(vip.address);
+  if (is_due && is_up(vip.address)) keep_routes(vip, netlink);
   handlers_.obstacle(vip, book.obstacle(vip.address, link_index, is_up(vip.address)));
   std::string oddity = book.oddity(vip.address, vip.prefix_length, link_index);
   if (oddity.empty()) oddity = answered_anyway(vip, book);

@@ -195,10 +195,10 @@ void Daemon::finish() {
   fence_.stop();
   gate_.stop();
   (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
-    log::warn("stopped before all notifications were delivered");
+    log::warn("stopped before all programs and tracked connections were done with");
     loop_.stop(0);
   });
-  programs_.when_idle([this] { loop_.stop(0); });
+  programs_.when_idle([this] { network_.when_idle([this] { loop_.stop(0); }); });
 }
 
 // --- what the core is told

@@ -142,7 +142,8 @@ bool Network::look() {
   std::vector<net::AddressInfo> addresses;
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
-  const net::AddressBook book(links_.all(), addresses);
+  const net::AddressBook book(links_.all(), addresses,
+                              [this](const Address& address) { return addresses_.is_up(address); });
   links_.find_auto(book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
   handlers_.links_seen();
   links_.tell();
@@ -191,6 +192,10 @@ void Network::perform(const action::RemoveAddress& a,
   const VipConfig* vip = vips_.at(a.address);
   if (vip != nullptr && vip->kill_connections) conntrack_->forget(a.address);
   handlers_.feed(event::AddressRemoved{.address = a.address, .error = error});
+}
+
+void Network::when_idle(std::function<void()> handler) {
+  conntrack_->when_idle(std::move(handler));
 }
 
 // Before the address goes, or the resets never leave; and well before somebody else may have it.

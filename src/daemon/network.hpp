@@ -58,6 +58,9 @@ class Network {
   // To be called at the start of each turn.
   void hear() { links_.hear(); }
 
+  // Calls handler once the tracked connections to addresses that are gone are forgotten.
+  void when_idle(std::function<void()> handler);
+
   // Performed inside the kernel call; the completion is fed before these return.
   void perform(const action::AddAddress& a);
   // What `pending` is going to remove, too, has its connections reset in the same go, if there is

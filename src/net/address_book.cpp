@@ -31,14 +31,17 @@ std::string text_of(const AddressInfo& info) {
 }  // namespace
 
 AddressBook::AddressBook(const std::map<int, Link>& links,
-                         const std::vector<AddressInfo>& addresses)
+                         const std::vector<AddressInfo>& addresses,
+                         const std::function<bool(const Address&)>& installed)
     : links_(links) {
   // Linux 5.18 marks its own as well, that of the loopback above all.
   marks_are_kept_ = std::any_of(addresses.begin(), addresses.end(),
                                 [](const AddressInfo& info) { return info.proto != 0; });
   for (const AddressInfo& info : addresses) {
     by_address_[info.address].push_back(&info);
-    if (!is_ours(info)) others_[info.link_index].push_back(&info);
+    // One that is a source is not told by its kind of lifetime.
+    const bool is_set_by_us = !marks_are_kept_ && installed && installed(info.address);
+    if (!is_ours(info) && !is_set_by_us) others_[info.link_index].push_back(&info);
   }
 }
 

@@ -2,6 +2,7 @@
 // in its way, what looks odd. Pure: judges one dump, remembers nothing else.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,8 +13,10 @@ namespace vipd::net {
 
 class AddressBook {
  public:
-  // REQUIRES: both outlive the book.
-  AddressBook(const std::map<int, Link>& links, const std::vector<AddressInfo>& addresses);
+  // installed: whether this process has set an address, for kernels that keep no marks; none: it
+  // has set none. REQUIRES: links and addresses outlive the book.
+  AddressBook(const std::map<int, Link>& links, const std::vector<AddressInfo>& addresses,
+              const std::function<bool(const Address&)>& installed = nullptr);
 
   // Put there by vipd: by its mark, or by its kind of lifetime where the kernel keeps no marks.
   [[nodiscard]] bool is_ours(const AddressInfo& info) const;

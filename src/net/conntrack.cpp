@@ -103,10 +103,24 @@ void Conntrack::forget(const Address& address) {
   timer_ = loop_.add_timer(loop_.now() + kGather, [this] { begin(); });
 }
 
+void Conntrack::when_idle(std::function<void()> handler) {
+  idle_ = std::move(handler);
+  tell_idle();
+}
+
+void Conntrack::tell_idle() {
+  if (!is_idle() || !idle_) return;
+  const std::function<void()> handler = std::exchange(idle_, nullptr);
+  handler();
+}
+
 // Not filtered by the kernel: it would go through the whole table in one call.
 void Conntrack::begin() {
   timer_ = Loop::Timer::None;
-  if (!tracks_anything()) return next_.clear();
+  if (!tracks_anything()) {
+    next_.clear();
+    return tell_idle();
+  }
   now_ = std::exchange(next_, {});
   entries_ = 0;
   Buffer buffer;
@@ -121,7 +135,11 @@ void Conntrack::on_readable() {
     socklen_t from_size = sizeof from;
     const ssize_t size = recvfrom(fd_.get(), buffer.bytes, sizeof buffer.bytes, 0,
                                   reinterpret_cast<sockaddr*>(&from), &from_size);
-    if (size < 0) return;
+    if (size < 0) {
+      // No memory, say: the dump is over, and nothing will tell its end.
+      if (errno != EAGAIN && errno != EINTR && !now_.empty()) finish(errno);
+      return;
+    }
     if (from.nl_pid == 0 && take({buffer.bytes, static_cast<size_t>(size)})) return;
   } while (!loop_.budget_is_spent());
 }
@@ -173,6 +191,7 @@ void Conntrack::finish(int error) {
   now_.clear();
   if (!next_.empty()) timer_ = loop_.add_timer(loop_.now() + kGather, [this] { begin(); });
   done_(done);
+  tell_idle();
 }
 
 }  // namespace vipd::net

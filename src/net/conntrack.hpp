@@ -37,8 +37,12 @@ class Conntrack {
   [[nodiscard]] bool is_there() const { return fd_.is_open(); }
   // Soon: those of several addresses are found in one go.
   void forget(const Address& address);
+  // Calls handler once all that was asked for is done; at once if nothing is left to do.
+  void when_idle(std::function<void()> handler);
 
  private:
+  [[nodiscard]] bool is_idle() const { return now_.empty() && next_.empty(); }
+  void tell_idle();
   void begin();
   void on_readable();
   bool take(std::span<const uint8_t> datagram);
@@ -50,6 +54,7 @@ class Conntrack {
   sys::Fd fd_;
   Loop::FdWatch watch_ = Loop::FdWatch::None;
   Loop::Timer timer_ = Loop::Timer::None;
+  std::function<void()> idle_;
   std::set<Address> next_;
   std::set<Address> now_;  // empty: the table is not being read
   uint32_t seq_ = 0;       // of the dump

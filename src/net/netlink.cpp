@@ -79,7 +79,7 @@ struct Netlink::Impl {
   int promote_secondaries(int link_index, bool is_wanted);
   int remove_of_subnet(int link_index, const Address& address, unsigned prefix_length);
   int remove(int link_index, const Address& address, unsigned prefix_length);
-  bool promotes(int link_index);
+  std::optional<bool> promotes(int link_index);  // nullopt: the kernel would not say
   int dump_part(nlmsghdr* header, std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   int dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses);
   void on_readable();
@@ -123,22 +123,23 @@ int Netlink::Impl::remove(int link_index, const Address& address, unsigned prefi
 // Its secondaries live on as addresses of their own (net/ipv4/devinet.c, __inet_del_ifa).
 int Netlink::Impl::remove_of_subnet(int link_index, const Address& address,
                                     unsigned prefix_length) {
-  const bool promoted = promotes(link_index);
-  if (!promoted) (void)promote_secondaries(link_index, true);
+  const std::optional<bool> promoted = promotes(link_index);
+  if (!promoted.value_or(false)) (void)promote_secondaries(link_index, true);
   const int error = remove(link_index, address, prefix_length);
-  if (!promoted) (void)promote_secondaries(link_index, false);
+  // Not where it is unknown what it was.
+  if (promoted && !*promoted) (void)promote_secondaries(link_index, false);
   return error;
 }
 
-bool Netlink::Impl::promotes(int link_index) {
+std::optional<bool> Netlink::Impl::promotes(int link_index) {
   RtnlBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_ACK, ++seq);
   auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
   info->ifi_index = link_index;
   std::vector<Link> links;
   std::vector<AddressInfo> none;
-  if (dump_part(header, &links, &none) != 0) return false;
-  return !links.empty() && links.front().promotes;
+  if (dump_part(header, &links, &none) != 0 || links.empty()) return std::nullopt;
+  return links.front().promotes;
 }
 
 int Netlink::Impl::promote_secondaries(int link_index, bool is_wanted) {

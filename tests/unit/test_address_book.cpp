@@ -73,6 +73,17 @@ void test_a_kernel_without_marks_leaves_the_kind_of_lifetime() {
   TEST_ASSERT_FALSE(AddressBook(links, addresses).is_ours(leased));
 }
 
+// Preferred, as a source is: nothing tells it from a DHCP client's but that we have set it.
+void test_a_kernel_without_marks_and_an_address_that_we_have_set() {
+  AddressInfo ours = info(2, "203.0.113.5", 32);
+  ours.permanent = false;
+  addresses = {info(2, "192.0.2.1", 24), ours};
+  const Address vip = ours.address;
+  TEST_ASSERT_FALSE(AddressBook(links, addresses).is_alone(vip, 29, 2));
+  const auto installed = [&](const Address& address) { return address == vip; };
+  TEST_ASSERT_TRUE(AddressBook(links, addresses, installed).is_alone(vip, 29, 2));
+}
+
 void test_foreign_copies_stand_in_the_way_wherever_they_are() {
   const char* kElsewhere =
       "192.0.2.15/32 is this host's own address on eth1, not set by vipd; a VIP is an address that "
@@ -173,6 +184,7 @@ int main() {
   RUN_TEST(test_nothing_stands_in_the_way);
   RUN_TEST(test_our_own_is_known_by_its_mark);
   RUN_TEST(test_a_kernel_without_marks_leaves_the_kind_of_lifetime);
+  RUN_TEST(test_a_kernel_without_marks_and_an_address_that_we_have_set);
   RUN_TEST(test_foreign_copies_stand_in_the_way_wherever_they_are);
   RUN_TEST(test_a_copy_where_nobody_asks_for_it_stands_in_nobodys_way);
   RUN_TEST(test_the_hosts_own_address_is_called_what_it_is);
