@@ -99,6 +99,7 @@ bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
 bool parse_check_link(std::string_view text, std::string* out, std::string* reason) {
   VipConfig vip;
   if (!parse_vip_link(text, &vip, reason)) return false;
+  if (vip.link == "auto") return fail(reason, text, "names no subnet; write the link's name");
   *out = vip.link;
   return true;
 }

@@ -192,6 +192,7 @@ const Key kKeys[] = {
          "mac:aa:bb:cc:dd:ee:ff.\n"
          "With auto it is the one on which the host has an address of the VIP's subnet, or else, for\n"
          "a VIP without LENGTH, that of the default route.\n"
+         "To change it, or the LENGTH of a VIP with auto, takes the address down for a moment.\n"
          "It may appear later than the daemon.\n"
          "Required for each VIP."},
     {.name = "vip.NAME.routes",
@@ -333,7 +334,7 @@ const Key kLaterKeys[] = {
      .fallback_words = "",
      .help =
          "Whether to ask the network for a VIP before it is taken where nobody knows who had it\n"
-         "last, and after the machine stood still.\n"
+         "last, after the machine stood still, and for 40 s after the link came up.\n"
          "While a host outside the election answers, the VIP is in fault.\n"
          "Write no where a router or a fabric answers for addresses of others (proxy ARP)."},
     {.name = "control.socket",

@@ -23,6 +23,7 @@
 #include "sys/as_user.hpp"
 #include "sys/fd.hpp"
 #include "sys/user.hpp"
+#include "vipd/auto_link.hpp"
 #include "vipd/paths.hpp"
 
 namespace vipd::conf {
@@ -442,7 +443,8 @@ void Loader::check_arp_links() {
       const Check& check = checks_.list[found->second];
       if (check.config.kind != CheckKind::Arp) continue;
       const VipConfig* first = users.emplace(name, &vip.config).first->second;
-      if (first->link == vip.config.link) continue;
+      const bool may_be_one = is_auto_link(first->link) && is_auto_link(vip.config.link);
+      if (first->link == vip.config.link || may_be_one) continue;
       errors_.add(check.first, "check '" + name + "' asks on the link of its VIP, but '" +
                                    first->name + "' (" + first->link + ") and '" + vip.config.name +
                                    "' (" + vip.config.link +
