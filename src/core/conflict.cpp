@@ -168,6 +168,8 @@ void Core::Impl::answer_claim(Vip* vip) {
       emit(action::SendAnnouncement{.address = vip->settings.address});
       return;
     case ConflictPolicy::Release:
+      // What a fabric answers for others would answer for the next owner, too.
+      if (is_of_the_queue(*vip, conflict.mac)) return;
       return give_way(vip);
     case ConflictPolicy::Ignore:
       return;
