@@ -92,6 +92,7 @@ Client::Impl::CallPtr Client::Impl::prepare(Purpose purpose, std::string body, G
                       note_header(finished->member, header_of(value), finished->sent_at, error);
     if (!good && repeat(finished, answer, error)) return;
     if (!good) error.endpoint = finished->endpoint;
+    finished->too_large = answer.too_large;
     settle(*finished, good ? nullptr : &error);
     done(good ? &value : nullptr, good ? nullptr : &error);
   };
@@ -128,10 +129,9 @@ void Client::Impl::settle(const Call& call, const Error* error) {
   if (error != nullptr && needs_mending(*error) && !asked_elsewhere(call.member, *error)) {
     complain(*error);
   }
-  // What somebody else has put under a key is not the member's fault.
-  const bool is_others = call.purpose == Purpose::Read;
-  last_answer.has_failed_since = error != nullptr && blames_member(error->code) &&
-                                 !(is_others && error->code == Error::kBadAnswer);
+  // How much somebody else has put under a key is not the member's fault.
+  const bool is_others = call.purpose == Purpose::Read && call.too_large;
+  last_answer.has_failed_since = error != nullptr && blames_member(error->code) && !is_others;
   if (last_answer.has_failed_since)
     return note_failure(call.member, call.group, call.sent_at, *error);
   last_answer.member = call.member;

@@ -49,6 +49,7 @@ struct Client::Impl {
     bool introduced = false;  // a stranger that was asked anew whose it is
     bool is_ours = false;     // and is ours now
     bool given_up = false;    // without having been sent, because of `error`
+    bool too_large = false;   // the answer
     Error error;
     std::function<void(HttpAnswer&, const std::shared_ptr<Call>&)> finish;
   };
