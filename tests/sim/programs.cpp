@@ -88,9 +88,9 @@ void World::check_acquired(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
   const auto v = static_cast<size_t>(vip);
   const Program& program = node.programs[v];
-  // A key that is gone is not known to be so yet.
+  // A key that is gone is not known to be so yet; an older one is of a backup that was restored.
   const vipd::Revision since = queued_since(node, vip);
-  const bool is_same = since == program.under || since == 0 || program.under == 0;
+  const bool is_same = since <= program.under || program.under == 0;
   if (!has_programs_ || node.addresses[v].present || (program.good && is_same)) return;
   if (node.addresses[v].set_at >= node.started_at) return;  // it was there, and was lost
   fail("acquire", "n%d sets v%d, and no program has succeeded for it", n + 1, vip + 1);
