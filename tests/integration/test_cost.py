@@ -20,7 +20,8 @@ def idle(t, vips):
     lab.wait_all_owned()
     for vip in lab.addresses[:1] + lab.addresses[-1:]:
         lab.wait_queue(3, vip)
-    time.sleep(7)  # the announcements are over
+    # The announcements are over; those of many for a port that may not forward yet, too.
+    time.sleep(7 if vips == 1 else 37)
     before = {h: (kernel.switches(h.vipd.pid), kernel.cpu_seconds(h.vipd.pid)) for h in lab.hosts}
     time.sleep(SECONDS)
     owner = lab.wait_owner()
@@ -44,6 +45,6 @@ def test_idle_cost_1_vip(t):
     idle(t, 1)
 
 
-@case(seconds=40)
+@case(seconds=75)
 def test_idle_cost_100_vips(t):
     idle(t, 100)

@@ -139,7 +139,8 @@ def test_others_at_our_address(t):
         host.vipctl("resign")
         wait_for(lambda: state(host, vip)[0] == "fault", 3, f"fault because of {where}")
         address, _, link = where.split()
-        t.check(f"{address} is on {link} already" in state(host, vip)[1], state(host, vip)[1])
+        t.check(f"{address} is this host's own address on {link}" in state(host, vip)[1],
+                state(host, vip)[1])
         time.sleep(0.5)
         ip("addr", "del", *where.split(), ns=host.ns)  # fails if vipd removed it
         wait_for(lambda: state(host, vip)[0] == "owner", 5, f"owner again after {where}")

@@ -20,7 +20,8 @@ Config unusual() {
   config.announce = {.form = AnnounceForm::Reply,
                      .count = 3,
                      .interval = Duration::seconds(2),
-                     .refresh = Duration::seconds(9)};
+                     .refresh = Duration::seconds(9),
+                     .targets = {}};
   config.conflict = ConflictPolicy::Ignore;
   config.etcd.cluster = "cdf818194e3a8c32";
   config.etcd.endpoints = {"http://10.0.0.1:2379", "http://10.0.0.2:2379"};
