@@ -1,5 +1,6 @@
 """Hosts outside the election that have a VIP, or say so."""
 
+import threading
 import time
 
 from case import case
@@ -30,6 +31,7 @@ def test_foreign_host_is_left_alone_then_defended_against(t):
     for vip in (VIP, VIP6):
         wait_for(lambda: fault_names(n1, vip, n2.mac), 12, f"{vip} in fault, naming {n2.mac}")
     time.sleep(1)
+    t.check("conflict.probe = no" in n1.vip_status(VIP)["reason"], "no word of proxies")
     t.equal(lab.witness.find("add", host="n1"), [], "taken from a stranger")
     for address in stranger:
         ip("addr", "del", address, "dev", LINK, ns=n2.ns)
@@ -52,6 +54,31 @@ def test_foreign_host_is_left_alone_then_defended_against(t):
         ear.close()
     t.equal(n1.vipd.text().count("which is ours; verifying"), 2, "claims in the log")
     t.check(f"the host with {n2.mac} claims {VIP6}" in n1.vipd.text(), "the MAC is not in the log")
+
+
+@case(seconds=25)
+def test_answers_of_a_fabric(t):
+    """It answers each probe with the MAC of a node that is in the queue: no stranger has it."""
+    lab = t.lab(vips=[VIP], hosts=2)
+    lab.start_etcd()
+    n1, n2 = lab.hosts
+    n1.start_vipd()
+    lab.wait_queue(1)
+    n2.start_vipd()
+    lab.wait_queue(2)
+    is_over = threading.Event()
+
+    def answer():
+        while not is_over.wait(0.05):
+            claim(n2, VIP)
+    fabric = threading.Thread(target=answer)
+    fabric.start()
+    try:
+        t.equal(lab.wait_owner(VIP, 10), n1, "owner")
+    finally:
+        is_over.set()
+        fabric.join()
+    t.check("outside the election" not in n1.vipd.text(), "a node was taken for a stranger")
 
 
 @case(seconds=25)

@@ -1,12 +1,15 @@
 """What switches, fabrics and hypervisors do to what an owner says of its address."""
 
+import fcntl
 import json
+import os
+import struct
 import time
 
 from case import case
 from kernel import ArpListener
 from lab import CLIENT, CLIENT6, LINK, SUBNET, SUBNET6
-from spaces import ip, run, wait_for
+from spaces import inside, ip, run, wait_for
 
 VIP, OTHER, VIP6 = f"{SUBNET}.101", f"{SUBNET}.102", f"{SUBNET6}501"
 CHAIN = """table {} t {{
@@ -16,6 +19,7 @@ CHAIN = """table {} t {{
   }}
 }}
 """
+TUNSETIFF, IFF_TUN = 0x400454ca, 1  # linux/if_tun.h
 ONCE = {"announce.count": "1", "announce.refresh": "0s"}
 
 
@@ -45,6 +49,25 @@ def test_announces_until_the_port_forwards(t):
     t.check(len(heard) <= 2, f"told too often: {heard}")
     t.equal(lab.witness.find("del"), [], "removals")
     ear.close()
+
+
+@case(seconds=25)
+def test_a_link_that_is_no_ethernet_is_told(t):
+    """Nobody can be told there who has the address: said once, and the address is set."""
+    lab = t.lab(vips=[VIP], hosts=1, settings={"announce.count": "3"})
+    host = lab.hosts[0]
+    with inside(host.ns):
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH", b"tun9", IFF_TUN))
+    ip("link", "set", "tun9", "up", ns=host.ns)
+    lab.start_etcd()
+    host.start_vipd(vip__v1__link="tun9")
+    wait_for(lambda: (host.vip_status(VIP) or {}).get("state") == "owner", 12, "an owner")
+    said = "vip v1: tun9 is no Ethernet"
+    wait_for(lambda: said in host.vipd.text(), 3, f"'{said}' in the log")
+    time.sleep(2.5)
+    t.equal(host.vipd.text().count(said), 1, "times that it was said")
+    os.close(tun)
 
 
 def neighbour(host, address):
