@@ -56,7 +56,7 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
 
-.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-managers check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
+.PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-managers check-network check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration daemons test-programs format tidy lint-files
 all: $(B)/vipd $(B)/vipctl
 
@@ -255,6 +255,11 @@ check-managers: all $(B)/witness $(B)/san/vipd
 	  libbluetooth3 libmm-glib0 libjansson4 libcurl3-gnutls systemd
 	OTHERS=$(B)/others tests/integration/run -j 1 $(or $(TESTS),$(addprefix managers_,udhcpc \
 	  dhclient networkd network_manager flush))
+
+# What the network is told and asked again, minute by minute: two minutes.
+check-network: all $(B)/witness
+	@tools/setup run
+	OFTEN=1 tests/integration/run asked_and_looked_at_again
 
 # What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
 # an idle owner costs. Two minutes.

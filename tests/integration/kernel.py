@@ -117,6 +117,17 @@ class ArpListener:
                 found.append((now, kind, frame[22:28].hex(":")))
         return found
 
+    def probes(self, vip, seconds):
+        """The times of the questions for it by a host without a name (RFC 5227), for so long."""
+        found, deadline = [], time.monotonic() + seconds
+        wanted = b"\0\1", b"\0" * 4, socket.inet_aton(vip)
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self._socket], [], [], left)[0]:
+                frame, now = stamped(self._socket)
+                if (frame[20:22], frame[28:32], frame[38:42]) == wanted:
+                    found.append(now)
+        return found
+
     def close(self):
         self._socket.close()
 

@@ -173,7 +173,8 @@ def test_own_member_of_another_cluster_at_start(t):
     first.start_vipd(etcd__endpoints=local, etcd__cluster=right)  # none of it is there
     time.sleep(TIMEOUT + 2)
     t.check(not lab.witness.owner(vip), "an owner by the wrong cluster")
-    t.check(lines(first, f"{local}: it belongs to cluster {other}, not to {right}"), "does not say why")
+    t.check(lines(first, f"{local}: it belongs to cluster {other}, not to {right}"),
+            "does not say why")
     first.vipd.end()
     shutil.rmtree(f"{first.folder}/state")
     first.start_vipd(etcd__endpoints=local)  # a single one decides alone
