@@ -1347,6 +1347,17 @@ static void what_answers_as_a_node_that_queues_up_is_no_stranger() {
   TEST_ASSERT_TRUE(state() == VipState::Owner);
 }
 
+static void an_owner_gives_way_to_no_node_that_queues_up() {
+  policy = ConflictPolicy::Release;
+  own();
+  joined(kStranger);
+  pass(8000);
+  const Asked asked = pass(1000, 500);
+  policy = ConflictPolicy::Defend;
+  TEST_ASSERT_EQUAL_INT(0, asked.removals);
+  TEST_ASSERT_TRUE(state() == VipState::Owner);
+}
+
 // It may have the address by hand, which is why it does not queue up.
 static void a_node_that_does_not_queue_up_may_be_a_stranger() {
   probes = true;
@@ -1604,6 +1615,7 @@ int main() {
   RUN_TEST(an_address_of_unknown_owner_is_asked_for_while_waiting);
   RUN_TEST(an_address_that_a_stranger_has_is_left_alone_until_he_is_silent);
   RUN_TEST(what_answers_as_a_node_that_queues_up_is_no_stranger);
+  RUN_TEST(an_owner_gives_way_to_no_node_that_queues_up);
   RUN_TEST(a_node_that_does_not_queue_up_may_be_a_stranger);
   RUN_TEST(who_asks_no_more_takes_what_a_stranger_answered_for);
   RUN_TEST(neighbours_are_told_and_asked_until_the_link_must_have_settled);
