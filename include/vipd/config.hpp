@@ -28,6 +28,7 @@ struct VipConfig {
   unsigned prefix_length = 32;  // of its subnet; the address is set as /32 or /128
   std::string link;
   std::vector<RouteConfig> routes;
+  std::string group;                  // owned with all others of it, or not at all; empty: none
   std::optional<int> priority = 100;  // none: auto
   bool preempt = false;
   Duration preempt_delay = Duration::seconds(30);

@@ -44,6 +44,7 @@ struct VipSettings {
   bool preempt = false;               // hand over to a standby of higher priority
   Duration preempt_delay = Duration::seconds(30);  // ... that has been ready for so long
   bool acquires = false;  // a program must succeed before the address is set
+  std::string group{};    // owned with all others of it, or not at all; empty: none
   std::string blocked{};  // when reconfigured: what AddressBlocked is about to say
 
   bool operator==(const VipSettings&) const = default;

@@ -26,7 +26,8 @@ Settings settings_of(const Config& config) {
                              .priority = vip.priority,
                              .preempt = vip.preempt,
                              .preempt_delay = vip.preempt_delay,
-                             .acquires = !vip.acquire.empty()});
+                             .acquires = !vip.acquire.empty(),
+                             .group = vip.group});
   }
   return settings;
 }

@@ -35,6 +35,7 @@ Config unusual() {
   vip.preempt = true;
   vip.preempt_delay = Duration::seconds(5);
   vip.acquire = "/bin/acquire";
+  vip.group = "web";
   return config;
 }
 
@@ -62,7 +63,8 @@ void the_core_is_told_everything() {
 
 void the_core_is_told_everything_of_a_vip() {
   const VipSettings vip = settings_of(unusual()).vips[0];
-  const auto& [name, address, link, priority, preempt, preempt_delay, acquires, blocked] = vip;
+  const auto& [name, address, link, priority, preempt, preempt_delay, acquires, group, blocked] =
+      vip;
   TEST_ASSERT_EQUAL_STRING("api", name);
   TEST_ASSERT_EQUAL_STRING("192.0.2.1", address.text());
   TEST_ASSERT_EQUAL_STRING("eth0", link);
@@ -70,6 +72,7 @@ void the_core_is_told_everything_of_a_vip() {
   TEST_ASSERT_TRUE(preempt);
   TEST_ASSERT_TRUE(preempt_delay == Duration::seconds(5));
   TEST_ASSERT_TRUE(acquires);
+  TEST_ASSERT_EQUAL_STRING("web", group);
   TEST_ASSERT_TRUE(blocked.empty());
 }
 
