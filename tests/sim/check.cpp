@@ -85,9 +85,13 @@ void World::check_fenced(int n) {
 // --- liveness: after the last fault there is an owner, and it has said so
 
 bool World::eligible(const Node& node, int vip) const {
-  const auto v = static_cast<size_t>(vip);
-  return runs(node) && !node.person_paused && node.configured[v] && !keeps_away(node, vip) &&
-         node.link_up[node.vip_link[v]];
+  bool all = runs(node) && !node.person_paused;
+  for (int v = 0; all && v < vips_count_; v++) {
+    const auto i = static_cast<size_t>(v);
+    if (!together(node, vip, v)) continue;
+    all = node.configured[i] && !keeps_away(node, v) && node.link_up[node.vip_link[i]];
+  }
+  return all;
 }
 
 // Without space nobody can join, but those who are in the queue can take over; unless the last
@@ -129,7 +133,9 @@ void World::check_liveness() {
     for (int n = 0; n < nodes_count_; n++) {
       const Node& node = nodes_[static_cast<size_t>(n)];
       if (!eligible(node, v)) continue;
-      possible = possible || !no_space_ || (queued(node, v) && !waits_for_term(node));
+      // Whoever is crossed with another cannot queue anew without space.
+      const bool able = queued(node, v) && !waits_for_term(node) && !options_.groups;
+      possible = possible || !no_space_ || able;
     }
     const int owner = only_owner(v);
     if (owner == -1 && !possible) wholly = false;
@@ -144,6 +150,7 @@ void World::check_liveness() {
     if (!node.addresses[i].announced) fail("liveness", "n%d never announced v%d", owner + 1, v + 1);
     tally_.worst_liveness = std::max(tally_.worst_liveness, owned_since_[i] - calm_since_);
   }
+  check_owned_whole();
   if (!wholly) {
     tally_.count(Rule::LivenessNobodyMay);
     return round_begins();

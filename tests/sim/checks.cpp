@@ -75,14 +75,22 @@ void World::check_ends(int n, int vip, uint32_t incarnation) {
 }
 
 void World::judge_service(int n, int vip, Check check) {
-  nodes_[static_cast<size_t>(n)].checks[static_cast<size_t>(vip)] = check;
+  Node& node = nodes_[static_cast<size_t>(n)];
+  node.checks[static_cast<size_t>(vip)] = check;
   tell_check(n, vip);
+  if (options_.groups && check_weight_ > 0) tell_checks(n);
 }
 
+// What lowers the priority belongs to the group.
 void World::tell_check(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
   const auto v = static_cast<size_t>(vip);
-  const bool is_down = node.checks[v] == Check::Down;
+  bool is_down = node.checks[v] == Check::Down;
+  for (int u = 0; check_weight_ > 0 && u < vips_count_; u++) {
+    const auto i = static_cast<size_t>(u);
+    const bool same = node.group[i] != 0 && node.group[i] == node.group[v];
+    is_down = is_down || (same && node.checks[i] == Check::Down);
+  }
   tell(n, {.event = vipd::event::AddressBlocked{.address = vips_[v],
                                                 .reason = blocked(node, vip),
                                                 .for_owner = is_down && check_weight_ == 0,
@@ -107,7 +115,7 @@ void World::heal_services() {
   const auto bad = static_cast<int>(check_random_.below(nodes_count_ * 3));
   for (int n = 0; n < nodes_count_; n++) {
     for (int v = 0; v < vips_count_; v++) {
-      nodes_[static_cast<size_t>(n)].fails[static_cast<size_t>(v)] = n == bad;
+      nodes_[static_cast<size_t>(n)].fails[static_cast<size_t>(v)] = n == bad && stays_bad(v);
       look(n, v);
     }
   }

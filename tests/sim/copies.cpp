@@ -143,6 +143,8 @@ void World::clone_process(int from, int to) {
   copy.configured = original.configured;
   copy.priority = original.priority;
   copy.fails = original.fails;
+  copy.group = original.group;
+  copy.its_group = original.its_group;
   copy.checks = original.checks;
   copy.timeout = original.timeout;
   copy.heartbeat = original.heartbeat;

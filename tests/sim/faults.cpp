@@ -1,6 +1,7 @@
 // What goes wrong, when, and how it heals. Each run switches about half of the kinds off and draws
 // rates for the others, so that every mixture comes up.
 #include <algorithm>
+#include <utility>
 
 #include "sim/world.hpp"
 
@@ -329,7 +330,7 @@ void World::reconfigure(int n, bool whole) {
   for (int v = 0; v < vips_count_; v++) {
     const auto i = static_cast<size_t>(v);
     node.configured[i] = whole || !random_.one_in(3);
-    if (!whole && random_.one_in(6)) node.vip_link[i] ^= 1;
+    if (!whole && random_.one_in(6)) turn_link(&node, v);
   }
   if (mixed_ && !whole && random_.one_in(4)) {  // with the next process
     draw_timeout(&node);
@@ -413,7 +414,8 @@ void World::heal(const Item& item) {
   }
   if (fault == Fault::SlowNetwork) node.slow = 0;
   if (fault == Fault::LossyNetwork) node.loss = duplicate_ = 0;
-  if ((fault == Fault::LinkFlap || fault == Fault::LinkMissing) && node.up) {
+  const bool stays = options_.groups && !faults_on_;  // leave_link_down
+  if ((fault == Fault::LinkFlap || fault == Fault::LinkMissing) && node.up && !stays) {
     set_link(target, static_cast<int>(item.x), true, true);
   }
   if (fault == Fault::SecondCluster) endpoints_are_right(target);
@@ -445,7 +447,7 @@ void World::heal_host(int n) {
   resume_host(n);
   boot_host(n);
   if (node.stopped) post(now_, Ev::ProcessResumes, n);
-  for (int l = 0; l < kLinks; l++) set_link(n, l, true, true);
+  for (int l = 0; l < links_count_; l++) set_link(n, l, true, true);
   node.cut.fill(0);
   if (now_ >= node.strange_until || !turns_many()) endpoints_are_right(n);
   node.slow = 0;
@@ -456,7 +458,9 @@ void World::heal_host(int n) {
   }
   const bool whole = std::all_of(node.configured.begin(), node.configured.begin() + vips_count_,
                                  [](bool c) { return c; });
-  if (!whole) reconfigure(n, true);
+  node.is_refused.fill(false);
+  const bool regrouped = std::exchange(node.group, groups_) != groups_;
+  if (!whole || regrouped) reconfigure(n, true);
   if (node.core == nullptr) post(now_ + random_.spread(10 * kMs, 3 * kS), Ev::ProcessStarts, n);
   pump(n);
 }
@@ -486,6 +490,7 @@ void World::heal_everything() {
   heal_all_peers();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
   heal_services();
+  leave_link_down();
   stranger_until_.fill(0);
   // Some stay dead, or in somebody's pause.
   Node& node = nodes_[static_cast<size_t>(any_node())];

@@ -53,6 +53,7 @@ bool World::call_kernel(int n, int vip, bool removes, int lifetime) {
   node.call_shown = node.stack[node.depth - 1].shown;
   node.in_call = true;
   if (random_.per_million(refused_)) node.call_error = random_.one_in(2) ? ENOMEM : EPERM;
+  if (!removes && node.is_refused[static_cast<size_t>(vip)]) node.call_error = EPERM;
   int64_t before = 0;
   node.call_back_in = 0;
   if (random_.per_million(held_up_)) {
@@ -180,6 +181,7 @@ void World::add_address(int n, int vip, int lifetime) {
   }
   if (fresh && strange_ == Strange::Contested) note_elsewhere(n, vip);
   if (fresh) judge(vip);
+  if (fresh) check_whole(n, vip);
 }
 
 void World::remove_address(int n, int vip, Rule how) {
@@ -189,6 +191,7 @@ void World::remove_address(int n, int vip, Rule how) {
   address.present = false;
   address.unchecked = false;
   tally_.count(how);
+  if (how == Rule::AddressGoneByOthers) nodes_[static_cast<size_t>(n)].in_part.fill(0);
   owner_changes_++;
   judge(vip);
   SAY(n, "      kernel: v%d is gone (%s)", vip + 1, name_of(how));

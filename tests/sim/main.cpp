@@ -29,6 +29,7 @@ struct Seed {
   double hours = 0;
   bool peers = false;  // with the peer lease
   bool hold = false;   // and holding on without etcd
+  bool groups = false;
 };
 
 struct Arguments {
@@ -52,6 +53,7 @@ struct Progress {
 uint64_t without = 0;
 bool peers = false;
 bool hold = false;
+bool groups = false;
 std::string only;
 sim::Broken broken = sim::Broken::Nothing;
 
@@ -62,11 +64,12 @@ Seed seed_now;
 void print_failure(const Seed& seed, const char* checker, const char* text) {
   const auto number = static_cast<unsigned long long>(seed.seed);
   printf("sim: FAIL %s: %s\n", checker, text);
-  printf("sim: seed %llu, commit %s; to see it: %s --seed %llu --hours %g --runs 1 --story%s\n",
+  printf("sim: seed %llu, commit %s; to see it: %s --seed %llu --hours %g --runs 1 --story%s%s\n",
          number, VIPD_COMMIT, "build/vipd-sim", number, seed.hours,
          seed.hold    ? " --hold"
          : seed.peers ? " --peers"
-                      : "");
+                      : "",
+         seed.groups ? " --groups" : "");
 }
 
 // The core asserts. A run that was not told as a story is run again as one, by another process.
@@ -85,6 +88,7 @@ bool run_one(const Seed& seed, bool print, bool tail, sim::Tally* sum) {
   options.without = without;
   options.peers = seed.peers || seed.hold;
   options.hold = seed.hold;
+  options.groups = seed.groups;
   options.only = only;
   options.broken = broken;
   options.seed = seed.seed;
@@ -112,14 +116,14 @@ int usage() {
   fprintf(stderr,
           "usage: vipd-sim [--runs N] [--seed S] [--hours H] [--story] [--keep-going]\n"
           "                [--replay FILE] [--quick] [--without FAULT]...\n"
-          "                [--peers] [--hold] [--only CHECKER] [--break CHECKER]\n");
+          "                [--peers] [--hold] [--groups] [--only CHECKER] [--break CHECKER]\n");
   return 2;
 }
 
 // Something is done wrong that the checker of that name must see, and that one judges.
 bool break_for(const char* checker) {
-  static const char* const kNames[] = {"",      "ownership", "fencing",  "liveness",
-                                       "cache", "quiet",     "livelock", "chain"};
+  static const char* const kNames[] = {"",      "ownership", "fencing", "liveness", "cache",
+                                       "quiet", "livelock",  "chain",   "groups"};
   for (uint8_t i = 1; i < std::size(kNames); i++) {
     if (strcmp(checker, kNames[i]) != 0) continue;
     broken = static_cast<sim::Broken>(i);
@@ -146,6 +150,8 @@ bool parse(int count, char** words, Arguments* out) {
       peers = true;
     } else if (word == "--hold") {
       hold = true;
+    } else if (word == "--groups") {
+      groups = true;
     } else if (word == "--story") {
       out->story = true;
     } else if (word == "--keep-going") {
@@ -178,12 +184,12 @@ bool parse(int count, char** words, Arguments* out) {
   return true;
 }
 
-// "SEED HOURS [peers] # why" a line.
+// "SEED HOURS [WORLD] # why" a line; the world is peers, hold or groups, or two as hold+groups.
 std::vector<Seed> seeds_of(const Arguments& arguments) {
   std::vector<Seed> seeds;
   if (arguments.replay.empty()) {
     for (uint64_t i = 0; i < arguments.runs; i++) {
-      seeds.push_back({arguments.seed + i, arguments.hours, peers, hold});
+      seeds.push_back({arguments.seed + i, arguments.hours, peers, hold, groups});
     }
     return seeds;
   }
@@ -198,7 +204,8 @@ std::vector<Seed> seeds_of(const Arguments& arguments) {
     double hours = 0;
     char word[16] = "";
     if (line[0] != '#' && sscanf(line, "%llu %lf %15s", &seed, &hours, word) >= 2) {
-      seeds.push_back({seed, hours, strcmp(word, "peers") == 0, strcmp(word, "hold") == 0});
+      const auto is = [&word](const char* what) { return strstr(word, what) != nullptr; };
+      seeds.push_back({seed, hours, is("peers"), is("hold"), is("groups")});
     }
   }
   fclose(file);

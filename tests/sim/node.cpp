@@ -15,10 +15,6 @@ constexpr size_t kSentKept = 4096;
 // So many steps within one millisecond mean that the core turns on the spot.
 constexpr uint64_t kStepsInMs = 3000;
 
-const char* link_name(int link) {
-  return link == 0 ? "eth0" : "eth1";
-}
-
 }  // namespace
 
 vipd::Settings World::settings(const Node& node) const {
@@ -44,7 +40,9 @@ vipd::Settings World::settings(const Node& node) const {
     vipd::VipSettings vip{.name = "v" + std::to_string(v + 1),
                           .address = vips_[i],
                           .link = link_name(node.vip_link[i])};
-    vip.priority = node.priority[i] < 0 ? std::nullopt : std::optional(node.priority[i]);
+    const int priority = node.priority[priority_of(node, v)];
+    vip.priority = priority < 0 ? std::nullopt : std::optional(priority);
+    vip.group = group_name(node.group[i]);
     vip.preempt = preempt_;
     vip.acquires = has_programs_;
     vip.blocked = blocked(node, v);
@@ -112,6 +110,7 @@ void World::start_process(int n) {
   node.heard.clear();
   if (records_) node.heard.push_back({.input = input});
   node.core = std::make_unique<vipd::Core>(node.its_settings, input, &frame.actions);
+  note_groups(n, node.its_settings);
   run_turn(n);
   tell_fence(n);
   ask_all(n);
@@ -125,7 +124,7 @@ void World::start_process(int n) {
 
 void World::tell_links(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
-  for (int l = 0; l < kLinks; l++) {
+  for (int l = 0; l < links_count_; l++) {
     const auto i = static_cast<size_t>(l);
     post(notice_at(&node), Ev::LinkNotice, n, l,
          (node.link_present[i] ? 1 : 0) | (node.link_up[i] ? 2 : 0), node.incarnation);
@@ -241,6 +240,9 @@ void World::feed(int n, const vipd::Event& event) {
   if (const auto* named = std::get_if<vipd::event::EndpointNamed>(&event)) {
     note_named(&node, *named);
   }
+  if (const auto* reconfigured = std::get_if<vipd::event::Reconfigured>(&event)) {
+    note_groups(n, reconfigured->settings);
+  }
   push_step(&node, event);
   run_turn(n);
 }
@@ -330,6 +332,7 @@ void World::turn_over(int n) {
     return;
   }
   check_turn(n);
+  check_parts(n);
   arm(n);
 }
 

@@ -16,12 +16,19 @@
 namespace sim {
 
 constexpr int kMaxNodes = 6;  // one of them only as a copy of another
-constexpr int kMaxVips = 3;
+constexpr int kMaxVips = 5;
+constexpr int kMostAlone = 3;  // VIPs of a run without groups
 constexpr int kMaxMembers = 5;
-constexpr int kLinks = 2;
-constexpr uint8_t kAllLinks = 3;  // a bit each
+constexpr int kLinks = 3;         // the third only where there are groups
+constexpr uint8_t kAllLinks = 7;  // a bit each
 constexpr int kBystanders = 3;
 constexpr int kNobody = 255;
+constexpr uint8_t kNotThere = 255;  // of a group: the VIP is not configured
+
+[[nodiscard]] inline const char* link_name(int link) {
+  static constexpr std::array<const char*, kLinks> kNames = {"eth0", "eth1", "eth2"};
+  return kNames[static_cast<size_t>(link)];
+}
 
 enum class Ev : uint8_t {
   Wake,           // a process's timer; x: generation
@@ -65,6 +72,9 @@ enum class Ev : uint8_t {
   HoldBegins,
   HoldStrikes,  // a: what, x: round, y: the owner's lease
   MarkTaken,    // a person says that its owner is off
+  GroupStruck,
+  GroupHeals,    // a: what, b: whose, x: round
+  GroupsChange,  // of one node's configuration
   EndpointTurns,
   EndpointsTurn,  // a: the first of those that lead elsewhere from now on, b: how many
   OwnerStops,     // before it may have heard of that
@@ -168,7 +178,7 @@ struct Clock {
 // The packet fence in a host's kernel. It outlives the process that set it.
 struct Fence {
   bool missing = false;  // this kernel can have none
-  std::array<bool, kLinks> attached{true, true};
+  std::array<bool, kLinks> attached{true, true, true};
   int64_t deadline = INT64_MAX;  // the host's clock
   int64_t suspended = 0;         // of the host, when it was set
 };
@@ -265,12 +275,14 @@ struct Node {
   int64_t clone_until = -1;  // and after it was copied
   int64_t netlink_at = 0;    // notices keep their order
   std::array<KernelAddress, kMaxVips> addresses{};
-  std::array<bool, kLinks> link_present{true, true};
-  std::array<bool, kLinks> link_up{true, true};
+  std::array<bool, kLinks> link_present{true, true, true};
+  std::array<bool, kLinks> link_up{true, true, true};
   std::array<uint8_t, kMaxVips> vip_link{};
   std::array<bool, kMaxVips> configured{};
   std::array<int, kMaxVips> priority{};
-  std::array<bool, kMaxVips> fails{};  // the service that is checked
+  std::array<bool, kMaxVips> fails{};       // the service that is checked
+  std::array<uint8_t, kMaxVips> group{};    // by number, as configured; 0: none
+  std::array<bool, kMaxVips> is_refused{};  // by its kernel, always
   Fence fence;
   int64_t unfenced_until = -1;  // the excuse after somebody removed the fence
   int64_t peer_slow = 0;        // how much later frames reach it
@@ -296,6 +308,7 @@ struct Node {
   vipd::Memory old_memory{};  // and a copy that somebody made of it
   std::array<Check, kMaxVips> checks{};
   std::array<Program, kMaxVips> programs{};
+  std::array<uint8_t, kMaxVips> its_group{};  // as the process knows it, or kNotThere
   bool person_paused = false;
   bool stay_dead = false;
   uint32_t wake_id = 0;
@@ -327,7 +340,9 @@ struct Node {
   uint32_t loss = 0;
   // judgement
   std::vector<Heartbeat> sent{};
-  int64_t deadline = INT64_MIN / 4;  // by what was echoed, in the host's clock
+  int64_t deadline = INT64_MIN / 4;         // by what was echoed, in the host's clock
+  std::array<int64_t, kMaxVips> in_part{};  // how long it has had a part of that group
+  int64_t parts_at = 0;                     // when that was counted last
   uint64_t requests = 0;
   int64_t second = 0;  // the one that is counted
   uint64_t in_second = 0;
@@ -364,7 +379,8 @@ enum class Broken : uint8_t {
   Cache,
   Quiet,
   Livelock,
-  Chain
+  Chain,
+  Groups
 };
 
 struct Options {
@@ -374,6 +390,7 @@ struct Options {
   bool print = false;    // and print it as it happens
   bool peers = false;    // with the peer lease
   bool hold = false;     // and holding on without etcd
+  bool groups = false;   // with VIPs that belong together
   uint64_t without = 0;  // a bit for each fault that never strikes
   Broken broken = Broken::Nothing;
   std::string only{};  // the checker that judges, besides livelock; empty: all

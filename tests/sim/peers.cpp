@@ -12,12 +12,10 @@ namespace {
 constexpr size_t kMostWaiting = 256;  // frames in a socket's buffer
 constexpr int64_t kOpen = INT64_MAX;
 
-const char* link_name(int link) {
-  return link == 0 ? "eth0" : "eth1";
-}
-
 int link_of(const std::string& name) {
-  return name == link_name(1) ? 1 : 0;
+  int link = kLinks - 1;
+  while (link > 0 && name != link_name(link)) link--;
+  return link;
 }
 
 }  // namespace
@@ -33,7 +31,7 @@ void World::draw_peers() {
     node.peer_timeout = mixed ? kTimeouts[peer_random_.below(8)] * kMs : common;
     if (mixed && peer_random_.one_in(6)) node.peer_timeout = 0;
     node.fence.missing = mixed && peer_random_.one_in(8);
-    for (size_t v = 0; spread && v < kMaxVips; v++) node.vip_link[v] = v % kLinks;
+    for (size_t v = 0; spread && v < kMaxVips; v++) node.vip_link[v] = v % 2;
   }
   for (size_t i = 0; i < kPeerFaults; i++) {
     peer_weights_[i] =

@@ -42,7 +42,8 @@ namespace sim {
   X(LivenessNoSpace) X(QuietChecked) X(TwinFenced) X(ReaderCloned) X(ClaimHeard) \
   X(OverlapExcusedUnfenced) X(OverlapExcusedGrantors) X(PeerFrameSent) X(PeerFrameLost) X(FencedOnly) X(EndedByPeers) \
   X(Drill) X(DrillMoved) X(DrillStayed) X(StrangerHeard) X(ClusterNamed) \
-  X(OverlapExcusedElsewhere) X(HeldOn) X(MarkTaken)
+  X(OverlapExcusedElsewhere) X(HeldOn) X(MarkTaken) \
+  X(GroupStruck) X(GroupsChanged) X(GroupMovesIn) X(GroupInPart) X(GroupWhole)
 // clang-format on
 
 enum class Fault : uint8_t {

@@ -26,7 +26,8 @@ World::World(const Options& options)
       peer_random_(~options.seed * 7),
       aimed_random_(~options.seed * 13),
       cluster_random_(~options.seed * 11),
-      hold_random_(~options.seed * 19) {
+      hold_random_(~options.seed * 19),
+      group_random_(~options.seed * 23) {
   story_.start(options.story, options.print);
   draw_parameters();
   draw_swarm();
@@ -38,6 +39,7 @@ World::World(const Options& options)
   draw_aimed();
   draw_clusters();
   draw_holds();
+  draw_groups();
 }
 
 World::~World() = default;
@@ -84,8 +86,8 @@ void World::draw_parameters() {
 // -1: by rendezvous hashing.
 void World::draw_priorities(Node* node) {
   static constexpr int kPriorities[] = {100, 100, 50, 150, 255, 0, -1};
-  for (int& priority : node->priority) {
-    priority = ordered_ ? kPriorities[random_.below(7)] : 100;
+  for (size_t v = 0; v < kMostAlone; v++) {
+    node->priority[v] = ordered_ ? kPriorities[random_.below(7)] : 100;
   }
 }
 
@@ -164,6 +166,7 @@ void World::round_begins() {
   next_peer_fault();
   next_strange();
   next_hold();
+  next_group_fault();
   post(now_ + random_.spread(8 * kS, 180 * kS), Ev::CalmBegins, 0);
 }
 
@@ -181,7 +184,8 @@ void World::calm_begins() {
   // Each makes way for a better one a second after the other, and the owner after its delay.
   if (has_checks_) bound += 3 * kS;
   if (has_programs_) bound += nodes_count_ * kS;
-  if (has_strangers_) bound += 7 * kS;  // asked for again after 5 s, and found silent
+  if (options_.groups) bound += 6 * kS;  // what somebody removed is restored at last
+  if (has_strangers_) bound += 7 * kS;   // asked for again after 5 s, and found silent
   if (ordered_ || check_weight_ > 0)
     bound += nodes_count_ * (2 * kS + (preempt_ ? preempt_delay_ : 0));
   if (restored_once_) bound += 2 * timeout_;  // until the old cluster is believed to be gone
@@ -225,7 +229,7 @@ void World::dispatch(const Item& item) {
     case Ev::LinkNotice:
       if (item.x != nodes_[item.node].incarnation) return;
       return tell(
-          node, {.event = vipd::event::LinkChanged{.link = item.a == 0 ? "eth0" : "eth1",
+          node, {.event = vipd::event::LinkChanged{.link = link_name(item.a),
                                                    .present = (item.b & 1) != 0,
                                                    .up = (item.b & 2) != 0,
                                                    .mac = mac_of(nodes_[item.node].name, item.a)}});
@@ -305,6 +309,14 @@ void World::dispatch(const Item& item) {
       return;
     case Ev::MarkTaken:
       return take_marks();
+    case Ev::GroupStruck:
+      if (faults_on_ && item.x == round_) strike_group();
+      return;
+    case Ev::GroupHeals:
+      return heal_group(item);
+    case Ev::GroupsChange:
+      if (faults_on_ && item.x == round_) regroup(node);
+      return;
     case Ev::PeerHeals:
       if (faults_on_) heal_peers(item);
       return;

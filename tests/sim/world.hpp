@@ -5,8 +5,8 @@
 // turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
 // checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
 // peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms), holds.cpp
-// (outages of etcd that an owner may outlast), drills.cpp (what it promises), check.cpp (what must
-// hold).
+// (outages of etcd that an owner may outlast), drills.cpp (what it promises), groups.cpp (VIPs that
+// belong together), check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -255,6 +255,27 @@ class World {
   void take_marks();
   [[nodiscard]] int64_t authority(const Node& node) const;
 
+  // --- groups.cpp
+  void draw_groups();
+  void draw_membership();
+  [[nodiscard]] size_t priority_of(const Node& node, int vip) const;
+  [[nodiscard]] std::string group_name(uint8_t group) const;
+  void note_groups(int n, const vipd::Settings& settings);
+  void turn_link(Node* node, int vip) const;
+  void next_group_fault();
+  void strike_group();
+  [[nodiscard]] bool strike_member(int what, int vip, int n);
+  void heal_group(const Item& item);
+  void change_groups();
+  void regroup(int node);
+  [[nodiscard]] bool stays_bad(int vip);
+  void leave_link_down();
+  [[nodiscard]] bool together(const Node& node, int a, int b) const;
+  [[nodiscard]] bool all_agree() const;
+  void check_whole(int n, int vip);
+  void check_parts(int n);
+  void check_owned_whole();
+
   // --- drills.cpp
   [[nodiscard]] int holder(int vip) const;
   [[nodiscard]] const vipd::PeerTerm* term_of(int owner) const;
@@ -323,9 +344,11 @@ class World {
   Random aimed_random_;
   Random cluster_random_;
   Random hold_random_;
+  Random group_random_;
   int nodes_count_ = 3;
   int vips_count_ = 1;
   int members_count_ = 3;
+  int links_count_ = 2;
   int64_t timeout_ = 5 * kS;  // the longest of all nodes
   bool mixed_ = false;        // nodes have timeouts of their own
   bool records_ = false;      // what processes are told
@@ -334,6 +357,9 @@ class World {
   int64_t preempt_delay_ = 0;
   uint32_t last_instance_ = 0;
   int64_t refresh_ = 60 * kS;
+  std::array<uint8_t, kMaxVips> groups_{};  // as they are configured in the end
+  int64_t group_gap_ = 0;
+  int member_that_stays_bad_ = 0;
   int64_t base_way_ = 0;
   std::array<vipd::Address, kMaxVips> vips_{};
   std::array<uint32_t, kFaults> weights_{};
