@@ -72,7 +72,7 @@ void Core::Impl::install_next() {
       continue;
     }
     const bool absent = vip->address == Vip::AddressState::Absent;
-    if (absent && obstacle(*vip, now_) == Obstacle::None) install(&*vip);
+    if (absent && hindrance(*vip, now_).why == Obstacle::None) install(&*vip);
   }
 }
 

@@ -116,7 +116,7 @@ VipView Core::Impl::view_of(const Vip& vip, MonoTime now) const {
   VipView view;
   view.address = vip.settings.address;
   view.state = vip.state;
-  view.reason = reason_of(vip, obstacle(vip, now), now);
+  view.reason = reason_of(vip, hindrance(vip, now), now);
   view.owner = owner_of(vip, now);
   view.address_present = vip.address != Vip::AddressState::Absent;
   for (const View::Candidate& c : view_.queue(view.address).candidates) {
@@ -144,6 +144,7 @@ Core::Impl::Impl(Settings settings, MonoTime now)
   for (const VipSettings& vip : settings_.vips) {
     configure(vips_.add(), vip);
   }
+  vips_.group(settings_.vips);
 }
 
 void Core::Impl::step(const Input& input, const Event& event, Actions* actions) {
@@ -228,7 +229,7 @@ void Core::Impl::on(const event::ResumeAsked&) {
 
 void Core::Impl::on(const event::ResignAsked& e) {
   for (const Address& address : e.vips) {
-    if (Vip* vip = find(address)) vip->resigning = true;
+    if (Vip* vip = find(address)) resign(vip);
   }
 }
 
@@ -277,6 +278,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
     if (moved && vip->address != Vip::AddressState::Absent) remove(vip);
     configure(vip, wanted);
   }
+  vips_.group(settings_.vips);
 }
 
 }  // namespace vipd

@@ -42,29 +42,37 @@ struct LinkView {
   MacAddress mac;
 };
 
-// Why a VIP is not installed although its key is the head, or is not in the election at all.
+// Why a VIP is not installed although its key is the head, or is not in the election at all. In the
+// order in which they are looked for.
 enum class Obstacle {
-  None,
-  OtherCluster,
-  NodePaused,
   NodeReleasing,
+  NodePaused,
+  OtherCluster,
+  LinkUnknown,
   LinkMissing,
   LinkDown,
-  Resigning,
-  LinkUnknown,
-  NotQueued,
-  NotHead,
-  KeyRetired,
-  NoAuthority,
-  NoGrants,
-  PreviousOwner,
-  MayBeHeld,
   KernelRefused,
   Blocked,
   ForeignHost,
+  Resigning,
+  NotQueued,
+  NotHead,
+  KeyRetired,
+  PreviousOwner,
+  MayBeHeld,
+  NoAuthority,
+  NoGrants,
   Probing,
   RemovedByOthers,
   Acquiring,
+  OthersFirst,
+  None,
+};
+
+// What keeps a VIP from being installed: of itself, or of another one of its group.
+struct Hindrance {
+  Obstacle why;
+  const Vip* whose;
 };
 
 // What people have asked of this node.
@@ -159,6 +167,7 @@ struct Core::Impl {
   void revoke_former_sessions(const std::vector<Entry>& entries);
   void settle(const Chain::Outcome& outcome);
   void send_link(Link link);
+  void add_to(Link* link, std::vector<Address>* places, const Vip& vip) const;
   [[nodiscard]] Txn attempt(RequestId request, Link link);
   [[nodiscard]] Duration hedge() const;
   [[nodiscard]] Link wanted_link();
@@ -187,18 +196,17 @@ struct Core::Impl {
   void address_is_up(Vip* vip);
   [[nodiscard]] Vip* find(const Address& address) { return vips_.find(address); }
   [[nodiscard]] static const LinkView& link_of(const Vip& vip) { return *vip.link; }
-  [[nodiscard]] bool wanted(const Vip& vip) const;
+  [[nodiscard]] bool wanted_alone(const Vip& vip) const;
   [[nodiscard]] bool has_key(const Vip& vip) const;
-  // It has a key that must go, and nothing of it is on a link.
-  [[nodiscard]] bool to_leave(const Vip& vip) const;
+  [[nodiscard]] bool is_spent(const KeyRights& key, Revision created) const;
   // The heartbeat that our authority comes from is one of this VIP.
   [[nodiscard]] bool covered(const Vip& vip) const;
   [[nodiscard]] Revision key_created(const Vip& vip) const;
   // The create revision of our key if the watch shows it as the head, else 0.
   [[nodiscard]] Revision headed_since(const Vip& vip) const;
-  [[nodiscard]] bool may_keep(const Vip& vip) const;
+  [[nodiscard]] bool may_keep_alone(const Vip& vip) const;
   void drive_inherited(Vip* vip);
-  [[nodiscard]] bool is_still_ours(const Vip& vip) const;
+  [[nodiscard]] bool is_still_ours_alone(const Vip& vip) const;
   [[nodiscard]] bool may_take_up(const Vip& vip) const;
   void host_slept(MonoTime before, Duration span);
   [[nodiscard]] MonoTime free_at(const Vip& vip) const;
@@ -206,8 +214,27 @@ struct Core::Impl {
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
+  [[nodiscard]] std::string reason_of(const Vip& vip, const Hindrance& hindrance,
+                                      MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
+  // --- groups.cpp: VIPs that are owned together. Of one that is alone it is its own affair.
+  [[nodiscard]] bool wanted(const Vip& vip) const;
+  [[nodiscard]] bool none_is_up(const Vip& vip) const;
+  // Of all that are up, and of itself.
+  [[nodiscard]] bool may_keep(const Vip& vip) const;
+  [[nodiscard]] bool is_still_ours(const Vip& vip) const;
+  // It has a key that must go, and nothing of the group is on a link.
+  [[nodiscard]] bool to_leave(const Vip& vip) const;
+  [[nodiscard]] bool has_spent_key(const Vip& vip) const;
+  // Absent, and without a key, which it may have now.
+  [[nodiscard]] bool to_join(const Vip& vip) const;
+  // Leaves all queues of the group once, and queues up anew.
+  void resign(Vip* vip);
+  [[nodiscard]] bool is_second_in_all(const Vip& vip, LeaseId lease) const;
+  [[nodiscard]] Hindrance hindrance(const Vip& vip, MonoTime now) const;
+  [[nodiscard]] bool is_crossed(const Vip& vip) const;
+  void consider_giving_up_part(Vip* vip);
   // --- acquire.cpp: programs that must succeed before an address is set
   void drive_acquiring();
   void begin_acquiring(Vip* vip);

@@ -23,12 +23,11 @@ constexpr Duration kRefusedLast = Duration::seconds(60);
 
 // --- conditions
 
-bool Core::Impl::wanted(const Vip& vip) const {
+bool Core::Impl::wanted_alone(const Vip& vip) const {
   return !orders_.stopping && !orders_.paused && !binding_.outvoted() && !vip.resigning &&
          !vip.dropped && link_of(vip).usable &&
          !(vip.comeback.refused && now_ < vip.comeback.not_before) && !vip.conflict.foreign &&
-         (vip.blocked.empty() ||
-          (vip.address != Vip::AddressState::Absent && !vip.blocked_for_owner));
+         (vip.blocked.empty() || (!vip.blocked_for_owner && !none_is_up(vip)));
 }
 
 bool Core::Impl::has_key(const Vip& vip) const {
@@ -37,16 +36,10 @@ bool Core::Impl::has_key(const Vip& vip) const {
   return view_.candidate(vip.settings.address, chain_.lease()) != nullptr;
 }
 
-// [safety] A release says that the address is gone, so the kernel must have confirmed it. Those
-// that go together are said together. A key under which the VIP is never installed again goes as
-// well.
-bool Core::Impl::to_leave(const Vip& vip) const {
-  if (vip.address != Vip::AddressState::Absent || kernel_.removing() || !has_key(vip)) return false;
-  if (vip.acquiring.runs) return false;  // [safety] nor is it that of a program that still runs
-  // While etcd takes no writes nothing will ever tell what became of a release that was tried.
-  const Revision created = key_created(vip);
-  return !wanted(vip) ||
-         (read_beats_.wanted() ? !vip.key.usable(created) : vip.key.is_retired(created));
+// The VIP is never installed again under it. While etcd takes no writes nothing will ever tell what
+// became of a release that was tried.
+bool Core::Impl::is_spent(const KeyRights& key, Revision created) const {
+  return read_beats_.wanted() ? !key.usable(created) : key.is_retired(created);
 }
 
 Revision Core::Impl::key_created(const Vip& vip) const {
@@ -65,8 +58,8 @@ bool Core::Impl::covered(const Vip& vip) const {
   return !chain_.by_read() || vip.key.read() == headed_since(vip);
 }
 
-bool Core::Impl::may_keep(const Vip& vip) const {
-  return wanted(vip) && covered(vip) && now_ < deadline() - timing::kTakeDownMargin &&
+bool Core::Impl::may_keep_alone(const Vip& vip) const {
+  return covered(vip) && now_ < deadline() - timing::kTakeDownMargin &&
          vip.key.usable(headed_since(vip));
 }
 
@@ -137,6 +130,7 @@ MonoTime Core::Impl::obstacle_ends(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::ForeignHost:
     case Obstacle::Probing:
     case Obstacle::Acquiring:
+    case Obstacle::OthersFirst:
       return MonoTime::never();
   }
   return MonoTime::never();
@@ -191,8 +185,8 @@ void Core::Impl::drive_inherited(Vip* vip) {
 }
 
 // Under the very key under which the former process waited everybody out.
-bool Core::Impl::is_still_ours(const Vip& vip) const {
-  return wanted(vip) && headed_since(vip) != 0 && headed_since(vip) == vip.key.waited_out() &&
+bool Core::Impl::is_still_ours_alone(const Vip& vip) const {
+  return headed_since(vip) != 0 && headed_since(vip) == vip.key.waited_out() &&
          !vip.key.is_releasing();
 }
 
@@ -231,23 +225,24 @@ void Core::Impl::drive_removals() {
   }
   if (!any_dropped) return;
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
-  vips_.erase_if([this](const Vip& vip) {
+  const size_t erased = vips_.erase_if([this](const Vip& vip) {
     // Not before our watch shows it too: it must not come back under the key that was released.
     return vip.dropped && vip.address == Vip::AddressState::Absent && !has_key(vip) &&
            !chain_.busy() && !vip.key.is_ahead_of(view_.applied());
   });
+  if (erased != 0) vips_.group(settings_.vips);
 }
 
 void Core::Impl::drive_installs() {
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Absent) continue;
-    const Obstacle why = obstacle(vip, now_);
+    const auto [why, whose] = hindrance(vip, now_);
     if (why == Obstacle::None) {
       if (may_add()) install(&vip);
     } else if (why == Obstacle::Acquiring) {
-      begin_acquiring(&vip);
+      if (!is_acquired(vip)) begin_acquiring(&vip);
     } else {
-      due(obstacle_ends(vip, why));
+      due(obstacle_ends(*whose, why));
     }
   }
 }

@@ -47,7 +47,8 @@ void Core::Impl::set_priority(Vip* vip) {
     vip->priority = std::max(0, settings.priority.value_or(kHighestPriority) - vip->lowered);
     return;
   }
-  const uint64_t own = weight(settings_.node + "/" + settings.address.text());
+  const std::string what = settings.group.empty() ? settings.address.text() : settings.group;
+  const uint64_t own = weight(settings_.node + "/" + what);
   vip->priority = settings.priority.value_or(kLeastWeight + static_cast<int>(own % kWeights));
 }
 
@@ -62,11 +63,13 @@ void Core::Impl::drive_order() {
     return;
   for (Vip& vip : vips_) {
     const bool is_owned = vip.address == Vip::AddressState::Present;
-    if (is_owned && vip.transfer.to == LeaseId::None && !vip.settings.preempt) continue;
+    const bool is_alone = vip.group == Vip::kAlone;
+    if (is_owned && is_alone && vip.transfer.to == LeaseId::None && !vip.settings.preempt) continue;
     if (!wanted(vip) || !has_key(vip)) continue;
     if (vip.address == Vip::AddressState::Present) {
       consider_transfer(&vip);
       consider_preemption(&vip);
+      consider_giving_up_part(&vip);
     } else if (vip.address == Vip::AddressState::Absent) {
       vip.transfer.to = LeaseId::None;
       consider_making_way(&vip);
@@ -77,6 +80,7 @@ void Core::Impl::drive_order() {
 // Not the owner yet: the queue should be in the order of priorities when it is needed.
 void Core::Impl::consider_making_way(Vip* vip) {
   if (vip->key.is_ahead_of(view_.applied())) return;  // the view still shows a place that was left
+  if (!none_is_up(*vip)) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int own = queue.position(chain_.lease());
   if (own != vip->place.number) vip->place.reorder_at = now_ + kReorderPause;
@@ -84,7 +88,7 @@ void Core::Impl::consider_making_way(Vip* vip) {
   if (own < 0) return;
   const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
                                   [&](const View::Candidate& c) { return outranks(c, *vip); });
-  if (better && due(vip->place.reorder_at)) vip->resigning = true;
+  if ((better || is_crossed(*vip)) && due(vip->place.reorder_at)) resign(vip);
 }
 
 bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) const {
@@ -109,6 +113,7 @@ void Core::Impl::consider_preemption(Vip* vip) {
   const Duration delay =
       std::max(vip->settings.preempt_delay, timing::with_drift(settings_.timeout));
   if (!due(queue.since[1] + delay) || !second_is_ready(queue)) return;
+  if (!is_second_in_all(*vip, queue.candidates[1].lease)) return;
   hand_over(vip, queue.candidates[1].node + " has a higher priority");
 }
 
@@ -116,7 +121,7 @@ void Core::Impl::hand_over(Vip* vip, const std::string& why) {
   assert(vip->address == Vip::AddressState::Present);
   report(ReportKind::HandedOver, "handed over: " + why, vip->settings.address);
   vip->transfer.to = LeaseId::None;
-  vip->resigning = true;
+  resign(vip);
   step_.again(now_);  // the address goes first
 }
 
@@ -125,9 +130,8 @@ void Core::Impl::hand_over(Vip* vip, const std::string& why) {
 void Core::Impl::on(const event::TransferAsked& e) {
   Vip* vip = find(e.vip);
   if (vip == nullptr || vip->address != Vip::AddressState::Present) return;
-  vip->transfer.to = e.to;
-  vip->transfer.at = now_;
-  vip->transfer.by = now_ + settings_.timeout;
+  const Transfer transfer{.to = e.to, .at = now_, .by = now_ + settings_.timeout};
+  vips_.each_of_group(vip, [&](Vip* each) { each->transfer = transfer; });
 }
 
 // Those between the owner and the one that is wanted lose their places, and queue up anew behind.
@@ -136,7 +140,7 @@ void Core::Impl::consider_transfer(Vip* vip) {
   if (vip->transfer.to == LeaseId::None) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int place = queue.position(vip->transfer.to);
-  if (place == 1 && second_is_ready(queue)) {
+  if (place == 1 && second_is_ready(queue) && is_second_in_all(*vip, vip->transfer.to)) {
     hand_over(vip, "asked by vipctl, to " + queue.candidates[1].node);
   } else if (place < 1 || due(vip->transfer.by)) {
     vip->transfer.to = LeaseId::None;

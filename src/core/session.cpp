@@ -232,6 +232,16 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   for (Vip& vip : vips_) vip.key.release_refused();
 }
 
+void Core::Impl::add_to(Link* link, std::vector<Address>* places, const Vip& vip) const {
+  const Address& address = vip.settings.address;
+  // etcd refuses a transaction that puts and deletes one key.
+  if (!read_beats_.wanted() && to_leave(vip)) {
+    (vip.key.was_held(key_created(vip)) ? link->leave : *places).push_back(address);
+  } else if (wanted(vip) && (to_join(vip) || priority_is_stale(vip))) {
+    link->join.push_back({.vip = address, .priority = vip.priority});
+  }
+}
+
 Link Core::Impl::wanted_link() {
   Link link;
   const View::Session* own = view_.session(chain_.lease());
@@ -240,15 +250,10 @@ Link Core::Impl::wanted_link() {
   link.put_writes = !chain_.live() || missing;
   std::vector<Address> places;  // to be given up without having held the VIP
   for (Vip& vip : vips_) {
-    if (link.size() == kMaxLinkSize) break;
-    const bool leaves = !read_beats_.wanted() && to_leave(vip);
-    const bool joins = vip.address == Vip::AddressState::Absent && !has_key(vip);
-    // etcd refuses a transaction that puts and deletes one key.
-    if (wanted(vip) && !leaves && (joins || priority_is_stale(vip))) {
-      link.join.push_back({.vip = vip.settings.address, .priority = vip.priority});
-    }
-    if (!leaves) continue;
-    (vip.key.was_held(key_created(vip)) ? link.leave : places).push_back(vip.settings.address);
+    const size_t size = vips_.size_of_group_at(vip);
+    if (link.size() + size > kMaxLinkSize) break;
+    if (size == 0) continue;  // with the first of its group
+    vips_.each_of_group(&vip, [&](const Vip* each) { add_to(&link, &places, *each); });
   }
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
   link.held = !link.leave.empty();

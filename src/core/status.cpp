@@ -42,6 +42,7 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
     case Obstacle::Probing:
     case Obstacle::RemovedByOthers:
     case Obstacle::Acquiring:
+    case Obstacle::OthersFirst:
       return VipState::Waiting;
   }
   return VipState::Standby;
@@ -102,8 +103,17 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "its acquire program is running";
     case Obstacle::RemovedByOthers:
       return "somebody removed the address from " + vip.settings.link + "; putting it back";
+    case Obstacle::OthersFirst:
+      return "waiting for " + vip.settings.name + ", of the same group";
   }
   return "";
+}
+
+std::string Core::Impl::reason_of(const Vip& vip, const Hindrance& hindrance, MonoTime now) const {
+  const auto [why, whose] = hindrance;
+  const std::string reason = reason_of(*whose, why, now);
+  return whose == &vip || why == Obstacle::OthersFirst ? reason
+                                                       : whose->settings.name + ": " + reason;
 }
 
 std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
@@ -123,8 +133,8 @@ void Core::Impl::drive_states() {
     // By far the most, where there are many.
     const bool is_owned = vip.address == Vip::AddressState::Present;
     if (is_owned && vip.state == VipState::Owner) continue;
-    const Obstacle why = obstacle(vip, now_);
-    const VipState to = state_of(vip, why);
+    const Hindrance why = hindrance(vip, now_);
+    const VipState to = state_of(vip, why.why);
     if (to == vip.state) continue;
     if (to == VipState::Owner) {
       const std::string& how = view_.queue(vip.settings.address).how;

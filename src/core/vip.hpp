@@ -61,6 +61,7 @@ struct Transfer {
 struct Place {
   int number = -1;                             // -1: none
   MonoTime reorder_at = MonoTime::long_ago();  // when it may be given up for somebody better
+  MonoTime part_until = MonoTime::never();     // for so long a part of a group is kept
 };
 
 struct LinkView;
@@ -69,8 +70,10 @@ struct Vip {
   // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
   // by the lifetime that a former process gave it, until we have authority of our own.
   enum class AddressState { Absent, Inherited, Adding, Present, Removing };
+  static constexpr int kAlone = -1;
 
   VipSettings settings;
+  int group = kAlone;              // as VipTable numbers them
   const LinkView* link = nullptr;  // as settings.link names it
   int priority = 0;                // ours, as a number
   VipState state = VipState::Standby;
@@ -110,9 +113,32 @@ class VipTable {
 
   [[nodiscard]] size_t size() const { return vips_.size(); }
   Vip* add() { return &vips_.emplace_back(); }
+  // How many went. group() is to be called if any did.
   template <typename Condition>
-  void erase_if(Condition condition) {
-    std::erase_if(vips_, condition);
+  size_t erase_if(Condition condition) {
+    return std::erase_if(vips_, condition);
+  }
+  // Which VIPs belong together, and in which order they are added, as the configuration says.
+  void group(const std::vector<VipSettings>& settings);
+  // Whether it is true of this VIP, and of all others of its group, in their order up to the first
+  // of which it is not.
+  template <typename Condition>
+  [[nodiscard]] bool all_of_group(const Vip& vip, Condition condition) const {
+    if (vip.group == Vip::kAlone) return condition(vip);
+    const std::vector<size_t>& places = groups_[static_cast<size_t>(vip.group)];
+    return std::all_of(places.begin(), places.end(),
+                       [&](size_t place) { return condition(vips_[place]); });
+  }
+  template <typename Action>
+  void each_of_group(Vip* vip, Action action) {
+    if (vip->group == Vip::kAlone) return action(vip);
+    for (const size_t place : groups_[static_cast<size_t>(vip->group)]) action(&vips_[place]);
+  }
+  // 0 for all but the first of a group.
+  [[nodiscard]] size_t size_of_group_at(const Vip& vip) const {
+    if (vip.group == Vip::kAlone) return 1;
+    const std::vector<size_t>& places = groups_[static_cast<size_t>(vip.group)];
+    return &vips_[places.front()] == &vip ? places.size() : 0;
   }
 
   // The next one after the last that was found this way, or nullptr: what is done to all of them,
@@ -137,6 +163,7 @@ class VipTable {
 
  private:
   std::vector<Vip> vips_;
+  std::vector<std::vector<size_t>> groups_;  // places in vips_
   size_t found_ = 0;
 };
 

@@ -1,0 +1,153 @@
+// Groups: VIPs that a node owns all of, or none (ARCHITECTURE.md, "Groups"). Each has a queue of
+// its own all the same, so that its address is safe whatever the others are configured for. Who
+// queues up for a group does so for all of it in one transaction, so all its queues have one order.
+#include <algorithm>
+#include <map>
+
+#include "core/core_impl.hpp"
+
+namespace vipd {
+
+namespace {
+
+// What belongs together by the configuration, but not by the queues, finds together by those that
+// own nothing of it. Who owns a part gives them so much time.
+constexpr Duration kPartKept = Duration::seconds(3);
+
+bool is_up(const Vip& vip) {
+  return vip.address != Vip::AddressState::Absent;
+}
+
+}  // namespace
+
+void VipTable::group(const std::vector<VipSettings>& settings) {
+  groups_.clear();
+  for (Vip& vip : vips_) vip.group = Vip::kAlone;
+  std::map<std::string, size_t> numbers;
+  for (const VipSettings& member : settings) {
+    if (member.group.empty()) continue;
+    Vip* vip = find(member.address);
+    if (vip == nullptr) continue;
+    const size_t number = numbers.try_emplace(member.group, groups_.size()).first->second;
+    if (number == groups_.size()) groups_.emplace_back();
+    groups_[number].push_back(static_cast<size_t>(vip - vips_.data()));
+    vip->group = static_cast<int>(number);
+  }
+}
+
+// What keeps one away keeps all away.
+bool Core::Impl::wanted(const Vip& vip) const {
+  return vips_.all_of_group(vip, [this](const Vip& each) { return wanted_alone(each); });
+}
+
+bool Core::Impl::none_is_up(const Vip& vip) const {
+  return vips_.all_of_group(vip, [](const Vip& each) { return !is_up(each); });
+}
+
+// One that is merely not there yet, or that somebody removed, is no reason to lose the others.
+bool Core::Impl::may_keep(const Vip& vip) const {
+  return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
+    return (&each != &vip && !is_up(each)) || may_keep_alone(each);
+  });
+}
+
+bool Core::Impl::is_still_ours(const Vip& vip) const {
+  return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
+    return (&each != &vip && !is_up(each)) || is_still_ours_alone(each);
+  });
+}
+
+// [safety] A release says that the address is gone, so the kernel must have confirmed it, and none
+// of its programs runs. Those that go together are said together. A key under which the VIP is
+// never installed again goes as well.
+bool Core::Impl::to_leave(const Vip& vip) const {
+  if (is_up(vip) || kernel_.removing() || !has_key(vip)) return false;
+  const bool is_in_use = !vips_.all_of_group(
+      vip, [](const Vip& each) { return !is_up(each) && !each.acquiring.runs; });
+  if (is_in_use) return false;
+  return !wanted(vip) || has_spent_key(vip);
+}
+
+bool Core::Impl::has_spent_key(const Vip& vip) const {
+  return !vips_.all_of_group(vip, [this](const Vip& each) {
+    return !has_key(each) || !is_spent(each.key, key_created(each));
+  });
+}
+
+// All that lack a key join at once, once none has to leave first.
+bool Core::Impl::to_join(const Vip& vip) const {
+  return !is_up(vip) && !has_key(vip) && !has_spent_key(vip);
+}
+
+// The first reason is told, by the order in which they are looked for: others follow from it.
+Hindrance Core::Impl::hindrance(const Vip& vip, MonoTime now) const {
+  Hindrance first{obstacle(vip, now), &vip};
+  if (vip.group == Vip::kAlone || first.why < Obstacle::NotQueued) return first;
+  const Vip* before = nullptr;  // that is to be there before it
+  bool in_order = true;
+  (void)vips_.all_of_group(vip, [&](const Vip& each) {
+    in_order = in_order && &each != &vip;
+    if (&each == &vip) return true;
+    const bool is_there = each.address == Vip::AddressState::Present;
+    if (each.address == Vip::AddressState::Removing || (in_order && !is_there)) before = &each;
+    if (is_up(each)) return true;
+    const Obstacle why = obstacle(each, now);
+    if (why < first.why) first = {why, &each};
+    return true;
+  });
+  if (first.why == Obstacle::None && before != nullptr) return {Obstacle::OthersFirst, before};
+  return first;
+}
+
+void Core::Impl::resign(Vip* vip) {
+  vips_.each_of_group(vip, [](Vip* each) { each->resigning = true; });
+}
+
+bool Core::Impl::is_second_in_all(const Vip& vip, LeaseId lease) const {
+  return vips_.all_of_group(vip, [&](const Vip& each) {
+    return view_.queue(each.settings.address).position(lease) == 1;
+  });
+}
+
+// --- queues of another order
+
+// Somebody is before us here and behind us there: each would wait for the other. All places are
+// given up at once, so afterwards we are behind in all of them.
+bool Core::Impl::is_crossed(const Vip& vip) const {
+  const View::Queue& queue = view_.queue(vip.settings.address);
+  const int own = queue.position(chain_.lease());
+  if (vip.group == Vip::kAlone || own < 0) return false;
+  const auto is_before = [&](const Vip& other, const View::Candidate& candidate) {
+    const View::Queue& its = view_.queue(other.settings.address);
+    const int place = its.position(candidate.lease);
+    return place >= 0 && place < its.position(chain_.lease());
+  };
+  return std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
+                     [&](const View::Candidate& candidate) {
+                       return !vips_.all_of_group(
+                           vip, [&](const Vip& each) { return !is_before(each, candidate); });
+                     });
+}
+
+// Two nodes may each own a part, where the VIPs were not a group before. All agree on whose part
+// grows: that of the head of the lowest address.
+void Core::Impl::consider_giving_up_part(Vip* vip) {
+  if (vip->group == Vip::kAlone || vip->resigning) return;
+  const Vip* lowest = vip;
+  const bool all_up = vips_.all_of_group(*vip, [&](const Vip& each) {
+    if (each.settings.address < lowest->settings.address) lowest = &each;
+    return true;
+  }) && vips_.all_of_group(*vip, is_up);
+  const View::Queue& queue = view_.queue(lowest->settings.address);
+  if (all_up || lowest->key.is_ahead_of(view_.applied()) || queue.position(chain_.lease()) < 1) {
+    vip->place.part_until = MonoTime::never();
+    return;
+  }
+  if (vip->place.part_until.is_never()) vip->place.part_until = now_ + kPartKept;
+  if (!due(vip->place.part_until)) return;
+  vip->place.part_until = MonoTime::never();
+  hand_over(vip, queue.head()->node + " is ahead in the queue of " + lowest->settings.name +
+                     ", of the same group");
+}
+
+}  // namespace vipd
