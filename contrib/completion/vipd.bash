@@ -17,7 +17,7 @@ _vipd_words() {
     log.level=*) echo "error warn info debug" ;;
     log.target=*) echo "stderr syslog kmsg" ;;
     *=*) ;;
-    vip.*.*) echo "vip.$name.address= vip.$name.link= vip.$name.routes= vip.$name.priority= vip.$name.preempt= vip.$name.preempt_delay= vip.$name.source= vip.$name.kill_connections= vip.$name.checks= vip.$name.notify= vip.$name.acquire=" ;;
+    vip.*.*) echo "vip.$name.address= vip.$name.link= vip.$name.routes= vip.$name.group= vip.$name.priority= vip.$name.preempt= vip.$name.preempt_delay= vip.$name.source= vip.$name.kill_connections= vip.$name.checks= vip.$name.notify= vip.$name.acquire=" ;;
     check.*.*) echo "check.$name.http= check.$name.tcp= check.$name.exec= check.$name.file= check.$name.arp= check.$name.link= check.$name.etcd= check.$name.status= check.$name.header_file= check.$name.interval= check.$name.timeout= check.$name.rise= check.$name.fall= check.$name.weight= check.$name.cacert= check.$name.cert= check.$name.key= check.$name.insecure=" ;;
     *) echo "node.name= etcd.endpoints= etcd.cluster= etcd.discover= etcd.cacert= etcd.cert= etcd.key= etcd.servername= etcd.user= etcd.password_file= etcd.prefix= session.timeout= session.heartbeat= peer.timeout= peer.hold= fence= vip. check. announce.form= announce.count= announce.interval= announce.refresh= announce.targets= conflict= conflict.probe= control.socket= http.listen= state.dir= log.level= log.target= user=" ;;
   esac

@@ -29,7 +29,7 @@ function __vipd_keys
     case 'log.target=*'
       printf '%s\n' (string replace -r '=.*' '=' -- $word){stderr,syslog,kmsg}
     case 'vip.*.*'
-      printf '%s\n' vip.$name.address= vip.$name.link= vip.$name.routes= vip.$name.priority= vip.$name.preempt= vip.$name.preempt_delay= vip.$name.source= vip.$name.kill_connections= vip.$name.checks= vip.$name.notify= vip.$name.acquire=
+      printf '%s\n' vip.$name.address= vip.$name.link= vip.$name.routes= vip.$name.group= vip.$name.priority= vip.$name.preempt= vip.$name.preempt_delay= vip.$name.source= vip.$name.kill_connections= vip.$name.checks= vip.$name.notify= vip.$name.acquire=
     case 'check.*.*'
       printf '%s\n' check.$name.http= check.$name.tcp= check.$name.exec= check.$name.file= check.$name.arp= check.$name.link= check.$name.etcd= check.$name.status= check.$name.header_file= check.$name.interval= check.$name.timeout= check.$name.rise= check.$name.fall= check.$name.weight= check.$name.cacert= check.$name.cert= check.$name.key= check.$name.insecure=
     case '*'

@@ -69,7 +69,7 @@ constexpr std::array<Words, 20> kMeanings = {
      {"trace", "debug"},    {"verbose", "debug"}}};
 
 // As keepalived, ifupdown, iproute2, etcdctl and etcd itself call them.
-constexpr std::array<Words, 40> kSynonyms = {{{"interface", "vip.NAME.link"},
+constexpr std::array<Words, 41> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"dev", "vip.NAME.link"},
                                               {"device", "vip.NAME.link"},
                                               {"iface", "vip.NAME.link"},
@@ -81,6 +81,7 @@ constexpr std::array<Words, 40> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"virtual_ipaddress", "vip.NAME.address"},
                                               {"prio", "vip.NAME.priority"},
                                               {"weight", "vip.NAME.priority"},
+                                              {"sync_group", "vip.NAME.group"},
                                               {"track_script", "vip.NAME.checks"},
                                               {"check", "vip.NAME.checks"},
                                               {"notify_master", "vip.NAME.notify"},

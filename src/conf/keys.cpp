@@ -5,6 +5,7 @@
 #include "conf/check_values.hpp"
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
+#include "conf/groups.hpp"
 #include "conf/routes.hpp"
 #include "conf/values.hpp"
 #include "vipd/paths.hpp"
@@ -201,6 +202,11 @@ const Key kKeys[] = {
      .fallback_words = "none",
      .help = "Routes on that link that come and go with the address, which is their source.\n"
              "DESTINATION is ADDRESS/LENGTH or default; see SUBNETS AND ROUTES."},
+    {.name = "vip.NAME.group",
+     .type = VipText{"NAME", parse_group, [](const VipConfig& vip) { return vip.group; }},
+     .fallback = "",
+     .fallback_words = "none",
+     .help = "VIPs with the same name here are owned by one node, all or none; see GROUPS below."},
     {.name = "vip.NAME.priority",
      .type = VipText{"NUMBER|auto", parse_priority,
                      [](const VipConfig& vip) {
@@ -212,8 +218,8 @@ const Key kKeys[] = {
          "This node's place in the queue, 0 to 255: a standby makes way for one of higher\n"
          "priority.\n"
          "An owner does not, unless vip.NAME.preempt is set.\n"
-         "With auto the number is worked out from the node's name and the address, so that many\n"
-         "VIPs spread evenly over the nodes and few move when a node comes or goes; all nodes\n"
+         "With auto the number is worked out from the node's name and the address or group, so that\n"
+         "many VIPs spread evenly over the nodes and few move when a node comes or goes; all nodes\n"
          "should have it then, each a name of its own, and preempt for VIPs to return to a node\n"
          "that is back."},
     {.name = "vip.NAME.preempt",

@@ -12,6 +12,7 @@
 #include "conf/check_rules.hpp"
 #include "conf/conf.hpp"
 #include "conf/duration.hpp"
+#include "conf/groups.hpp"
 #include "conf/hints.hpp"
 #include "conf/keys.hpp"
 #include "conf/named_files.hpp"
@@ -93,6 +94,7 @@ class Loader {
   void check_checks();
   void check_check_files(const CheckConfig& config, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
+  void check_groups();
   void check_arp_links();
   const Position& place_of(const std::string& key) const { return given_.find(key)->second.place; }
   GivenAt given_at() const;
@@ -405,6 +407,7 @@ void Loader::check_checks() {
   std::vector<std::string> known;
   for (const Check& check : checks_.list) known.push_back(check.config.name);
   for (Vip& vip : vips_.list) check_uses(&vip, known);
+  check_groups();
   check_arp_links();
 }
 
@@ -431,6 +434,20 @@ void Loader::check_uses(Vip* vip, const std::vector<std::string>& known) {
                                    ? fault + "; define it, or write none"
                                    : fault + "; the nearest is '" + nearest(name, known) + "'");
   }
+}
+
+void Loader::check_groups() {
+  std::vector<VipConfig*> vips;
+  for (Vip& vip : vips_.list) vips.push_back(&vip.config);
+  std::vector<std::string> own;
+  for (const Check& check : checks_.list) {
+    if (is_own_check(check.config)) own.push_back(check.config.name);
+  }
+  const GivenAt valid_at = [this](const std::string& key) {
+    const auto given = given_.find(key);
+    return given == given_.end() || !given->second.is_valid ? nullptr : &given->second.place;
+  };
+  settle_groups(vips, own, valid_at, &errors_);
 }
 
 // Who answers on one link says nothing of another.

@@ -58,6 +58,7 @@ class Warner {
   void preempt(const VipConfig& vip);
   void routes(const VipConfig& vip);
   void unused_checks();
+  void lonely_groups();
 
  private:
   void add(const std::string& key, const std::string& words) {
@@ -153,7 +154,7 @@ void Warner::programs() {
 
 void Warner::preempt(const VipConfig& vip) {
   const std::string head = "vip." + vip.name + ".preempt";
-  if (given_at_(head) != nullptr) return;  // set aside on purpose
+  if (given_at_(head) != nullptr || vip.preempt) return;  // set aside on purpose, or by its group
   add(head + "_delay", head + "_delay has no effect without " + head + " = yes");
 }
 
@@ -170,7 +171,8 @@ void Warner::routes(const VipConfig& vip) {
 void Warner::unused_checks() {
   std::set<std::string> used;
   for (const VipConfig& vip : config_.vips) {
-    if (given_at_("vip." + vip.name + ".checks") == nullptr) return;  // it needs them all
+    const bool is_given = given_at_("vip." + vip.name + ".checks") != nullptr;
+    if (!is_given && vip.group.empty()) return;  // it needs them all
     used.insert(vip.checks.begin(), vip.checks.end());
   }
   for (const CheckConfig& check : config_.checks) {
@@ -179,6 +181,19 @@ void Warner::unused_checks() {
     for (const std::string& kind : kinds_of_checks()) {
       add(head + kind, "check '" + check.name + "' has no effect: no VIP has it in its checks");
     }
+  }
+}
+
+void Warner::lonely_groups() {
+  std::map<std::string, const VipConfig*> lonely;  // nullptr: there are others
+  for (const VipConfig& vip : config_.vips) {
+    const auto [found, is_new] = lonely.emplace(vip.group, &vip);
+    if (!is_new) found->second = nullptr;
+  }
+  for (const auto& [group, vip] : lonely) {
+    if (vip == nullptr || group.empty()) continue;
+    const std::string key = "vip." + vip->name + ".group";
+    add(key, key + " has no effect: no other VIP is in group '" + group + "'");
   }
 }
 
@@ -194,6 +209,7 @@ void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
   for (const CheckConfig& check : config.checks) warner.headers(check);
   for (const VipConfig& vip : config.vips) warner.routes(vip);
   warner.unused_checks();
+  warner.lonely_groups();
 }
 
 }  // namespace vipd::conf

@@ -388,6 +388,15 @@ Config any_config() {
       if (any(0, 2) != 0) vip.checks.push_back(config.checks.back().name);
     }
   }
+  const vipd::VipConfig first = config.vips.front();
+  for (vipd::VipConfig& vip : config.vips) {
+    if (!vip.kill_connections) continue;  // half of them
+    vip.group = "g-1";
+    vip.priority = first.priority;
+    vip.preempt = first.preempt;
+    vip.preempt_delay = first.preempt_delay;
+    vip.checks = first.checks;
+  }
   config.announce.form = static_cast<vipd::AnnounceForm>(any(0, 2));
   config.conflict = static_cast<vipd::ConflictPolicy>(any(0, 2));
   config.conflict_probe = any(0, 1) != 0;
