@@ -60,6 +60,7 @@ struct VipStatus {
   std::string name;
   std::string address;
   std::string link;
+  std::string group;  // empty: of none
   std::string state;
   std::string reason;
   std::string owner;

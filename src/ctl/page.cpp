@@ -191,7 +191,7 @@ function drawVip(v) {
   const why = v.reason || v.last_change;
   const row = paint(el('div', 'vip',
     el('div', '', el('b', '', v.name), el('div', 'mono small', v.address),
-       el('div', 'soft small', v.link)),
+       el('div', 'soft small', v.link + (v.group ? ', group ' + v.group : ''))),
     el('div', '', v.owner ? chip(v.owner) : el('span', 'bad', 'nobody')), queue, checks,
     el('div', '', el('span', 'pill ' + kind(v.state), v.state), el('span', 'soft small',
        ' for ' + span(now - Date.parse(v.since))), el('div', 'soft small', why))), v.owner);

@@ -60,6 +60,7 @@ VipStatus read_vip(const Value& json) {
   vip.name = text(json, "name");
   vip.address = text(json, "address");
   vip.link = text(json, "link");
+  vip.group = text(json, "group");
   vip.state = text(json, "state");
   vip.reason = text(json, "reason");
   vip.owner = text(json, "owner");

@@ -135,6 +135,7 @@ void put_vip(Json& json, const VipStatus& vip) {
   put(json, "name", vip.name);
   put(json, "address", vip.address);
   put(json, "link", vip.link);
+  if (!vip.group.empty()) put(json, "group", vip.group);
   put(json, "state", vip.state);
   put(json, "reason", vip.reason);
   put(json, "owner", vip.owner);
@@ -169,7 +170,8 @@ std::string text_of(const CheckStatus& check) {
 
 std::string line_of(const VipStatus& vip) {
   std::string line = "vip " + vip.name + ": " + vip.state + " since " + vip.since + ", " +
-                     vip.address + " on " + vip.link + ", owner " +
+                     vip.address + " on " + vip.link +
+                     (vip.group.empty() ? "" : ", group " + vip.group) + ", owner " +
                      (vip.owner.empty() ? "unknown" : vip.owner) + ", queue";
   for (const QueueStatus& candidate : vip.queue) line += " " + candidate.node;
   if (vip.queue.empty()) line += " empty";

@@ -18,7 +18,7 @@ constexpr const char* kBold = "\033[1m";
 constexpr const char* kPlain = "";
 constexpr const char* kReset = "\033[0m";
 
-constexpr size_t kColumns = 9;
+constexpr size_t kColumns = 10;
 constexpr std::string_view kGap = "  ";
 
 struct Cell {
@@ -82,10 +82,11 @@ Cell checks_cell(const std::vector<CheckStatus>& checks) {
   return {text.empty() ? "-" : text, colour};
 }
 
-Row row_of(const VipStatus& vip) {
+Row row_of(const VipStatus& vip, bool has_groups) {
   return {Cell{or_dash(vip.name)},
           Cell{or_dash(vip.address)},
           Cell{or_dash(vip.link)},
+          Cell{has_groups ? or_dash(vip.group) : ""},
           Cell{or_dash(vip.state), colour_of(vip.state)},
           Cell{or_dash(vip.owner)},
           Cell{since_text(vip.since)},
@@ -113,6 +114,7 @@ std::string line_of(const Row& row, const std::array<size_t, kColumns>& columns,
   std::string line;
   size_t owed = 0;  // blanks are written only before something else
   for (size_t i = 0; i < kColumns; ++i) {
+    if (columns[i] == 0) continue;  // of groups, where there is none
     if (!row[i].text.empty()) {
       line.append(owed, ' ').append(painted(row[i], colours));
       owed = 0;
@@ -160,11 +162,14 @@ std::string harmless(std::string_view text) {
 }
 
 std::string status_table(const Status& status, bool colours) {
+  const bool has_groups = std::any_of(status.vips.begin(), status.vips.end(),
+                                      [](const VipStatus& vip) { return !vip.group.empty(); });
   std::vector<Row> rows;
   rows.push_back({Cell{"VIP", kBold}, Cell{"ADDRESS", kBold}, Cell{"LINK", kBold},
-                  Cell{"STATE", kBold}, Cell{"OWNER", kBold}, Cell{"SINCE", kBold},
-                  Cell{"QUEUE", kBold}, Cell{"CHECKS", kBold}, Cell{"REASON", kBold}});
-  for (const VipStatus& vip : status.vips) rows.push_back(row_of(vip));
+                  Cell{has_groups ? "GROUP" : "", kBold}, Cell{"STATE", kBold},
+                  Cell{"OWNER", kBold}, Cell{"SINCE", kBold}, Cell{"QUEUE", kBold},
+                  Cell{"CHECKS", kBold}, Cell{"REASON", kBold}});
+  for (const VipStatus& vip : status.vips) rows.push_back(row_of(vip, has_groups));
   const std::array<size_t, kColumns> columns = widths(rows);
   std::string text = daemon_line(status, colours);
   const std::string peers = peer_line(status);

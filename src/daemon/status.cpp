@@ -24,6 +24,7 @@ VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView&
   vip.address = view.address.text();
   const VipNetwork network = parts.network(config);
   vip.link = network.link;
+  vip.group = config.group;
   vip.state = name_of(view.state);
   vip.reason = view.reason;
   if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node can own it";

@@ -74,6 +74,7 @@ Status troubled() {
   vip.name = "a-longer-name";
   vip.address = "10.0.0.1";
   vip.link = "bond0.100";
+  vip.group = "router";
   vip.state = "fault";
   vip.reason = "link bond0.100 is not there";
   vip.checks = {{"a", "down", "2026-01-31T11:59:58.001Z", "connection \"refused\"", false},
@@ -126,6 +127,12 @@ void json_reads_back_to_the_same() {
     TEST_ASSERT_TRUE(read.has_value());
     TEST_ASSERT_EQUAL_STRING(status_json(status), status_json(*read));
   }
+}
+
+void json_has_a_group_where_there_is_one() {
+  const std::string group = "\"link\":\"bond0.100\",\"group\":\"router\",";
+  TEST_ASSERT_TRUE(status_json(troubled()).find(group) != std::string::npos);
+  TEST_ASSERT_TRUE(status_json(example()).find("group") == std::string::npos);
 }
 
 void json_is_valid_whatever_other_nodes_are_called() {
@@ -183,6 +190,7 @@ int main() {
   RUN_TEST(table_lines_up);
   RUN_TEST(table_has_colours_only_when_asked);
   RUN_TEST(json_reads_back_to_the_same);
+  RUN_TEST(json_has_a_group_where_there_is_one);
   RUN_TEST(json_is_valid_whatever_other_nodes_are_called);
   RUN_TEST(what_is_no_status_is_refused);
   RUN_TEST(wrong_types_are_read_as_nothing);

@@ -46,6 +46,7 @@ struct Bench {
     config.vips[0].name = "api";
     config.vips[0].address = kVip;
     config.vips[0].link = "eth0";
+    config.vips[0].group = "router";
     config.vips[0].checks = {"ready"};
     config.checks.resize(1);
     config.checks[0].name = "ready";
@@ -112,6 +113,7 @@ void a_vip_has_its_configuration_its_check_and_what_is_kept_of_it() {
   TEST_ASSERT_EQUAL_STRING("api", vip.name);
   TEST_ASSERT_EQUAL_STRING("192.0.2.1", vip.address);
   TEST_ASSERT_EQUAL_STRING("eth0", vip.link);
+  TEST_ASSERT_EQUAL_STRING("router", vip.group);
   TEST_ASSERT_EQUAL_UINT64(1, vip.transitions);
   TEST_ASSERT_EQUAL_STRING("so", vip.last_change);
   TEST_ASSERT_TRUE(vip.since != "2026-01-01T00:00:00.000Z");
