@@ -50,6 +50,7 @@ std::string Settler::value(const VipConfig& vip, const Key& key) const {
                  return std::find(own_checks_.begin(), own_checks_.end(), name) ==
                         own_checks_.end();
                });
+  std::sort(shared.checks.begin(), shared.checks.end());
   return std::get<VipText>(key.type).print(shared);
 }
 

@@ -7,7 +7,7 @@ import time
 
 import peers
 from case import case
-from lab import SUBNET6
+from lab import LINK, SUBNET6
 from spaces import ip, ip_batch, wait_for
 
 FIRST, SECOND = "10.77.0.101", f"{SUBNET6}501"
@@ -229,3 +229,39 @@ def test_single_vips_become_a_group_and_back(t):
     for vip in lab.addresses:
         gap, *window = lab.witness.longest_gap(vip, start)
         t.bound_ms(f"{vip}: longest gap", gap, 1000, window)
+
+
+@case(seconds=15)
+def test_group_gets_a_member_and_is_preempted(t):
+    """By reloads, at a standby first: nothing of the others moves. Then a check with a weight at
+    one member: the whole group is handed over to a node that is better off."""
+    third = "10.77.0.103"
+    quick = {"check.w.interval": "100ms", "check.w.rise": "1", "check.w.fall": "1",
+             "check.w.weight": "50", "vip.v1.checks": "w", "vip.v2.preempt": "yes",
+             "vip.v2.preempt_delay": "0s"}
+    lab = t.lab(vips=[FIRST, SECOND], extra_vips=[third], settings={**QUICK, **GROUP, **quick})
+    lab.addresses.remove(third)
+    lab.start_etcd()
+    for host in lab.hosts:
+        open(f"{host.folder}/w", "w").close()
+        host.start_vipd(check__w__file=f"{host.folder}/w")
+    owner = together(lab)
+    all_queued(lab)
+    moment = time.monotonic()
+    for host in [*lab.others(owner), owner]:
+        host.write_config(check__w__file=f"{host.folder}/w", vip__v3__address=third,
+                          vip__v3__link=LINK, vip__v3__group="web")
+        host.vipd.send(signal.SIGHUP)
+        wait_for(lambda: host.vip_status(third) is not None, 5, f"{host} to reload")
+        time.sleep(0.2)
+    lab.addresses.append(third)
+    t.equal(together(lab), owner, "owner of the new member as well")
+    lab.witness.sync()
+    t.equal(lab.witness.find("del", moment), [], "removed")
+    all_queued(lab)
+    os.unlink(f"{owner.folder}/w")
+    moment = time.monotonic()
+    together(lab, besides=owner)
+    lab.witness.sync()
+    t.figure(f"handed over after {time.monotonic() - moment:.1f} s")
+    t.equal(splits(lab), [], "on two nodes")
