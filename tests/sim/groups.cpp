@@ -80,6 +80,7 @@ void World::note_groups(int n, const vipd::Settings& settings) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (!options_.groups) return;
   node.its_group.fill(kNotThere);
+  node.given_up.fill(false);
   for (const vipd::VipSettings& vip : settings.vips) {
     const auto v = static_cast<size_t>(index_of(vip.address));
     node.its_group[v] = node.group[v];
@@ -231,11 +232,46 @@ void World::check_whole(int n, int vip) {
     for (int o = 0; o < nodes_count_; o++) {
       const Node& other = nodes_[static_cast<size_t>(o)];
       if (o == n || !holds(other, v) || excuse_of(other, v, &until) != Excuse::None) continue;
+      // An election by another cluster: ownership.cpp judges that, address by address.
+      if (other.addresses[static_cast<size_t>(v)].cluster != node.used) continue;
       fail("groups", "n%d sets v%d, and n%d has v%d of the same group", n + 1, vip + 1, o + 1,
            v + 1);
     }
   }
   if (whole) tally_.count(Rule::GroupMovesIn);
+}
+
+// One that goes by the core's own will takes the others along, within the turn. One that somebody
+// removed, that was set too late or that is configured otherwise may go alone.
+void World::note_alone(Node* node, const vipd::Event& event) {
+  const bool is_late = std::holds_alternative<vipd::event::AddressAdded>(event) && held_up(*node);
+  if (is_late || std::holds_alternative<vipd::event::AddressLost>(event) ||
+      std::holds_alternative<vipd::event::Reconfigured>(event)) {
+    node->may_go_alone = true;
+  }
+}
+
+void World::check_given_up(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  const auto given_up = std::exchange(node.given_up, {});
+  if (std::exchange(node.may_go_alone, false)) return;
+  for (int v = 0; v < vips_count_; v++) {
+    for (int u = 0; given_up[static_cast<size_t>(v)] && u < vips_count_; u++) {
+      const KernelAddress& other = node.addresses[static_cast<size_t>(u)];
+      if (u == v || !together(node, v, u) || !other.present || other.stuck) continue;
+      fail("groups", "n%d has given up v%d, and keeps v%d of the same group", n + 1, v + 1, u + 1);
+    }
+  }
+}
+
+// A place in one queue is left with all others, when nothing of the group is on a link.
+void World::check_left_together(int n, int vip) {
+  const Node& node = nodes_[static_cast<size_t>(n)];
+  for (int v = 0; options_.groups && v < vips_count_; v++) {
+    if (!together(node, vip, v) || !node.addresses[static_cast<size_t>(v)].present) continue;
+    fail("groups", "n%d leaves the queue of v%d, and has v%d of the same group", n + 1, vip + 1,
+         v + 1);
+  }
 }
 
 // A turn is over. Who has a part of a group gets the rest soon, or lets go of it. It may last
@@ -244,6 +280,7 @@ void World::check_whole(int n, int vip) {
 void World::check_parts(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (!options_.groups || node.core == nullptr) return;
+  check_given_up(n);
   const int64_t span = std::min(now_ - node.parts_at, kS);
   node.parts_at = now_;
   bool judged = all_agree() && !no_space_ && !options_.hold;

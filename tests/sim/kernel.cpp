@@ -191,7 +191,9 @@ void World::remove_address(int n, int vip, Rule how) {
   address.present = false;
   address.unchecked = false;
   tally_.count(how);
-  if (how == Rule::AddressGoneByOthers) nodes_[static_cast<size_t>(n)].in_part.fill(0);
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (how == Rule::AddressGoneByOthers) node.in_part.fill(0);
+  if (how == Rule::AddressRemoved) node.given_up[static_cast<size_t>(vip)] = true;
   owner_changes_++;
   judge(vip);
   SAY(n, "      kernel: v%d is gone (%s)", vip + 1, name_of(how));

@@ -248,6 +248,7 @@ void World::feed(int n, const vipd::Event& event) {
 }
 
 void World::push_step(Node* node, const vipd::Event& event) {
+  if (options_.groups) note_alone(node, event);
   if (node->depth == node->stack.size()) node->stack.emplace_back();
   sim::Frame& frame = node->stack[node->depth++];
   frame.actions.clear();

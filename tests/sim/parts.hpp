@@ -343,6 +343,8 @@ struct Node {
   int64_t deadline = INT64_MIN / 4;         // by what was echoed, in the host's clock
   std::array<int64_t, kMaxVips> in_part{};  // how long it has had a part of that group
   int64_t parts_at = 0;                     // when that was counted last
+  std::array<bool, kMaxVips> given_up{};    // in this turn
+  bool may_go_alone = false;
   uint64_t requests = 0;
   int64_t second = 0;  // the one that is counted
   uint64_t in_second = 0;

@@ -104,6 +104,7 @@ void World::check_left(int n, const vipd::Txn& txn) {
                         op.key.kind == vipd::KeyKind::Candidate &&
                         op.key.lease == node.core->session();
     if (!leaves) continue;
+    check_left_together(n, index_of(op.key.vip));
     const Program& program = node.programs[static_cast<size_t>(index_of(op.key.vip))];
     if (program.runs) fail("acquire", "n%d leaves a queue while a program runs", n + 1);
   }

@@ -273,6 +273,9 @@ class World {
   [[nodiscard]] bool together(const Node& node, int a, int b) const;
   [[nodiscard]] bool all_agree() const;
   void check_whole(int n, int vip);
+  void note_alone(Node* node, const vipd::Event& event);
+  void check_given_up(int n);
+  void check_left_together(int n, int vip);
   void check_parts(int n);
   void check_owned_whole();
 
