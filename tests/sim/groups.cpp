@@ -27,6 +27,8 @@ enum Strike : int {
 
 // In part while something of it is added, waited for or restored, and no longer.
 constexpr int64_t kLongestPart = 15 * kS;
+// All that is needed for the whole is there when the first is set.
+constexpr int64_t kMovingIn = 3 * kS;
 
 }  // namespace
 
@@ -222,7 +224,10 @@ bool World::all_agree() const {
 // cannot be helped (ownership.cpp), whatever its own configuration says.
 void World::check_whole(int n, int vip) {
   if (!options_.groups) return;
-  const Node& node = nodes_[static_cast<size_t>(n)];
+  Node& node = nodes_[static_cast<size_t>(n)];
+  // What it takes for there is renewed.
+  if (std::exchange(node.lost[static_cast<size_t>(vip)], false)) return;
+  note_moving_in(&node, vip);
   int64_t until = 0;
   if (!holds(node, vip) || excuse_of(node, vip, &until) != Excuse::None) return;
   bool whole = true;
@@ -241,14 +246,34 @@ void World::check_whole(int n, int vip) {
   if (whole) tally_.count(Rule::GroupMovesIn);
 }
 
+void World::note_moving_in(Node* node, int vip) const {
+  const uint8_t group = node->its_group[static_cast<size_t>(vip)];
+  if (group == 0 || group == kNotThere) return;
+  bool first = true;
+  for (int v = 0; v < vips_count_; v++) {
+    const bool other = v != vip && together(*node, vip, v);
+    first = first && !(other && node->addresses[static_cast<size_t>(v)].present);
+  }
+  if (first) node->moves_in[group - 1U] = true;
+}
+
 // One that goes by the core's own will takes the others along, within the turn. One that somebody
 // removed, that was set too late or that is configured otherwise may go alone.
 void World::note_alone(Node* node, const vipd::Event& event) {
   const bool is_late = std::holds_alternative<vipd::event::AddressAdded>(event) && held_up(*node);
-  if (is_late || std::holds_alternative<vipd::event::AddressLost>(event) ||
-      std::holds_alternative<vipd::event::Reconfigured>(event)) {
-    node->may_go_alone = true;
-  }
+  const auto* lost = std::get_if<vipd::event::AddressLost>(&event);
+  if (lost != nullptr) node->lost[static_cast<size_t>(index_of(lost->address))] = false;
+  const bool reconfigured = std::holds_alternative<vipd::event::Reconfigured>(event);
+  if (is_late || lost != nullptr || reconfigured) node->may_go_alone = true;
+}
+
+// A process that has just started hears first of what a former one left (daemon/network.cpp); here
+// it may be stopped before.
+bool World::knows_of(const Node& node, int vip) const {
+  return std::none_of(node.inbox.begin(), node.inbox.end(), [&](const Mail& mail) {
+    const auto* found = std::get_if<vipd::event::AddressFound>(&mail.event);
+    return found != nullptr && found->address == vips_[static_cast<size_t>(vip)];
+  });
 }
 
 void World::check_given_up(int n) {
@@ -259,6 +284,7 @@ void World::check_given_up(int n) {
     for (int u = 0; given_up[static_cast<size_t>(v)] && u < vips_count_; u++) {
       const KernelAddress& other = node.addresses[static_cast<size_t>(u)];
       if (u == v || !together(node, v, u) || !other.present || other.stuck) continue;
+      if (!knows_of(node, u)) continue;
       fail("groups", "n%d has given up v%d, and keeps v%d of the same group", n + 1, v + 1, u + 1);
     }
   }
@@ -269,6 +295,7 @@ void World::check_left_together(int n, int vip) {
   const Node& node = nodes_[static_cast<size_t>(n)];
   for (int v = 0; options_.groups && v < vips_count_; v++) {
     if (!together(node, vip, v) || !node.addresses[static_cast<size_t>(v)].present) continue;
+    if (!knows_of(node, v)) continue;
     fail("groups", "n%d leaves the queue of v%d, and has v%d of the same group", n + 1, vip + 1,
          v + 1);
   }
@@ -284,7 +311,11 @@ void World::check_parts(int n) {
   const int64_t span = std::min(now_ - node.parts_at, kS);
   node.parts_at = now_;
   bool judged = all_agree() && !no_space_ && !options_.hold;
-  for (const Store::Stored& stored : store_.keys) judged = judged && stored.entry.value.valid;
+  for (const Store::Stored& stored : store_.keys) {
+    const bool is_foreign =
+        stored.entry.key.kind == vipd::KeyKind::Candidate && !stored.entry.value.valid;
+    judged = judged && !is_foreign;
+  }
   for (size_t v = 0; v < kMaxVips; v++) judged = judged && !node.addresses[v].stuck;
   for (uint8_t group = 1; group <= kMaxVips; group++) {
     int here = 0;
@@ -298,7 +329,9 @@ void World::check_parts(int n) {
     const bool in_part = here != 0 && here != all;
     if (in_part && lasts == 0) tally_.count(Rule::GroupInPart);
     lasts = in_part && judged ? lasts + span : 0;
-    if (lasts <= kLongestPart + 2 * timeout_) continue;
+    bool& moves_in = node.moves_in[group - 1U];
+    moves_in = moves_in && in_part && judged;
+    if (lasts <= (moves_in ? kMovingIn : kLongestPart + 2 * timeout_)) continue;
     fail("groups", "n%d has %d of the %d members of g%d for %.1f s", n + 1, here, all, group,
          static_cast<double>(lasts) / 1e9);
   }

@@ -149,6 +149,7 @@ void World::add_address(int n, int vip, int lifetime) {
   const bool fresh = !address.present;
   if (fresh) {
     address = {.present = true, .timer_at = address.timer_at};
+    node.given_up.fill(false);  // some have gone, and come back one by one
     address.link = node.vip_link[static_cast<size_t>(vip)];
   } else if (address.link != node.vip_link[static_cast<size_t>(vip)]) {
     fail("ownership", "v%d is on two links of one host", vip + 1);
@@ -194,6 +195,7 @@ void World::remove_address(int n, int vip, Rule how) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (how == Rule::AddressGoneByOthers) node.in_part.fill(0);
   if (how == Rule::AddressRemoved) node.given_up[static_cast<size_t>(vip)] = true;
+  node.lost[static_cast<size_t>(vip)] = how != Rule::AddressRemoved;
   owner_changes_++;
   judge(vip);
   SAY(n, "      kernel: v%d is gone (%s)", vip + 1, name_of(how));

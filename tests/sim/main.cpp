@@ -128,6 +128,7 @@ bool break_for(const char* checker) {
     if (strcmp(checker, kNames[i]) != 0) continue;
     broken = static_cast<sim::Broken>(i);
     only = checker;
+    groups = groups || broken == sim::Broken::Groups;
     return true;
   }
   return false;

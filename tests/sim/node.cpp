@@ -149,6 +149,7 @@ void World::end_process(int n) {
   node.stopped = node.busy = node.reading = node.in_call = false;
   node.incarnation++;
   node.armed = MonoTime::never();
+  node.lost.fill(false);
   for (KernelAddress& address : node.addresses) address.unchecked = false;
 }
 
@@ -284,7 +285,7 @@ void World::forget_older_words(Node* node) {
 
 void World::run_turn(int n) {
   Node& node = nodes_[static_cast<size_t>(n)];
-  while (node.depth != 0) {
+  while (node.depth != 0 && !failure_.failed) {
     sim::Frame& frame = node.stack[node.depth - 1];
     if (frame.next == frame.actions.size()) {
       node.depth--;
@@ -301,7 +302,7 @@ void World::run_turn(int n) {
     if (!perform(n, action)) return;
     if (node.exiting) break;
   }
-  turn_over(n);
+  if (!failure_.failed) turn_over(n);
 }
 
 void World::stall_ends(int n, uint32_t incarnation) {

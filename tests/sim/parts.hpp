@@ -345,6 +345,8 @@ struct Node {
   int64_t parts_at = 0;                     // when that was counted last
   std::array<bool, kMaxVips> given_up{};    // in this turn
   bool may_go_alone = false;
+  std::array<bool, kMaxVips> lost{};      // and the process has not heard of it
+  std::array<bool, kMaxVips> moves_in{};  // the part grows: it had none of that group before
   uint64_t requests = 0;
   int64_t second = 0;  // the one that is counted
   uint64_t in_second = 0;
