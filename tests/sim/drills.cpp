@@ -211,6 +211,7 @@ void World::look_at_drill() {
 }
 
 void World::drill_ends() {
+  drill_.heals = INT64_MAX;
   if (loses_owner(drill_.kind)) tally_.count(Rule::DrillMoved);
   if (!loses_owner(drill_.kind)) tally_.count(Rule::DrillStayed);
   heal_all_peers();

@@ -419,8 +419,10 @@ void World::heal(const Item& item) {
     set_link(target, static_cast<int>(item.x), true, true);
   }
   if (fault == Fault::SecondCluster) endpoints_are_right(target);
-  if (fault == Fault::CutBoth || fault == Fault::CutAnswers || fault == Fault::CutAll ||
-      fault == Fault::SecondCluster) {
+  const bool drilled = drill_.heals != INT64_MAX;  // a drill that cuts everybody off mends it
+  const bool cut = fault == Fault::CutBoth || fault == Fault::CutAnswers ||
+                   fault == Fault::CutAll || fault == Fault::SecondCluster;
+  if (cut && !drilled) {
     node.cut.fill(0);
     pump(target);
   }
