@@ -44,6 +44,7 @@ namespace vipd {
   X(TermExpired)  /* here: the owner has asked for no grant in time */    \
   X(HoldBegun)    /* etcd is away, and all grantors agree that we keep */ \
   X(HoldEnded)    /* and how that ended */                                \
+  X(HoldRefused)  /* peer.hold = yes, but somebody ignores marks */       \
   X(GrantsEnded)  /* an owner whose session is gone or silent */          \
   X(MarkDeleted)  /* of one that has let go */                            \
   X(NeedsRestart) /* a changed setting has no effect on a live session */

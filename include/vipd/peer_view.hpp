@@ -48,6 +48,7 @@ struct PeersView {
   std::vector<GrantorView> grantors;  // of that term, as its key lists them
   std::string reason;                 // None, Leaving: why, in words; InForce: that it holds on
   bool holds = false;                 // etcd is away, and all grantors agree that this node keeps
+  std::string no_hold_because;        // why it would let go without etcd; "": it would hold on
   std::string left_because;           // why the last one that ended was left, or lost; "" if none
   TermCounts terms;
   std::map<std::string, uint64_t> grants;  // received, by node, since the process started

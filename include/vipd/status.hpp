@@ -50,9 +50,11 @@ struct PeerLeaseStatus {
   std::string state;  // none, trying, entering, in force, leaving; empty: not known
   int64_t timeout_ms = 0;
   int64_t left_ms = 0;
-  std::string reason;        // why there is none, or why it is left
-  std::string left_because;  // why the last one ended
-  bool holds = false;        // etcd is away, and this node keeps what it has
+  std::string reason;             // why there is none, or why it is left
+  std::string left_because;       // why the last one ended
+  bool holds = false;             // etcd is away, and this node keeps what it has
+  bool would_hold = false;        // it would, or does
+  std::string no_hold_because{};  // else why not; with would_hold == false empty: it does not say
   std::vector<GrantorStatus> grantors;
 };
 

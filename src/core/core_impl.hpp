@@ -192,6 +192,7 @@ struct Core::Impl {
   void add(Vip* vip, int lifetime);
   void remove(Vip* vip);
   void take_everything_down();
+  [[nodiscard]] std::string nobody_follows(const Vip& vip, Obstacle why) const;
   void set_state(Vip* vip, VipState to, const std::string& reason);
   void address_is_up(Vip* vip);
   [[nodiscard]] Vip* find(const Address& address) { return vips_.find(address); }
@@ -353,13 +354,18 @@ struct Core::Impl {
   [[nodiscard]] const Grantor* own_entry(const PeerTerm& term) const;
   // --- hold.cpp: holding on without etcd
   [[nodiscard]] MonoTime hold_deadline(const LinkNames& links) const;
+  [[nodiscard]] const char* hold_obstacle() const;  // nullptr: none; of static storage
+  [[nodiscard]] std::string who_ignores_marks() const;
+  [[nodiscard]] std::string no_hold_reason(MonoTime now) const;
   [[nodiscard]] bool mark_counts() const;
   [[nodiscard]] MonoTime lifetime_deadline(MonoTime held_until) const;
   [[nodiscard]] MonoTime lifetime_deadline() const { return lifetime_deadline(hold_.until); }
   [[nodiscard]] bool is_holding() const;
+  [[nodiscard]] bool has_any() const;
   [[nodiscard]] MonoTime may_set_again(const Vip& vip) const;
   void drive_hold();
   void say_hold();
+  void say_no_hold();
   [[nodiscard]] std::string hold_words(MonoTime now) const;
   [[nodiscard]] Revision acted_on();
   void judge_owner(LeaseId lease, const View::Peers& mark);

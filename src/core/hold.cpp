@@ -20,16 +20,45 @@ constexpr Duration kRenew = Duration::milliseconds(500);
 
 // [safety] While all grantors grant, not a quorum: those that would be left out may be just the
 // ones that still reach etcd.
+MonoTime Core::Impl::hold_deadline(const LinkNames& links) const {
+  if (hold_obstacle() != nullptr) return MonoTime::long_ago();
+  return peer_lease_.in_force()->first_end(links);
+}
+
 // [safety] Only under a term whose mark our own watch has shown, and not while a link may be under
 // way that enters or leaves one, or a deletion outside the chain.
 // [safety] Only while everybody in sight knows of marks.
-MonoTime Core::Impl::hold_deadline(const LinkNames& links) const {
-  const std::optional<Term>& term = peer_lease_.in_force();
-  if (!term || peer_lease_.is_entering() || terms_.is_leaving()) return MonoTime::long_ago();
-  if (fence_.missed_a_grant() || !fence_.in_force() || read_beats_.wanted() || chain_.by_read())
-    return MonoTime::long_ago();
-  if (!mark_counts() || !view_.all_honour_marks()) return MonoTime::long_ago();
-  return term->first_end(links);
+const char* Core::Impl::hold_obstacle() const {
+  if (!chain_.live()) return "it has no session in etcd";
+  if (!peer_lease_.in_force()) return "it has no peer lease";
+  if (peer_lease_.is_entering() || terms_.is_leaving()) return "its peer lease is being changed";
+  if (fence_.missed_a_grant() || !fence_.in_force()) return "the packet fence is not in force";
+  if (read_beats_.wanted() || chain_.by_read()) return "etcd takes no writes";
+  if (!mark_counts()) return settings_.hold ? "its mark is not in etcd yet" : "peer.hold = no";
+  return view_.all_honour_marks() ? nullptr : "somebody ignores marks";
+}
+
+std::string Core::Impl::who_ignores_marks() const {
+  for (const auto& [lease, session] : view_.sessions()) {
+    if (session.present && !session.honours) return session.node + "'s vipd knows of no marks";
+  }
+  return "a candidate is queued that is not vipd's";
+}
+
+// Why this node may not hold on; "": it may.
+std::string Core::Impl::no_hold_reason(MonoTime now) const {
+  if (const char* why = hold_obstacle()) {
+    return settings_.hold && !view_.all_honour_marks() ? who_ignores_marks() : why;
+  }
+  const Term& term = *peer_lease_.in_force();
+  PeerTerm late;
+  for (const Grantor& grantor : term.key().grantors) {
+    const MonoTime newest = term.newest(grantor.incarnation, terms_.carrying());
+    const bool ends = now - newest >= term.key().timeout - timing::kTakeDownMargin;
+    if (ends) late.grantors.push_back(grantor);
+  }
+  if (late.grantors.empty()) return "";
+  return "its peer lease is not renewed by " + nodes_of(late);
 }
 
 bool Core::Impl::mark_counts() const {
@@ -48,6 +77,11 @@ MonoTime Core::Impl::lifetime_deadline(MonoTime held_until) const {
 
 bool Core::Impl::is_holding() const {
   return now_ >= chain_.deadline() && now_ < hold_.until && !terms_.carrying().empty();
+}
+
+bool Core::Impl::has_any() const {
+  return std::any_of(vips_.begin(), vips_.end(),
+                     [](const Vip& vip) { return vip.address == Vip::AddressState::Present; });
 }
 
 // Nothing is taken without etcd. What we had under this very term and key may be set again. Until
@@ -87,7 +121,8 @@ std::string Core::Impl::hold_words(MonoTime now) const {
 }
 
 void Core::Impl::say_hold() {
-  const bool holds = is_holding();
+  say_no_hold();
+  const bool holds = is_holding() && has_any();
   if (holds == hold_.said) return;
   hold_.said = holds;
   if (holds) {
@@ -95,12 +130,23 @@ void Core::Impl::say_hold() {
     return report(ReportKind::HoldBegun, hold_words(now_));
   }
   const std::string span = in_seconds(now_ - hold_.since);
-  report(ReportKind::HoldEnded,
-         now_ < chain_.deadline()
-             ? "etcd was away for " + span + "; this node kept what it had"
-             : "etcd has been away for " + span +
-                   (terms_.carrying().empty() ? "; nothing is held any more"
-                                              : ", and the other nodes no longer agree"));
+  if (now_ < chain_.deadline()) {
+    return report(ReportKind::HoldEnded,
+                  "etcd was away for " + span + "; this node kept what it had");
+  }
+  const std::string why = no_hold_reason(now_);
+  report(ReportKind::HoldEnded, "etcd has been away for " + span + "; nothing is held any more" +
+                                    (why.empty() ? "" : ": " + why));
+}
+
+// Whoever switched it on is told that it would not help, and why.
+void Core::Impl::say_no_hold() {
+  const bool wants = settings_.hold && peer_lease_.in_force();
+  std::string why = wants && !view_.all_honour_marks() ? who_ignores_marks() : "";
+  if (why == hold_.refused) return;
+  hold_.refused = std::move(why);
+  if (hold_.refused.empty()) return;
+  report(ReportKind::HoldRefused, "without etcd this node lets go of its VIPs: " + hold_.refused);
 }
 
 // --- what of the watch has been acted on

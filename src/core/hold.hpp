@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "vipd/event.hpp"
@@ -61,6 +62,7 @@ struct Hold {
   Revision never = 0;
   bool marked = false;  // a mark of this session may be there
   bool said = false;    // that this node holds on
+  std::string refused;  // why it may not although it is to, as was said last; "": nothing was
   MonoTime since;
   MonoTime renew_at = MonoTime::long_ago();  // lifetimes
 

@@ -18,10 +18,7 @@ std::string Core::Impl::no_term_reason() const {
   if (!fence_.in_force()) return fence_.reason();
   if (!snapshot_.loaded() || !chain_.live()) return "there is no session in etcd";
   if (orders_.stopping) return "the daemon is stopping";
-  const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
-    return vip.address == Vip::AddressState::Present;
-  });
-  if (!owns) return "nothing is owned";
+  if (!has_any()) return "nothing is owned";
   if (read_beats_.wanted()) return "etcd takes no writes";
   if (!may_try()) return "etcd has not confirmed a heartbeat lately";
   return terms_.refusal().empty() ? terms_.left_because() : terms_.refusal();
@@ -38,6 +35,7 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   if (view.state == TermState::Leaving) view.reason = terms_.leaving();
   view.holds = now >= chain_.deadline() && now < hold_.until && !terms_.carrying().empty();
   if (view.holds) view.reason = hold_words(now);
+  view.no_hold_because = no_hold_reason(now);
   const std::vector<const Term*> obeyed = peer_lease_.obeyed();
   const Term* term = obeyed.empty() ? nullptr : obeyed.front();
   if (term == nullptr && peer_lease_.trying()) term = &*peer_lease_.trying();

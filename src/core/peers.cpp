@@ -150,12 +150,9 @@ void Core::Impl::ask_where_needed() {
 
 // While etcd does not answer, terms stay as they are.
 bool Core::Impl::may_try() const {
-  const bool owns = std::any_of(vips_.begin(), vips_.end(), [](const Vip& vip) {
-    return vip.address == Vip::AddressState::Present;
-  });
-  return settings_.peer_timeout > Duration() && fence_.in_force() && owns && snapshot_.loaded() &&
-         !read_beats_.wanted() && !orders_.stopping && !terms_.is_leaving() && replay_.proven() &&
-         is_echoed();
+  return settings_.peer_timeout > Duration() && fence_.in_force() && has_any() &&
+         snapshot_.loaded() && !read_beats_.wanted() && !orders_.stopping && !terms_.is_leaving() &&
+         replay_.proven() && is_echoed();
 }
 
 // Whether etcd shows our heartbeats, as of now.

@@ -140,9 +140,16 @@ void Core::Impl::drive_states() {
       const std::string& how = view_.queue(vip.settings.address).how;
       set_state(&vip, to, how.empty() ? "first in the queue" : how);
     } else {
-      set_state(&vip, to, reason_of(vip, why, now_));
+      set_state(&vip, to, reason_of(vip, why, now_) + nobody_follows(vip, why.why));
     }
   }
+}
+
+// Of what is let go while etcd is away.
+std::string Core::Impl::nobody_follows(const Vip& vip, Obstacle why) const {
+  const bool lost = why == Obstacle::NoAuthority || why == Obstacle::NoGrants;
+  const bool away = vip.state == VipState::Owner && !lost && chain_.live() && !is_echoed();
+  return away ? "; nobody can take it while etcd is away" : "";
 }
 
 void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {

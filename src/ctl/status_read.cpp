@@ -97,6 +97,8 @@ PeerLeaseStatus read_peer_lease(const Value& json) {
   lease.reason = text(json, "reason");
   lease.left_because = text(json, "left_because");
   lease.holds = flag(json, "holds");
+  lease.would_hold = flag(json, "would_hold");
+  lease.no_hold_because = text(json, "no_hold_because");
   lease.grantors = list(json, "grantors", read_grantor);
   return lease;
 }

@@ -71,6 +71,8 @@ void put_peer_lease(Json& json, const PeerLeaseStatus& lease) {
   put(json, "reason", lease.reason);
   put(json, "left_because", lease.left_because);
   put_flag(json, "holds", lease.holds);
+  put_flag(json, "would_hold", lease.would_hold);
+  put(json, "no_hold_because", lease.no_hold_because);
   put_list(json, "grantors", lease.grantors, put_grantor);
   json.EndObject();
 }
@@ -235,8 +237,11 @@ std::string peer_line(const Status& status) {
     if (!grantor.grants) line += " (silent)";
   }
   if (lease.grantors.empty()) return line;
-  return line + ", " + std::to_string(lease.left_ms) + " of " + std::to_string(lease.timeout_ms) +
-         " ms left";
+  line +=
+      ", " + std::to_string(lease.left_ms) + " of " + std::to_string(lease.timeout_ms) + " ms left";
+  if (lease.would_hold) return line + (lease.holds ? "" : "; without etcd: holds on");
+  if (lease.no_hold_because.empty()) return line;  // of a daemon that does not say
+  return line + "; without etcd: lets go (" + lease.no_hold_because + ")";
 }
 
 std::vector<std::string> cluster_lines(const Status& status) {

@@ -27,6 +27,7 @@ log::Level level_of(ReportKind kind) {
       return log::Level::Debug;
     case ReportKind::HoldBegun:
     case ReportKind::HoldEnded:
+    case ReportKind::HoldRefused:
     case ReportKind::Unreachable:
     case ReportKind::Fenced:
     case ReportKind::AuthorityLost:

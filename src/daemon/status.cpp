@@ -68,6 +68,8 @@ void put_peer_lease(const Parts& parts, Status* status) {
   lease.reason = view.reason;
   lease.left_because = view.left_because;
   lease.holds = view.holds;
+  lease.would_hold = view.no_hold_because.empty();
+  lease.no_hold_because = view.no_hold_because;
   for (const GrantorView& grantor : view.grantors) {
     lease.grantors.push_back(
         {.node = grantor.node, .grants = grantor.grants, .delay_us = grantor.delay.ns() / 1000});

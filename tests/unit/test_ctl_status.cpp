@@ -35,6 +35,7 @@ Status example() {
                        .left_ms = 812,
                        .reason = "",
                        .left_because = "n3 did not grant it",
+                       .no_hold_because = "peer.hold = no",
                        .grantors = {{"n2", true, 240}, {"", false, 1300}}};
   VipStatus vip;
   vip.name = "api";
@@ -108,6 +109,20 @@ void table_lines_up() {
   const std::string actual = status_table(example(), false) + "\n" +
                              status_table(troubled(), false) + "\n" + status_table(Status{}, false);
   TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "status.table", actual), actual);
+}
+
+void it_is_said_what_becomes_of_the_vips_without_etcd() {
+  Status status = example();
+  PeerLeaseStatus& lease = status.peer_lease;
+  lease.would_hold = true;
+  lease.no_hold_because = "";
+  const auto ends = [&](const std::string& with) { return peer_line(status).ends_with(with); };
+  TEST_ASSERT_TRUE(ends("812 of 1000 ms left; without etcd: holds on"));
+  lease.holds = true;
+  lease.reason = "etcd has been away for 40.0 s; n2 agrees that this node keeps api";
+  TEST_ASSERT_TRUE(ends("812 of 1000 ms left"));  // the reason says it
+  lease.would_hold = lease.holds = false;         // a daemon of an older version
+  TEST_ASSERT_TRUE(ends("812 of 1000 ms left"));
 }
 
 void table_has_colours_only_when_asked() {
@@ -188,6 +203,7 @@ int main() {
   RUN_TEST(json_is_that_of_the_contract);
   RUN_TEST(log_lines_are_one_for_the_node_and_one_for_each_vip);
   RUN_TEST(table_lines_up);
+  RUN_TEST(it_is_said_what_becomes_of_the_vips_without_etcd);
   RUN_TEST(table_has_colours_only_when_asked);
   RUN_TEST(json_reads_back_to_the_same);
   RUN_TEST(json_has_a_group_where_there_is_one);
