@@ -4,6 +4,7 @@
 #include <dirent.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdarg>
 #include <deque>
 #include <functional>
@@ -31,7 +32,17 @@ constexpr int kMostSteps = 200;  // within one instant
 constexpr int64_t kRequestTimeout = 833 * kMs;
 constexpr int64_t kWatchTimeout = 3 * kS;
 constexpr int64_t kOpen = INT64_MAX;
-const Address kVip = *Address::parse("10.0.0.9");
+constexpr size_t kVips = 3;
+// v1, v2 and v3, each on a link of its own. Without a word of groups there is v1 alone.
+const std::array<Address, kVips> kAddresses = {
+    *Address::parse("10.0.0.9"), *Address::parse("10.0.1.9"), *Address::parse("fd00::9")};
+const std::array<std::string, kVips> kLinks = {"eth0", "eth1", "eth2"};
+const Address kVip = kAddresses[0];
+
+size_t index_of(const Address& address) {
+  return static_cast<size_t>(std::find(kAddresses.begin(), kAddresses.end(), address) -
+                             kAddresses.begin());
+}
 
 struct Node {
   std::string name;
@@ -39,27 +50,29 @@ struct Node {
   Memory memory{};
   int starts = 0;
   bool configured = true;
+  std::vector<size_t> vips{0};
+  bool grouped = false;
   int priority = 100;
   bool preempt = false;
   // what is done to it
   bool frozen = false;
   int64_t asleep_since = -1;
   bool cut = false;
-  bool deaf = false;      // its requests arrive, their answers do not
-  int64_t watch_lag = 0;  // of what its watch shows
-  int64_t held_up = 0;    // the next call that adds the address
-  bool refuses = false;   // its kernel
-  bool link_up = true;
+  bool deaf = false;                  // its requests arrive, their answers do not
+  int64_t watch_lag = 0;              // of what its watch shows
+  int64_t held_up = 0;                // the next call that adds the address
+  std::array<bool, kVips> refuses{};  // its kernel
+  std::array<bool, kVips> link_up{true, true, true};
   std::set<std::string> deaf_to{};  // frames of these nodes do not reach it
   bool fenced = true;               // somebody removed its packet fence
   // kernel
-  int64_t expires = 0;           // 0: the address is absent
-  int64_t suspended = 0;         // in all
-  int64_t fence = kOpen;         // when its packet fence closes
-  int64_t fence_suspended = 0;   // ... or when it has slept since
-  bool fence_closed = false;     // and said so
-  std::set<uint64_t> expired{};  // terms of which it has said so
-  bool announced = false;
+  std::array<int64_t, kVips> expires{};  // 0: the address is absent
+  int64_t suspended = 0;                 // in all
+  int64_t fence = kOpen;                 // when its packet fence closes
+  int64_t fence_suspended = 0;           // ... or when it has slept since
+  bool fence_closed = false;             // and said so
+  std::set<uint64_t> expired{};          // terms of which it has said so
+  std::array<bool, kVips> announced{};
   // its turn
   bool busy = false;
   std::deque<Action> todo{};
@@ -118,11 +131,30 @@ class Scenario {
     say(text);
     Node* node = words.size() > 1 ? find(words[1]) : nullptr;
     const std::string value = words.size() > 2 ? words[2] : "";
+    const size_t v = vip_of(words.back());
     if (!(node == nullptr ? to_etcd(words)
-                          : to_process(node, words[0], value) || to_host(node, words[0], value) ||
-                                to_keys(node, words[0]))) {
+                          : to_configuration(node, words) || to_process(node, words[0], value, v) ||
+                                to_host(node, words[0], value) ||
+                                to_vip(node, words[0], value, v) || to_keys(node, words[0], v))) {
       fault_ = "nothing is called" + text;
     }
+  }
+
+  // The first, where none is named.
+  static size_t vip_of(const std::string& word) {
+    const bool named = word.size() == 2 && word[0] == 'v' && word[1] > '0';
+    return named ? std::min(static_cast<size_t>(word[1] - '1'), kVips - 1) : 0;
+  }
+
+  // "group n1 v1 v2": these are a group now. "apart n1 v1 v2": they are none.
+  bool to_configuration(Node* node, const std::vector<std::string>& words) {
+    if (words[0] != "group" && words[0] != "apart") return false;
+    node->grouped = words[0] == "group";
+    node->vips.clear();
+    for (size_t i = 2; i < words.size(); i++) node->vips.push_back(vip_of(words[i]));
+    is_one_ = false;
+    if (node->core != nullptr) tell(node, event::Reconfigured{settings(*node)});
+    return true;
   }
 
   Node* find(const std::string& name) {
@@ -135,7 +167,7 @@ class Scenario {
     return nodes_.back().get();
   }
 
-  bool to_process(Node* node, const std::string& verb, const std::string& value) {
+  bool to_process(Node* node, const std::string& verb, const std::string& value, size_t v) {
     if (verb == "show") {
       show(*node);
     } else if (verb == "priority" || verb == "preempt") {
@@ -157,9 +189,9 @@ class Scenario {
     } else if (verb == "resume") {
       tell(node, event::ResumeAsked{});
     } else if (verb == "resign") {
-      tell(node, event::ResignAsked{{kVip}});
+      tell(node, event::ResignAsked{{kAddresses[v]}});
     } else if (verb == "transfer") {
-      tell(node, event::TransferAsked{kVip, find(value)->core->session()});
+      tell(node, event::TransferAsked{kAddresses[v], find(value)->core->session()});
     } else if (verb == "unconfigure" || verb == "configure") {
       node->configured = verb == "configure";
       tell(node, event::Reconfigured{settings(*node)});
@@ -171,7 +203,7 @@ class Scenario {
 
   bool to_host(Node* node, const std::string& verb, const std::string& value) {
     if (verb == "crash") {
-      node->expires = 0;
+      node->expires.fill(0);
       node->fence = kOpen;
       node->fence_closed = false;
       node->suspended = node->fence_suspended = 0;
@@ -193,15 +225,6 @@ class Scenario {
       node->watch_lag = static_cast<int64_t>(strtod(value.c_str(), nullptr) * 1000) * kMs;
     } else if (verb == "hold-up") {
       node->held_up = static_cast<int64_t>(strtod(value.c_str(), nullptr) * 1000) * kMs;
-    } else if (verb == "refuse") {
-      node->refuses = true;
-    } else if (verb == "link") {
-      node->link_up = value == "up";
-      node->announced = false;  // another one is worth a line
-      tell(node, event::LinkChanged{"eth0", true, node->link_up});
-    } else if (verb == "flush") {
-      node->expires = 0;
-      tell(node, event::AddressLost{kVip, false});
     } else if (verb == "mute" || verb == "unmute") {
       for (const auto& other : nodes_) {
         if (other.get() == node || (!value.empty() && other->name != value)) continue;
@@ -211,26 +234,43 @@ class Scenario {
     } else if (verb == "unfence") {
       node->fenced = false;
       node->fence = kOpen;
-    } else if (verb == "check") {
-      tell(node, event::AddressBlocked{kVip, value == "up" ? "" : "check web is " + value,
-                                       value == "down"});
-    } else if (verb == "lower") {
-      tell(node,
-           event::AddressBlocked{.address = kVip, .reason = "", .lowered = atoi(value.c_str())});
-    } else if (verb == "claim") {
-      tell(node, event::ForeignClaim{kVip, {{2, 0, 0, 0, 0, 9}}});
     } else {
       return false;
     }
     return true;
   }
 
-  bool to_keys(Node* node, const std::string& verb) {
+  bool to_vip(Node* node, const std::string& verb, const std::string& value, size_t v) {
+    const Address& vip = kAddresses[v];
+    if (verb == "refuse") {
+      node->refuses[v] = true;
+    } else if (verb == "link") {
+      node->link_up[v] = value == "up";
+      node->announced[v] = false;  // another one is worth a line
+      tell(node, event::LinkChanged{kLinks[v], true, node->link_up[v]});
+    } else if (verb == "flush") {
+      node->expires[v] = 0;
+      tell(node, event::AddressLost{vip, false});
+    } else if (verb == "check") {
+      tell(node, event::AddressBlocked{vip, value == "up" ? "" : "check web is " + value,
+                                       value == "down"});
+    } else if (verb == "lower") {
+      tell(node,
+           event::AddressBlocked{.address = vip, .reason = "", .lowered = atoi(value.c_str())});
+    } else if (verb == "claim") {
+      tell(node, event::ForeignClaim{vip, {{2, 0, 0, 0, 0, 9}}});
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool to_keys(Node* node, const std::string& verb, size_t v) {
     const LeaseId lease = node->core == nullptr ? node->memory.lease : node->core->session();
     if (verb == "delete-session") {
       store_.erase({{KeyKind::Session, lease, {}}});
     } else if (verb == "delete-key") {
-      store_.erase({{KeyKind::Candidate, lease, kVip}});
+      store_.erase({{KeyKind::Candidate, lease, kAddresses[v]}});
     } else if (verb == "delete-writes") {
       store_.erase({{KeyKind::Writes, lease, {}}});
     } else if (verb == "revoke") {
@@ -288,24 +328,31 @@ class Scenario {
     settings.memory = node.memory;
     settings.peer_timeout = Duration::nanoseconds(peer_timeout_);
     if (!node.configured) return settings;
-    settings.vips.push_back({.name = "v1",
-                             .address = kVip,
-                             .link = "eth0",
-                             .priority = node.priority,
-                             .preempt = node.preempt,
-                             .preempt_delay = Duration::seconds(3)});
+    for (const size_t v : node.vips) {
+      settings.vips.push_back({.name = "v" + std::to_string(v + 1),
+                               .address = kAddresses[v],
+                               .link = kLinks[v],
+                               .priority = node.priority,
+                               .preempt = node.preempt,
+                               .preempt_delay = Duration::seconds(3),
+                               .group = node.grouped ? "g1" : ""});
+    }
     return settings;
   }
 
   void start(Node* node) {
     node->starts++;
-    if (node->expires != 0 && node->memory.lease == LeaseId::None) node->expires = 0;
+    if (node->memory.lease == LeaseId::None) node->expires.fill(0);
     Actions out;
     node->core = std::make_unique<Core>(settings(*node), input(*node), &out);
     perform(node, std::move(out));
-    if (node->expires != 0) tell(node, event::AddressFound{kVip});
+    for (size_t v = 0; v < kVips; v++) {
+      if (node->expires[v] != 0) tell(node, event::AddressFound{kAddresses[v]});
+    }
     if (peer_timeout_ != 0) tell(node, event::FenceChanged{.in_force = true});
-    tell(node, event::LinkChanged{"eth0", true, node->link_up});
+    for (size_t v = 0; v < (is_one_ ? 1 : kVips); v++) {
+      tell(node, event::LinkChanged{kLinks[v], true, node->link_up[v]});
+    }
   }
 
   void end(Node* node) {
@@ -376,7 +423,9 @@ class Scenario {
   void wake_up(Node* node) {
     const int64_t span = now_ - std::exchange(node->asleep_since, -1);
     node->suspended += span;
-    if (node->expires != 0) expire_at(node, node->expires + span);
+    for (size_t v = 0; v < kVips; v++) {
+      if (node->expires[v] != 0) expire_at(node, v, node->expires[v] + span);
+    }
     close_fence(node);
     wake(node);
   }
@@ -403,42 +452,48 @@ class Scenario {
   // --- what it wants: the kernel
 
   void act(Node* node, const action::AddAddress& a) {
-    if (node->held_up == 0) return add(node, a.lifetime_s);
+    const size_t v = index_of(a.address);
+    if (node->held_up == 0) return add(node, v, a.lifetime_s);
     node->busy = true;
     const int64_t span = std::exchange(node->held_up, 0);
-    post(now_ + span, [this, node, a] {
+    post(now_ + span, [this, node, v, a] {
       if (!node->busy) return;
       node->busy = false;
-      add(node, a.lifetime_s);
+      add(node, v, a.lifetime_s);
       wake(node);
     });
   }
 
-  void add(Node* node, int lifetime) {
-    if (node->refuses) return step(node, event::AddressAdded{kVip, lifetime, 1});
-    if (node->expires == 0) say(node->name + "  kernel: 10.0.0.9 is on the link");
-    expire_at(node, now_ + lifetime * kS);
-    step(node, event::AddressAdded{kVip, lifetime, 0});
+  void add(Node* node, size_t v, int lifetime) {
+    const Address& vip = kAddresses[v];
+    if (node->refuses[v]) return step(node, event::AddressAdded{vip, lifetime, 1});
+    if (node->expires[v] == 0) say(node->name + "  kernel: " + vip.text() + " is on the link");
+    expire_at(node, v, now_ + lifetime * kS);
+    step(node, event::AddressAdded{vip, lifetime, 0});
   }
 
-  void expire_at(Node* node, int64_t at) {
-    node->expires = at;
-    post(at, [this, node] {
-      if (node->expires == 0 || node->expires > now_ || node->asleep_since >= 0) return;
-      node->expires = 0;
-      say(node->name + "  kernel: 10.0.0.9 has expired");
-      tell(node, event::AddressLost{kVip, true});
+  void expire_at(Node* node, size_t v, int64_t at) {
+    node->expires[v] = at;
+    post(at, [this, node, v] {
+      const int64_t expires = node->expires[v];
+      if (expires == 0 || expires > now_ || node->asleep_since >= 0) return;
+      node->expires[v] = 0;
+      say(node->name + "  kernel: " + kAddresses[v].text() + " has expired");
+      tell(node, event::AddressLost{kAddresses[v], true});
     });
   }
 
-  void act(Node* node, const action::RemoveAddress&) {
-    if (node->expires != 0) say(node->name + "  kernel: 10.0.0.9 is gone");
-    node->expires = 0;
-    node->announced = false;
-    step(node, event::AddressRemoved{kVip, 0});
+  void act(Node* node, const action::RemoveAddress& a) {
+    const size_t v = index_of(a.address);
+    if (node->expires[v] != 0) say(node->name + "  kernel: " + a.address.text() + " is gone");
+    node->expires[v] = 0;
+    node->announced[v] = false;
+    step(node, event::AddressRemoved{a.address, 0});
   }
 
-  void act(Node* node, const action::SendAnnouncement&) { node->announced = true; }
+  void act(Node* node, const action::SendAnnouncement& a) {
+    node->announced[index_of(a.address)] = true;
+  }
 
   // --- the other daemons, and the packet fence
 
@@ -464,8 +519,13 @@ class Scenario {
     if (node->fence != kOpen) post(node->fence, [this, node] { close_fence(node); });
   }
 
+  [[nodiscard]] static bool has_any(const Node& node) {
+    return std::any_of(node.expires.begin(), node.expires.end(),
+                       [](int64_t at) { return at != 0; });
+  }
+
   void close_fence(Node* node) {
-    if (!is_fenced(*node) || node->fence_closed || node->expires == 0) return;
+    if (!is_fenced(*node) || node->fence_closed || !has_any(*node)) return;
     node->fence_closed = true;
     say(node->name + "  kernel: the packet fence is closed");
   }
@@ -646,8 +706,10 @@ class Scenario {
       return "SendPeerFrame to all: expired";
     }
     if (std::get_if<action::SetFence>(&action) != nullptr) return "";
-    if (std::get_if<action::AddAddress>(&action) != nullptr && node.expires != 0) return "";
-    if (std::get_if<action::SendAnnouncement>(&action) != nullptr && node.announced) return "";
+    const auto* add = std::get_if<action::AddAddress>(&action);
+    if (add != nullptr && node.expires[index_of(add->address)] != 0) return "";
+    const auto* announce = std::get_if<action::SendAnnouncement>(&action);
+    if (announce != nullptr && node.announced[index_of(announce->address)]) return "";
     if (const auto* txn = std::get_if<action::SendTxn>(&action)) return words_for(node, txn->txn);
     if (std::get_if<action::ReadPrefix>(&action) != nullptr ||
         std::get_if<action::OpenWatch>(&action) != nullptr ||
@@ -664,7 +726,9 @@ class Scenario {
     for (const Op& op : txn.success) {
       const std::string whose = lease_hex(op.key.lease);
       if (op.key.kind == KeyKind::Candidate) {
-        text += (op.kind == Op::Kind::Put ? ", queue up as " : ", leave the queue as ") + whose;
+        const bool put = op.kind == Op::Kind::Put;
+        const std::string which = is_one_ ? "" : (put ? " for " : " of ") + op.key.vip.text();
+        text += (put ? ", queue up" : ", leave the queue") + which + " as " + whose;
       } else if (op.kind == Op::Kind::Put && op.key.lease != node.core->session()) {
         text += ", end session " + whose;
       } else if (op.key.kind == KeyKind::Writes && op.kind == Op::Kind::Put) {
@@ -689,7 +753,7 @@ class Scenario {
         for (i += 2; i < text.size() && isdigit(static_cast<unsigned char>(text[i])) != 0;) i++;
       } else if (text[i] == '=' && text.compare(i, 2, "=(") != 0) {
         i += 5;
-      } else if (text[i] == '@') {
+      } else if (text.compare(i, 2, "@r") == 0) {
         const size_t end = text.find(' ', i);
         out += text.substr(i, end - i);
         i = end == std::string::npos ? text.size() : end + 5;
@@ -701,11 +765,13 @@ class Scenario {
   }
 
   void look_for_two_owners() {
-    const auto owners = std::count_if(nodes_.begin(), nodes_.end(), [this](const auto& node) {
-      return node->expires != 0 && !is_fenced(*node) && node->asleep_since < 0;
-    });
-    if (owners > 1 && !two_owners_) say("!!!! two owners");
-    two_owners_ = two_owners_ || owners > 1;
+    for (size_t v = 0; v < kVips; v++) {
+      const auto owners = std::count_if(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+        return node->expires[v] != 0 && !is_fenced(*node) && node->asleep_since < 0;
+      });
+      if (owners > 1 && !two_owners_) say("!!!! two owners");
+      two_owners_ = two_owners_ || owners > 1;
+    }
   }
 
   int64_t now_ = 0;
@@ -726,6 +792,7 @@ class Scenario {
   std::string trace_;
   std::string fault_;
   bool two_owners_ = false;
+  bool is_one_ = true;  // no story of several VIPs
 };
 
 std::string scenario;  // the path of the one that runs
