@@ -14,6 +14,7 @@ using namespace vipd;
 namespace {
 
 const Address kVip = *Address::parse("10.0.0.9");
+const Address kSecond = *Address::parse("10.0.1.9");  // of the same group, where there is one
 const Address kUnknown = *Address::parse("10.0.0.77");
 using rig::kOwn;
 const auto kOther = static_cast<LeaseId>(0x55);
@@ -22,11 +23,15 @@ constexpr uint64_t kCluster = 1;
 // A core that is judged after each step.
 class Rig : public rig::AnsweredRig {
  public:
-  explicit Rig(Memory former = {}) {
+  explicit Rig(Memory former = {}, bool grouped = false) {
     settings_.cluster.fixed = 0;
     settings_.memory = std::move(former);
     settings_.memory.cluster_id = kCluster;
     settings_.vips.push_back({.name = "v1", .address = kVip, .link = "eth0"});
+    if (grouped) {
+      settings_.vips[0].group = "g";
+      settings_.vips.push_back({.name = "v2", .address = kSecond, .link = "eth1", .group = "g"});
+    }
     start(settings_);
     tell(event::EndpointNamed{.endpoint = 0, .cluster = kCluster});
   }
@@ -71,7 +76,7 @@ class Rig : public rig::AnsweredRig {
         const Duration longest = Duration::seconds(add->lifetime_s) + Duration::milliseconds(1250);
         if (++adds > 1) wrong("two addresses at once");
         if (add->lifetime_s < 1 || now() + longest > deadline) wrong("an address too long");
-        if (add->address != kVip) wrong("a foreign address");
+        if (add->address != kVip && add->address != kSecond) wrong("a foreign address");
       }
       if (std::holds_alternative<action::SendAnnouncement>(action) && now() >= deadline) {
         wrong("an announcement without authority");
@@ -125,6 +130,31 @@ bool asks(const Rig& rig) {
   return rig.wanted<T>() != nullptr;
 }
 
+// Two VIPs that belong together; what is told concerns one of them.
+std::unique_ptr<Rig> group_at(const There& there) {
+  auto rig = std::make_unique<Rig>(Memory(), true);
+  rig->tell(event::LinkChanged{"eth0", true, true});
+  rig->tell(event::LinkChanged{"eth1", true, true});
+  return rig->reach(there) ? std::move(rig) : nullptr;
+}
+
+bool owns_both(const Rig& rig) {
+  const std::vector<VipView> vips = rig.core->vips(rig.now());
+  return std::all_of(vips.begin(), vips.end(),
+                     [](const VipView& vip) { return vip.state == VipState::Owner; });
+}
+
+// One of its members is up.
+bool owns_one(const Rig& rig) {
+  return rig.core->vips(rig.now()).at(0).address_present && !owns_both(rig);
+}
+
+std::unique_ptr<Rig> part_removed() {
+  std::unique_ptr<Rig> rig = group_at(owns_both);
+  if (rig != nullptr) rig->tell(event::AddressLost{kSecond, false});
+  return rig;
+}
+
 std::unique_ptr<Rig> inherited() {
   const std::unique_ptr<Rig> former = rig_at(is_owner);
   if (former == nullptr) return nullptr;
@@ -173,6 +203,9 @@ std::vector<State> states() {
       {"no_space", no_space},
       {"fenced", fenced},
       {"inherited", inherited},
+      {"group", [=] { return group_at(owns_both); }},
+      {"group_adding", [=] { return group_at(owns_one); }},
+      {"group_part_removed", part_removed},
   };
 }
 
