@@ -4,83 +4,83 @@
 #include <cassert>
 #include <map>
 
+#include "conf/check_values.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 
 namespace vipd::conf {
 namespace {
 
-using Members = std::vector<VipConfig*>;
-using Names = std::vector<std::string>;
+constexpr const char* kOfGroup[] = {"priority", "preempt", "preempt_delay", "checks"};
+
+using Numbers = std::map<std::string, size_t, std::less<>>;  // of a group, by its name
 
 class Settler {
  public:
-  Settler(const Names& own_checks, const GivenAt& given_at, Errors* errors)
-      : own_checks_(own_checks), given_at_(given_at), errors_(errors) {}
+  Settler(const std::vector<VipConfig*>& vips, const std::set<std::string>& own_checks,
+          const GivenAt& given_at, Errors* errors)
+      : vips_(vips), own_checks_(own_checks), given_at_(given_at), errors_(errors) {}
 
-  void settle(const Members& members);
+  void count();
+  void settle(const Key& key);
 
  private:
-  void settle(const Members& members, const Key& key);
   // What the group has of it, as one would write it.
   [[nodiscard]] std::string value(const VipConfig& vip, const Key& key) const;
+  [[nodiscard]] std::string setting(const VipConfig& vip, const Key& key) const {
+    return key_text(key, vip.name) + " = " + value(vip, key);
+  }
   [[nodiscard]] const Position* place(const VipConfig& vip, const Key& key) const {
     return given_at_(key_text(key, vip.name));
   }
 
-  const Names& own_checks_;
+  const std::vector<VipConfig*>& vips_;
+  const std::set<std::string>& own_checks_;
   const GivenAt& given_at_;
   Errors* errors_;
 };
 
-const Key& key_named(std::string_view name) {
-  std::string_view unused;
-  const Key* const key = find_key(name, &unused);
-  assert(key != nullptr);
-  return *key;
-}
-
 std::string Settler::value(const VipConfig& vip, const Key& key) const {
-  VipConfig shared;
-  shared.priority = vip.priority;
-  shared.preempt = vip.preempt;
-  shared.preempt_delay = vip.preempt_delay;
-  std::copy_if(vip.checks.begin(), vip.checks.end(), std::back_inserter(shared.checks),
-               [this](const std::string& name) {
-                 return std::find(own_checks_.begin(), own_checks_.end(), name) ==
-                        own_checks_.end();
-               });
-  std::sort(shared.checks.begin(), shared.checks.end());
-  return std::get<VipText>(key.type).print(shared);
+  if (!key.name.ends_with("checks")) return std::get<VipText>(key.type).print(vip);
+  std::vector<std::string> shared;
+  for (const std::string& name : vip.checks) {
+    if (!own_checks_.contains(name)) shared.push_back(name);
+  }
+  std::sort(shared.begin(), shared.end());
+  return check_names_text(shared);
 }
 
-void Settler::settle(const Members& members, const Key& key) {
-  const auto is_given = [&](const VipConfig* vip) { return place(*vip, key) != nullptr; };
-  const auto first = std::find_if(members.begin(), members.end(), is_given);
-  if (first == members.end()) return;
-  const std::string wanted = value(**first, key);
-  for (VipConfig* vip : members) {
-    if (!is_given(vip)) {
-      std::string reason;
+void Settler::count() {
+  Numbers members;
+  for (const VipConfig* vip : vips_) {
+    std::string_view group = vip->group;
+    if (group.empty() || ++members.emplace(group, size_t{0}).first->second != kMostMembers + 1)
+      continue;
+    const std::string key = "vip." + vip->name + ".group";
+    errors_->add(*given_at_(key), key + ": group '" + vip->group + "' has more than " +
+                                      std::to_string(kMostMembers) + " VIPs");
+  }
+}
+
+void Settler::settle(const Key& key) {
+  Numbers givers;
+  for (size_t i = 0; i < vips_.size(); ++i) {
+    std::string_view group = vips_[i]->group;
+    if (!group.empty() && place(*vips_[i], key) != nullptr) givers.emplace(group, size_t{i});
+  }
+  for (VipConfig* vip : vips_) {
+    const auto giver = givers.find(vip->group);
+    if (giver == givers.end()) continue;
+    const VipConfig& first = *vips_[giver->second];
+    const std::string wanted = value(first, key);
+    std::string reason;
+    if (place(*vip, key) == nullptr) {
       (void)std::get<VipText>(key.type).parse(wanted, vip, &reason);
-    } else if (const std::string other = value(*vip, key); other != wanted) {
-      errors_->add(*place(*vip, key), key_text(key, vip->name) + " = " + other + ", but " +
-                                          key_text(key, (*first)->name) + " = " + wanted + " (" +
-                                          place(**first, key)->text() + "); the VIPs of group '" +
+    } else if (value(*vip, key) != wanted) {
+      errors_->add(*place(*vip, key), setting(*vip, key) + ", but " + setting(first, key) + " (" +
+                                          place(first, key)->text() + "); the VIPs of group '" +
                                           vip->group + "' have one: keep one of the two");
     }
-  }
-}
-
-void Settler::settle(const Members& members) {
-  if (members.size() > kMostMembers) {
-    const std::string key = "vip." + members[kMostMembers]->name + ".group";
-    return errors_->add(*given_at_(key), key + ": group '" + members[0]->group +
-                                             "' has more than " + std::to_string(kMostMembers) +
-                                             " VIPs");
-  }
-  for (const char* key : {"priority", "preempt", "preempt_delay", "checks"}) {
-    settle(members, key_named("vip.NAME." + std::string(key)));
   }
 }
 
@@ -93,19 +93,20 @@ bool is_own_check(const CheckConfig& check) {
 
 bool parse_group(std::string_view text, VipConfig* vip, std::string* reason) {
   *reason = quoted(text) + " cannot name a group; write 1 to 63 letters, digits, '-' and '_'";
-  if (!is_vip_name(text)) return false;
-  vip->group = text;
-  return true;
+  vip->group = is_vip_name(text) ? text : "";
+  return !vip->group.empty();
 }
 
-void settle_groups(const std::vector<VipConfig*>& vips, const std::vector<std::string>& own_checks,
+void settle_groups(const std::vector<VipConfig*>& vips, const std::set<std::string>& own_checks,
                    const GivenAt& given_at, Errors* errors) {
-  std::map<std::string_view, Members> groups;
-  for (VipConfig* vip : vips) {
-    if (!vip->group.empty()) groups[vip->group].push_back(vip);
+  Settler settler(vips, own_checks, given_at, errors);
+  settler.count();
+  for (const Key& key : keys()) {
+    const std::string_view last = key.name.substr(key.name.rfind('.') + 1);
+    const bool is_of_group =
+        std::find(std::begin(kOfGroup), std::end(kOfGroup), last) != std::end(kOfGroup);
+    if (key.scope() == Scope::Vip && is_of_group) settler.settle(key);
   }
-  Settler settler(own_checks, given_at, errors);
-  for (const auto& [name, members] : groups) settler.settle(members);
 }
 
 }  // namespace vipd::conf

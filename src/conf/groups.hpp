@@ -2,6 +2,7 @@
 // preempt_delay and checks are the group's: given at one member, they hold for all. Pure.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,7 @@ inline constexpr size_t kMostMembers = 16;
 // Gives each member what another was given, and adds the faults: more than kMostMembers, or two
 // values. REQUIRES: vips in the order of the files, with their checks; `given_at` knows of valid
 // values alone.
-void settle_groups(const std::vector<VipConfig*>& vips, const std::vector<std::string>& own_checks,
+void settle_groups(const std::vector<VipConfig*>& vips, const std::set<std::string>& own_checks,
                    const GivenAt& given_at, Errors* errors);
 
 }  // namespace vipd::conf

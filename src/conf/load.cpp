@@ -437,11 +437,11 @@ void Loader::check_uses(Vip* vip, const std::vector<std::string>& known) {
 }
 
 void Loader::check_groups() {
-  std::vector<VipConfig*> vips;
-  for (Vip& vip : vips_.list) vips.push_back(&vip.config);
-  std::vector<std::string> own;
+  std::vector<VipConfig*> vips(vips_.list.size());
+  for (size_t i = 0; i < vips.size(); ++i) vips[i] = &vips_.list[i].config;
+  std::set<std::string> own;
   for (const Check& check : checks_.list) {
-    if (is_own_check(check.config)) own.push_back(check.config.name);
+    if (is_own_check(check.config)) own.insert(check.config.name);
   }
   const GivenAt valid_at = [this](const std::string& key) {
     const auto given = given_.find(key);
