@@ -49,6 +49,7 @@ struct PeersView {
   std::string reason;                 // None, Leaving: why, in words; InForce: that it holds on
   bool holds = false;                 // etcd is away, and all grantors agree that this node keeps
   std::string no_hold_because;        // why it would let go without etcd; "": it would hold on
+  bool others_may_hold = false;       // another node may hold on; our grants may be needed for it
   std::string left_because;           // why the last one that ended was left, or lost; "" if none
   TermCounts terms;
   std::map<std::string, uint64_t> grants;  // received, by node, since the process started

@@ -36,6 +36,7 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   view.holds = now >= chain_.deadline() && now < hold_.until && !terms_.carrying().empty();
   if (view.holds) view.reason = hold_words(now);
   view.no_hold_because = no_hold_reason(now);
+  view.others_may_hold = view_.marks().size() > (view_.mark(chain_.lease()) == nullptr ? 0U : 1U);
   const std::vector<const Term*> obeyed = peer_lease_.obeyed();
   const Term* term = obeyed.empty() ? nullptr : obeyed.front();
   if (term == nullptr && peer_lease_.trying()) term = &*peer_lease_.trying();

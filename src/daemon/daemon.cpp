@@ -321,6 +321,7 @@ Replacement::Needs Daemon::replacement_needs() {
                                                          engine_.is_behind() ||
                                                          programs_.is_acquiring(),
                                               .owns_anything = network_.owns_anything(),
+                                              .has_etcd = etcd_.is_connected(),
                                               .echoed = core.heartbeats().echoed,
                                               .timeout = core.timeout(),
                                               .peers = core.peers(loop_.now())};

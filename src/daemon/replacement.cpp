@@ -100,8 +100,12 @@ void Replacement::end_turn() {
   const Situation now = needs_.situation();
   if (now.node == NodeState::Releasing) return;
   const bool is_confirmed = !now.owns_anything || now.echoed != echoed_at_txn_;
-  if (!now.is_busy && is_confirmed && !is_short(now.peers)) return replace();
-  if (loop_.now() >= by_) go_on("etcd did not confirm a heartbeat in time");
+  // The next program grants in no term that lists this one.
+  const bool is_needed = now.peers.others_may_hold && !now.has_etcd;
+  if (!now.is_busy && is_confirmed && !is_needed && !is_short(now.peers)) return replace();
+  if (loop_.now() < by_) return;
+  go_on(is_needed ? "etcd is away, and another node may keep its VIPs as long as this one agrees"
+                  : "etcd did not confirm a heartbeat in time");
 }
 
 void Replacement::go_on(const std::string& reason) {

@@ -32,6 +32,7 @@ class Replacement {
     NodeState node = NodeState::Starting;
     bool is_busy = false;  // a txn is under way, or something is still to be performed
     bool owns_anything = false;
+    bool has_etcd = true;
     uint64_t echoed = 0;  // heartbeats that gave authority
     Duration timeout;
     PeersView peers;

@@ -12,10 +12,15 @@ from spaces import wait_for
 NO_GAP_MS = 200  # a machine may stall; an owner that let go would be away for longer than F
 
 
-def up(t, hosts=3, **settings):
-    lab = t.lab(hosts=hosts, settings={"peer.timeout": "1s", "peer.hold": "yes", **settings})
+def up(t, hosts=3, vips=1, prepare=None, **settings):
+    """prepare: called with each host before its daemon is started."""
+    lab = t.lab(hosts=hosts, vips=vips,
+                settings={"peer.timeout": "1s", "peer.hold": "yes", **settings})
     lab.start_etcd()
-    lab.start_vipd()
+    for host in lab.hosts:
+        if prepare:
+            prepare(host)
+        host.start_vipd()
     lab.wait_all_owned()
     peers.settle(lab)
     wait_mark(lab)

@@ -15,11 +15,14 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 
 PREFIX = "vl"  # namespaces "vl<pid>-n1", folders "/dev/shm/vl<pid>"
 SCRATCH = "/dev/shm"
 NETNS = "/run/netns"
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000  # linux/mount.h
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,6 +59,21 @@ def inside(ns):
             _libc.setns(home, CLONE_NEWNET)
             os.close(home)
             os.close(there)
+
+
+def another_boot(path):
+    """What is to be called in a new process, so that it finds its host booted since: another boot
+    id, made once, in the file `path`."""
+    with open(path, "w") as file:
+        file.write(f"{uuid.uuid4()}\n")
+
+    def before():
+        calls = [_libc.unshare(CLONE_NEWNS),
+                 _libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
+                 _libc.mount(path.encode(), BOOT_ID.encode(), None, MS_BIND, None)]
+        if any(calls):
+            raise OSError(ctypes.get_errno(), f"another boot id: {calls}")
+    return before
 
 
 def alive(pid):

@@ -6,16 +6,20 @@ In every one of them the wire says that no two hosts ever answered (case.py).
 import contextlib
 import os
 import shutil
+import signal
 import time
 
 import gateway
 import holding
 import peers
+import spaces
+import test_replace
 from case import Skip, case
 from lab import TIMEOUT, VIPD
 from spaces import wait_for
 
 AWAY = 60  # s
+EXPIRED = "peer lease of another node: not renewed for"
 
 
 @case(seconds=140)
@@ -101,6 +105,60 @@ def test_hold_grantor_stopped(t):
 @case(seconds=70)
 def test_hold_grantor_cut_off(t):
     grantor_fails(t, lambda g: g.cut(), lambda g: g.mend())
+
+
+@case(seconds=90)
+def test_hold_grantor_rebooted_owner_gone(t):
+    """The owner dies as well, and the other grantor stays away: the host that has booted since
+    says that its former process grants no more, which no state.dir tells it."""
+    lab = holding.up(t)
+    owner = lab.wait_owner(lab.addresses[0])
+    grantor, other = lab.others(owner)
+    holding.kill_etcd(lab)
+    holding.wait_hold(owner)
+    grantor.crash()
+    wait_for(lambda: not holding.holds(owner), 3, f"{owner} to let go")
+    owner.crash()
+    other.vipd.kill()
+    grantor.before_vipd = spaces.another_boot(f"{grantor.folder}/boot_id")
+    grantor.boot()
+    other.start_etcd()
+    grantor.start_vipd()
+    owned_again(t, lab, 75, besides=owner)
+    t.check(EXPIRED in grantor.vipd.text(), "the rebooted host says nothing")
+
+
+@case(seconds=50)
+def test_hold_program_replaced(t):
+    """Whoever holds on, or agrees, is not replaced before etcd is back: no SIGUSR2 costs a VIP."""
+    def own_program(host):
+        host.program = f"{host.folder}/vipd"
+        test_replace.install(host.program)
+    lab = holding.up(t, prepare=own_program)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner(vip)
+    since = time.monotonic()
+    holding.kill_etcd(lab)
+    holding.wait_hold(owner)
+    programs = {host: test_replace.install(host.program) for host in lab.hosts}
+    for host in lab.hosts:
+        host.vipd.send(signal.SIGUSR2)
+    time.sleep(TIMEOUT + 1)
+    for host in lab.hosts:
+        t.check("not replaced: etcd " in host.vipd.text(), f"{host} is replaced")
+    t.check(holding.holds(owner), f"{owner} holds on")
+    holding.start_etcd_again(lab)
+    lab.wait_etcd()
+    wait_for(lambda: not holding.holds(owner), 10, f"{owner} to have etcd again")
+    for host in lab.hosts:
+        host.vipd.send(signal.SIGUSR2)
+        wait_for(lambda: test_replace.program_of(host.vipd.pid) == programs[host], 10,
+                 f"{host} to be replaced")
+    time.sleep(TIMEOUT + 1)
+    lab.witness.sync()
+    gap, *window = lab.witness.longest_gap(vip, since=since)
+    t.bound_ms("replaced once etcd is back: gap", gap, holding.NO_GAP_MS, window)
+    t.equal(lab.wait_owner(vip).name, owner.name, "owner afterwards")
 
 
 def all_killed_while_held(t):

@@ -113,6 +113,25 @@ void an_owner_waits_for_an_echo_after_its_last_txn() {
   TEST_ASSERT_TRUE(b.tries());
 }
 
+// Without the grants of this process an owner could not hold on without etcd.
+void whoever_lets_another_hold_on_waits_for_etcd() {
+  Bench b;
+  b.situation.timeout = Duration::milliseconds(20);
+  b.situation.peers.others_may_hold = true;
+  b.situation.has_etcd = false;
+  b.replacement.asked();
+  TEST_ASSERT_FALSE(b.tries());
+  b.situation.has_etcd = true;
+  TEST_ASSERT_TRUE(b.tries());
+  b.situation.has_etcd = false;
+  b.replacement.asked();
+  const MonoTime end = b.loop.now() + Duration::milliseconds(40);
+  while (b.loop.now() < end) b.loop.run_once(Duration::milliseconds(20));
+  logged::lines.clear();
+  b.replacement.end_turn();
+  TEST_ASSERT_EQUAL_INT(1, logged::count("not replaced: etcd is away, and another node"));
+}
+
 // The others must not take an owner for dead while the next program asks etcd.
 void a_short_peer_lease_is_left_first() {
   Bench b;
@@ -182,6 +201,7 @@ int main() {
   RUN_TEST(a_quiet_daemon_is_replaced_at_once_and_once);
   RUN_TEST(what_is_under_way_is_waited_for);
   RUN_TEST(an_owner_waits_for_an_echo_after_its_last_txn);
+  RUN_TEST(whoever_lets_another_hold_on_waits_for_etcd);
   RUN_TEST(a_short_peer_lease_is_left_first);
   RUN_TEST(it_is_given_up_after_the_timeout);
   RUN_TEST(a_configuration_that_would_cost_the_session_is_refused);
