@@ -22,9 +22,14 @@ def up(t, hosts=3, vips=1, prepare=None, **settings):
             prepare(host)
         host.start_vipd()
     lab.wait_all_owned()
+    ready(lab)
+    return lab
+
+
+def ready(lab):
+    """Everybody is there, and the owner would hold on."""
     peers.settle(lab)
     wait_mark(lab)
-    return lab
 
 
 def marks(lab):
