@@ -8,10 +8,11 @@ import time
 import peers
 from case import case
 from lab import LINK, SUBNET6
-from spaces import ip, ip_batch, wait_for
+from spaces import ip, ip_batch, run, wait_for
 
 FIRST, SECOND = "10.77.0.101", f"{SUBNET6}501"
 LINK2 = "eth1"  # of another segment
+NEIGHBOUR = f"{SUBNET6}99"  # there
 ROUTE = "198.51.100.0/24 via 10.77.0.100"
 QUICK = {"session.timeout": "3s"}  # the first owner of a new cluster waits for one
 GROUP = {"vip.v1.group": "web", "vip.v2.group": "web"}
@@ -137,9 +138,11 @@ def test_group_has_one_owner(t):
 
 @case(seconds=15)
 def test_what_keeps_one_away_keeps_all_away(t):
-    """A link, a check, an address deleted by hand: of one member each."""
-    quick = {"check.up.interval": "100ms", "check.up.rise": "1", "check.up.fall": "1"}
-    lab = on_two_links(t, **quick, **{"vip.v2.checks": "up"})
+    """A link, a check, a neighbour on one link, an address deleted by hand: of one member each."""
+    quick = {"check.up.interval": "100ms", "check.up.rise": "1", "check.up.fall": "1",
+             "check.near.interval": "200ms", "check.near.timeout": "500ms", "check.near.fall": "2"}
+    lab = on_two_links(t, **quick, **{"vip.v2.checks": "up, near", "check.near.arp": NEIGHBOUR})
+    ip("addr", "add", f"{NEIGHBOUR}/64", "dev", "br1", "nodad", ns=lab.lan)
     for host in lab.hosts:
         open(f"{host.folder}/up", "w").close()
         host.start_vipd(check__up__file=f"{host.folder}/up")
@@ -168,6 +171,13 @@ def test_what_keeps_one_away_keeps_all_away(t):
     third = together(lab, besides=new)
     check_move(t, lab, new, third, moment)
     wait_for(lambda: "check up is down" in reason(new, FIRST), 3, "the check to be named")
+
+    moment = time.monotonic()
+    run("bridge", "-n", lab.lan, "link", "set", "dev", f"{third.name}b", "state", "0")
+    t.equal(together(lab, besides=third), owner, "the only node that is left")
+    check_move(t, lab, third, owner, moment)
+    wait_for(lambda: "fault: v2: check near is down" in reason(third, FIRST), 3,
+             "the check on the other link to be named")
     t.equal(splits(lab), [], "on two nodes")
 
 
