@@ -138,6 +138,7 @@ void World::check_liveness() {
       possible = possible || !no_space_ || able;
     }
     const int owner = only_owner(v);
+    possible = possible && !may_be_nobodys();
     if (owner == -1 && !possible) wholly = false;
     if (owner == -1 && possible) {
       fail("liveness", "nobody has v%d %.1f s after the last fault", v + 1,
@@ -151,7 +152,7 @@ void World::check_liveness() {
     tally_.worst_liveness = std::max(tally_.worst_liveness, owned_since_[i] - calm_since_);
   }
   check_owned_whole();
-  if (!wholly) {
+  if (!wholly || may_be_nobodys()) {
     tally_.count(Rule::LivenessNobodyMay);
     return round_begins();
   }

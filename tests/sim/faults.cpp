@@ -461,8 +461,7 @@ void World::heal_host(int n) {
   const bool whole = std::all_of(node.configured.begin(), node.configured.begin() + vips_count_,
                                  [](bool c) { return c; });
   node.is_refused.fill(false);
-  const bool regrouped = std::exchange(node.group, groups_) != groups_;
-  if (!whole || regrouped) reconfigure(n, true);
+  if (!whole || groups_are_right(n)) reconfigure(n, true);
   if (node.core == nullptr) post(now_ + random_.spread(10 * kMs, 3 * kS), Ev::ProcessStarts, n);
   pump(n);
 }
@@ -490,6 +489,7 @@ void World::heal_everything() {
   committed();
   switch_off_copies();
   heal_all_peers();
+  draw_disagreement();
   for (int n = 0; n < nodes_count_; n++) heal_host(n);
   heal_services();
   leave_link_down();

@@ -187,6 +187,33 @@ void World::regroup(int n) {
   tell_checks(n);
 }
 
+// Now and then a node stays without groups through the whole of a calm, as an older version would.
+void World::draw_disagreement() {
+  const bool some = options_.groups && group_random_.one_in(6);
+  has_no_groups_ = some ? static_cast<int>(group_random_.below(nodes_count_)) : -1;
+}
+
+// True where they were others.
+bool World::groups_are_right(int n) {
+  const std::array<uint8_t, kMaxVips> right =
+      n == has_no_groups_ ? std::array<uint8_t, kMaxVips>{} : groups_;
+  return std::exchange(nodes_[static_cast<size_t>(n)].group, right) != right;
+}
+
+// While nodes disagree, one that cannot have all of its group may stand in the way of another, and
+// so may orders that differ.
+bool World::may_be_nobodys() const {
+  if (!options_.groups || all_agree()) return false;
+  bool all = !ordered_ && check_weight_ == 0;
+  for (int n = 0; n < nodes_count_; n++) {
+    const Node& node = nodes_[static_cast<size_t>(n)];
+    for (int v = 0; v < vips_count_; v++) {
+      all = all && (node.core == nullptr || node.person_paused || eligible(node, v));
+    }
+  }
+  return !all;
+}
+
 // Of a node whose services stay bad: all, or some alone.
 bool World::stays_bad(int) {
   return !options_.groups || group_random_.one_in(2);
@@ -339,7 +366,7 @@ void World::check_parts(int n) {
 
 // After the last fault.
 void World::check_owned_whole() {
-  if (!options_.groups || no_space_) return;
+  if (!options_.groups || no_space_ || has_no_groups_ >= 0) return;
   for (int v = 1; v < vips_count_; v++) {
     for (int u = 0; u < v; u++) {
       const auto a = static_cast<size_t>(u);

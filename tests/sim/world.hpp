@@ -268,6 +268,9 @@ class World {
   void heal_group(const Item& item);
   void change_groups();
   void regroup(int node);
+  void draw_disagreement();
+  [[nodiscard]] bool groups_are_right(int node);
+  [[nodiscard]] bool may_be_nobodys() const;
   [[nodiscard]] bool stays_bad(int vip);
   void leave_link_down();
   [[nodiscard]] bool together(const Node& node, int a, int b) const;
@@ -364,7 +367,7 @@ class World {
   int64_t refresh_ = 60 * kS;
   std::array<uint8_t, kMaxVips> groups_{};  // as they are configured in the end
   int64_t group_gap_ = 0;
-  int member_that_stays_bad_ = 0;
+  int has_no_groups_ = -1;  // the node, in a calm
   int64_t base_way_ = 0;
   std::array<vipd::Address, kMaxVips> vips_{};
   std::array<uint32_t, kFaults> weights_{};
