@@ -4,6 +4,7 @@ In every one of them the wire says that no two hosts ever answered (case.py).
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -224,6 +225,61 @@ def test_hold_back_for_one_side_only(t):
     lab.wait_etcd()
     time.sleep(2 * TIMEOUT)
     t.equal(lab.wait_owner(vip).name, new.name, "owner afterwards")
+
+
+@case(seconds=50)
+def test_hold_back_for_the_owner_first(t):
+    """The third node's own member stays away, and it knows no other: its grants are not missed."""
+    lab = t.lab(settings={"peer.timeout": "1s", "peer.hold": "yes"})
+    lab.start_etcd()
+    lab.start_vipd(etcd__endpoints="http://127.0.0.1:2379")
+    lab.wait_all_owned()
+    holding.ready(lab)
+    owner = lab.wait_owner()
+    second, third = lab.others(owner)
+
+    def back(lab):
+        owner.etcd.cont()
+        second.etcd.cont()
+        wait_for(lambda: not holding.holds(owner), 15, f"{owner} to have etcd again")
+        time.sleep(TIMEOUT)
+        third.etcd.cont()
+    holding.outage(t, lab, "etcd stopped, for one longer", holding.stop_etcd, back, TIMEOUT + 3)
+
+
+@case(seconds=50)
+def test_hold_compacted(t):
+    """What the watches want to go on with is gone when etcd is back."""
+    lab = holding.up(t)
+
+    def back(lab):
+        holding.start_etcd_again(lab)
+        lab.wait_quorum()
+        host = lab.hosts[0]
+        revision = host.gateway.status()["header"]["revision"]
+        lab.etcdctl(host, "compact", revision)
+    holding.outage(t, lab, "etcd killed, compacted", holding.kill_etcd, back, TIMEOUT + 3)
+
+
+@case(seconds=40)
+def test_hold_refused(t):
+    """A daemon is in sight that knows of no marks: that is said beforehand, and nothing is held."""
+    lab = holding.up(t)
+    vip = lab.addresses[0]
+    owner = lab.wait_owner(vip)
+    t.check(owner.status()["peer_lease"]["would_hold"], f"{owner} would hold on")
+    old = json.loads(owner.gateway.range("/vipd/session/")[0][1])
+    for key in ("hold", "incarnation", "host"):
+        old.pop(key, None)
+    lease = lab.etcdctl(owner, "lease", "grant", "600").stdout.split()[1]
+    lab.etcdctl(owner, "put", f"--lease={lease}", f"/vipd/session/{lease}",
+                json.dumps(old | {"node": "n9"}))
+    why = "n9's vipd knows of no marks"
+    wait_for(lambda: owner.status()["peer_lease"]["no_hold_because"] == why, 3, why)
+    t.check(f"lets go of its VIPs: {why}" in owner.vipd.text(), "the log does not say so")
+    holding.kill_etcd(lab)
+    lab.witness.wait(lambda: lab.witness.answering(vip) == [], TIMEOUT + 1, f"{owner} to let go")
+    t.check("etcd has been away for" not in owner.vipd.text(), f"{owner} held on")
 
 
 @case(seconds=90)
