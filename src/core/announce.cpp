@@ -9,8 +9,9 @@ constexpr Duration kWhileSettling = Duration::seconds(5);
 
 }  // namespace
 
-bool Core::Impl::may_send(Burst* burst) {
-  return burst->take(now_) || due(burst->next());
+bool Core::Impl::may_announce() {
+  Burst& burst = kernel_.announcements;
+  return burst.take(now_) || step_.due_in_burst(now_, burst.next());
 }
 
 void Core::Impl::announce_again(Vip* vip) {
@@ -36,8 +37,8 @@ void Core::Impl::drive_announcements() {
   if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present || !vip.conflict.claimed_at.is_never()) continue;
-    if (!due(vip.announce_at)) continue;
-    if (!may_send(&kernel_.announcements)) break;
+    if (!step_.due_in_burst(now_, vip.announce_at)) continue;
+    if (!may_announce()) break;
     emit(action::SendAnnouncement{.address = vip.settings.address});
     if (vip.announcements_left > 0) vip.announcements_left--;
     vip.announce_at = next_announcement(vip);
@@ -45,7 +46,7 @@ void Core::Impl::drive_announcements() {
     if (asks && now_ < link_of(vip).settled_at) {
       emit(action::SendProbe{.address = vip.settings.address});
     }
-    due(vip.announce_at);
+    (void)step_.due_in_burst(now_, vip.announce_at);
   }
 }
 

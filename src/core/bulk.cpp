@@ -1,5 +1,6 @@
 // Many VIPs at once: the kernel's calls follow each other without looking at all the others after
-// each, in bursts, between which the loop has its turn: heartbeats must not wait for them.
+// each, in bursts, between which the loop has its turn: heartbeats must not wait for them. Where
+// nothing else is due, one burst follows the other without such a look, too.
 #include <algorithm>
 #include <utility>
 
@@ -16,7 +17,7 @@ constexpr size_t kMany = 500;
 }  // namespace
 
 bool Core::Impl::may_add() {
-  return !kernel_.busy() && due(kernel_.next_at(now_));
+  return !kernel_.busy() && step_.due_in_burst(now_, kernel_.next_at(now_));
 }
 
 void Core::Impl::drive_renewals() {
@@ -79,6 +80,10 @@ void Core::Impl::install_next() {
 // By far the most frequent events where there are many VIPs: what went well changes nothing for the
 // others, and only asks for the next one. False when a whole step is needed.
 bool Core::Impl::went_as_wanted(const Event& event) {
+  // Time alone changes nothing before what is due: whatever waits for an instant has said so.
+  if (std::holds_alternative<event::Ticked>(event)) {
+    return step_.only_burst_is_due(now_) && burst_goes_on();
+  }
   if (const auto* added = std::get_if<event::AddressAdded>(&event)) return added_as_wanted(*added);
   const auto* removed = std::get_if<event::AddressRemoved>(&event);
   if (removed == nullptr || removed->error != 0) return false;
@@ -87,7 +92,7 @@ bool Core::Impl::went_as_wanted(const Event& event) {
   if (vip->is_removing()) kernel_.removed();
   vip->address = Vip::AddressState::Absent;
   stop_goes_on();
-  return kernel_.removing();  // the last of them tells etcd
+  return kernel_.removals() % kMaxLinkSize != 0;  // etcd is told of as many as fill a link
 }
 
 bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
@@ -102,10 +107,19 @@ bool Core::Impl::added_as_wanted(const event::AddressAdded& e) {
   kernel_.added_in_turn(now_);
   vip->renewal_due = false;
   if (vip->address == Vip::AddressState::Adding) address_is_up(vip);
-  // Installations wait for their turn behind renewals.
+  return burst_goes_on();
+}
+
+// False when a whole step is needed. Installations wait for their turn behind renewals, and
+// announcements for the end of a burst.
+bool Core::Impl::burst_goes_on() {
+  step_.burst_goes_on();
   renew_next();
   install_next();
-  return kernel_.adding();
+  if (kernel_.adding()) return true;
+  if (!step_.only_burst_is_due(now_)) return false;
+  drive_announcements();
+  return step_.burst_waits();
 }
 
 }  // namespace vipd

@@ -86,7 +86,7 @@ void Core::Impl::drive_probes(Vip* vip) {
   Conflict& conflict = vip->conflict;
   if (!conflict.probing || !due(conflict.probe_at)) return;
   if (conflict.probes_sent < kProbes) {
-    if (!may_send(&kernel_.probes)) return;
+    if (!kernel_.probes.take(now_) && !due(kernel_.probes.next())) return;
     conflict.probes_sent++;
     conflict.probe_at = now_ + kProbeInterval;
     emit(action::SendProbe{.address = vip->settings.address});

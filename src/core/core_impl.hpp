@@ -156,7 +156,8 @@ struct Core::Impl {
   void drive_session();
   void drive_links();
   void drive_memory();
-  [[nodiscard]] bool remembers_waits(bool has_session) const;
+  enum class Waits { Same, More, Other };
+  [[nodiscard]] Waits compare_waits(bool has_session) const;
   void remember(Memory memory);
   void drive_stop();
   void stop_goes_on();  // core.cpp
@@ -246,13 +247,14 @@ struct Core::Impl {
   [[nodiscard]] bool may_add();
   [[nodiscard]] bool went_as_wanted(const Event& event);
   [[nodiscard]] bool added_as_wanted(const event::AddressAdded& e);
+  [[nodiscard]] bool burst_goes_on();
   void renew_next();
   void install_next();
   void plan_renewal(Duration remaining, int lifetime);
   [[nodiscard]] MonoTime next_round() const;
   // --- announce.cpp
   void drive_announcements();
-  [[nodiscard]] bool may_send(Burst* burst);
+  [[nodiscard]] bool may_announce();
   void announce_again(Vip* vip);
   [[nodiscard]] MonoTime next_announcement(const Vip& vip) const;
   // --- conflict.cpp

@@ -257,6 +257,7 @@ void Core::Impl::install(Vip* vip) {
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->key.installing(headed_since(*vip));
+  kernel_.installing(now_, terms_.carrying().empty());
   carry_one_more(vip->settings.link);
   if (!fence_.says(deadline())) update_fence();
   add(vip, lifetime);

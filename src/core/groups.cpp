@@ -58,10 +58,9 @@ bool Core::Impl::is_still_ours(const Vip& vip) const {
 }
 
 // [safety] A release says that the address is gone, so the kernel must have confirmed it, and none
-// of its programs runs. Those that go together are said together. A key under which the VIP is
-// never installed again goes as well.
+// of its programs runs. A key under which the VIP is never installed again goes as well.
 bool Core::Impl::to_leave(const Vip& vip) const {
-  if (is_up(vip) || kernel_.removing() || !has_key(vip)) return false;
+  if (is_up(vip) || !has_key(vip)) return false;
   const bool is_in_use = !vips_.all_of_group(
       vip, [](const Vip& each) { return !is_up(each) && !each.acquiring.runs; });
   if (is_in_use) return false;

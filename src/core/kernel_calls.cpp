@@ -8,8 +8,8 @@ namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
 constexpr Duration kBreath = Duration::milliseconds(1);
-// Renewals take a quarter of the time, if lifetimes allow for it.
-constexpr int kRest = 4;
+// Renewals take an eighth of the time, if lifetimes allow for it.
+constexpr int kRest = 8;
 // What is to be left of a lifetime when its renewal begins, for stalls of any kind.
 constexpr Duration kReserve = Duration::seconds(2);
 constexpr int kFrames = 64;
@@ -52,6 +52,12 @@ void KernelCalls::renew_all(MonoTime now) {
 void KernelCalls::renewed_all(MonoTime now) {
   is_renewing_ = false;
   round_took_ = now - round_began_;
+}
+
+void KernelCalls::installing(MonoTime now, bool first) {
+  if (first) round_began_ = now;
+  const bool counts = !is_renewing_ && round_began_ != MonoTime::long_ago();
+  if (counts) round_took_ = now - round_began_;
 }
 
 MonoTime KernelCalls::rested() const {

@@ -44,6 +44,7 @@ class KernelCalls {
   void remove() { removals_++; }
   // REQUIRES: removing().
   void removed();
+  [[nodiscard]] size_t removals() const { return removals_; }
 
   // --- lifetimes
   void renew_at(MonoTime time) { renew_at_ = time; }
@@ -53,6 +54,9 @@ class KernelCalls {
   // A round of renewals: it begins, and nothing of it is left.
   void renew_all(MonoTime now);
   void renewed_all(MonoTime now);
+  // An address is about to be set; `first`: nothing else is there. Many that come up one after the
+  // other are as good as a round.
+  void installing(MonoTime now, bool first);
   [[nodiscard]] bool is_renewing() const { return is_renewing_; }
   // When the next one may begin where one takes long: the lifetimes of the last one allow for it.
   [[nodiscard]] MonoTime rested() const;

@@ -61,7 +61,7 @@ void Core::Impl::delete_keys() {
     txn.success.push_back({.kind = Op::Kind::Delete, .key = writes});
   }
   for (Vip& vip : vips_) {
-    if (txn.success.size() > kMaxLinkSize || !to_leave(vip)) continue;
+    if (txn.success.size() > kMaxLinkSize || kernel_.removing() || !to_leave(vip)) continue;
     const Key key{KeyKind::Candidate, chain_.lease(), vip.settings.address};
     txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
   }

@@ -147,15 +147,21 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
   return true;
 }
 
-// What is remembered of the VIPs is what would be now; numbers tell it sooner than addresses.
-bool Core::Impl::remembers_waits(bool has_session) const {
+// What is remembered of the VIPs, against what would be now; numbers tell it sooner than addresses.
+Core::Impl::Waits Core::Impl::compare_waits(bool has_session) const {
   size_t count = 0;
+  Waits waits = Waits::Same;
   for (const Vip& vip : vips_) {
-    if (!has_session || vip.key.waited_out() == 0) continue;
-    if (vip.remembered != vip.key.waited_out()) return false;
-    count++;
+    const Revision now = has_session ? vip.key.waited_out() : 0;
+    if (vip.remembered == now) {
+      count += now != 0 ? 1 : 0;
+    } else if (vip.remembered != 0) {
+      return Waits::Other;
+    } else {
+      waits = Waits::More;
+    }
   }
-  return count == memory_.waited_out.size();
+  return count == memory_.waited_out.size() ? waits : Waits::Other;
 }
 
 void Core::Impl::remember(Memory memory) {
@@ -179,9 +185,11 @@ void Core::Impl::drive_memory() {
     memory.timeout = settings_.timeout;
   }
   memory.incarnations = hold_.incarnations(chain_.live() ? session_.incarnation() : 0);
+  const Waits waits = compare_waits(has_session);
+  // All of thousands are written at a time: what only adds to them waits for the end of a burst.
+  const bool waits_said = waits == Waits::Same || (waits == Waits::More && step_.burst_waits());
   if (memory.cluster_id == memory_.cluster_id && memory.others == memory_.others &&
-      memory.lease == memory_.lease && remembers_waits(has_session) &&
-      memory.incarnations == memory_.incarnations) {
+      memory.lease == memory_.lease && waits_said && memory.incarnations == memory_.incarnations) {
     return;
   }
   for (const Vip& vip : vips_) {
@@ -249,12 +257,17 @@ Link Core::Impl::wanted_link() {
   const bool missing = own != nullptr && !own->writes && view_.applied() >= chain_.end();
   link.put_writes = !chain_.live() || missing;
   std::vector<Address> places;  // to be given up without having held the VIP
+  bool is_full = false;
   for (Vip& vip : vips_) {
     const size_t size = vips_.size_of_group_at(vip);
-    if (link.size() + size > kMaxLinkSize) break;
+    is_full = link.size() + size > kMaxLinkSize;
+    if (is_full) break;
     if (size == 0) continue;  // with the first of its group
     vips_.each_of_group(&vip, [&](const Vip* each) { add_to(&link, &places, *each); });
   }
+  // What goes together is said together; of thousands, what fills a link.
+  if (kernel_.removing() && !is_full) link.leave.clear();
+  if (kernel_.removing()) places.clear();
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
   link.held = !link.leave.empty();
   if (!link.held) {

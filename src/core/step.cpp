@@ -5,6 +5,8 @@ namespace vipd {
 namespace {
 
 constexpr Duration kStall = Duration::seconds(1);
+// People are told of what a burst did, and the state directory, by the next look.
+constexpr Duration kBetweenLooks = Duration::milliseconds(50);
 
 // splitmix64: spreads the step's entropy over as many nonces as one step needs.
 uint64_t mix(uint64_t x) {
@@ -25,8 +27,20 @@ Step::Gap Step::begin(const Input& input, Actions* actions) {
   Gap gap;
   gap.slept = input.suspended - std::exchange(suspended_, input.suspended);
   gap.before = std::exchange(now_, input.now);
-  gap.stalled = gap.slept > kStall || (!next_.is_never() && now_ - next_ > kStall);
+  gap.stalled = gap.slept > kStall || (!next().is_never() && now_ - next() > kStall);
   return gap;
+}
+
+bool Step::due_in_burst(MonoTime now, MonoTime time) {
+  if (now < time && time < looked_ + kBetweenLooks) {
+    burst_ = std::min(burst_, time);
+    return false;
+  }
+  return due(now, time);
+}
+
+bool Step::only_burst_is_due(MonoTime now) const {
+  return now < next_ && now - looked_ < kBetweenLooks;
 }
 
 void Step::report(ReportKind kind, std::string text, const Address& about) {

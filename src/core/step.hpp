@@ -35,10 +35,20 @@ class Step {
     next_ = std::min(next_, time);
     return false;
   }
+  // Likewise for one more of many calls or frames: for that nothing else is to be looked at.
+  [[nodiscard]] bool due_in_burst(MonoTime now, MonoTime time);
   // Another step is wanted at once.
   void again(MonoTime now) { next_ = now; }
-  void nothing_due() { next_ = MonoTime::never(); }
-  [[nodiscard]] MonoTime next() const { return next_; }
+  void nothing_due() { next_ = burst_ = MonoTime::never(); }
+  [[nodiscard]] MonoTime next() const { return std::min(next_, burst_); }
+
+  // --- bursts
+  // A look at everything begins: nothing but bursts happens until the next one.
+  void looks(MonoTime now) { looked_ = now; }
+  // Another one would find nothing to do by now, and the last one is not long ago.
+  [[nodiscard]] bool only_burst_is_due(MonoTime now) const;
+  void burst_goes_on() { burst_ = MonoTime::never(); }
+  [[nodiscard]] bool burst_waits() const { return !burst_.is_never(); }
 
   template <typename T>
   void emit(T action) {
@@ -57,6 +67,8 @@ class Step {
   Actions* out_ = nullptr;
   MonoTime now_;  // of the latest step
   MonoTime next_ = MonoTime::never();
+  MonoTime burst_ = MonoTime::never();  // likewise, of a burst
+  MonoTime looked_ = MonoTime::long_ago();
   uint64_t entropy_ = 0;
   Duration suspended_;
 };

@@ -24,10 +24,13 @@ class World : public rig::AnsweredRig {
   std::map<Address, int> probed;
   std::map<Address, bool> up;
   std::map<Address, bool> left;  // whether the release said that it was held
+  size_t pending = 0;            // removals, when the first release was sent
   int64_t most_frames = 0;       // that one step sent
 
   int64_t call = kCall;
   int renewals = 0;
+  int tellings = 0;  // steps that told people that VIPs are owned
+  int remembered = 0;
   Duration least_left = Duration::seconds(100);  // of a lifetime, at its renewal
 
   void start(uint32_t vips = kVips, Duration timeout = Duration::seconds(5)) {
@@ -46,10 +49,19 @@ class World : public rig::AnsweredRig {
     for (const int64_t end = now_ns + span; now_ns < end;) {
       go_on();
       most_frames = std::max(most_frames, std::count_if(actions.begin(), actions.end(), is_frame));
+      tellings += std::any_of(actions.begin(), actions.end(), tells_owner) ? 1 : 0;
+      remembered += std::any_of(actions.begin(), actions.end(), is_memory) ? 1 : 0;
     }
   }
 
  private:
+  static bool tells_owner(const Action& action) {
+    const auto* told = std::get_if<action::ReportState>(&action);
+    return told != nullptr && told->to == VipState::Owner;
+  }
+  static bool is_memory(const Action& action) {
+    return std::holds_alternative<action::Remember>(action);
+  }
   static bool is_frame(const Action& action) {
     return std::holds_alternative<action::SendProbe>(action) ||
            std::holds_alternative<action::SendAnnouncement>(action);
@@ -80,10 +92,20 @@ class World : public rig::AnsweredRig {
   void act(const action::SendProbe& a) override { probed[a.address]++; }
   void act(const action::SendTxn& a) override {
     const Value& value = a.txn.success.front().value;
+    if (value.released && left.empty()) pending = completions.size();
     for (const Op& op : a.txn.success) {
-      if (op.kind == Op::Kind::Delete && value.released) left[op.key.vip] = value.held;
+      if (op.kind != Op::Kind::Delete || !value.released) continue;
+      TEST_ASSERT_FALSE(is_pending(op.key.vip));
+      left[op.key.vip] = value.held;
     }
     AnsweredRig::act(a);
+  }
+
+  [[nodiscard]] bool is_pending(const Address& address) const {
+    return std::any_of(completions.begin(), completions.end(), [&](const Event& e) {
+      const auto* removed = std::get_if<event::AddressRemoved>(&e);
+      return removed != nullptr && removed->address == address;
+    });
   }
 
   std::map<Address, MonoTime> ends_;
@@ -96,6 +118,32 @@ void a_slow_machine_still_adds_many_addresses_at_once() {
   TEST_ASSERT_EQUAL_INT(kVips, world.up.size());
   TEST_ASSERT_TRUE(world.last_up - world.first_up < 500 * kMs);  // 12 s with one a look
   TEST_ASSERT_TRUE(world.core->vips(world.now())[0].state == VipState::Owner);
+}
+
+// A look at all of thousands, or a file of them, for each burst would be most of what it costs.
+void bursts_follow_each_other_without_a_look_at_all() {
+  World world;
+  world.call = 1 * kMs;
+  world.start(1200, Duration::seconds(15));
+  world.run(22'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(1200, world.up.size());
+  const int64_t took = world.last_up - world.first_up;
+  TEST_ASSERT_TRUE(took < 4'000 * kMs);
+  TEST_ASSERT_TRUE(world.tellings >= 1200 / 100);             // at most 50 ms late
+  TEST_ASSERT_TRUE(world.tellings <= took / (50 * kMs) + 5);  // 120, one for each burst
+  TEST_ASSERT_TRUE(world.remembered <= 5);                    // 120 likewise
+}
+
+// Whoever is next takes the first of thousands while the last are being removed.
+void what_fills_a_link_is_released_at_once() {
+  World world;
+  world.start(1200);
+  world.run(12'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(1200, world.up.size());
+  world.answers.emplace_back(event::StopAsked{});
+  world.run(1'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(1200, world.left.size());
+  TEST_ASSERT_EQUAL_INT(1200 - 120, world.pending);
 }
 
 // A release says for all that it leaves whether they were held; those that were go first.
@@ -161,6 +209,8 @@ void who_waits_for_his_turn_says_so() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(a_slow_machine_still_adds_many_addresses_at_once);
+  RUN_TEST(bursts_follow_each_other_without_a_look_at_all);
+  RUN_TEST(what_fills_a_link_is_released_at_once);
   RUN_TEST(what_was_held_goes_apart_from_places_in_queues);
   RUN_TEST(frames_go_a_few_at_a_time);
   RUN_TEST(lifetimes_of_many_are_renewed_as_often_as_they_need);
