@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <unordered_map>
 
 #include "conf/check_rules.hpp"
 #include "conf/conf.hpp"
@@ -71,7 +72,7 @@ class Loader {
   void read_one(const std::string& path);
   void read_override(const std::string& text, size_t number);
   // In one file a key is given once; `seen` has those of this file.
-  void apply_once(const Setting& setting, std::map<std::string, Position>* seen);
+  void apply_once(const Setting& setting, std::unordered_map<std::string, Position>* seen);
   void apply(const Setting& setting);
   void report_unknown(const Setting& setting);
   template <typename T>
@@ -102,11 +103,11 @@ class Loader {
   Config config_;
   Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
   Group<CheckConfig> checks_{"check", "check.", kMostChecks, {}, {}};
-  std::map<std::string, Given, std::less<>> given_;  // the last one of each key
-  std::string who_;                                  // reads the files that are named
-  std::vector<std::string> read_;                    // files and folders
-  Position last_read_;                               // for faults that have no line
-  bool may_lack_vips_ = false;                       // those that are missing have been reported
+  std::unordered_map<std::string, Given> given_;  // the last one of each key
+  std::string who_;                               // reads the files that are named
+  std::vector<std::string> read_;                 // files and folders
+  Position last_read_;                            // for faults that have no line
+  bool may_lack_vips_ = false;                    // those that are missing have been reported
   Errors errors_;
   Errors warnings_;
 };
@@ -147,7 +148,7 @@ void Loader::read_one(const std::string& path) {
   last_read_ = Position{path};
   errors_.begin_file(path);
   warnings_.begin_file(path);
-  std::map<std::string, Position> seen;
+  std::unordered_map<std::string, Position> seen;
   const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
   if (read_file(path, &errors_, take)) {
     read_.push_back(path);
@@ -171,7 +172,7 @@ void Loader::read_override(const std::string& text, size_t number) {
   apply(setting);
 }
 
-void Loader::apply_once(const Setting& setting, std::map<std::string, Position>* seen) {
+void Loader::apply_once(const Setting& setting, std::unordered_map<std::string, Position>* seen) {
   const auto [first, is_new] = seen->emplace(setting.key, setting.place);
   if (is_new) return apply(setting);
   errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
@@ -328,9 +329,9 @@ void Loader::check_pair(const std::string& key, const std::string& other) {
 
 void Loader::check_heartbeat() {
   const Duration timeout = config_.session_timeout;
-  const auto given_timeout = given_.find(kTimeout);
+  const auto given_timeout = given_.find(std::string(kTimeout));
   if (given_timeout != given_.end() && !given_timeout->second.is_valid) return;
-  if (!given_.contains(kHeartbeat)) {
+  if (!given_.contains(std::string(kHeartbeat))) {
     const Duration eighth = Duration::milliseconds(timeout.ms() / kHeartbeatsPerTimeout);
     config_.session_heartbeat = std::min(eighth, kMostHeartbeat);
     return;
@@ -346,7 +347,7 @@ void Loader::check_heartbeat() {
 // A longer one would never be entered, and the session's timeout would count.
 void Loader::check_peer_timeout() {
   const Duration timeout = config_.session_timeout;
-  const auto given_timeout = given_.find(kTimeout);
+  const auto given_timeout = given_.find(std::string(kTimeout));
   if (given_timeout != given_.end() && !given_timeout->second.is_valid) return;
   const Duration most = Duration::milliseconds(timeout.ms() / 2);
   if (config_.peer_timeout <= most) return;
