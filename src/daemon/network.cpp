@@ -97,9 +97,10 @@ void Network::start() {
   look_again();
 }
 
+// The core has much to do in this turn.
 void Network::reconfigured() {
   links_.listen();
-  look_again();
+  look_within(Duration());
 }
 
 const net::Link* Network::link_of(const VipConfig& vip) const {
@@ -203,6 +204,8 @@ void Network::reset_connections(const Address& first,
                                 const std::deque<action::RemoveAddress>& pending,
                                 MonoTime deadline) {
   if (reset_.erase(first) != 0) return;
+  const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
+  if (budget <= Duration()) return;  // each of thousands would look at all that follow
   std::vector<Address> locals;
   const auto consider = [&](const Address& address) {
     const VipConfig* vip = vips_.at(address);
@@ -212,8 +215,7 @@ void Network::reset_connections(const Address& first,
   };
   consider(first);
   for (const action::RemoveAddress& next : pending) consider(next.address);
-  const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
-  if (locals.empty() || budget <= Duration()) return;
+  if (locals.empty()) return;
   const net::Killed killed = net::kill_connections(loop_, locals, budget);
   if (killed.error != 0) resets_failed(killed.error);
   if (killed.connections != 0) {

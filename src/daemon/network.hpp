@@ -52,7 +52,8 @@ class Network {
   [[nodiscard]] bool open(const Memory& former, std::string* reason);
   // Feeds what was left behind, and what a first look shows.
   void start();
-  // The VIPs are others; and once the core was told: to look at what they mean for it.
+  // The VIPs are others; and once the core was told: to look, in the next turn, at what they mean
+  // for it.
   void vips_changed() { links_.reconfigured(); }
   void reconfigured();
   // To be called at the start of each turn.

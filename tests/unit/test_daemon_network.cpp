@@ -332,7 +332,8 @@ void the_subnets_route_follows_the_hosts_own_addresses() {
   TEST_ASSERT_TRUE(b.wait_for(has_ours));
   b.configured[0].prefix_length = 32;
   b.network.reconfigured();
-  TEST_ASSERT_TRUE(is_there() && !has_ours());
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !has_ours(); }));
+  TEST_ASSERT_TRUE(is_there());
 }
 
 void a_route_that_cannot_be_set_costs_no_address() {
