@@ -9,17 +9,15 @@
 
 #include <csignal>
 #include <cstdio>
-#include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "conf/conf.hpp"
 #include "ctl/vipctl.hpp"
+#include "daemon/beforehand.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/online.hpp"
-#include "net/netlink.hpp"
 #include "sys/background.hpp"
 #include "sys/number.hpp"
 #include "sys/options.hpp"
@@ -159,32 +157,6 @@ void say_who_judged(const Config& config) {
           config.user.c_str());
 }
 
-// The daemon waits for a link that is not there yet.
-void warn_of_links(const Config& config) {
-  Loop loop;
-  std::string reason;
-  std::vector<net::Link> links;
-  std::vector<net::AddressInfo> addresses;
-  const std::unique_ptr<net::Netlink> kernel = net::Netlink::open(loop, {}, &reason);
-  if (kernel == nullptr || !kernel->dump(&links, &addresses)) return;
-  std::set<std::string> known;
-  std::string names;
-  for (const net::Link& link : links) {
-    names += (names.empty() ? "" : ", ") + link.name;
-    known.insert({link.name, "mac:" + link.mac.text()});
-    known.insert(link.altnames.begin(), link.altnames.end());
-  }
-  const auto look = [&](const std::string& whose, const std::string& link) {
-    if (!known.insert(link).second) return;  // it is there, or was named
-    fprintf(stderr, "warning: %s.link: there is no link %s (there are: %s)\n", whose.c_str(),
-            link.c_str(), names.c_str());
-  };
-  for (const VipConfig& vip : config.vips) look("vip." + vip.name, vip.link);
-  for (const CheckConfig& check : config.checks) {
-    if (check.kind == CheckKind::Link) look("check." + check.name, check.target);
-  }
-}
-
 bool etcd_can_be_used(const Config& config) {
   bool is_good = true;
   for (const EndpointReport& report : ask_endpoints(config)) {
@@ -204,7 +176,11 @@ int check_configuration(const Options& options) {
   for (const std::string& error : result.errors) fprintf(stderr, "%s\n", error.c_str());
   if (!result.errors.empty()) return kUsage;
   for (const std::string& each : result.warnings) fprintf(stderr, "warning: %s\n", each.c_str());
-  if (options.task == Task::Check) warn_of_links(result.config);
+  if (options.task == Task::Check) {
+    for (const std::string& each : lacks(result.config)) {
+      fprintf(stderr, "warning: %s\n", each.c_str());
+    }
+  }
   say_who_judged(result.config);
   if (options.online && !etcd_can_be_used(result.config)) return kFailed;
   if (options.task == Task::Check) return say("configuration OK\n");

@@ -95,6 +95,15 @@ const net::Link* Links::named(const std::string& text) const {
   return found == by_text_.end() ? nullptr : &links_.at(found->second);
 }
 
+std::string Links::names() const {
+  std::string text;
+  size_t count = 0;
+  for (const auto& [index, link] : links_) {
+    if (count++ < kLinksNamed) text += (text.empty() ? "" : ", ") + link.name;
+  }
+  return text + (count > kLinksNamed ? ", ..." : "");
+}
+
 int Links::told_index(const std::string& text) const {
   const auto told = told_.find(text);
   return told == told_.end() ? 0 : told->second.index;
@@ -129,13 +138,7 @@ void Links::doubt(const std::string& name) {
 
 void Links::say_missing(const std::string& name) const {
   if (is_auto_link(name)) return log::warn("%s; waiting for one", auto_fault(name).c_str());
-  std::string others;
-  size_t count = 0;
-  for (const auto& [index, link] : links_) {
-    if (count++ < kLinksNamed) others += (others.empty() ? "" : ", ") + link.name;
-  }
-  log::warn("there is no link %s (there are: %s%s); waiting for it", name.c_str(), others.c_str(),
-            count > kLinksNamed ? ", ..." : "");
+  log::warn("there is no link %s (there are: %s); waiting for it", name.c_str(), names().c_str());
 }
 
 // --- claims

@@ -64,6 +64,8 @@ class Links {
   [[nodiscard]] std::string shown(const std::string& text) const;
   // Why there is no link for `link = auto`; empty: there is, or the name is another.
   [[nodiscard]] std::string auto_fault(const std::string& text) const;
+  // Those that are there, by name, for a message: a few are enough.
+  [[nodiscard]] std::string names() const;
   // The number of the link as the core was last told of it; 0: there is none.
   [[nodiscard]] int told_index(const std::string& text) const;
 

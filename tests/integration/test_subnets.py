@@ -7,13 +7,20 @@ import time
 import peers
 from case import case
 from kernel import add_address
-from lab import LINK
+from lab import LINK, VIPD
 from spaces import ip, run, wait_for
 
 WAN = "203.0.113.5"
 WAN6 = "2001:db8:5::5"
 WAN_LINK = "wan0"
 QUICK = {"session.timeout": "3s"}  # the first owner of a new cluster waits for one
+
+
+def warnings(host, **settings):
+    """The keys that `vipd -n` warns of there."""
+    path = host.write_config(**settings)
+    done = run("ip", "netns", "exec", host.ns, VIPD, "-n", "-c", path, check=False, timeout=10)
+    return [line.split()[1].rstrip(":") for line in done.stderr.splitlines()]
 
 
 def routes(host, *words):
@@ -127,6 +134,10 @@ def test_address_that_every_node_has(t):
     ip("link", "set", "kube-ipvs0", "arp", "off", ns=host.ns)  # as a dummy is
     ip("addr", "add", f"{vip}/32", "dev", "kube-ipvs0", ns=host.ns)
     lab.start_etcd()
+    t.equal(warnings(host, vip__own__address=host.address, vip__own__link=LINK,
+                     vip__auto__address=f"{host.address.rpartition('.')[0]}.250",
+                     vip__auto__link="auto", vip__far__address=WAN, vip__far__link="auto"),
+            ["vip.own.address", "vip.far.link"], "vipd -n")
     host.start_vipd(vip__own__address=host.address, vip__own__link=LINK)
     wait_for(lambda: has(host, f"{vip}/32"), 15, "the VIP on its link")
     wait_for(lambda: host.vip_status(host.address)["state"] == "fault", 5, "fault")
