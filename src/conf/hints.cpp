@@ -69,7 +69,7 @@ constexpr std::array<Words, 20> kMeanings = {
      {"trace", "debug"},    {"verbose", "debug"}}};
 
 // As keepalived, ifupdown, iproute2, etcdctl and etcd itself call them.
-constexpr std::array<Words, 41> kSynonyms = {{{"interface", "vip.NAME.link"},
+constexpr std::array<Words, 48> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"dev", "vip.NAME.link"},
                                               {"device", "vip.NAME.link"},
                                               {"iface", "vip.NAME.link"},
@@ -89,6 +89,13 @@ constexpr std::array<Words, 41> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"script", "check.NAME.exec"},
                                               {"command", "check.NAME.exec"},
                                               {"url", "check.NAME.http"},
+                                              {"vip", "vip.NAME.address"},
+                                              {"address", "vip.NAME.address"},
+                                              {"link", "vip.NAME.link"},
+                                              {"notify", "vip.NAME.notify"},
+                                              {"conflict", "conflict"},
+                                              {"hold", "peer.hold"},
+                                              {"etcd.timeout", "session.timeout"},
                                               {"insecure_skip_verify", "check.NAME.insecure"},
                                               {"hosts", "etcd.endpoints"},
                                               {"servers", "etcd.endpoints"},

@@ -203,16 +203,30 @@ void Loader::report_unknown(const Setting& setting) {
     name = setting.key.substr(begin + 1, end - begin - 1);
   }
   const std::string head = "unknown key " + quoted(setting.key);
+  // "vip.address", where the name was forgotten.
+  const bool is_short = begin == end && begin != std::string::npos;
+  const std::string with_name =
+      is_short ? setting.key.substr(0, begin) + ".NAME" + setting.key.substr(begin) : setting.key;
   std::vector<std::string> known;
   std::string meant(synonym(setting.key));
   for (const Key& key : keys()) {
     known.push_back(key_text(key, name));
-    if (meant == key.name || lower(known.back()) == lower(setting.key)) meant = known.back();
+    const std::string word = lower(known.back());
+    if (meant == key.name || word == lower(setting.key) || word == lower(with_name)) {
+      meant = known.back();
+    }
+  }
+  if (meant.empty() && is_short) {
+    if (setting.key.starts_with("vip.")) meant = setting.key + ".address";
+    if (setting.key.starts_with("check.")) meant = setting.key + ".http";
   }
   if (!meant.empty()) return errors_.add(setting.place, head + "; write '" + meant + "'");
   constexpr size_t kEnough = 64;
-  errors_.add(setting.place, head + "; the nearest known key is '" +
-                                 nearest(setting.key.substr(0, kEnough), known) + "'");
+  const std::string near = nearest(setting.key.substr(0, kEnough), known);
+  // Further off it is no slip of the pen.
+  const bool is_near = 3 * edit_distance(setting.key.substr(0, kEnough), near) <= near.size();
+  errors_.add(setting.place, head + (is_near ? "; the nearest known key is '" + near + "'"
+                                             : "; vipd.conf(5) has all keys"));
 }
 
 // nullptr, and a fault, when there can be no such one.

@@ -45,6 +45,12 @@ std::string program_fault(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) < 0 ? strerror(errno) : "";
 }
 
+// A URL may have '&' and the like; these mean a shell.
+bool wants_shell(const std::string& command) {
+  return command.find_first_of("'\"`|") != std::string::npos ||
+         command.find(" && ") != std::string::npos || command.find(" > ") != std::string::npos;
+}
+
 class Warner {
  public:
   Warner(const Config& config, const GivenAt& given_at, Errors* warnings)
@@ -59,6 +65,7 @@ class Warner {
   void routes(const VipConfig& vip);
   void unused_checks();
   void lonely_groups();
+  void hold();
 
  private:
   void add(const std::string& key, const std::string& words) {
@@ -116,6 +123,12 @@ void Warner::endpoints() {
     add("etcd.endpoints", "etcd.endpoints: " + *open + " is not encrypted, but " + *secure +
                               " is; write https for all members");
   }
+  const auto needs_link = [](const std::string& url) { return host_of(url).starts_with("fe80:"); };
+  if (const std::string* const url = first(needs_link)) {
+    add("etcd.endpoints", "etcd.endpoints: " + *url +
+                              " is a link-local address, which needs a link, and no URL names one; "
+                              "write another address of that host");
+  }
   std::map<std::string, const std::string*> hosts;
   for (const std::string& url : config_.etcd.endpoints) hosts.emplace(host_of(url), &url);
   for (const VipConfig& vip : config_.vips) {
@@ -149,6 +162,9 @@ void Warner::programs() {
     const std::string fault = fault_of(program);
     const std::string key = "check." + check.name + ".exec";
     if (!fault.empty()) add(key, key + ": " + quoted(program) + " cannot be run: " + fault);
+    if (fault.empty() && wants_shell(check.target)) {
+      add(key, key + ": there is no shell, and nothing is quoted; write a script and its path");
+    }
   }
 }
 
@@ -166,6 +182,14 @@ void Warner::routes(const VipConfig& vip) {
                             " is reached only if the link has another address of its subnet; "
                             "otherwise write the length in " +
                             head + ".address");
+}
+
+void Warner::hold() {
+  if (!config_.peer_hold || (config_.peer_timeout.ms() > 0 && config_.fence == FenceChoice::Auto))
+    return;
+  add("peer.hold",
+      "peer.hold has no effect without a peer lease, which needs a peer.timeout and "
+      "fence = auto");
 }
 
 void Warner::unused_checks() {
@@ -210,6 +234,7 @@ void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
   for (const VipConfig& vip : config.vips) warner.routes(vip);
   warner.unused_checks();
   warner.lonely_groups();
+  warner.hold();
 }
 
 }  // namespace vipd::conf

@@ -63,7 +63,7 @@ bool find_user(std::string_view text, User* user, std::string* reason, const std
   std::string content;
   if (!read_bounded(folder + "/passwd", kFileLimit, &content, reason)) return false;
   if (!find_name(text, content, user)) {
-    *reason = "there is no such user in " + folder + "/passwd";
+    *reason = "there is no such user in " + folder + "/passwd; create it, or write UID:GID";
     return false;
   }
   if (read_bounded(folder + "/group", kFileLimit, &content, reason)) {

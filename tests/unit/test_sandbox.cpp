@@ -326,7 +326,8 @@ void test_users_are_found_by_name() {
   TEST_ASSERT_EQUAL_INT(4, user.groups[1]);
   for (const char* name : {"nobody", "vip", "bad", "", "# a comment", "x"}) {
     TEST_ASSERT_FALSE(find_user(name, &user, &reason, folder.path));
-    TEST_ASSERT_EQUAL_STRING("there is no such user in " + std::string(folder.path) + "/passwd",
+    TEST_ASSERT_EQUAL_STRING("there is no such user in " + std::string(folder.path) +
+                                 "/passwd; create it, or write UID:GID",
                              reason);
   }
 }
