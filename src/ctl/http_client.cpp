@@ -1,5 +1,6 @@
 #include "ctl/http_client.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -32,8 +33,10 @@ std::string words_for(CURL* easy, CURLcode code, const std::string& socket_path)
   long error = 0;
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
   if (code == CURLE_COULDNT_CONNECT) {
+    if (error == EACCES) return "no access to " + socket_path + "; run vipctl as root";
     return "no daemon at " + socket_path +
-           (error == 0 ? "" : std::string(": ") + strerror(static_cast<int>(error)));
+           (error == 0 ? "" : std::string(": ") + strerror(static_cast<int>(error))) +
+           "; start vipd, or name its control.socket with -s";
   }
   const std::string what = "the daemon at " + socket_path + " does not answer";
   if (code == CURLE_OPERATION_TIMEDOUT) {

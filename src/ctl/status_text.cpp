@@ -162,7 +162,7 @@ std::string etcd_of(const Status& status) {
   const std::string cluster =
       status.etcd_cluster_id.empty() ? "" : ", cluster " + status.etcd_cluster_id;
   if (status.etcd_endpoint.empty()) return "etcd not reached" + why + cluster;
-  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : " not connected") + why +
+  return "etcd " + status.etcd_endpoint + (status.etcd_connected ? "" : ", not connected") + why +
          cluster;
 }
 

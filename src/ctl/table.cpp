@@ -129,7 +129,7 @@ std::string etcd_text(const Status& status) {
   std::string text = "etcd " + harmless(status.etcd_endpoint);
   if (!status.etcd_version.empty()) text += " (" + harmless(status.etcd_version) + ")";
   if (!status.etcd_cluster_id.empty()) text += ", cluster " + harmless(status.etcd_cluster_id);
-  return status.etcd_connected ? text : text + " not connected";
+  return status.etcd_connected ? text : text + ", not connected";
 }
 
 std::string daemon_line(const Status& status, bool colours) {

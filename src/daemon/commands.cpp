@@ -66,7 +66,9 @@ ctl::Response Commands::run(const Row& row, const std::string& body) {
     return refused(409, "the daemon is stopping");
   }
   needs_.note(std::string(row.name) + " asked by vipctl");
-  return (this->*row.answer)(body);
+  ctl::Response answer = (this->*row.answer)(body);
+  if (answer.status >= 400) needs_.note(std::string(row.name) + " refused");
+  return answer;
 }
 
 ctl::Response Commands::resign(const std::string& body) {

@@ -344,7 +344,10 @@ bool Daemon::start(std::string* reason) {
     pidfile_ = sys::PidFile::open(options_.pidfile, reason);
     if (pidfile_ == nullptr) return false;
   }
-  if (!kept_.open(config_.state_dir, reason)) return false;
+  if (!kept_.open(config_.state_dir, reason)) {
+    *reason = "state.dir: " + *reason;
+    return false;
+  }
   fence_.open(config_, inherited.fence);
   Memory former = kept_.former();
   if (fence_.is_in_the_way()) former.lease = LeaseId::None;

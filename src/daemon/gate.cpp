@@ -168,7 +168,7 @@ bool Gate::override_check(const std::string& name, const std::string& word) {
   if (word == "down") state = check::State::Down;
   if (!checks_->override_with(name, state)) return false;
   log::info("check %s: %s by vipctl", name.c_str(),
-            state ? ("set " + word).c_str() : "by its results again");
+            state ? ("set " + word).c_str() : "judged by its results again");
   return true;
 }
 

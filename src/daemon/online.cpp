@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "daemon/etcd_options.hpp"
 #include "vipd/log.hpp"
@@ -12,7 +13,8 @@ namespace vipd {
 namespace {
 
 constexpr Duration kPatience = Duration::seconds(3);
-constexpr const char* kSilent = "no answer within 3 s: look at its name, routes and firewalls";
+constexpr std::string_view kSilent = "no answer within";
+constexpr const char* kLook = ": look at its name, routes and firewalls";
 constexpr Duration kPause = Duration::milliseconds(100);
 
 // One endpoint, by a client of its own: what that met is of no other.
@@ -78,7 +80,8 @@ std::string Question::fault() const {
   if (!agreed_) return "its addresses lead to two clusters";
   if (!refused_.empty() || is_answered_) return refused_;
   const std::optional<etcd::LastError> last = client_.last_error();
-  return last ? last->error.text : kSilent;
+  const std::string text = last ? last->error.text : std::string(kSilent) + " 3 s";
+  return text + (text.starts_with(kSilent) ? kLook : "");
 }
 
 EndpointReport Question::report(uint64_t wanted) const {

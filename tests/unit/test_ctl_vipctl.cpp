@@ -245,7 +245,9 @@ void without_a_daemon_every_command_ends_with_3() {
                                                 {"version"}}) {
     const Result result = house.run(words);
     TEST_ASSERT_EQUAL_INT(3, result.status);
-    TEST_ASSERT_EQUAL_STRING("vipctl: no daemon at " + house.path + ": No such file or directory\n",
+    TEST_ASSERT_EQUAL_STRING("vipctl: no daemon at " + house.path +
+                                 ": No such file or directory; start vipd, or name its "
+                                 "control.socket with -s\n",
                              result.err);
   }
 }
