@@ -2,6 +2,7 @@
 # make demo      the main job, to watch               make lint    format, clang-tidy, man pages
 # make static    build/static/vipd: no shared library, TLS=none without TLS, HOST=aarch64-linux-gnu
 # make install   honours DESTDIR and the five below   V=1 shows the commands
+# VIPD_REWRITE=1 make TARGET   what measures also writes its table in tests/README.md
 
 VERSION    := 0.2.0
 PREFIX     ?= /usr
@@ -232,7 +233,7 @@ check-etcd-versions:
 # The peer lease by the clock, again and again, with timeouts of 1 s and 250 ms: some five minutes.
 check-peers: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
-	OFTEN=1 tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
+	OFTEN=1 tools/figures $@ tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
 	  peer_nothing_lost_often peer_nothing_lost_250ms
 
 # Holding on without etcd: outages of a minute, and what goes wrong meanwhile; a quarter of an hour.
@@ -265,7 +266,7 @@ check-network: all $(B)/witness
 # an idle owner costs. Two minutes.
 check-figures: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
-	ALONE=1 tests/integration/run -j 1 graceful_sigterm graceful_resign graceful_rolling \
+	ALONE=1 tools/figures $@ tests/integration/run -j 1 graceful_sigterm graceful_resign graceful_rolling \
 	  idle_cost_1_vip idle_cost_100_vips
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
@@ -301,13 +302,13 @@ check-page: all $(B)/witness
 bench-scale:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory all $(B)/witness
-	@tests/integration/bench_scale.py $(VIPS)
+	@tools/figures $@ tests/integration/bench_scale.py $(VIPS)
 
 # What 1, 100 and 1,000 VIPs on three hosts cost etcd in an hour.
 bench-etcd:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory all $(B)/witness
-	@tests/integration/bench_etcd.py
+	@tools/figures $@ tests/integration/bench_etcd.py
 
 demo:
 	@tools/setup build run
@@ -374,7 +375,7 @@ size compare: all $(B)/witness $(B)/san/vipd
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory static TLS=none
 	@tools/setup run
-	@tools/size $(if $(filter size,$@),CHECK,COMPARE)
+	@tools/figures $@ tools/size $(if $(filter size,$@),CHECK,COMPARE)
 
 # ---- install -----------------------------------------------------------------------------------
 

@@ -56,14 +56,15 @@ def bench(vips):
         end, after = now(place.hosts)
     hours = (end - start) / 3600
     rate = {name: (after[name] - before[name]) / hours for name in after}
-    print(f"{vips} VIPs: {rate['requests']:,.0f} requests/h, {rate['revisions']:,.0f} revisions/h, "
-          f"{rate['received'] / 1e6:.1f} MB/h to etcd, {rate['sent'] / 1e6:.1f} MB/h from it",
-          flush=True)
+    print(f"| {vips:,} | {rate['requests']:,.0f} | {rate['revisions']:,.0f} | "
+          f"{rate['received'] / 1e6:.1f} MB | {rate['sent'] / 1e6:.1f} MB |", flush=True)
 
 
 def main():
     if os.geteuid() != 0:
         sys.exit("bench_etcd: needs root, for network namespaces (sudo)")
+    print("| VIPs | requests an hour | revisions an hour | to etcd | from etcd |\n"
+          "|---|---|---|---|---|", flush=True)
     for vips in [int(word) for word in sys.argv[1:]] or [1, 100, 1000]:
         shutil.rmtree(os.path.join(lab.BUILD, "test-logs", f"bench_etcd_{vips}"),
                       ignore_errors=True)
