@@ -26,7 +26,7 @@ enum Strike : int {
 };
 
 // In part while something of it is added, waited for or restored, and no longer.
-constexpr int64_t kLongestPart = 15 * kS;
+constexpr int64_t kLongestPart = 6 * kS;
 // All that is needed for the whole is there when the first is set.
 constexpr int64_t kMovingIn = 3 * kS;
 
@@ -337,7 +337,7 @@ void World::check_parts(int n) {
   check_given_up(n);
   const int64_t span = std::min(now_ - node.parts_at, kS);
   node.parts_at = now_;
-  bool judged = all_agree() && !no_space_ && !options_.hold;
+  bool judged = all_agree() && !no_space_;
   for (const Store::Stored& stored : store_.keys) {
     const bool is_foreign =
         stored.entry.key.kind == vipd::KeyKind::Candidate && !stored.entry.value.valid;
@@ -358,7 +358,7 @@ void World::check_parts(int n) {
     lasts = in_part && judged ? lasts + span : 0;
     bool& moves_in = node.moves_in[group - 1U];
     moves_in = moves_in && in_part && judged;
-    if (lasts <= (moves_in ? kMovingIn : kLongestPart + 2 * timeout_)) continue;
+    if (lasts <= (moves_in ? kMovingIn : kLongestPart + timeout_)) continue;
     fail("groups", "n%d has %d of the %d members of g%d for %.1f s", n + 1, here, all, group,
          static_cast<double>(lasts) / 1e9);
   }
