@@ -249,16 +249,18 @@ void Core::Impl::drive_installs() {
 
 void Core::Impl::install(Vip* vip) {
   assert(vip->address == Vip::AddressState::Absent || vip->address == Vip::AddressState::Inherited);
+  const bool is_first = terms_.carrying().empty();
+  // Its link counts from here on: what was granted on the others alone gives it no lifetime.
+  carry_one_more(vip->settings.link);
   const MonoTime held_until = std::max(hold_.until, may_set_again(*vip));
   const Duration remaining = lifetime_deadline(held_until) - now_;
   const int lifetime = timing::lifetime_s(remaining);
-  if (lifetime == 0) return;  // another grant first
+  if (lifetime == 0) return refresh_peer_deadline();  // another grant first
   const bool queued = vip->state == VipState::Standby || vip->state == VipState::Waiting;
   if (!queued) set_state(vip, VipState::Waiting, "adding the address");
   vip->address = Vip::AddressState::Adding;
   vip->key.installing(headed_since(*vip));
-  kernel_.installing(now_, terms_.carrying().empty());
-  carry_one_more(vip->settings.link);
+  kernel_.installing(now_, is_first);
   if (!fence_.says(deadline())) update_fence();
   add(vip, lifetime);
   plan_renewal(remaining, lifetime);
