@@ -91,6 +91,8 @@ void Core::Impl::look_at_term(const PeerTerm& term, const Grantor& who, std::set
 }
 
 // While etcd shows nothing nobody could be taken over, and its owner may have no other fault.
+// [safety] Whoever speaks for a process before it has not seen its grants: they may be of just
+// before the term was first shown here.
 void Core::Impl::expire_if_silent(const PeerTerm& term) {
   if (promises_.expired(term.number)) return;
   if (etcd_shows_nothing() && !promises_.stopped(term.number)) return;

@@ -143,9 +143,24 @@ void World::strike_hold(const Item& item) {
   } else if (item.a == OwnerStops && one.core != nullptr) {
     tell(owner, {.event = vipd::event::StopAsked{}});
   } else if (item.a == Back) {
+    // Without a draw, so that kept seeds tell what they told.
+    if (now_ % 2 == 0 && node.core != nullptr) return all_back(owner, other, lease);
     node.cut.fill(0);
     pump(other);
   }
+}
+
+// For all but the owner, whose session is gone; and one of them is another process by then, while
+// what its former one granted has not run out.
+void World::all_back(int owner, int other, vipd::LeaseId lease) {
+  if (!leaderless_ && store_.revoke(lease)) committed();
+  for (int n = 0; n < nodes_count_; n++) {
+    if (n == owner) continue;
+    nodes_[static_cast<size_t>(n)].cut.fill(0);
+    pump(n);
+  }
+  end_process(other);
+  post(now_ + hold_random_.below(200 * kMs), Ev::ProcessStarts, other);
 }
 
 // Where no grantor is left that could say so, a person does: of whoever is off indeed.

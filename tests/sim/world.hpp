@@ -251,6 +251,7 @@ class World {
   void hold_begins();
   void aim_hold(int node, const vipd::Txn& txn);
   void strike_hold(const Item& item);
+  void all_back(int owner, int other, vipd::LeaseId lease);
   void cut_off(int node, int64_t span);
   void take_marks();
   [[nodiscard]] int64_t authority(const Node& node) const;
