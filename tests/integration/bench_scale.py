@@ -95,7 +95,7 @@ class Bench:
         until = time.monotonic() + self.span
 
         def poll(sock):
-            sock.settimeout(1)
+            sock.settimeout(2 * self.span if reads else 1)
             while time.monotonic() < until:
                 try:
                     sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -111,7 +111,8 @@ class Bench:
                         else:
                             left -= len(data)
                 except TimeoutError:
-                    continue
+                    if reads:
+                        return
                 except OSError:
                     return
                 if not reads:
