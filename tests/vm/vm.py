@@ -96,6 +96,48 @@ def test_power_loss(t):
     all_taken_over(t, "power loss", owner, owner.kill())
 
 
+def hold(t, wanted):
+    """peer.hold = yes, or no again, on all machines; after a power loss as well."""
+    for one in t.vms.machines:
+        one.run(("touch /data/hold" if wanted else "rm -f /data/hold") + "; sync")
+        one.run("/etc/init.d/S90vipd restart")
+        wait_for(t.vms.is_settled, 60, "everybody to be back in every queue", step=0.5)
+
+
+def would_hold(one):
+    status = one.status() or {"peer_lease": {}}
+    return status["peer_lease"].get("would_hold", False)
+
+
+def test_power_loss_of_all(t):
+    """The marks outlive it. The first daemon that is back speaks for itself before it, since its
+    host has booted, and so every VIP is free. It is alone: the owner's machine stays off, and of
+    the third only etcd comes back."""
+    hold(t, True)
+    owner = owner_of_all(t)
+    wait_for(lambda: would_hold(owner), 90, "the owner to be able to hold on", step=0.5)
+    first, third = t.vms.others(owner)
+    third.run("touch /data/mute; sync")
+    for one in t.vms.machines:
+        one.kill()
+    third.start()
+    third.wait_ready()
+    first.start()
+    first.wait_ready()
+    ready = time.monotonic()
+    for address in LINKS:
+        t.equal(t.vms.wait_owner(address, 90), first, f"owner of {address}")
+    t.row("power loss of all, one daemon is back: it owns all", (time.monotonic() - ready) * 1e3)
+    t.figure(f"{first} owns all {time.monotonic() - ready:.1f} s after it has booted")
+    t.note(first.run("grep -v debug /run/messages | tail -n 40"))
+    third.run("rm /data/mute; /etc/init.d/S90vipd start")
+    owner.start()
+    owner.wait_ready()
+    wait_for(t.vms.is_settled, 60, "everybody to be back in every queue", step=0.5)
+    t.equal(t.vms.owner(), first, "owner afterwards")
+    hold(t, False)
+
+
 def test_paused(t):
     """By the hypervisor: all clocks of the machine stand still, so neither the daemon nor the fence
     can know. Both go on with what was left of the peer lease."""
