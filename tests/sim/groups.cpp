@@ -337,7 +337,7 @@ void World::check_parts(int n) {
   check_given_up(n);
   const int64_t span = std::min(now_ - node.parts_at, kS);
   node.parts_at = now_;
-  bool judged = all_agree() && !no_space_;
+  bool judged = all_agree() && !no_space_ && !options_.hold;
   for (const Store::Stored& stored : store_.keys) {
     const bool is_foreign =
         stored.entry.key.kind == vipd::KeyKind::Candidate && !stored.entry.value.valid;
