@@ -74,7 +74,7 @@ void Core::Impl::drive_conflicts() {
     const Revision headed = headed_since(vip);
     if (idle && vip.conflict.foreign) {
       if (due(vip.conflict.probe_at)) begin_probing(&vip);
-    } else if (idle && headed != 0 && wanted(vip) && must_probe(vip, headed, now_)) {
+    } else if (idle && is_head_of_all(vip) && wanted(vip) && must_probe(vip, headed, now_)) {
       // In good time, while a former owner is still waited for.
       if (due(free_at(vip) - kProbeTime)) begin_probing(&vip);
     }

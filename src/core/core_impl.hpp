@@ -223,6 +223,8 @@ struct Core::Impl {
   // --- groups.cpp: VIPs that are owned together. Of one that is alone it is its own affair.
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool none_is_up(const Vip& vip) const;
+  [[nodiscard]] bool joins_known_links(const Vip& vip) const;
+  [[nodiscard]] bool goes_back(const Vip& vip) const;
   // Of all that are up, and of itself.
   [[nodiscard]] bool may_keep(const Vip& vip) const;
   [[nodiscard]] bool is_still_ours(const Vip& vip) const;
@@ -233,6 +235,8 @@ struct Core::Impl {
   [[nodiscard]] bool to_join(const Vip& vip) const;
   // Leaves all queues of the group once, and queues up anew.
   void resign(Vip* vip);
+  [[nodiscard]] bool is_head_of_all(const Vip& vip) const;
+  [[nodiscard]] bool may_get_all(const Vip& vip, const View::Candidate& candidate) const;
   [[nodiscard]] bool is_second_in_all(const Vip& vip, LeaseId lease) const;
   [[nodiscard]] Hindrance hindrance(const Vip& vip, MonoTime now) const;
   [[nodiscard]] bool is_crossed(const Vip& vip) const;

@@ -44,6 +44,11 @@ bool Core::Impl::none_is_up(const Vip& vip) const {
   return vips_.all_of_group(vip, [](const Vip& each) { return !is_up(each); });
 }
 
+// A reload may name a link that nobody has looked at yet: no reason to lose the others.
+bool Core::Impl::joins_known_links(const Vip& vip) const {
+  return vip.group != Vip::kAlone && !link_of(vip).known && !none_is_up(vip);
+}
+
 // One that is merely not there yet, or that somebody removed, is no reason to lose the others.
 bool Core::Impl::may_keep(const Vip& vip) const {
   return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
@@ -53,7 +58,10 @@ bool Core::Impl::may_keep(const Vip& vip) const {
 
 bool Core::Impl::is_still_ours(const Vip& vip) const {
   return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
-    return (&each != &vip && !is_up(each)) || is_still_ours_alone(each);
+    if (&each == &vip) return is_still_ours_alone(each);
+    // One that is being removed no longer says that it was waited for; its key does.
+    const bool goes = each.address == Vip::AddressState::Removing;
+    return !is_up(each) || (goes ? each.key.usable(headed_since(each)) : is_still_ours_alone(each));
   });
 }
 
@@ -61,6 +69,7 @@ bool Core::Impl::is_still_ours(const Vip& vip) const {
 // of its programs runs. A key under which the VIP is never installed again goes as well.
 bool Core::Impl::to_leave(const Vip& vip) const {
   if (is_up(vip) || !has_key(vip)) return false;
+  if (is_spent(vip.key, key_created(vip)) && !vip.acquiring.runs) return true;
   const bool is_in_use = !vips_.all_of_group(
       vip, [](const Vip& each) { return !is_up(each) && !each.acquiring.runs; });
   if (is_in_use) return false;
@@ -78,10 +87,21 @@ bool Core::Impl::to_join(const Vip& vip) const {
   return !is_up(vip) && !has_key(vip) && !has_spent_key(vip);
 }
 
+// It was ours under the very key that it has, and is missing from those that stayed: it goes back
+// to them, unless another node has a part.
+bool Core::Impl::goes_back(const Vip& vip) const {
+  return !none_is_up(vip) && vip.key.was_held(headed_since(vip)) &&
+         vips_.all_of_group(vip, [this](const Vip& each) {
+           const View::Candidate* head = view_.queue(each.settings.address).head();
+           return head == nullptr || head->lease == chain_.lease() || !head->ours;
+         });
+}
+
 // The first reason is told, by the order in which they are looked for: others follow from it.
 Hindrance Core::Impl::hindrance(const Vip& vip, MonoTime now) const {
   Hindrance first{obstacle(vip, now), &vip};
-  if (vip.group == Vip::kAlone || first.why < Obstacle::NotQueued) return first;
+  if (vip.address == Vip::AddressState::Present) return first;
+  if (vip.group == Vip::kAlone || first.why < Obstacle::NotQueued || goes_back(vip)) return first;
   const Vip* before = nullptr;  // that is to be there before it
   bool in_order = true;
   (void)vips_.all_of_group(vip, [&](const Vip& each) {
@@ -100,6 +120,10 @@ Hindrance Core::Impl::hindrance(const Vip& vip, MonoTime now) const {
 
 void Core::Impl::resign(Vip* vip) {
   vips_.each_of_group(vip, [](Vip* each) { each->resigning = true; });
+}
+
+bool Core::Impl::is_head_of_all(const Vip& vip) const {
+  return vips_.all_of_group(vip, [this](const Vip& each) { return headed_since(each) != 0; });
 }
 
 bool Core::Impl::is_second_in_all(const Vip& vip, LeaseId lease) const {
@@ -128,17 +152,31 @@ bool Core::Impl::is_crossed(const Vip& vip) const {
                      });
 }
 
+// It is alive, and stands in all queues.
+bool Core::Impl::may_get_all(const Vip& vip, const View::Candidate& candidate) const {
+  const View::Session* session = view_.session(candidate.lease);
+  if (session == nullptr || !session->present) return false;
+  if (session->writes && now_ - session->last_seen >= session->timeout) return false;
+  return vips_.all_of_group(vip, [&](const Vip& each) {
+    return view_.queue(each.settings.address).position(candidate.lease) >= 0;
+  });
+}
+
 // Two nodes may each own a part, where the VIPs were not a group before. All agree on whose part
 // grows: that of the head of the lowest address.
 void Core::Impl::consider_giving_up_part(Vip* vip) {
   if (vip->group == Vip::kAlone || vip->resigning) return;
   const Vip* lowest = vip;
-  const bool all_up = vips_.all_of_group(*vip, [&](const Vip& each) {
+  bool all_up = true;
+  (void)vips_.all_of_group(*vip, [&](const Vip& each) {
+    all_up = all_up && is_up(each);
     if (each.settings.address < lowest->settings.address) lowest = &each;
     return true;
-  }) && vips_.all_of_group(*vip, is_up);
+  });
   const View::Queue& queue = view_.queue(lowest->settings.address);
-  if (all_up || lowest->key.is_ahead_of(view_.applied()) || queue.position(chain_.lease()) < 1) {
+  const bool is_behind =
+      !lowest->key.is_ahead_of(view_.applied()) && queue.position(chain_.lease()) > 0;
+  if (all_up || !is_behind || !may_get_all(*vip, *queue.head())) {
     vip->place.part_until = MonoTime::never();
     return;
   }

@@ -13,6 +13,8 @@ namespace {
 // A new place is kept for so long: nodes that disagree must not chase each other, and a transfer
 // must come to its end.
 constexpr Duration kReorderPause = Duration::seconds(1);
+// Nodes whose groups differ may cross each other for as long as they do.
+constexpr Duration kReorderLast = Duration::seconds(60);
 // Above every priority of a configuration, and of two nodes hardly ever the same: equal ones would
 // leave a VIP wherever it is.
 constexpr int kLeastWeight = 1'000;
@@ -67,6 +69,7 @@ void Core::Impl::drive_order() {
     if (is_owned && is_alone && vip.transfer.to == LeaseId::None && !vip.settings.preempt) continue;
     if (!wanted(vip) || !has_key(vip)) continue;
     if (vip.address == Vip::AddressState::Present) {
+      vip.place.pause = Duration();
       consider_transfer(&vip);
       consider_preemption(&vip);
       consider_giving_up_part(&vip);
@@ -83,12 +86,16 @@ void Core::Impl::consider_making_way(Vip* vip) {
   if (!none_is_up(*vip)) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int own = queue.position(chain_.lease());
-  if (own != vip->place.number) vip->place.reorder_at = now_ + kReorderPause;
+  // Who heads one queue, and waits at another, is in the way of whoever is next.
+  const Duration pause = own == 0 ? kReorderPause : std::max(kReorderPause, vip->place.pause);
+  if (own != vip->place.number) vip->place.reorder_at = now_ + pause;
   vip->place.number = own;
   if (own < 0) return;
   const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
                                   [&](const View::Candidate& c) { return outranks(c, *vip); });
-  if ((better || is_crossed(*vip)) && due(vip->place.reorder_at)) resign(vip);
+  if ((!better && !is_crossed(*vip)) || !due(vip->place.reorder_at)) return;
+  if (!better) vips_.each_of_group(vip, [](Vip* each) { each->place.wait_longer(kReorderLast); });
+  resign(vip);
 }
 
 bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) const {

@@ -61,7 +61,10 @@ struct Transfer {
 struct Place {
   int number = -1;                             // -1: none
   MonoTime reorder_at = MonoTime::long_ago();  // when it may be given up for somebody better
+  Duration pause;                              // longer, where queues are crossed again and again
   MonoTime part_until = MonoTime::never();     // for so long a part of a group is kept
+
+  void wait_longer(Duration most) { pause = std::clamp(pause * 2, Duration::seconds(1), most); }
 };
 
 struct LinkView;
