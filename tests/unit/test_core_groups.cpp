@@ -1,109 +1,21 @@
 // VIPs that a node owns all of, or none: what the core writes to etcd for them, in which order they
 // come up, and what it says of one that another one keeps away.
-#include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "core_rig.hpp"
-#include "harness.hpp"
+#include "core_group_rig.hpp"
 
 using namespace vipd;
 
 namespace {
 
-using rig::kMs;
+using rig::Group;
+using rig::kAll;
+using rig::kFirst;
+using rig::kNone;
 using rig::kOwn;
-
-const Address kFirst = *Address::parse("10.0.0.9");
-const Address kSecond = *Address::parse("fd00::9");
-const Address kThird = *Address::parse("10.0.0.8");  // the lowest, and the last in order
-const auto kOther = static_cast<LeaseId>(0x55);
-
-// Each VIP on a link of its own: eth0, eth1, and so on.
-class Group : public rig::AnsweredRig {
- public:
-  Settings settings = rig::settings();
-  std::vector<Txn> txns;      // those that put or delete candidates
-  std::vector<Address> adds;  // in the order in which the kernel was asked, without renewals
-  std::set<Address> up;
-  std::set<Address> refused;  // by the kernel
-
-  void add_vip(const Address& address, const std::string& group) {
-    const std::string number = std::to_string(settings.vips.size());
-    VipSettings vip{.name = "v" + number, .address = address, .link = "eth" + number};
-    vip.group = group;
-    settings.vips.push_back(vip);
-  }
-
-  // Three members on three links.
-  void start_three() {
-    for (const Address& address : {kFirst, kSecond, kThird}) add_vip(address, "g");
-    start();
-  }
-
-  void start() {
-    AnsweredRig::start(settings);
-    for (const VipSettings& vip : settings.vips) tell(event::LinkChanged{vip.link, true, true});
-  }
-
-  void run(int64_t ms) {
-    for (const int64_t end = now_ns + ms * kMs; now_ns < end;) go_on();
-  }
-
-  void reconfigure() { tell(event::Reconfigured{settings}); }
-
-  // Another node queues for `vips`, in one txn.
-  void other_queues(const std::vector<Address>& vips) {
-    store.grant(kOther, 1, 0);
-    const Value session{.valid = true,
-                        .node = "n2",
-                        .instance = "j",
-                        .timeout = Duration::seconds(5),
-                        .nonce = 4711};
-    store.put({KeyKind::Session, kOther, {}}, session, kOther);
-    store.put({KeyKind::Writes, kOther, {}}, {}, kOther);
-    for (const Address& vip : vips) {
-      store.put({KeyKind::Candidate, kOther, vip}, {.valid = true, .node = "n2"}, kOther);
-    }
-  }
-
-  [[nodiscard]] VipView view(size_t i) const { return core->vips(now()).at(i); }
-
-  // Those of its VIPs that a txn puts, or deletes.
-  [[nodiscard]] static std::set<Address> places(const Txn& txn, Op::Kind kind) {
-    std::set<Address> out;
-    for (const Op& op : txn.success) {
-      const bool is_own = op.key.kind == KeyKind::Candidate && op.key.lease == kOwn;
-      if (is_own && op.kind == kind) out.insert(op.key.vip);
-    }
-    return out;
-  }
-
- private:
-  void act(const action::AddAddress& a) override {
-    if (!up.contains(a.address)) adds.push_back(a.address);
-    if (refused.contains(a.address)) {
-      completions.emplace_back(event::AddressAdded{a.address, a.lifetime_s, 1});
-      return;
-    }
-    up.insert(a.address);
-    AnsweredRig::act(a);
-  }
-  void act(const action::RemoveAddress& a) override {
-    up.erase(a.address);
-    AnsweredRig::act(a);
-  }
-  void act(const action::SendTxn& a) override {
-    const bool moves =
-        !places(a.txn, Op::Kind::Put).empty() || !places(a.txn, Op::Kind::Delete).empty();
-    if (moves) txns.push_back(a.txn);
-    AnsweredRig::act(a);
-  }
-};
-
-const std::set<Address> kAll = {kFirst, kSecond, kThird};
-const std::set<Address> kNone;
+using rig::kSecond;
+using rig::kThird;
 
 // So all its queues have one order.
 void all_places_are_taken_by_one_txn() {
