@@ -461,7 +461,8 @@ void World::heal_host(int n) {
   const bool whole = std::all_of(node.configured.begin(), node.configured.begin() + vips_count_,
                                  [](bool c) { return c; });
   node.is_refused.fill(false);
-  if (!whole || groups_are_right(n)) reconfigure(n, true);
+  const bool regrouped = groups_are_right(n);
+  if (!whole || regrouped) reconfigure(n, true);
   if (node.core == nullptr) post(now_ + random_.spread(10 * kMs, 3 * kS), Ev::ProcessStarts, n);
   pump(n);
 }
