@@ -81,6 +81,8 @@ class Core {
   [[nodiscard]] std::string how(const Address& vip) const;
   [[nodiscard]] ClusterView cluster() const;
   [[nodiscard]] Revision revision() const;  // up to which our watch has shown etcd
+  // All that a next process could take up is in the last action::Remember.
+  [[nodiscard]] bool is_remembered() const;
   [[nodiscard]] const Heartbeats& heartbeats() const;
   [[nodiscard]] PeersView peers(MonoTime now) const;
 

@@ -82,6 +82,11 @@ Revision Core::revision() const {
   return impl_->view_.applied();
 }
 
+bool Core::is_remembered() const {
+  const bool has_session = impl_->chain_.live() && !impl_->session_.is_revoked();
+  return impl_->compare_waits(has_session) == Impl::Waits::Same;
+}
+
 ClusterView Core::cluster() const {
   return {.id = impl_->binding_.cluster(), .objection = impl_->binding_.objection()};
 }

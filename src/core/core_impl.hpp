@@ -156,6 +156,7 @@ struct Core::Impl {
   void drive_session();
   void drive_links();
   void drive_memory();
+  [[nodiscard]] bool may_release() const;
   enum class Waits { Same, More, Other };
   [[nodiscard]] Waits compare_waits(bool has_session) const;
   void remember(Memory memory);

@@ -65,6 +65,7 @@ class OwnSession {
   void revoked() { revoked_ = true; }
 
   Heartbeats heartbeats;
+  MonoTime remembered_at = MonoTime::long_ago();  // when the memory of it was written last
 
  private:
   SessionState state_ = SessionState::Absent;

@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kFirstRetry = Duration::milliseconds(10);
 constexpr Duration kLastRetry = Duration::seconds(1);
 constexpr size_t kTriesBeforeComplaint = 3;
+constexpr Duration kRememberAgain = Duration::seconds(1);
 
 }  // namespace
 
@@ -170,11 +171,17 @@ void Core::Impl::remember(Memory memory) {
   for (Vip& vip : vips_) vip.remembered = none ? 0 : vip.key.waited_out();
 }
 
+// Of thousands that go, what fills a link is released before the last has gone. [safety] And
+// forgotten before, so that it is never taken up again.
+bool Core::Impl::may_release() const {
+  return kernel_.removals() % kMaxLinkSize == 0;
+}
+
 // What a next process of this node could take up.
 void Core::Impl::drive_memory() {
   // What is remembered may still be taken up. A call to the kernel that is under way ends in a step
   // of its own, which must not be overtaken.
-  if (!snapshot_.loaded() || session_.taking_up() || kernel_.busy()) return;
+  if (!snapshot_.loaded() || session_.taking_up() || kernel_.adding() || !may_release()) return;
   Memory memory;
   memory.cluster_id = binding_.cluster();
   memory.others = binding_.outvoted() || !due(binding_.others_until());
@@ -186,8 +193,11 @@ void Core::Impl::drive_memory() {
   }
   memory.incarnations = hold_.incarnations(chain_.live() ? session_.incarnation() : 0);
   const Waits waits = compare_waits(has_session);
-  // All of thousands are written at a time: what only adds to them waits for the end of a burst.
-  const bool waits_said = waits == Waits::Same || (waits == Waits::More && step_.burst_waits());
+  // All of thousands are written at a time: what only adds to them waits for the end of a burst, or
+  // for a second.
+  const bool may_wait = waits == Waits::More && step_.burst_waits();
+  const bool waits_said =
+      waits == Waits::Same || (may_wait && !due(session_.remembered_at + kRememberAgain));
   if (memory.cluster_id == memory_.cluster_id && memory.others == memory_.others &&
       memory.lease == memory_.lease && waits_said && memory.incarnations == memory_.incarnations) {
     return;
@@ -198,6 +208,7 @@ void Core::Impl::drive_memory() {
   }
   memory.session_revision = chain_.end();
   remember(std::move(memory));
+  session_.remembered_at = now_;
   emit(action::Remember{.memory = memory_});
 }
 
@@ -266,7 +277,7 @@ Link Core::Impl::wanted_link() {
     vips_.each_of_group(&vip, [&](const Vip* each) { add_to(&link, &places, *each); });
   }
   // What goes together is said together; of thousands, what fills a link.
-  if (kernel_.removing() && !is_full) link.leave.clear();
+  if (kernel_.removing() && !(is_full && may_release())) link.leave.clear();
   if (kernel_.removing()) places.clear();
   // [safety] One word for all that a link leaves: what was held goes first, the rest by the next.
   link.held = !link.leave.empty();

@@ -316,15 +316,15 @@ Replacement::Needs Daemon::replacement_needs() {
           .situation =
               [this] {
                 const Core& core = engine_.core();
-                return Replacement::Situation{.node = core.node_state(),
-                                              .is_busy = etcd_.txns_under_way() > 0 ||
-                                                         engine_.is_behind() ||
-                                                         programs_.is_acquiring(),
-                                              .owns_anything = network_.owns_anything(),
-                                              .has_etcd = etcd_.is_connected(),
-                                              .echoed = core.heartbeats().echoed,
-                                              .timeout = core.timeout(),
-                                              .peers = core.peers(loop_.now())};
+                return Replacement::Situation{
+                    .node = core.node_state(),
+                    .is_busy = etcd_.txns_under_way() > 0 || engine_.is_behind() ||
+                               programs_.is_acquiring() || !core.is_remembered(),
+                    .owns_anything = network_.owns_anything(),
+                    .has_etcd = etcd_.is_connected(),
+                    .echoed = core.heartbeats().echoed,
+                    .timeout = core.timeout(),
+                    .peers = core.peers(loop_.now())};
               },
           .use_peers = [this](bool wanted) { feed(event::Reconfigured{settings(wanted)}); }};
 }

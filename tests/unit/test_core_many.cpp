@@ -96,6 +96,7 @@ class World : public rig::AnsweredRig {
     for (const Op& op : a.txn.success) {
       if (op.kind != Op::Kind::Delete || !value.released) continue;
       TEST_ASSERT_FALSE(is_pending(op.key.vip));
+      TEST_ASSERT_FALSE(memory.waited_out.contains(op.key.vip));
       left[op.key.vip] = value.held;
     }
     AnsweredRig::act(a);
@@ -131,7 +132,7 @@ void bursts_follow_each_other_without_a_look_at_all() {
   TEST_ASSERT_TRUE(took < 4'000 * kMs);
   TEST_ASSERT_TRUE(world.tellings >= 1200 / 100);             // at most 50 ms late
   TEST_ASSERT_TRUE(world.tellings <= took / (50 * kMs) + 5);  // 120, one for each burst
-  TEST_ASSERT_TRUE(world.remembered <= 5);                    // 120 likewise
+  TEST_ASSERT_TRUE(world.remembered <= took / (1'000 * kMs) + 5);  // 120 likewise
 }
 
 // Whoever is next takes the first of thousands while the last are being removed.
