@@ -233,8 +233,8 @@ check-etcd-versions:
 # The peer lease by the clock, again and again, with timeouts of 1 s and 250 ms: some five minutes.
 check-peers: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
-	OFTEN=1 tools/figures $@ tests/integration/run -j 1 peer_owner_lost_often peer_owner_lost_often_250ms \
-	  peer_nothing_lost_often peer_nothing_lost_250ms
+	OFTEN=1 tools/figures $@ tests/integration/run -j 1 peer_owner_lost_often \
+	  peer_owner_lost_often_250ms peer_nothing_lost_often peer_nothing_lost_250ms
 
 # Holding on without etcd: outages of a minute, and what goes wrong meanwhile; a quarter of an hour.
 # OLD names a daemon of a former version, for the rolling upgrade.
@@ -266,8 +266,8 @@ check-network: all $(B)/witness
 # an idle owner costs. Two minutes.
 check-figures: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
-	ALONE=1 tools/figures $@ tests/integration/run -j 1 graceful_sigterm graceful_resign graceful_rolling \
-	  idle_cost_1_vip idle_cost_100_vips
+	ALONE=1 tools/figures $@ tests/integration/run -j 1 graceful_sigterm graceful_resign \
+	  graceful_rolling idle_cost_1_vip idle_cost_100_vips
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
 ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js

@@ -28,7 +28,12 @@ class Settler {
   // What the group has of it, as one would write it.
   [[nodiscard]] std::string value(const VipConfig& vip, const Key& key) const;
   [[nodiscard]] std::string setting(const VipConfig& vip, const Key& key) const {
-    return key_text(key, vip.name) + " = " + value(vip, key);
+    const bool has_own =
+        key.name.ends_with("checks") &&
+        std::any_of(vip.checks.begin(), vip.checks.end(),
+                    [this](const auto& name) { return own_checks_.contains(name); });
+    return key_text(key, vip.name) + " = " + value(vip, key) +
+           (has_own ? " besides its own arp checks" : "");
   }
   [[nodiscard]] const Position* place(const VipConfig& vip, const Key& key) const {
     return given_at_(key_text(key, vip.name));

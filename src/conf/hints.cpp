@@ -246,7 +246,10 @@ std::string_view synonym(std::string_view written) {
   std::string word = lower(written);
   std::replace(word.begin(), word.end(), '-', '_');
   const std::string_view whole = find(kSynonyms, word);
-  return whole.empty() ? find(kSynonyms, word.substr(word.rfind('.') + 1)) : whole;
+  const std::string last = word.substr(word.rfind('.') + 1);
+  // What else has such a part is no VIP's: etcd.address.
+  const bool alone_only = last == "vip" || last == "address" || last == "link" || last == "notify";
+  return whole.empty() && !alone_only ? find(kSynonyms, last) : whole;
 }
 
 }  // namespace vipd::conf

@@ -218,10 +218,10 @@ const Key kKeys[] = {
          "This node's place in the queue, 0 to 255: a standby makes way for one of higher\n"
          "priority.\n"
          "An owner does not, unless vip.NAME.preempt is set.\n"
-         "With auto the number is worked out from the node's name and the address or group, so that\n"
-         "many VIPs spread evenly over the nodes and few move when a node comes or goes; all nodes\n"
-         "should have it then, each a name of its own, and preempt for VIPs to return to a node\n"
-         "that is back."},
+         "With auto the number is worked out from the node's name and the address or group, so\n"
+         "that many VIPs spread evenly over the nodes and few move when a node comes or goes; all\n"
+         "nodes should have it then, each a name of its own, and preempt for VIPs to return to a\n"
+         "node that is back."},
     {.name = "vip.NAME.preempt",
      .type = switch_key<&VipConfig::preempt>(),
      .fallback = "no",

@@ -1,6 +1,6 @@
 // Groups: VIPs that a node owns all of, or none (ARCHITECTURE.md, "Groups"). Each has a queue of
-// its own all the same, so that its address is safe whatever the others are configured for. Who
-// queues up for a group does so for all of it in one transaction, so all its queues have one order.
+// its own all the same, so that its address is safe whatever the others are configured for. A node
+// joins all queues of a group in one transaction, so they all have one order.
 #include <algorithm>
 #include <map>
 
@@ -182,7 +182,7 @@ void Core::Impl::consider_giving_up_part(Vip* vip) {
   }
   if (vip->place.part_until.is_never()) vip->place.part_until = now_ + kPartKept;
   if (!due(vip->place.part_until)) return;
-  vip->place.part_until = MonoTime::never();
+  vips_.each_of_group(vip, [](Vip* each) { each->place.part_until = MonoTime::never(); });
   hand_over(vip, queue.head()->node + " is ahead in the queue of " + lowest->settings.name +
                      ", of the same group");
 }

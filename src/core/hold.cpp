@@ -32,15 +32,17 @@ const char* Core::Impl::hold_obstacle() const {
   if (!chain_.live()) return "it has no session in etcd";
   if (!peer_lease_.in_force()) return "it has no peer lease";
   if (peer_lease_.is_entering() || terms_.is_leaving()) return "its peer lease is being changed";
-  if (fence_.missed_a_grant() || !fence_.in_force()) return "the packet fence is not in force";
+  if (!fence_.in_force()) return "the packet fence is not in force";
+  if (fence_.missed_a_grant()) return "the packet fence did not see a grant";
   if (read_beats_.wanted() || chain_.by_read()) return "etcd takes no writes";
   if (!mark_counts()) return settings_.hold ? "its mark is not in etcd yet" : "peer.hold = no";
-  return view_.all_honour_marks() ? nullptr : "somebody ignores marks";
+  return view_.all_honour_marks() ? nullptr : "another node's vipd is too old for peer.hold";
 }
 
 std::string Core::Impl::who_ignores_marks() const {
   for (const auto& [lease, session] : view_.sessions()) {
-    if (session.present && !session.honours) return session.node + "'s vipd knows of no marks";
+    if (session.present && !session.honours)
+      return session.node + "'s vipd is too old for peer.hold";
   }
   return "a candidate is queued that is not vipd's";
 }

@@ -33,7 +33,7 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   view.grants = grantors_.counted();
   if (view.state == TermState::None) view.reason = no_term_reason();
   if (view.state == TermState::Leaving) view.reason = terms_.leaving();
-  view.holds = now >= chain_.deadline() && now < hold_.until && !terms_.carrying().empty();
+  view.holds = now >= chain_.deadline() && now < hold_.until && has_any();
   if (view.holds) view.reason = hold_words(now);
   view.no_hold_because = no_hold_reason(now);
   view.others_may_hold = view_.marks().size() > (view_.mark(chain_.lease()) == nullptr ? 0U : 1U);

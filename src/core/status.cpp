@@ -147,7 +147,8 @@ void Core::Impl::drive_states() {
 
 // Of what is let go while etcd is away.
 std::string Core::Impl::nobody_follows(const Vip& vip, Obstacle why) const {
-  const bool lost = why == Obstacle::NoAuthority || why == Obstacle::NoGrants;
+  const bool lost =
+      why == Obstacle::NoAuthority || why == Obstacle::NoGrants || why == Obstacle::RemovedByOthers;
   const bool away = vip.state == VipState::Owner && !lost && chain_.live() && !is_echoed();
   return away ? "; nobody can take it while etcd is away" : "";
 }

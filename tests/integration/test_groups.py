@@ -227,9 +227,11 @@ def test_single_vips_become_a_group_and_back(t):
         reload(host, True)
     moment = time.monotonic()
     together(lab)
-    t.figure(f"together {time.monotonic() - moment:.1f} s after the last reload")
-    t.equal(splits(lab, time.monotonic()), [], "on two nodes")
+    united = time.monotonic()
+    t.figure(f"together {united - moment:.1f} s after the last reload")
     all_queued(lab)
+    lab.witness.sync()
+    t.equal(splits(lab, united), [], "on two nodes")
     grouped = time.monotonic()
     for host in lab.hosts:
         reload(host, False)

@@ -3,6 +3,7 @@
 // and nobody keeps a part. Chance has a source of its own here: a run without groups is what it was
 // before there were any.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "sim/world.hpp"
@@ -328,6 +329,19 @@ void World::check_left_together(int n, int vip) {
   }
 }
 
+// What nobody ends for its silence, only its lease: a foreign candidate, and a session that leaves
+// no trace in etcd.
+bool World::all_can_be_ended() const {
+  std::set<vipd::LeaseId> traced;
+  for (const Store::Stored& stored : store_.keys) {
+    if (stored.entry.key.kind == vipd::KeyKind::Writes) traced.insert(stored.entry.key.lease);
+  }
+  return std::all_of(store_.keys.begin(), store_.keys.end(), [&](const Store::Stored& stored) {
+    return stored.entry.key.kind != vipd::KeyKind::Candidate ||
+           (stored.entry.value.valid && traced.contains(stored.entry.key.lease));
+  });
+}
+
 // A turn is over. Who has a part of a group gets the rest soon, or lets go of it. It may last
 // longer while the nodes disagree, etcd takes no writes, a kernel keeps what should go, or somebody
 // else queues.
@@ -337,12 +351,7 @@ void World::check_parts(int n) {
   check_given_up(n);
   const int64_t span = std::min(now_ - node.parts_at, kS);
   node.parts_at = now_;
-  bool judged = all_agree() && !no_space_ && !options_.hold;
-  for (const Store::Stored& stored : store_.keys) {
-    const bool is_foreign =
-        stored.entry.key.kind == vipd::KeyKind::Candidate && !stored.entry.value.valid;
-    judged = judged && !is_foreign;
-  }
+  bool judged = all_agree() && !no_space_ && !options_.hold && all_can_be_ended();
   for (size_t v = 0; v < kMaxVips; v++) judged = judged && !node.addresses[v].stuck;
   for (uint8_t group = 1; group <= kMaxVips; group++) {
     int here = 0;

@@ -278,6 +278,7 @@ class World {
   [[nodiscard]] bool all_agree() const;
   void check_whole(int n, int vip);
   void note_alone(Node* node, const vipd::Event& event);
+  [[nodiscard]] bool all_can_be_ended() const;
   void note_moving_in(Node* node, int vip) const;
   [[nodiscard]] bool knows_of(const Node& node, int vip) const;
   void check_given_up(int n);
