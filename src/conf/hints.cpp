@@ -4,8 +4,12 @@
 #include <array>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "conf/duration.hpp"
+#include "conf/keys.hpp"
+#include "conf/nearest.hpp"
+#include "conf/values.hpp"
 #include "sys/number.hpp"
 #include "vipd/types.hpp"
 
@@ -250,6 +254,41 @@ std::string_view synonym(std::string_view written) {
   // What else has such a part is no VIP's: etcd.address.
   const bool alone_only = last == "vip" || last == "address" || last == "link" || last == "notify";
   return whole.empty() && !alone_only ? find(kSynonyms, last) : whole;
+}
+
+std::string unknown_key(const std::string& written) {
+  // For "vip.api.adress" the answer is "vip.api.address", with the name that is meant.
+  const size_t begin = written.find('.');
+  const size_t end = written.rfind('.');
+  std::string name = "NAME";
+  if (begin != end && is_vip_name(written.substr(begin + 1, end - begin - 1))) {
+    name = written.substr(begin + 1, end - begin - 1);
+  }
+  const std::string head = "unknown key " + quoted(written);
+  // "vip.address", where the name was forgotten.
+  const bool is_short = begin == end && begin != std::string::npos;
+  const std::string with_name =
+      is_short ? written.substr(0, begin) + ".NAME" + written.substr(begin) : written;
+  std::vector<std::string> known;
+  std::string meant(synonym(written));
+  for (const Key& key : keys()) {
+    known.push_back(key_text(key, name));
+    const std::string word = lower(known.back());
+    if (meant == key.name || word == lower(written) || word == lower(with_name)) {
+      meant = known.back();
+    }
+  }
+  if (meant.empty() && is_short && is_vip_name(written.substr(begin + 1))) {
+    if (written.starts_with("vip.")) meant = written + ".address";
+    if (written.starts_with("check.")) meant = written + ".http";
+  }
+  if (!meant.empty()) return head + "; write '" + meant + "'";
+  constexpr size_t kEnough = 64;
+  const std::string near = nearest(written.substr(0, kEnough), known);
+  // Further off it is no slip of the pen.
+  const bool is_near = 3 * edit_distance(written.substr(0, kEnough), near) <= near.size();
+  return head +
+         (is_near ? "; the nearest known key is '" + near + "'" : "; vipd.conf(5) has all keys");
 }
 
 }  // namespace vipd::conf

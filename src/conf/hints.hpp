@@ -1,4 +1,4 @@
-// What a person meant who wrote a value as other programs take it: the words for the message. Only
+// What a person meant who wrote a key or a value as other programs take it: the words. Only
 // words: nothing here makes a value good. Pure.
 #pragma once
 
@@ -27,5 +27,8 @@ namespace vipd::conf {
 // was written, or the whole. "" when no other program is known to call one so.
 [[nodiscard]] std::string_view synonym(std::string_view written);
 [[nodiscard]] std::string lower(std::string_view text);
+// "unknown key 'vip.api.adress'; write 'vip.api.address'", or the nearest known one, or where they
+// all are.
+[[nodiscard]] std::string unknown_key(const std::string& written);
 
 }  // namespace vipd::conf

@@ -74,7 +74,6 @@ class Loader {
   // In one file a key is given once; `seen` has those of this file.
   void apply_once(const Setting& setting, std::unordered_map<std::string, Position>* seen);
   void apply(const Setting& setting);
-  void report_unknown(const Setting& setting);
   template <typename T>
   T* find_or_add(Group<T>* group, std::string_view name, const Setting& setting);
   void store(const Key& key, const Setting& setting, const Target& target);
@@ -184,7 +183,7 @@ void Loader::apply(const Setting& setting) {
   std::string_view name;
   const Key* const key = find_key(setting.key, &name);
   if (setting.key.starts_with("vip.")) may_lack_vips_ = true;
-  if (key == nullptr) return report_unknown(setting);
+  if (key == nullptr) return errors_.add(setting.place, unknown_key(setting.key));
   Target target{.config = &config_};
   const Scope scope = key->scope();
   if (scope == Scope::Vip) target.vip = find_or_add(&vips_, name, setting);
@@ -192,41 +191,6 @@ void Loader::apply(const Setting& setting) {
   if (scope == Scope::Vip && target.vip == nullptr) return;
   if (scope == Scope::Check && target.check == nullptr) return;
   store(*key, setting, target);
-}
-
-void Loader::report_unknown(const Setting& setting) {
-  // For "vip.api.adress" the answer is "vip.api.address", with the name that is meant.
-  const size_t begin = setting.key.find('.');
-  const size_t end = setting.key.rfind('.');
-  std::string name = "NAME";
-  if (begin != end && is_vip_name(setting.key.substr(begin + 1, end - begin - 1))) {
-    name = setting.key.substr(begin + 1, end - begin - 1);
-  }
-  const std::string head = "unknown key " + quoted(setting.key);
-  // "vip.address", where the name was forgotten.
-  const bool is_short = begin == end && begin != std::string::npos;
-  const std::string with_name =
-      is_short ? setting.key.substr(0, begin) + ".NAME" + setting.key.substr(begin) : setting.key;
-  std::vector<std::string> known;
-  std::string meant(synonym(setting.key));
-  for (const Key& key : keys()) {
-    known.push_back(key_text(key, name));
-    const std::string word = lower(known.back());
-    if (meant == key.name || word == lower(setting.key) || word == lower(with_name)) {
-      meant = known.back();
-    }
-  }
-  if (meant.empty() && is_short) {
-    if (setting.key.starts_with("vip.")) meant = setting.key + ".address";
-    if (setting.key.starts_with("check.")) meant = setting.key + ".http";
-  }
-  if (!meant.empty()) return errors_.add(setting.place, head + "; write '" + meant + "'");
-  constexpr size_t kEnough = 64;
-  const std::string near = nearest(setting.key.substr(0, kEnough), known);
-  // Further off it is no slip of the pen.
-  const bool is_near = 3 * edit_distance(setting.key.substr(0, kEnough), near) <= near.size();
-  errors_.add(setting.place, head + (is_near ? "; the nearest known key is '" + near + "'"
-                                             : "; vipd.conf(5) has all keys"));
 }
 
 // nullptr, and a fault, when there can be no such one.

@@ -130,8 +130,8 @@ void bursts_follow_each_other_without_a_look_at_all() {
   TEST_ASSERT_EQUAL_INT(1200, world.up.size());
   const int64_t took = world.last_up - world.first_up;
   TEST_ASSERT_TRUE(took < 4'000 * kMs);
-  TEST_ASSERT_TRUE(world.tellings >= 1200 / 100);             // at most 50 ms late
-  TEST_ASSERT_TRUE(world.tellings <= took / (50 * kMs) + 5);  // 120, one for each burst
+  TEST_ASSERT_TRUE(world.tellings >= 1200 / 100);                  // at most 50 ms late
+  TEST_ASSERT_TRUE(world.tellings <= took / (50 * kMs) + 5);       // 120, one for each burst
   TEST_ASSERT_TRUE(world.remembered <= took / (1'000 * kMs) + 5);  // 120 likewise
 }
 
