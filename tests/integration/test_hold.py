@@ -272,7 +272,8 @@ def test_hold_refused(t):
     for key in ("hold", "incarnation", "host"):
         old.pop(key, None)
     lease = lab.etcdctl(owner, "lease", "grant", "600").stdout.split()[1]
-    lab.etcdctl(owner, "put", f"--lease={lease}", f"/vipd/session/{lease}",
+    # Keys are named by the lease without the zeros that etcdctl prints before it.
+    lab.etcdctl(owner, "put", f"--lease={lease}", f"/vipd/session/{lease.lstrip('0')}",
                 json.dumps(old | {"node": "n9"}))
     why = "n9's vipd is too old for peer.hold"
     wait_for(lambda: owner.status()["peer_lease"]["no_hold_because"] == why, 3, why)
