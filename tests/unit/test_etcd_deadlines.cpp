@@ -1,11 +1,3 @@
-// links: src/etcd/client.cpp src/etcd/client_watch.cpp src/etcd/client_members.cpp
-// links: src/etcd/client_auth.cpp src/etcd/client_discovery.cpp src/etcd/auth.cpp
-// links: src/web/http.cpp src/web/http_tls.cpp src/etcd/endpoint.cpp src/etcd/endpoints.cpp
-// links: src/web/resolver.cpp src/etcd/watch.cpp src/etcd/json_read.cpp src/etcd/json_write.cpp
-// links: src/etcd/base64.cpp src/etcd/failure.cpp src/web/tls_files.cpp src/sys/file.cpp
-// links: src/loop/loop.cpp src/core/types.cpp
-// libs: -lcurl -lcares
-//
 // Deadlines of requests: when an answer is too late, and when it is not although time is over.
 #include <unistd.h>
 
