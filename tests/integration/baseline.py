@@ -19,10 +19,11 @@ class Baseline:
         for host in lab.hosts:
             self.queue_up(host)
             # One after the other, so that the order of the queue is known.
-            wait_for(lambda: self._queue() == len(self.candidates), 10, "a place in the queue")
+            self._wait_queue()
 
-    def _queue(self):
-        return len(self.lab.hosts[0].gateway.range(self.election + "/"))
+    def _wait_queue(self):
+        key, api = self.election + "/", self.lab.hosts[0].gateway
+        wait_for(lambda: len(api.range(key)) == len(self.candidates), 20, "a place in the queue")
 
     def queue_up(self, host):
         words = ["python3", SCRIPT, "127.0.0.1:2379", self.election, host.name, self.vip, LINK]
@@ -41,7 +42,7 @@ class Baseline:
         gap, *_ = witness.longest_gap(self.vip, since=start)
         self.candidates[owner.name].end()
         self.queue_up(owner)
-        wait_for(lambda: self._queue() == len(self.candidates), 10, "a place in the queue")
+        self._wait_queue()
         return gap
 
     def end(self):

@@ -1,11 +1,15 @@
 """The few calls of etcd's JSON gateway that the tests need, from inside a host's namespace."""
 
 import base64
+import contextlib
 import http.client
 import json
 import socket
 
 from spaces import inside
+
+
+PATIENCE_S = 8.0  # of whoever asks once; who asks again and again says how soon
 
 
 class Unavailable(Exception):
@@ -25,7 +29,7 @@ def prefix_end(prefix):
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-def call(ns, address, path, body, timeout=1.0, tls=None, token=None):
+def call(ns, address, path, body, timeout=PATIENCE_S, tls=None, token=None):
     """One POST; the parsed answer, or Unavailable."""
     connection = http.client.HTTPConnection(address, 2379, timeout=timeout)
     try:
@@ -50,7 +54,7 @@ class Gateway:
     def __init__(self, ns, address, tls=None):
         self.ns, self.address, self.tls, self.token = ns, address, tls, None
 
-    def call(self, path, body, timeout=1.0):
+    def call(self, path, body, timeout=PATIENCE_S):
         return call(self.ns, self.address, path, body, timeout, self.tls, self.token)
 
     def log_in(self, user, password):
@@ -59,14 +63,22 @@ class Gateway:
         body = {"name": user, "password": password}
         self.token = self.call("/v3/auth/authenticate", body)["token"]
 
-    def status(self):
-        return self.call("/v3/maintenance/status", {}, 0.5)
+    def status(self, timeout=PATIENCE_S):
+        return self.call("/v3/maintenance/status", {}, timeout)
+
+    def leader(self):
+        """The leader's id as the member has it; "0": it has none, or does not answer."""
+        with contextlib.suppress(Unavailable):
+            return self.status(0.5).get("leader", "0")
+        return "0"
 
     def is_leader(self):
-        answer = self.status()
-        return answer.get("leader", "0") == answer["header"]["member_id"]
+        with contextlib.suppress(Unavailable):
+            answer = self.status(0.5)
+            return answer.get("leader", "0") == answer["header"]["member_id"]
+        return False
 
-    def range(self, prefix, serializable=False, timeout=1.0):
+    def range(self, prefix, serializable=False, timeout=PATIENCE_S):
         """[(key, value, lease)] in the order of their creation."""
         body = {"key": b64(prefix), "range_end": b64(prefix_end(prefix))}
         body["serializable"] = serializable
@@ -74,7 +86,7 @@ class Gateway:
         kvs.sort(key=lambda kv: int(kv["create_revision"]))
         return [(unb64(kv["key"]), unb64(kv.get("value")), int(kv.get("lease", 0))) for kv in kvs]
 
-    def put(self, key, value, timeout=1.0):
+    def put(self, key, value, timeout=PATIENCE_S):
         self.call("/v3/kv/put", {"key": b64(key), "value": b64(value)}, timeout)
 
     def delete(self, key):

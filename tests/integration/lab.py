@@ -90,9 +90,7 @@ class Host:
         self.etcd = self.spawn(words, f"{self.name}.etcd.log")
 
     def has_leader(self):
-        with contextlib.suppress(gateway.Unavailable):
-            return self.gateway.status().get("leader", "0") != "0"
-        return False
+        return self.gateway.leader() != "0"
 
     # ---- vipd --------------------------------------------------------------------------------
 
@@ -297,21 +295,24 @@ class Lab:
 
     def etcd_leader(self):
         def leader():
-            for host in self.hosts:
-                with contextlib.suppress(gateway.Unavailable):
-                    if host.gateway.is_leader():
-                        return host
-            return None
+            return next((host for host in self.hosts if host.gateway.is_leader()), None)
         return wait_for(leader, 20, "etcd to have a leader", step=0.1)
 
+    def wait_leader(self, died):
+        """Until all but that host follow a leader, after it has died."""
+        wait_for(lambda: all(h.has_leader() for h in self.others(died)), 20,
+                 f"etcd to have a leader without {died}", step=0.1)
+
     def move_leader(self, host):
-        """Makes the host's member the leader."""
-        leader = self.etcd_leader()
-        if leader is host:
-            return
+        """Makes the host's member the leader, whoever is elected meanwhile."""
         member = int(host.gateway.status()["header"]["member_id"])
-        self.etcdctl(leader, "move-leader", f"{member:x}")
-        wait_for(host.gateway.is_leader, 5, f"{host} to lead etcd")
+
+        def moved():
+            leader = self.etcd_leader()
+            if leader is not host:
+                self.etcdctl(leader, "move-leader", f"{member:x}", check=False)
+            return leader is host
+        wait_for(moved, 20, f"{host} to lead etcd", step=0.1)
 
     def etcdctl(self, host, *words, check=True):
         env = dict(os.environ, ETCDCTL_API="3")
@@ -346,6 +347,6 @@ class Lab:
         def queue():
             for member in [host] if host else self.hosts:
                 with contextlib.suppress(gateway.Unavailable):
-                    return len(member.gateway.range(prefix)) == length
+                    return len(member.gateway.range(prefix, timeout=1.0)) == length
             return False
         wait_for(queue, timeout, f"{length} candidates for {vip}", step=0.1)

@@ -29,12 +29,14 @@ def up(t, timeout="1s", vips=1, **settings):
 
 
 def term(lab):
-    """The peer lease in force, as etcd has it, or None."""
-    for host in lab.hosts:
-        with contextlib.suppress(gateway.Unavailable):
-            found = host.gateway.range("/vipd/peers/", timeout=0.3)
-            return json.loads(found[-1][1]) if found else None
-    return None
+    """The peer lease in force, as etcd has it, or None: it says that there is none."""
+    def asked():
+        for host in lab.hosts:
+            with contextlib.suppress(gateway.Unavailable):
+                return [host.gateway.range("/vipd/peers/", timeout=0.3)]
+        return None
+    found, = wait_for(asked, 20, "etcd to tell of the peer lease")
+    return json.loads(found[-1][1]) if found else None
 
 
 def wait_term(lab, grantors=2, timeout=12, f_ms=None):
@@ -51,8 +53,10 @@ def settle(lab):
     may have been there before it."""
     vip = list(lab.vips.values())[-1]
     lab.wait_queue(len(lab.hosts), vip)
-    queue = wait_for(lambda: lab.wait_owner(vip).vip_status(vip)["queue"], 5, "the queue")
-    started = lab.host(queue[1]["node"]).vipd_started
+    def second():
+        queue = (lab.wait_owner(vip).vip_status(vip) or {"queue": []})["queue"]
+        return queue[1]["node"] if len(queue) == len(lab.hosts) else None
+    started = lab.host(wait_for(second, 10, "the owner to see the queue")).vipd_started
     time.sleep(max(0.0, started + TIMEOUT + 0.5 - time.monotonic()))
     wait_term(lab, len(lab.hosts) - 1)
 
@@ -129,11 +133,8 @@ class Election:
 
     def wait(self, timeout=20):
         def elected():
-            for host in self._hosts:
-                with contextlib.suppress(gateway.Unavailable):
-                    if host.gateway.status().get("leader", "0") not in ("0", self._old):
-                        return time.monotonic()
-            return None
+            new = any(host.gateway.leader() not in ("0", self._old) for host in self._hosts)
+            return time.monotonic() if new else None
         return wait_for(elected, timeout, "etcd to elect a leader", step=0.005)
 
 

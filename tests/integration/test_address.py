@@ -59,8 +59,9 @@ def test_announces_when_the_link_comes_up(t):
     time.sleep(0.5)
     owner.plug()
     lab.wait_owner(vip, 10)
-    heard = ear.announcements(vip, 2)
-    t.check({kind for _, kind, _ in heard} >= {"request", "reply"}, f"heard only {heard}")
+    kinds = set()
+    wait_for(lambda: kinds.update(kind for _, kind, _ in ear.announcements(vip, 0.5)) or
+             kinds >= {"request", "reply"}, 5, "both kinds of announcement")
     ear.close()
 
 
@@ -72,9 +73,10 @@ def test_refreshes_announcements(t):
     lab.start_vipd()
     lab.wait_owner()
     heard = [m for m, kind, _ in ear.announcements(lab.addresses[0], 7) if kind == "request"]
-    steps = [f"{b - a:.1f}" for a, b in zip(heard, heard[1:])]
-    regular = len(heard) in (3, 4) and set(steps) <= {"1.9", "2.0", "2.1"}
-    t.check(regular, f"at intervals of {steps} s")
+    t.check(len(heard) in (3, 4), f"heard at {heard}")
+    for before, after in zip(heard, heard[1:]):
+        off = abs(after - before - 2.0) * 1e3
+        t.bound_ms("off its time by", off, 150, (before - 0.1, after))
     ear.close()
 
 

@@ -58,7 +58,7 @@ def stayed(t, lab, since, what):
     t.bound_ms(f"{what}: gap", gap, 100, window)
 
 
-def says(host, text, timeout=6):
+def says(host, text, timeout=10):
     wait_for(lambda: text in host.vipd.text(), timeout, f"{host} to say: {text}", step=0.05)
 
 
@@ -101,6 +101,7 @@ def test_auth_jwt(t):
     owner.etcd.kill()  # the token is good at the next member
     time.sleep(3)
     api = lab.others(owner)[0].gateway
+    lab.wait_leader(owner)
     api.log_in("root", PASSWORD)
     api.call("/v3/auth/user/add", {"name": "more", "password": "x"})  # all tokens are void
     time.sleep(TIMEOUT + 2)

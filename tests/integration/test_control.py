@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
@@ -109,7 +108,7 @@ def test_second_daemon_refused(t):
     host = lab.hosts[0]
     config = host.write_config(control__socket=f"{host.folder}/second.sock")
     second = host.spawn([VIPD, "-c", config], "second.log")
-    t.equal(second.child.wait(5), 1, "exit status of the second daemon")
+    t.equal(second.child.wait(20), 1, "exit status of the second daemon")
     t.check(host.vipd.running(), "the first daemon ended")
     t.check(f"{host.folder}/state" in second.text(), f"it says {second.text()!r}")
     lab.witness.sync()
@@ -224,15 +223,18 @@ def test_vipctl_status(t):
         t.equal(shown["queue"][0]["node"], owner.name, "head of the queue")
         t.equal(sorted(q["node"] for q in shown["queue"]), ["n1", "n2", "n3"], "queue")
         t.check(shown["since"].endswith("Z"), f"since {shown['since']}")
-    lease = wait_for(lambda: owner.status()["peer_lease"]["grantors"][1:] and owner.status(), 10,
-                     "a peer lease from both others")
-    authority, lease = lease["session"]["authority_ms"], lease["peer_lease"]
-    t.equal((lease["state"], sorted(g["node"] for g in lease["grantors"])),
-            ("in force", sorted(h.name for h in lab.others(owner))), "the peer lease")
-    longest = lease["timeout_ms"]
-    t.check(longest / 2 <= authority <= longest, f"authority {authority} ms")
-    t.check(f"renewed by {lease['grantors'][0]['node']}, " in owner.vipctl("status").stdout,
-            "the peer lease in the table")
+
+    def leased():
+        """With the authority that it gives: a machine that stands still has none for a while."""
+        status = owner.status()
+        lease, authority = status["peer_lease"], status["session"]["authority_ms"]
+        return (lease["grantors"][1:] and lease["state"] == "in force" and
+                lease["timeout_ms"] / 2 <= authority <= lease["timeout_ms"] and lease)
+    lease = wait_for(leased, 10, "a peer lease from both others, and its authority")
+    t.equal(sorted(g["node"] for g in lease["grantors"]),
+            sorted(h.name for h in lab.others(owner)), "its grantors")
+    wait_for(lambda: f"renewed by {lease['grantors'][0]['node']}, "
+             in owner.vipctl("status").stdout, 5, "the peer lease in the table")
     raw = run("curl", "-s", "--unix-socket", owner.socket, "http://vipd/v1/status", check=False)
     if raw.returncode != 127:
         t.equal(json.loads(raw.stdout)["node"], owner.name, "node by HTTP")
@@ -252,11 +254,19 @@ def test_vipctl_exit_statuses(t):
 @case(seconds=40)
 def test_vipctl_resign(t):
     """One VIP by name, by address, unknown ones, those of somebody else."""
-    lab = up(t, vips=2)
+    lab = t.lab(vips=2)
+    lab.start_etcd()
     first, second = lab.addresses
-    owner = lab.wait_owner(first)
-    t.equal(lab.wait_owner(second).name, owner.name, "owner of both")
-    time.sleep(1.5)
+    owner, *others = lab.hosts
+    owner.start_vipd()
+    for vip in lab.addresses:
+        lab.wait_queue(1, vip)  # or another may be the first for one of them
+    for host in others:
+        host.start_vipd()
+    for vip in lab.addresses:
+        t.equal(lab.wait_owner(vip), owner, f"owner of {vip}")
+        lab.wait_queue(3, vip)
+    time.sleep(2)
     done = owner.vipctl("resign", "nosuch")
     t.equal(done.returncode, 1, "exit status for an unknown VIP")
     t.check("nosuch" in done.stderr, f"it says {done.stderr!r}")
@@ -264,7 +274,8 @@ def test_vipctl_resign(t):
     new = lab.wait_owner(first, 5, besides=owner)
     lab.wait_queue(3, first)
     t.equal(lab.witness.owner(second), owner.name, "owner of the other VIP")
-    t.equal(owner.vip_status(first)["queue"][-1]["node"], owner.name, "end of the queue")
+    wait_for(lambda: owner.vip_status(first)["queue"][-1]["node"] == owner.name, 5,
+             f"{owner} at the end of the queue")
     t.equal(owner.vipctl("resign", second).returncode, 0, "exit status by address")
     lab.wait_owner(second, 5, besides=owner)
     t.figure(f"from {owner} to {new}")
@@ -291,16 +302,12 @@ def test_pause_and_resume(t):
 def test_vipctl_watch(t):
     lab = up(t, hosts=1)
     host = lab.hosts[0]
-    watch = subprocess.Popen([VIPCTL, "-s", host.socket, "status", "--json", "--watch"],
-                             stdout=subprocess.PIPE, text=True)
-    try:
-        time.sleep(0.5)
-        host.vipctl("pause")
-        time.sleep(1)
-    finally:
-        watch.kill()
-    text = watch.communicate()[0]
-    t.check("paused" in text, f"it shows {text[-300:]!r}")
+    words = [VIPCTL, "-s", host.socket, "status", "--json", "--watch"]
+    watch = host.spawn(words, "watch.log")
+    wait_for(lambda: '"running"' in watch.text(), 5, "it to show what is so at first")
+    host.vipctl("pause")
+    wait_for(lambda: '"paused"' in watch.text(), 5, "it to show the pause")
+    watch.end()
 
 
 @case(seconds=20)
@@ -331,8 +338,7 @@ def test_sigterm_without_etcd(t):
     moment = time.monotonic()
     t.equal(host.vipd.end(SIGTERM), 0, "exit status")
     took = time.monotonic() - moment
-    t.figure(f"ended within {took:.1f} s")
-    t.check(took < TIMEOUT + 1, "took too long")
+    t.bound_ms("ended within", took * 1e3, (TIMEOUT + 1) * 1e3, (moment, moment + took))
     lab.witness.sync()
     t.check(lab.witness.owner(lab.addresses[0]) is None, "the address is still there")
     removed = lab.witness.find("del")[0]["t"]

@@ -24,22 +24,33 @@ def idle(t, vips):
         lab.wait_queue(3, vip)
     # The announcements are over; those of many for a port that may not forward yet, too.
     time.sleep(7 if vips == 1 else 37)
+    faults = measured(t, lab, vips)
+    if faults and not ALONE:
+        t.figure("once more")
+        faults = measured(t, lab, vips)
+    t.check(not faults, "; ".join(faults))
+
+
+def measured(t, lab, vips):
+    """What each costs for a while; who costs too much."""
     before = {h: (kernel.switches(h.vipd.pid), kernel.cpu_seconds(h.vipd.pid)) for h in lab.hosts}
+    begin = time.monotonic()
     time.sleep(SECONDS)
     owner = lab.wait_owner()
     limit = WAKEUPS[vips] * (1 if ALONE else BESIDE_OTHERS)
     faults = []
     for host in [owner, *lab.others(owner)]:
         pid = host.vipd.pid
-        wakeups = (kernel.switches(pid) - before[host][0]) / SECONDS
-        cpu = (kernel.cpu_seconds(pid) - before[host][1]) / SECONDS * 100
+        seconds = time.monotonic() - begin
+        wakeups = (kernel.switches(pid) - before[host][0]) / seconds
+        cpu = (kernel.cpu_seconds(pid) - before[host][1]) / seconds * 100
         threads, rss = kernel.threads(pid), kernel.rss_mb(pid)
         role = "owner" if host is owner else "standby"
         t.figure(f"{role}: {threads} thread, {wakeups:.1f} wake-ups/s, {cpu:.1f} % CPU, "
                  f"{rss:.1f} MB ({kernel.rss_parts(pid)})")
         if threads != 1 or wakeups > limit or rss > RSS_MB:
             faults.append(f"{role} costs too much")
-    t.check(not faults, "; ".join(faults))
+    return faults
 
 
 @case(seconds=40)

@@ -124,7 +124,8 @@ def test_fence_bypassed(t):
         if filters(owner)[0] == ours:
             bpf.put_in_front(owner, LINK)
         status, text = owner.status() or {"fence": {}}, owner.vipctl("status").stdout
-        return (lease(owner).get("state"), lease(owner).get("reason"), status["fence"].get("reason"),
+        left = lease(owner)
+        return (left.get("state"), left.get("reason"), status["fence"].get("reason"),
                 f"packet fence: none ({reason})" in text)
 
     wait_for(lambda: seen() == ("none", reason, reason, True), 15, "no fence, no term, and why")

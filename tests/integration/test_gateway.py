@@ -52,7 +52,7 @@ def start_gateway(host):
     """Of all ways, before the host's own member."""
     gateway = host.spawn(["python3", f"{HERE}/crooked.py", "2379", str(crooked.port_of("half"))],
                          "crooked.log")
-    wait_for(lambda: "ready" in gateway.text(), 10, "the crooked gateway")
+    wait_for(lambda: "ready" in gateway.text(), 20, "the crooked gateway")
 
 
 def up(t, **settings):
@@ -112,7 +112,7 @@ def test_bad_answers(t):
     """Every way of answering badly: beside a good member it costs nothing. Where watches are no
     better and nobody else answers, the address goes in time, and comes back when they are."""
     lab, host = up(t)
-    keeps(t, lab, host, SAYS, 4)
+    keeps(t, lab, host, SAYS, 8)
     vip, moment = lab.addresses[0], time.monotonic()
     log = talk_to(host, *(url(way, watch_too=True) for way in SAYS if way != "twice"))
     lab.witness.wait(lambda: lab.witness.find("del", since=moment, vip=vip), 10, "the address gone")
@@ -130,7 +130,7 @@ def test_bad_watch(t):
     """Every way of spoiling a watch: it is replaced, and the address stays. One that answers calls
     well does not draw the watch back."""
     lab, host = up(t)
-    keeps(t, lab, host, WATCH_SAYS, 6)
+    keeps(t, lab, host, WATCH_SAYS, 10)
     moment = time.monotonic()
     before = watches(host)
     talk_to(host, url("silent"), f"http://{lab.others(host)[0].address}:2379")
@@ -232,7 +232,7 @@ def test_memory_under_floods(t):
                        "long_line": "unexpected message"}.items():
         log = talk_to(host, url(way), GOOD)
         if words:
-            wait_for(lambda: words in log(), 6, f"{way}: '{words}' in the log")
+            wait_for(lambda: words in log(), 10, f"{way}: '{words}' in the log")
         time.sleep(2)
         peak.check(way)
         if way == "strangers_too":  # 8 MB may come too late; they are no reason of their own

@@ -105,8 +105,9 @@ def cut_off_and_mended(t, cut, mend, **options):
         cut(old)
         elected = (election.wait() - moment) * 1e3 if leads else 0
         new = lab.wait_owner(vip, 12, besides=old)
-        lab.witness.sync()
-        removed = lab.witness.find("del", since=moment, vip=vip, host=old.name)
+        removed = lab.witness.wait(
+            lambda: lab.witness.find("del", since=moment, vip=vip, host=old.name), 5,
+            f"{old} to remove it")  # behind a packet fence it may be later
         added = lab.witness.find("add", since=moment, vip=vip, host=new.name)
         t.figure(f"cut {number}{' (leader)' if leads else ''}: down there after "
                  f"{(removed[0]['t'] - moment) * 1e3:.0f} ms, up elsewhere after "

@@ -107,7 +107,7 @@ class Arranged:
         """Whether the daemon reaches etcd."""
         process = self.host.vipd = self.host.spawn(words, "judged.log")
         wait_for(lambda: not process.running() or self.reached() or
-                 "nothing is asked" in process.text(), 6, "a daemon that starts, or ends")
+                 "nothing is asked" in process.text(), 10, "a daemon that starts, or ends")
         reached = process.running() and self.reached()
         if process.running():
             process.end()
@@ -175,10 +175,10 @@ def test_judged_again_while_it_runs(t):
     a.lab.wait_owner(timeout=TIMEOUT + 5)
     os.chmod(paths["cacert"], 0o600)
     kept = f"cacert {paths['cacert']}: Permission denied; the files read before stay in use"
-    wait_for(lambda: kept in process.text(), 6, "word of the file that cannot be read")
+    wait_for(lambda: kept in process.text(), 10, "word of the file that cannot be read")
     process.send(SIGHUP)
-    wait_for(lambda: "the configuration was not changed" in process.text(), 3, "a refused reload")
+    wait_for(lambda: "the configuration was not changed" in process.text(), 10, "a refused reload")
     os.chmod(paths["cacert"], 0o644)
-    wait_for(lambda: "the certificates were read again" in process.text(), 6, "the file, again")
+    wait_for(lambda: "the certificates were read again" in process.text(), 10, "the file, again")
     a.lab.witness.sync()
     t.check(not a.lab.witness.find("del"), "the address went")

@@ -96,7 +96,9 @@ def test_announces_after_a_new_mac_and_a_stall(t):
             ("a stall", lambda: (host.vipd.stop(), time.sleep(2), host.vipd.cont()))):
         ear = ArpListener(lab.lan)
         change()
-        heard = ear.announcements(vip, 1)
+        heard = []
+        wait_for(lambda: heard.extend(ear.announcements(vip, 0.5)) or heard, 5, "a word of it")
+        heard += ear.announcements(vip, 0.5)
         ear.close()
         t.check([kind for _, kind, _ in heard] == ["request"], f"after {what}: {heard}")
     t.equal(heard[0][2], "02:00:00:00:00:77", "announced from")
@@ -114,23 +116,23 @@ def test_others_at_our_address(t):
     host.start_vipd()
     lab.wait_owner()
     time.sleep(0.5)
-    waits = []
-    for _ in range(3):
+    for least, most in ((0, 150), (190, 300), (390, 600)):
         moment = time.monotonic()
         remove_address(host, vip, 32)
-        lab.witness.wait(lambda: lab.witness.find("add", since=moment), 3, "it to be back")
-        waits.append(lab.witness.find("add", since=moment)[0]["t"] - moment)
-    t.figure("back after " + ", ".join(f"{w * 1e3:.0f}" for w in waits) + " ms")
-    t.check(waits[0] < 0.15 < 0.19 < waits[1] < waits[2], "no back-off")
-    wait_for(lambda: "(3 times so far)" in host.vipd.text(), 1, "it to be told")
+        back = lab.witness.wait(lambda: lab.witness.find("add", since=moment), 5,
+                                "it to be back")[0]["t"]
+        t.bound_ms("back after", (back - moment) * 1e3, most, (moment, back))
+        t.check((back - moment) * 1e3 >= least, "no back-off")
+    wait_for(lambda: "(3 times so far)" in host.vipd.text(), 5, "it to be told")
     t.check(f"v1: {own_name()} had removed {vip} from {LINK}" in host.vipd.text(), "not who it was")
 
     ip("addr", "replace", f"{vip}/32", "dev", LINK, ns=host.ns)
-    wait_for(lambda: "was made permanent" in host.vipd.text(), 2, "it to be told")
-    time.sleep(1)
-    shown = json.loads(ip("-j", "addr", "show", "dev", LINK, ns=host.ns).stdout)[0]["addr_info"]
-    own = next(a for a in shown if a.get("local") == vip)
-    t.check(own["valid_life_time"] <= 4, f"still permanent: {own}")
+    wait_for(lambda: "was made permanent" in host.vipd.text(), 5, "it to be told")
+
+    def lifetime():
+        shown = json.loads(ip("-j", "addr", "show", "dev", LINK, ns=host.ns).stdout)
+        return next(a["valid_life_time"] for a in shown[0]["addr_info"] if a.get("local") == vip)
+    wait_for(lambda: lifetime() <= 4, 5, "it to have a lifetime again")
 
     for where in (f"{vip}/24 dev {LINK}", f"{vip}/32 dev other0"):
         ip("addr", "add", *where.split(), ns=host.ns)
@@ -175,11 +177,11 @@ def test_lost_netlink_messages(t):
     lab.witness.wait(lambda: lab.witness.find("add", since=moment), 3, "the address to be back")
     back = lab.witness.find("add", since=moment)[0]["t"] - moment
     t.figure(f"stopped for {stopped:.1f} s, back after {back * 1e3:.0f} ms")
-    wait_for(lambda: "netlink messages were lost" in host.vipd.text(), 2, "messages to be lost")
+    wait_for(lambda: "netlink messages were lost" in host.vipd.text(), 5, "messages to be lost")
     churn.end()
     wait_for(lambda: state(host, vip)[0] == "owner", 5, "owner")
     time.sleep(1)
     add_address(host, vip, 28)  # with our mark, and not ours to have there
-    wait_for(lambda: f"{vip}/28" not in ip("addr", "show", "dev", LINK, ns=host.ns).stdout, 2,
+    wait_for(lambda: f"{vip}/28" not in ip("addr", "show", "dev", LINK, ns=host.ns).stdout, 5,
              "a stray of ours to be removed")
     t.equal(lab.witness.owner(vip), host.name, "owner")

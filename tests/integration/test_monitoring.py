@@ -20,10 +20,10 @@ SAMPLE = re.compile(r'^vipd_\w+(\{(\w+="([^"\\\n]|\\.)*",?)+\})? -?[0-9.e+]+$')
 
 def ask(host, path, method="GET", port=PORT):
     """Over TCP, from the host itself: (status, headers, body)."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         with inside(host.ns):
-            connection.sock = socket.create_connection(("127.0.0.1", port), 3)
+            connection.sock = socket.create_connection(("127.0.0.1", port), 10)
         connection.request(method, path, body=b"{}" if method == "POST" else None)
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read().decode()
@@ -106,7 +106,7 @@ def test_history_tells_why_it_moved(t):
     t.equal(owner.vipctl("resign").returncode, 0, "vipctl resign")
     t.equal(lab.wait_owner(besides=owner).name, other.name, "next owner")
     wait_for(lambda: f"owner n{owner.number} -> n{other.number}" in owner.vipctl("history").stdout
-             or f"-> {other.name}: " in owner.vipctl("history").stdout, 3, "the move to be shown")
+             or f"-> {other.name}: " in owner.vipctl("history").stdout, 5, "the move to be shown")
     lost = owner.vipctl("history").stdout
     t.check("node: resign asked by vipctl" in lost, lost)
     t.check(re.search(r"vip v1: owner -> standby: .*heartbeat \d+ ms ago, authority \d+ ms left, "

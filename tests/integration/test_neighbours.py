@@ -31,7 +31,7 @@ def test_foreign_candidate_waits_for_vipd(t):
     time.sleep(TIMEOUT + 1)
     t.check(not elected(candidate), "elected while vipd owns")
     t.equal(host.vipd.end(), 0, "exit status of vipd")
-    lab.witness.wait(lambda: elected(candidate), 3, "etcdctl elect to win")
+    lab.witness.wait(lambda: elected(candidate), 10, "etcdctl elect to win")
     t.check(lab.witness.owner(vip) is None, "elected before the address was gone")
     host.start_vipd()
     lab.wait_queue(2)

@@ -18,23 +18,26 @@ def fill(lab):
     block = "x" * 200_000
     for n in range(200):
         try:
-            lab.hosts[0].gateway.put("/filler", block, timeout=5.0)
+            lab.hosts[0].gateway.put("/filler", block)
         except gateway.Unavailable as refusal:
             if "space exceeded" in str(refusal):
                 return
-            raise
+            time.sleep(0.5)  # it is slow, or elects
     raise RuntimeError("etcd took everything")
 
 
 def writes_keys(host):
-    return host.gateway.range("/vipd/writes/")
+    """None: etcd does not say."""
+    with contextlib.suppress(gateway.Unavailable):
+        return host.gateway.range("/vipd/writes/", timeout=1.0)
+    return None
 
 
 def make_room(lab, members):
     for host in members:
         with contextlib.suppress(RuntimeError):  # compacted by the one before
             lab.etcdctl(host, "compact", str(host.gateway.status()["header"]["revision"]))
-        lab.etcdctl(host, "defrag")
+        lab.etcdctl(host, "--command-timeout", "20s", "defrag")
     lab.etcdctl(members[0], "alarm", "disarm")
 
 
@@ -46,7 +49,8 @@ def test_etcd_takes_no_writes(t):
 
     moment = time.monotonic()
     fill(lab)
-    wait_for(lambda: len(writes_keys(owner)) < 3, 5, "a session to give up its writes key")
+    wait_for(lambda: len(writes_keys(owner) or "all") < 3, 10,
+             "a session to give up its writes key")
     time.sleep(2.5 * TIMEOUT)
     stays(t, lab, owner, moment, "full")
 
@@ -54,7 +58,8 @@ def test_etcd_takes_no_writes(t):
     t.equal(owner.vipctl("resign").returncode, 0, "vipctl resign")
     heir = lab.wait_owner(vip, 2 * TIMEOUT, besides=owner)
     took = (lab.witness.find("add", since=moment, vip=vip)[0]["t"] - moment) * 1e3
-    t.bound_ms("handed over while full: after", took, (TIMEOUT + 1) * 1e3, (moment, moment + took))
+    t.bound_ms("handed over while full: after", took, (TIMEOUT + 1) * 1e3,
+               (moment, moment + took / 1e3))
 
     time.sleep(TIMEOUT)
     moment = time.monotonic()
@@ -67,6 +72,6 @@ def test_etcd_takes_no_writes(t):
     time.sleep(2)
     moment = time.monotonic()
     make_room(lab, lab.others(heir))
-    wait_for(lambda: writes_keys(last), 5, "the writes key to be there again")
+    wait_for(lambda: writes_keys(last), 10, "the writes key to be there again")
     time.sleep(TIMEOUT)
     stays(t, lab, last, moment, "space again")

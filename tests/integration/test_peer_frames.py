@@ -6,10 +6,11 @@ import time
 import peers
 from case import case
 from kernel import cpu_seconds, rss_mb
+from spaces import wait_for
+from test_peers import Quiet
 
 BROADCAST = b"\xff" * 6
 FLOOD = 10_000
-NO_GAP_MS = 20
 
 
 def dropped(host):
@@ -34,29 +35,31 @@ def crooked(grant):
 @case(seconds=25)
 def test_peer_frames_that_are_wrong(t):
     lab = peers.up(t)
-    vip, owner = lab.addresses[0], lab.wait_owner()
+    owner = lab.wait_owner()
     ear = peers.Ear(lab, lab.others(owner)[0])
     frames = crooked(ear.frame(peers.GRANT))
     ear.close()
-    term, since = peers.term(lab)["term"], time.monotonic()
     before = dropped(owner)
     t.check(set(frames) <= set(before), f"counted: {before}")
-    for frame in frames.values():
-        peers.send(lab, owner, [frame] * 3)
-    time.sleep(0.5)
-    now = dropped(owner)
-    for reason in frames:
-        t.equal(now[reason] - before[reason], 3, f"dropped for {reason}")
+    with Quiet(t, lab, "wrong frames", 1.0):
+        term = peers.wait_term(lab)["term"]
+        for frame in frames.values():
+            peers.send(lab, owner, [frame] * 3)
+        wait_for(lambda: sum(dropped(owner).values()) >= sum(before.values()) + 3 * len(frames), 5,
+                 "as many to be dropped")
+        now = dropped(owner)
+        for reason in frames:
+            t.equal(now[reason] - before[reason], 3, f"dropped for {reason}")
+        flooded(t, lab, owner, frames)
+        t.equal(peers.wait_term(lab)["term"], term, "the term")
+    status = owner.vipctl("status").stdout
+    t.check("peer lease: in force, renewed by " in status, f"status: {status}")
 
+
+def flooded(t, lab, owner, frames):
     spent, size = cpu_seconds(owner.vipd.pid), rss_mb(owner.vipd.pid)
     peers.send(lab, owner, [frames["nonce"], frames["cluster"]] * (FLOOD // 2))
     time.sleep(1)
     t.figure(f"{FLOOD} frames cost {(cpu_seconds(owner.vipd.pid) - spent) * 1e3:.0f} ms of a "
              f"processor, {rss_mb(owner.vipd.pid) - size:.1f} MB")
     t.check(rss_mb(owner.vipd.pid) - size < 0.5, "a flood is kept in memory")
-    gap, *window = lab.witness.longest_gap(vip, since=since)
-    t.bound_ms("gap", gap, NO_GAP_MS, window)
-    t.equal(lab.wait_owner(vip).name, owner.name, "owner")
-    t.equal(peers.term(lab)["term"], term, "the term")
-    status = owner.vipctl("status").stdout
-    t.check("peer lease: in force, renewed by " in status, f"status: {status}")

@@ -115,7 +115,8 @@ def test_program_not_replaced(t):
     def refuse(what, sign):
         before = len(host.vipd.text())
         host.vipd.send(SIGUSR2)
-        wait_for(lambda: "not replaced: " in host.vipd.text()[before:], 3, f"the refusal of {what}")
+        wait_for(lambda: "not replaced: " in host.vipd.text()[before:], 10,
+                 f"the refusal of {what}")
         t.check(sign in host.vipd.text()[before:], f"{sign!r} is not in the log for {what}")
         t.equal(program_of(host.vipd.pid), running, "the program that runs")
 
@@ -169,7 +170,7 @@ def test_program_replaced_in_the_background(t):
     t.equal(host.vipctl("resume").returncode, 0, "exit status of resume")
     lab.wait_owner()
     second = host.spawn([program, "-p", pidfile, "-c", host.write_config()], "second.log")
-    t.equal(second.child.wait(5), 1, "exit status of a second one")
+    t.equal(second.child.wait(20), 1, "exit status of a second one")
     os.kill(pid, 15)
     wait_for(lambda: not alive(pid), 5, "the end")
     t.check(not os.path.exists(pidfile), "the pidfile is still there")
@@ -229,7 +230,7 @@ def test_replacement_needs_the_socket_folder(t):
     time.sleep(1)
     moment, wanted = time.monotonic(), install(host.program)
     host.vipd.send(SIGUSR2)
-    wait_for(lambda: f"not replaced: {folder}: Permission denied" in host.vipd.text(), 3, "a word")
+    wait_for(lambda: f"not replaced: {folder}: Permission denied" in host.vipd.text(), 10, "a word")
     t.check(host.vipd.running(), "the daemon ended")
     t.check(program_of(host.vipd.pid) != wanted, "the program was replaced")
     os.chown(folder, NOBODY, NOBODY)

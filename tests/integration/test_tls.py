@@ -38,7 +38,7 @@ def replace(mine, sources):
             os.rename(path + ".new", path)
 
 
-def says(host, text, timeout=6):
+def says(host, text, timeout=10):
     wait_for(lambda: text in host.vipd.text(), timeout, f"{host} to say: {text}", step=0.05)
 
 

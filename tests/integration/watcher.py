@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from spaces import Process
+from spaces import Process, spent
 
 
 WIRE_US = 2000  # from one round of questions on the hosts' cables to the next
@@ -87,18 +87,20 @@ class Watcher:
 
     def wait(self, condition, timeout, what):
         """Until the condition gives something true; it is asked after each event."""
-        deadline = time.monotonic() + timeout
+        left = timeout
         with self.news:
             while True:
+                begin = time.monotonic()
                 value = condition()
                 if value:
                     return value
-                left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError(f"{what}: not within {timeout:g} s")
                 if not self._process.running():
                     raise RuntimeError("the witness ended early")
-                self.news.wait(min(left, 0.5))
+                asked = min(left, 0.5)
+                self.news.wait(asked)
+                left -= spent(begin, asked)
 
     def sync(self):
         """Returns once all that the kernels did before this call has been told; how often all hosts
@@ -188,3 +190,9 @@ class Watcher:
             total += max(0.0, b - max(a, reached))
             reached = max(reached, b)
         return total * 1e3
+
+    def stalls(self):
+        """The longest span of which that is so, in ms, and the share of all the time so far."""
+        longest = max((e["ms"] for e in self.find("stall")), default=0.0)
+        begin, now = self.events[0]["t"], time.monotonic()
+        return longest, self.stalled_ms(begin, now) / 1e3 / (now - begin)
