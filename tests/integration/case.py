@@ -117,7 +117,7 @@ class Case:
             return ""
         try:
             self.judge()
-        except (Failure, TimeoutError, RuntimeError, OSError):
+        except Exception:  # what does not hold, or cannot be asked
             return ""
         longest, share = self._lab.witness.stalls()
         if longest < STALL_MS and share < STALL_SHARE:

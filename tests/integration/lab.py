@@ -151,7 +151,9 @@ class Host:
         run("bridge", "-n", self.lab.lan, "link", "set", "dev", self.port, "state", "0")
 
     def mend(self):
-        run("bridge", "-n", self.lab.lan, "link", "set", "dev", self.port, "state", "3")
+        """The bridge takes it once it has seen that both ends of the cable are up."""
+        words = ["bridge", "-n", self.lab.lan, "link", "set", "dev", self.port, "state", "3"]
+        wait_for(lambda: run(*words, check=False).returncode == 0, 5, f"{self.port} to forward")
 
     def unplug(self):
         """The cable is out: both ends lose their carrier."""

@@ -60,7 +60,7 @@ def test_fence_lives_as_long_as_the_daemon(t):
     t.equal(len(first), 1, "filters on eth0")
     ip_batch(["link add late0 type veth peer name late1", "link set late0 up"], ns=owner.ns)
     wait_for(lambda: len(filters(owner, "late0")) == 1, 5, "a fence on a link that appears")
-    t.equal(lease(owner)["state"], "in force", "peer lease with another link")
+    wait_for(lambda: lease(owner).get("state") == "in force", 5, "a peer lease with another link")
     ip("link", "del", "late0", ns=owner.ns)
 
     wanted = install(owner.program)

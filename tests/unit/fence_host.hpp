@@ -46,7 +46,7 @@ inline int index_of(const char* link) {
 }
 
 inline void turns() {
-  for (int i = 0; i < 5; ++i) loop->run_once(Duration::milliseconds(2));
+  for (int i = 0; i < 10; ++i) loop->run_once(Duration::milliseconds(5));
 }
 
 inline bool open_fence() {

@@ -44,7 +44,7 @@ std::unique_ptr<ClaimListener> listen(std::vector<Address> addresses) {
 }
 
 void turns() {
-  for (int i = 0; i < 20; ++i) loop->run_once(Duration::milliseconds(2));
+  for (int i = 0; i < 20; ++i) loop->run_once(Duration::milliseconds(5));
 }
 
 std::string all_heard() {

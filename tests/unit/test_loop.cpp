@@ -283,7 +283,8 @@ void a_slow_turn_is_logged_and_waiting_is_not() {
   logged.clear();
   (void)loop.add_timer(loop.now(), [] { spin(Duration::milliseconds(105)); });
   loop.run_once(kLong);
-  TEST_ASSERT_TRUE(logged.starts_with("loop: a turn took 1"));
+  TEST_ASSERT_EQUAL_INT(1, sscanf(logged.c_str(), "loop: a turn took %d", &length_ms));
+  TEST_ASSERT_TRUE(length_ms >= 105);
 }
 
 // Of two parts the one that took most of the turn is named, without what an inner one took.

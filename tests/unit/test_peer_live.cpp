@@ -29,7 +29,7 @@ int index_of(const char* link) {
 }
 
 void turns() {
-  for (int i = 0; i < 5; ++i) loop->run_once(Duration::milliseconds(2));
+  for (int i = 0; i < 10; ++i) loop->run_once(Duration::milliseconds(5));
 }
 
 std::unique_ptr<PeerSocket> open_socket(std::vector<PeerArrival>* heard) {
