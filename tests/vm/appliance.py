@@ -1,6 +1,7 @@
 """Three machines with nothing but a kernel, busybox, the static vipd, etcd and the SysV script. The
 root is read-only; /run is in memory, /data is etcd's disk."""
 
+import re
 import time
 
 from spaces import wait_for
@@ -86,10 +87,12 @@ def test_crash(t):
 
 def upgrade(one):
     """Another binary over the one that runs: only its version differs."""
-    one.run("sed 's/0\\.1\\.0/0.1.9/g' /usr/sbin/vipd >/data/vipd && chmod 755 /data/vipd")
+    old = one.run("vipctl version").split()[-1]
+    new = f"{old[:-1]}9"
+    one.run(f"sed 's/{re.escape(old)}/{new}/g' /usr/sbin/vipd >/data/vipd && chmod 755 /data/vipd")
     one.run("mount --bind /data/vipd /usr/sbin/vipd")
     one.run("kill -USR2 $(cat /run/vipd.pid)")
-    wait_for(lambda: "0.1.9" in one.run("vipctl version", check=False), 10,
+    wait_for(lambda: f"vipd {new}" in one.run("vipctl version", check=False), 10,
              f"the new binary on {one}")
 
 

@@ -253,6 +253,8 @@ def _says_hello(words, folder):
         try:
             child.wait(PROBE_S)
         except subprocess.TimeoutExpired:
+            pass
+        finally:  # whatever interrupts the wait
             child.kill()
             child.wait()
         log.seek(0)
