@@ -124,7 +124,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: check-vm check-appliance static image check-static check-init check-reproducible check-cross static-units compare dist deb check-deb release
+.PHONY: check-vm check-appliance static image check-static check-init check-reproducible check-cross static-units compare dist deb apk check-deb release
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
@@ -181,6 +181,10 @@ dist:
 
 deb: dist
 	@tools/deb $(VERSION)
+
+# On Alpine.
+apk: dist
+	@tools/apk $(VERSION)
 
 # The package without a word of lintian, and its autopkgtest with the programs that are in it.
 check-deb: deb
