@@ -124,7 +124,7 @@ SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))
 
-.PHONY: check-vm check-appliance static image check-static check-init check-reproducible check-cross static-units compare dist deb apk check-deb release
+.PHONY: check-vm check-appliance check-apparmor static image check-static check-init check-reproducible check-cross static-units compare dist deb apk check-deb release
 static: $(STATIC)/vipd $(STATIC)/vipctl
 
 $(DEPS)/done/curl-$(TLS): tools/static-deps tools/static/sources tools/static/vipd_mbedtls.h \
@@ -281,11 +281,12 @@ check-antietcd: all $(B)/witness $(B)/san/vipd
 	  --no-fund --silent antietcd@1.3.1
 	ANTIETCD=$(CURDIR)/$(ANTIETCD) tests/integration/run antietcd_alone antietcd_beside_etcd
 
-# Three whole machines in QEMU, on Debian's kernel, which is unpacked and not installed: some ten
-# minutes each. TESTS names cases; ACCEL=tcg or kvm.
-check-vm check-appliance:
+# Whole machines in QEMU, on Debian's kernel, which is unpacked and not installed: some ten minutes
+# each. TESTS names cases; ACCEL=tcg or kvm.
+check-vm check-appliance check-apparmor:
 	@tools/setup build run vm
-	@$(MAKE) --no-print-directory static $(B)/witness
+	@$(MAKE) --no-print-directory all static $(B)/witness
+	@[ $@ != check-apparmor ] || tools/unpack apparmor libapparmor1
 	@INTO=$(B)/kernel tools/unpack "$$(apt-cache depends linux-image-cloud-amd64 | \
 	  sed -n '0,/.*Depends: */s///p')"
 	@tests/vm/run $(@:check-%=%) $(TESTS)

@@ -88,8 +88,9 @@ def disk(path, megabytes, source=None):
     return path
 
 
-def root_disk(folder, config, tools):
-    """tools: programs of this machine besides, for what busybox cannot set up."""
+def root_disk(folder, config, tools, files):
+    """tools: programs of this machine besides, for what busybox cannot set up. files: path in the
+    machine -> file or folder here."""
     root = f"{folder}/root"
     shutil.copytree(f"{HERE}/root", root)
     for part in ("bin", "sbin", "dev", "proc", "sys", "run", "data", "usr/bin"):
@@ -100,7 +101,12 @@ def root_disk(folder, config, tools):
             os.symlink("busybox", f"{root}/bin/{applet}")
     os.symlink("../bin/busybox", f"{root}/sbin/init")
     for tool in tools:
-        with_libraries(tool, root, f"bin/{tool}")
+        with_libraries(tool, root, f"bin/{os.path.basename(tool)}")
+    for target, source in files.items():
+        if os.path.isdir(source):
+            shutil.copytree(source, f"{root}{target}", symlinks=True, dirs_exist_ok=True)
+        else:
+            install(source, f"{root}{target}", os.stat(source).st_mode & 0o777)
     with_libraries(ETCD, root, "usr/bin/etcd")
     install(STATIC, f"{root}/usr/sbin/vipd")
     os.symlink("../sbin/vipd", f"{root}/usr/bin/vipctl")

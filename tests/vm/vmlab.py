@@ -29,13 +29,15 @@ class VmLab:
     """vips: address -> (link, VLAN of the asker's questions or None)."""
 
     def __init__(self, logs, vips, nics=1, boot="", modules=(), tools=(), settings=(),
-                 interval=0.02):
+                 files=None, size=3, interval=0.02):
         self.label = f"{spaces.PREFIX}{os.getpid()}"
         self.folder = f"{spaces.SCRATCH}/{self.label}"
         self.lan = f"{self.label}-lan"
         self.logs, self.vips, self.nics, self.boot = logs, vips, nics, boot
         self.modules, self.tools, self.settings = [*image.BASE, *modules], tools, settings
         self.machines, self.witness, self.asker = [], None, None
+        self.size = size  # machines
+        self.files = files or {}  # besides: path in the machine -> here
         self.interval = interval  # s, between two questions for one address
         self.rows = []  # of the table at the end
         self.boots = []
@@ -78,9 +80,10 @@ class VmLab:
         os.makedirs(self.folder)
         self.emulator, self.how = machine.emulator(self.folder)
         self.initramfs = image.initramfs(self.folder, self.modules, "boot")
-        self.root = image.root_disk(self.folder, self.config(), self.tools)
+        self.root = image.root_disk(self.folder, self.config(), self.tools, self.files)
         ip("netns", "add", self.lan)
-        self.machines = [Machine(self, number, self.nics) for number in (1, 2, 3)]
+        self.machines = [Machine(self, number, self.nics)
+                         for number in range(1, self.size + 1)]
         lines = ["link set lo up", "link add br0 type bridge stp_state 0 mcast_snooping 0",
                  f"addr add {CLIENT}/24 dev br0", "link set br0 up"]
         for tap in [tap for one in self.machines for tap in one.taps]:
@@ -127,7 +130,7 @@ class VmLab:
             status = one.status()
             if not status or not status["etcd"]["connected"]:
                 return False
-            if any(len(vip["queue"]) != 3 or not vip["owner"] for vip in status["vips"]):
+            if any(len(vip["queue"]) != self.size or not vip["owner"] for vip in status["vips"]):
                 return False
         return all(self.owner(address) for address in self.vips)
 
@@ -153,6 +156,7 @@ class VmLab:
         for one in self.machines:
             with contextlib.suppress(Unreachable, OSError, RuntimeError):
                 if one.powered():
-                    text = one.run("cat /run/messages; tail -n 100 /data/etcd.log", check=False)
+                    text = one.run("cat /run/messages; tail -n 100 /data/etcd.log; dmesg",
+                                   check=False)
                     with open(self.log_path(f"{one.name}.messages"), "a") as file:
                         file.write(text + "\n")
