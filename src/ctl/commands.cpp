@@ -201,10 +201,10 @@ int resign(const CommandLine& line) {
   std::string body;
   Status before;
   int verdict = fetch(client, &body, &before);
-  if (verdict == kDone) verdict = judge(client.post("/v1/resign", vips_json(line.vips)));
+  if (verdict == kDone) verdict = judge(client.post("/v1/resign", vips_json(line.words)));
   if (verdict != kDone) return verdict;
   return wait_until_done(client, [&](const Status& now) {
-    const std::string name = still_owned(before, now, line.vips);
+    const std::string name = still_owned(before, now, line.words);
     return Progress{name.empty() ? "" : "this node still owns VIP '" + name + "'"};
   });
 }
@@ -219,19 +219,19 @@ Progress transfer_progress(const VipStatus& vip, const Status& now, const std::s
 }
 
 int transfer(const CommandLine& line) {
-  if (line.vips.size() != 2) return complain(kUsage, "transfer needs a VIP and a node");
+  if (line.words.size() != 2) return complain(kUsage, "transfer needs a VIP and a node");
   HttpClient client(line.socket);
   std::string body;
   Status before;
   int verdict = fetch(client, &body, &before);
   if (verdict == kDone) {
-    const std::string request = json_of({{"vip", line.vips[0]}, {"node", line.vips[1]}});
+    const std::string request = json_of({{"vip", line.words[0]}, {"node", line.words[1]}});
     verdict = judge(client.post("/v1/transfer", request));
   }
   if (verdict != kDone) return verdict;
   const auto look = [&](const Status& now) {
     for (const VipStatus& vip : now.vips) {
-      if (names({line.vips[0]}, vip)) return transfer_progress(vip, now, line.vips[1]);
+      if (names({line.words[0]}, vip)) return transfer_progress(vip, now, line.words[1]);
     }
     return Progress{"", "the VIP is no longer configured"};
   };
@@ -241,13 +241,13 @@ int transfer(const CommandLine& line) {
 
 // Free of former owners; who takes it then is another matter.
 int take(const CommandLine& line) {
-  if (line.vips.size() != 1) return complain(kUsage, "take needs a VIP");
-  return judge(HttpClient(line.socket).post("/v1/take", json_of({{"vip", line.vips[0]}})));
+  if (line.words.size() != 1) return complain(kUsage, "take needs a VIP");
+  return judge(HttpClient(line.socket).post("/v1/take", json_of({{"vip", line.words[0]}})));
 }
 
 int set_log_level(const CommandLine& line) {
-  if (line.vips.size() != 1) return complain(kUsage, "log-level needs error, warn, info or debug");
-  return judge(HttpClient(line.socket).post("/v1/log-level", json_of({{"level", line.vips[0]}})));
+  if (line.words.size() != 1) return complain(kUsage, "log-level needs error, warn, info or debug");
+  return judge(HttpClient(line.socket).post("/v1/log-level", json_of({{"level", line.words[0]}})));
 }
 
 int pause_node(const CommandLine& line) {
@@ -265,18 +265,12 @@ int pause_node(const CommandLine& line) {
 }
 
 int override_check(const CommandLine& line) {
-  const bool is_known = line.vips.size() == 2 &&
-                        (line.vips[1] == "up" || line.vips[1] == "down" || line.vips[1] == "auto");
+  const bool is_known =
+      line.words.size() == 2 &&
+      (line.words[1] == "up" || line.words[1] == "down" || line.words[1] == "auto");
   if (!is_known) return complain(kUsage, "write: vipctl check NAME up|down|auto");
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartObject();
-  json.Key("name");
-  json.String(line.vips[0].c_str());
-  json.Key("state");
-  json.String(line.vips[1].c_str());
-  json.EndObject();
-  return judge(HttpClient(line.socket).post("/v1/check", {buffer.GetString(), buffer.GetSize()}));
+  const std::string request = json_of({{"name", line.words[0]}, {"state", line.words[1]}});
+  return judge(HttpClient(line.socket).post("/v1/check", request));
 }
 
 int resume_node(const CommandLine& line) {

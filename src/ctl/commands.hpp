@@ -19,7 +19,7 @@ struct CommandLine {
   bool is_json = false;
   bool is_watch = false;
   bool is_persistent = false;
-  std::vector<std::string> vips;  // or what else the command is about
+  std::vector<std::string> words;  // after the command: VIPs, a node, a check, a level
 };
 
 struct Command {

@@ -92,8 +92,8 @@ int run_command(const std::vector<std::string>& words, CommandLine* line) {
   if (line->is_persistent && !takes(*command, "[--persist]")) {
     return usage("--persist is for pause, not for ", command->name);
   }
-  line->vips.assign(words.begin() + 1, words.end());
-  if (!line->vips.empty() && !takes_words(*command)) {
+  line->words.assign(words.begin() + 1, words.end());
+  if (!line->words.empty() && !takes_words(*command)) {
     return usage("too many words after ", command->name);
   }
   return command->run(*line);
