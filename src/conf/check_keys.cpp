@@ -16,8 +16,7 @@ const Key kCheckKeys[] = {
      .fallback_words = "none",
      .help = "Up when this URL, http or https, answers with one of the statuses below.\n"
              "Redirections are not followed, and each time a new connection is made.\n"
-             "Each check has exactly one of http, tcp, exec, file, arp, link and etcd; see\n"
-             "CHECKS below."},
+             "Each check has exactly one of the keys that say when it is up; see CHECKS below."},
     {.name = "check.NAME.tcp",
      .type = kind_key<CheckKind::Tcp, parse_host_port>("HOST:PORT"),
      .fallback = "",
