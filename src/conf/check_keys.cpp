@@ -71,7 +71,7 @@ const Key kCheckKeys[] = {
      .fallback = "200-299",
      .fallback_words = "",
      .help = "For http: the statuses that are good, from 200 to 599.\n"
-             "With 200-299, 401 a server that asks for a password is alive."},
+             "Write 200-299, 401 where a server that asks for a password is to count as up."},
     {.name = "check.NAME.header_file",
      .type = path_key<&CheckConfig::header_file>(),
      .fallback = "",

@@ -164,8 +164,8 @@ const Key kKeys[] = {
      .help =
          "Whether this node keeps its VIPs while etcd is away, for as long as all nodes that renew\n"
          "its peer lease do; see HOLDING ON below.\n"
-         "Not before every node runs a version that knows of it: one that does not may take a VIP\n"
-         "that is held."},
+         "Set it only once every node runs a version that knows of it: an older one may take a\n"
+         "VIP that is held."},
     {.name = "fence",
      .type = Choice{kFences, [](const Config& c) { return static_cast<size_t>(c.fence); },
                     [](Config& c, size_t n) { c.fence = static_cast<FenceChoice>(n); }},

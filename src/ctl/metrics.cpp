@@ -241,7 +241,7 @@ constexpr Family kFamilies[] = {
      [](Page* p, const Metrics& m) { p->sample({}, m.node.no_space ? 1 : 0); }},
     {"vipd_etcd_uncompacted_revisions", "gauge",
      "Revisions that etcd is known to keep, asked for once an hour: nobody compacts it if this "
-     "goes on to grow.",
+     "keeps growing.",
      [](Page* p, const Metrics& m) { p->sample({}, std::to_string(m.uncompacted)); }},
     {"vipd_etcd_requests_total", "counter", "Requests to etcd.", put_requests},
     {"vipd_owner", "gauge", "1 for a VIP that this node has on its link.", put_owned},
@@ -253,8 +253,7 @@ constexpr Family kFamilies[] = {
      put_count<&VipCounts::announcements>},
     {"vipd_reachable", "gauge",
      "1 where a neighbour answers the VIP's owner in the VIP's name, 0 where the network drops "
-     "that; "
-     "absent while it is not known.",
+     "that; absent while it is not known.",
      put_reachable},
     {"vipd_conflicts_total", "counter", "Times that a host outside the election claimed the VIP.",
      put_count<&VipCounts::conflicts>},
