@@ -3,7 +3,8 @@
 bench_scale.py [--only WORD] [VIPS...]. Two hosts, an etcd member each. Prints a row for each
 situation: the longest turn of either daemon (of the processor's time in brackets) and what took it,
 the longest gap of the VIP beside, how long it took until all was done, the processor's time that
-both used, and the resident memory of the owner."""
+both used, and the resident memory of the owner. Then the same work of keepalived beside it, where
+it has the same and OTHERS (build/others) has it."""
 
 import json
 import os
@@ -16,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
+import bench_keepalived  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
 import spaces  # noqa: E402
@@ -26,6 +28,9 @@ CLIENTS = 60
 SPAN = 4.0       # s, of what has no end of its own
 FLUSHED = "10.78.0.0/16"
 LINKS = 300
+CHECKS = 255     # and "flag": as many as there can be
+OTHERS = os.path.abspath(os.environ.get("OTHERS", os.path.join(lab.BUILD, "others")))
+KEEPALIVED = f"{OTHERS}/usr/sbin/keepalived"
 
 
 class Bench:
@@ -45,9 +50,18 @@ class Bench:
     def on_links_of_their_own(self, host):
         lines = []
         for n, name in enumerate(list(self.place.vips)[1:]):
-            lines += [f"link add d{n} group 7 type dummy", f"link set d{n} up"]
+            lines += [f"link add d{n} group 7 type veth peer name e{n}", f"link set d{n} up",
+                      f"link set e{n} up"]
             self.settings[f"vip__{name}__link"] = f"d{n}"
         spaces.ip_batch(lines, ns=host.ns)
+
+    def with_checks_of_their_own(self, host):
+        """Each VIP but the first has one, and its file."""
+        for name in list(self.place.vips)[1:]:
+            self.settings[f"check__{name}__file"] = f"{host.folder}/flag-{name}"
+            self.settings[f"check__{name}__interval"] = "500ms"
+            self.settings[f"vip__{name}__checks"] = name
+            open(f"{host.folder}/flag-{name}", "w").close()
 
     def start(self, host):
         open(self.flag(host), "w").close()
@@ -218,6 +232,15 @@ class Bench:
         self.wait_count(self.owner, 1)
         time.sleep(1)
 
+    def own_checks_fail_and_come_back(self):
+        flags = [f"{self.owner.folder}/flag-{name}" for name in list(self.place.vips)[1:]]
+        for flag in flags:
+            os.unlink(flag)
+        self.wait_count(self.owner, 1)
+        for flag in flags:
+            open(flag, "w").close()
+        self.wait_count(self.owner, self.vips)
+
     def flush(self):
         spaces.ip("addr", "flush", "dev", lab.LINK, "to", FLUSHED, ns=self.owner.ns)
         time.sleep(0.5)
@@ -308,6 +331,7 @@ class Bench:
         rss = kernel.rss_mb(self.owner.vipd.pid) if self.owner.vipd.running() else 0
         print(f"| {self.vips:,} | {situation.__name__.replace('_', ' ')} | {longest} | "
               f"{gap:.0f} ms | {took:.1f} s | {used:.2f} s | {rss:.1f} MB |{fault}", flush=True)
+        return {"what": situation.__name__, "took": took, "gap": gap, "used": used}
 
 
 def laboratory(vips, hosts, logs):
@@ -327,14 +351,41 @@ def bench_links():
         this.measure(Bench.links_vanish)
 
 
+def bench_checks():
+    logs = os.path.join(lab.BUILD, "test-logs", "bench_scale_checks")
+    with laboratory(CHECKS + 1, 1, logs) as place:
+        place.start_etcd()
+        this = Bench(place, CHECKS + 1)
+        this.with_checks_of_their_own(place.hosts[0])
+        this.measure(Bench.start_with_empty_etcd)
+        this.measure(Bench.own_checks_fail_and_come_back)
+
+
+def beside(vips, ours):
+    """Rows of both, for what keepalived does as well."""
+    logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_keepalived_{vips}")
+    rows = []
+    with laboratory(vips, 2, logs) as place:
+        other = bench_keepalived.Keepalived(place, KEEPALIVED)
+        for situation in bench_keepalived.Keepalived.SITUATIONS:
+            if situation.__name__ not in ours:
+                continue
+            theirs, mine = other.measure(situation), ours[situation.__name__]
+            rows.append(f"| {vips:,} | {situation.__name__.replace('_', ' ')} | "
+                        f"{mine['took']:.1f} s | {theirs['took']:.1f} s | {mine['gap']:.0f} ms | "
+                        f"{theirs['gap']:.0f} ms | {mine['used']:.2f} s | {theirs['used']:.2f} s | "
+                        f"{theirs['pause']:.1f} s |")
+    return rows
+
+
 def bench(vips, only):
     logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_{vips}")
     with laboratory(vips, 2, logs) as place:
         place.start_etcd()
         this = Bench(place, vips)
-        for situation in Bench.SITUATIONS:
-            if not only or situation.__name__ in Bench.NEEDED or only in situation.__name__:
-                this.measure(situation)
+        wanted = [s for s in Bench.SITUATIONS
+                  if not only or s.__name__ in Bench.NEEDED or only in s.__name__]
+        return {s.__name__: this.measure(s) for s in wanted}
 
 
 def main():
@@ -346,10 +397,20 @@ def main():
     print("| VIPs | what happens | longest turn | gap of another VIP | done after | processor | "
           "resident |\n|---|---|---|---|---|---|---|")
     spaces.sweep()
-    for vips in [int(word) for word in words] or [100, 1000, 10_000]:
-        bench(vips, only)
+    counts = [int(word) for word in words] or [100, 1000, 10_000]
+    ours = {vips: bench(vips, only) for vips in counts}
     if not only or only in "links_vanish":
         bench_links()
+    if not only or only in "own_checks":
+        bench_checks()
+    if not os.path.exists(KEEPALIVED):
+        return print(f"bench_scale: there is no {KEEPALIVED} (tools/unpack keepalived)")
+    print("\n| VIPs | what happens | done after: vipd | keepalived | gap of another VIP: vipd | "
+          "keepalived | processor: vipd | keepalived | its adverts paused |\n"
+          "|---|---|---|---|---|---|---|---|---|")
+    for vips in counts:
+        for row in beside(vips, ours[vips]):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":
