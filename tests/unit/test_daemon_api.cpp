@@ -1,5 +1,8 @@
 #include "daemon/api.hpp"
 
+#include <set>
+
+#include "ctl/commands.hpp"
 #include "ctl/server.hpp"
 #include "daemon/commands.hpp"
 #include "daemon_bench.hpp"
@@ -144,6 +147,17 @@ void a_port_that_is_taken_is_said_once() {
   TEST_ASSERT_EQUAL_INT(1, logged::count("serving at"));
 }
 
+// A command that only one of the two knows is refused. Those of vipctl that ask for nothing read.
+void vipctl_has_the_same_commands() {
+  const std::set<std::string_view> read = {"status", "history", "metrics", "version"};
+  std::set<std::string> asked;
+  for (const ctl::Command& command : ctl::commands()) {
+    if (!read.contains(command.name)) asked.insert("/v1/" + std::string(command.name));
+  }
+  const std::vector<std::string> known = commands();
+  TEST_ASSERT_TRUE(asked == std::set<std::string>(known.begin(), known.end()));
+}
+
 // The rows of the table, as they stand in the source: `{"GET", "/v1/status", Access::Socket, ...`.
 void the_manual_has_every_route() {
   const std::string page = fixture::read("contrib/man/vipd.8");
@@ -167,6 +181,7 @@ void the_manual_has_every_route() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(the_manual_has_every_route);
+  RUN_TEST(vipctl_has_the_same_commands);
   RUN_TEST(what_is_read_is_read_with_get);
   RUN_TEST(what_changes_something_is_posted);
   RUN_TEST(over_tcp_nothing_can_be_changed);
