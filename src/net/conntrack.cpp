@@ -5,11 +5,12 @@
 #include <linux/netlink.h>
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
-#include "net/attributes.hpp"
+#include "net/messages.hpp"
+#include "net/netlink_socket.hpp"
 #include "sys/file.hpp"
 
 namespace vipd::net {
@@ -17,10 +18,6 @@ namespace {
 
 constexpr Duration kGather = Duration::milliseconds(5);
 constexpr uint16_t kSubsystem = NFNL_SUBSYS_CTNETLINK << 8;
-
-struct alignas(nlmsghdr) Buffer {
-  uint8_t bytes[32 << 10];  // what the kernel fills at most in one part of a dump
-};
 
 // Loaded by whoever filters or translates; a request must not be what loads it.
 bool tracks_anything() {
@@ -30,7 +27,8 @@ bool tracks_anything() {
   return is_there && !text.starts_with('0');
 }
 
-nlmsghdr* start(Buffer* buffer, uint16_t type, uint16_t flags, uint32_t seq, uint8_t family) {
+nlmsghdr* start(NetlinkBuffer* buffer, uint16_t type, uint16_t flags, uint32_t seq,
+                uint8_t family) {
   nlmsghdr* header = mnl_nlmsg_put_header(buffer->bytes);
   header->nlmsg_type = static_cast<uint16_t>(kSubsystem | type);
   header->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
@@ -55,9 +53,9 @@ struct Entry {
   const nlattr* id = nullptr;
 };
 
-Entry entry_of(const void* begin, const void* end) {
+Entry entry_of(const nlmsghdr& header) {
   Entry entry;
-  for_each_attribute(begin, end, [&](const nlattr* attr) {
+  for_each_attribute(header, sizeof(nfgenmsg), [&](const nlattr* attr) {
     const uint16_t type = mnl_attr_get_type(attr);
     if (type == CTA_TUPLE_ORIG) entry.original = attr;
     if (type == CTA_TUPLE_REPLY) entry.reply = attr;
@@ -123,14 +121,14 @@ void Conntrack::begin() {
   }
   now_ = std::exchange(next_, {});
   entries_ = 0;
-  Buffer buffer;
+  NetlinkBuffer buffer;
   const nlmsghdr* header = start(&buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, ++seq_, AF_UNSPEC);
   if (!send(fd_.get(), header)) finish(errno);
 }
 
 void Conntrack::on_readable() {
   do {
-    Buffer buffer;
+    NetlinkBuffer buffer;
     sockaddr_nl from{};
     socklen_t from_size = sizeof from;
     const ssize_t size = recvfrom(fd_.get(), buffer.bytes, sizeof buffer.bytes, 0,
@@ -146,37 +144,26 @@ void Conntrack::on_readable() {
 
 // True when that was the last of the dump. What fails to be deleted has gone by itself.
 bool Conntrack::take(std::span<const uint8_t> datagram) {
-  while (datagram.size() >= sizeof(nlmsghdr)) {
-    const auto* header = reinterpret_cast<const nlmsghdr*>(datagram.data());
-    if (!mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) return false;
-    const bool is_end = header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR;
-    const bool is_of_dump = header->nlmsg_seq == seq_ && !now_.empty();
-    if (is_of_dump && is_end) {
-      int code = 0;
-      if (mnl_nlmsg_get_payload_len(header) >= sizeof code) {
-        std::memcpy(&code, mnl_nlmsg_get_payload(header), sizeof code);
-      }
-      finish(-code);
-      return true;
-    }
-    if (is_of_dump) judge(datagram.first(header->nlmsg_len));
-    datagram = datagram.subspan(
-        std::min<size_t>(datagram.size(), MNL_ALIGN(static_cast<size_t>(header->nlmsg_len))));
-  }
-  return false;
+  std::optional<int> end;
+  for_each_header(datagram.data(), datagram.size(), [&](const nlmsghdr& header) {
+    if (end || header.nlmsg_seq != seq_ || now_.empty()) return;
+    if (is_end(header)) end = error_in(header);
+    if (!end) judge(header);
+  });
+  if (end) finish(*end);
+  return end.has_value();
 }
 
-void Conntrack::judge(std::span<const uint8_t> message) {
-  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
-  if (message.size() < MNL_NLMSG_HDRLEN + sizeof(nfgenmsg)) return;
-  const uint8_t family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(header))->nfgen_family;
-  const Entry entry = entry_of(mnl_nlmsg_get_payload_offset(header, sizeof(nfgenmsg)),
-                               message.data() + message.size());
+void Conntrack::judge(const nlmsghdr& header) {
+  const std::optional<nfgenmsg> message = fixed_header<nfgenmsg>(header);
+  if (!message) return;
+  const uint8_t family = message->nfgen_family;
+  const Entry entry = entry_of(header);
   if (entry.original == nullptr) return;
   const bool is_meant = now_.contains(destination_of(entry.original, family)) ||
                         now_.contains(destination_of(entry.reply, family));
   if (!is_meant) return;
-  Buffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* request = start(&buffer, IPCTNL_MSG_CT_DELETE, 0, 0, family);
   for (const nlattr* attr : {entry.original, entry.zone, entry.id}) {
     if (attr == nullptr) continue;

@@ -17,6 +17,8 @@
 #include "vipd/loop.hpp"
 #include "vipd/types.hpp"
 
+struct nlmsghdr;
+
 namespace vipd::net {
 
 class Conntrack {
@@ -46,7 +48,7 @@ class Conntrack {
   void begin();
   void on_readable();
   bool take(std::span<const uint8_t> datagram);
-  void judge(std::span<const uint8_t> message);
+  void judge(const nlmsghdr& header);
   void finish(int error);
 
   Loop& loop_;

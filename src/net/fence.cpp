@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "net/messages.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/sandbox.hpp"
 
@@ -77,23 +78,21 @@ bool Fence::take(Descriptors descriptors, std::string* reason) {
 
 bool Fence::listen(std::string* reason) {
   if (!hooks_.are_changes_told()) return true;
-  notices_ = RtnlSocket::open_for_notices(RTMGRP_TC, reason);
+  notices_ = NetlinkSocket::open_for_notices(RTMGRP_TC, reason);
   if (!notices_.is_open()) return false;
   watch_ = loop_.add_fd(notices_.fd(), EPOLLIN, [this](uint32_t) { on_notices(); });
   return true;
 }
 
 void Fence::on_notices() {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   for (int i = 0; i < kNoticesPerTurn; ++i) {
     const ssize_t size = notices_.receive(&buffer);
     if (size < 0 && errno == ENOBUFS) changed_(0);
     if (size < 0) return;
-    int left = static_cast<int>(size);
-    auto* header = reinterpret_cast<const nlmsghdr*>(buffer.bytes);
-    for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-      if (const int link = clsact_notice(*header); link >= 0) changed_(link);
-    }
+    for_each_header(buffer.bytes, static_cast<size_t>(size), [this](const nlmsghdr& header) {
+      if (const int link = clsact_notice(header); link >= 0) changed_(link);
+    });
   }
 }
 

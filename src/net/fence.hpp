@@ -85,7 +85,7 @@ class Fence {
   sys::Fd map_, ingress_, egress_;
   SharedMemory shared_;
   FenceMemory memory_;
-  RtnlSocket notices_;
+  NetlinkSocket notices_;
   Loop::FdWatch watch_ = Loop::FdWatch::None;
 };
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "net/fence_program.hpp"
-#include "net/rtnl_socket.hpp"
+#include "net/netlink_socket.hpp"
 
 namespace vipd::net {
 
@@ -40,12 +40,12 @@ class Clsact {
   [[nodiscard]] int remove(int link_index, FenceHook hook, const ClsactFilter& filter);
 
  private:
-  explicit Clsact(RtnlSocket socket) : socket_(std::move(socket)) {}
-  nlmsghdr* start(RtnlBuffer* buffer, uint16_t type, uint16_t flags, int link_index,
+  explicit Clsact(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  nlmsghdr* start(NetlinkBuffer* buffer, uint16_t type, uint16_t flags, int link_index,
                   uint32_t parent, uint32_t handle, uint32_t info);
   int execute(const nlmsghdr* header);
 
-  RtnlSocket socket_;
+  NetlinkSocket socket_;
   uint32_t seq_ = 0;
 };
 

@@ -13,9 +13,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/netlink_socket.hpp"
 #include "net/route.hpp"
 #include "net/rtnl_parse.hpp"
-#include "net/rtnl_socket.hpp"
 
 namespace vipd::net {
 namespace {
@@ -67,8 +67,8 @@ void call(const Function& function, Args&&... args) {
 struct Netlink::Impl {
   Loop& loop;
   Handlers handlers;
-  RtnlSocket request;
-  RtnlSocket monitor;
+  NetlinkSocket request;
+  NetlinkSocket monitor;
   Loop::FdWatch watch = Loop::FdWatch::None;
   uint32_t seq = 0;
   uint32_t own_port = 0;
@@ -95,7 +95,7 @@ Netlink::Impl::~Impl() {
 // The kernel has queued the acknowledgement before the send returned, so this waits only when
 // something is wrong.
 int Netlink::Impl::await_ack() {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   for (int i = 0; i < kStrayAnswers; ++i) {
     const ssize_t size = request.receive(&buffer);
     if (size < 0 && errno != EINTR) return errno == EAGAIN ? ETIMEDOUT : errno;
@@ -114,7 +114,7 @@ int Netlink::Impl::execute(nlmsghdr* header) {
 }
 
 int Netlink::Impl::remove(int link_index, const Address& address, unsigned prefix_length) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_DELADDR, NLM_F_ACK, ++seq);
   put_address(header, link_index, address, prefix_length);
   return execute(header);
@@ -132,7 +132,7 @@ int Netlink::Impl::remove_of_subnet(int link_index, const Address& address,
 }
 
 std::optional<bool> Netlink::Impl::promotes(int link_index) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_ACK, ++seq);
   auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
   info->ifi_index = link_index;
@@ -143,7 +143,7 @@ std::optional<bool> Netlink::Impl::promotes(int link_index) {
 }
 
 int Netlink::Impl::promote_secondaries(int link_index, bool is_wanted) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_SETLINK, NLM_F_ACK, ++seq);
   auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
   info->ifi_index = link_index;
@@ -161,7 +161,7 @@ int Netlink::Impl::promote_secondaries(int link_index, bool is_wanted) {
 int Netlink::Impl::dump_part(nlmsghdr* header, std::vector<Link>* links,
                              std::vector<AddressInfo>* addresses) {
   if (const int error = request.send(header); error != 0) return error;
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   bool interrupted = false;
   int result = -1;
   while (result < 0) {
@@ -179,7 +179,7 @@ int Netlink::Impl::dump_part(nlmsghdr* header, std::vector<Link>* links,
 }
 
 int Netlink::Impl::dump_all(std::vector<Link>* links, std::vector<AddressInfo>* addresses) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   links->clear();
   addresses->clear();
   nlmsghdr* header = start_request(&buffer, RTM_GETLINK, NLM_F_DUMP, ++seq);
@@ -213,7 +213,7 @@ void Netlink::Impl::deliver(const RtnlMessage& message) {
 }
 
 void Netlink::Impl::on_readable() {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     const ssize_t size = monitor.receive(&buffer);
     if (size < 0 && errno == ENOBUFS) return drain();
@@ -224,7 +224,7 @@ void Netlink::Impl::on_readable() {
 
 // Whether anything had been queued.
 bool Netlink::Impl::deliver_queued() {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   bool any = false;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     const ssize_t size = monitor.receive(&buffer);
@@ -238,7 +238,7 @@ bool Netlink::Impl::deliver_queued() {
 
 // What is queued is older than what was lost: it would only undo what the dump is about to say.
 void Netlink::Impl::drain() {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   for (int i = 0; i < kDrainMax; ++i) {
     if (monitor.receive(&buffer) < 0 && errno == EAGAIN) break;
   }
@@ -249,9 +249,9 @@ Netlink::Netlink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Netlink::~Netlink() = default;
 
 std::unique_ptr<Netlink> Netlink::open(Loop& loop, Handlers handlers, std::string* reason) {
-  RtnlSocket request = RtnlSocket::open_for_requests(reason);
+  NetlinkSocket request = NetlinkSocket::open_for_requests(NETLINK_ROUTE, reason);
   const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-  RtnlSocket monitor = RtnlSocket::open_for_notices(groups, reason);
+  NetlinkSocket monitor = NetlinkSocket::open_for_notices(groups, reason);
   if (!request.is_open() || !monitor.is_open()) return nullptr;
   enlarge_buffer(monitor.fd());
   auto impl = std::unique_ptr<Impl>(
@@ -281,7 +281,7 @@ std::string label_on(const std::string& link_name) {
 int Netlink::add_address(int link_index, const Address& address, unsigned prefix_length,
                          uint32_t valid_s, bool is_preferred, const std::string& label) {
   assert(valid_s >= 1 && valid_s <= 14);
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header =
       start_request(&buffer, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, ++impl_->seq);
   put_address(header, link_index, address, prefix_length);
@@ -299,7 +299,7 @@ int Netlink::remove_address(int link_index, const Address& address, unsigned pre
 
 // Neither NLM_F_EXCL nor NLM_F_REPLACE: an equal one is renewed, and nobody else's is replaced.
 int Netlink::add_route(const Route& route, uint32_t valid_s) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE, ++impl_->seq);
   put_route(header, route, valid_s);
   const int error = impl_->execute(header);
@@ -307,7 +307,7 @@ int Netlink::add_route(const Route& route, uint32_t valid_s) {
 }
 
 int Netlink::remove_route(const Route& route) {
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_DELROUTE, NLM_F_ACK, ++impl_->seq);
   put_route(header, route, 0);
   const int error = impl_->execute(header);
@@ -317,11 +317,11 @@ int Netlink::remove_route(const Route& route) {
 // By a socket of its own: the rest of the list goes with it.
 int Netlink::default_link(bool is_v6) {
   std::string reason;
-  RtnlSocket socket = RtnlSocket::open_for_requests(&reason);
+  NetlinkSocket socket = NetlinkSocket::open_for_requests(NETLINK_ROUTE, &reason);
   if (!socket.is_open()) return 0;
   const int is_strict = 1;  // the table is minded, from Linux 4.20 on; before that all are listed
   setsockopt(socket.fd(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &is_strict, sizeof is_strict);
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_GETROUTE, NLM_F_DUMP, ++impl_->seq);
   auto* route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
   route->rtm_family = is_v6 ? AF_INET6 : AF_INET;

@@ -4,21 +4,17 @@
 
 #include <string>
 
-#include "net/attributes.hpp"
-#include "net/rtnl_socket.hpp"
+#include "net/messages.hpp"
+#include "net/netlink_socket.hpp"
 
 namespace vipd::net {
 namespace {
 
-std::optional<NextHop> parse(const nlmsghdr* header, size_t size) {
-  const bool is_whole = mnl_nlmsg_ok(header, static_cast<int>(size));
-  if (!is_whole || header->nlmsg_type != RTM_NEWROUTE) return std::nullopt;
-  if (mnl_nlmsg_get_payload_len(header) < sizeof(rtmsg)) return std::nullopt;
-  const auto* message = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(header));
-  const void* begin = mnl_nlmsg_get_payload_offset(header, sizeof(rtmsg));
-  const void* end = reinterpret_cast<const char*>(header) + header->nlmsg_len;
+std::optional<NextHop> parse(const nlmsghdr& header) {
+  const std::optional<rtmsg> message = fixed_header<rtmsg>(header);
+  if (header.nlmsg_type != RTM_NEWROUTE || !message) return std::nullopt;
   NextHop hop;
-  for_each_attribute(begin, end, [&](const nlattr* attr) {
+  for_each_attribute(header, sizeof *message, [&](const nlattr* attr) {
     const uint16_t type = mnl_attr_get_type(attr);
     if (type == RTA_GATEWAY) hop.gateway = address_payload(attr, message->rtm_family);
     if (type == RTA_PREFSRC) hop.source = address_payload(attr, message->rtm_family);
@@ -30,9 +26,9 @@ std::optional<NextHop> parse(const nlmsghdr* header, size_t size) {
 
 std::optional<NextHop> next_hop_by(int link_index, const Address& destination) {
   std::string reason;
-  RtnlSocket socket = RtnlSocket::open_for_requests(&reason);
+  NetlinkSocket socket = NetlinkSocket::open_for_requests(NETLINK_ROUTE, &reason);
   if (!socket.is_open()) return std::nullopt;
-  RtnlBuffer buffer;
+  NetlinkBuffer buffer;
   nlmsghdr* header = start_request(&buffer, RTM_GETROUTE, 0, 1);
   auto* message = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
   message->rtm_family = destination.is_v4() ? AF_INET : AF_INET6;
@@ -41,8 +37,10 @@ std::optional<NextHop> next_hop_by(int link_index, const Address& destination) {
   mnl_attr_put_u32(header, RTA_OIF, static_cast<uint32_t>(link_index));
   if (socket.send(header) != 0) return std::nullopt;
   const ssize_t size = socket.receive(&buffer);
-  if (size <= 0) return std::nullopt;
-  return parse(reinterpret_cast<const nlmsghdr*>(buffer.bytes), static_cast<size_t>(size));
+  std::optional<NextHop> hop;
+  for_each_header(buffer.bytes, size < 0 ? 0 : size,
+                  [&](const nlmsghdr& answer) { hop = parse(answer); });
+  return hop;
 }
 
 // Nothing is sent there: an address that is in nobody's table but under the default route.

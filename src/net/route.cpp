@@ -3,7 +3,9 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-#include <cstring>
+#include <optional>
+
+#include "net/messages.hpp"
 
 namespace vipd::net {
 namespace {
@@ -18,29 +20,19 @@ struct Default {
   uint32_t metric = 0;
 };
 
-uint32_t number(const nlattr* attr) {
-  return mnl_attr_get_payload_len(attr) < sizeof(uint32_t) ? 0 : mnl_attr_get_u32(attr);
-}
-
-Default read_default(const nlmsghdr* header) {
+Default read_default(const nlmsghdr& header) {
   Default found;
-  rtmsg message{};
-  if (header->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(header) < sizeof message) {
-    return found;
-  }
-  std::memcpy(&message, mnl_nlmsg_get_payload(header), sizeof message);
-  const bool is_wanted = message.rtm_dst_len == 0 && message.rtm_type == RTN_UNICAST &&
-                         message.rtm_table == RT_TABLE_MAIN &&
-                         message.rtm_protocol != kRouteProtocol;
+  const std::optional<rtmsg> message = fixed_header<rtmsg>(header);
+  if (header.nlmsg_type != RTM_NEWROUTE || !message) return found;
+  const bool is_wanted = message->rtm_dst_len == 0 && message->rtm_type == RTN_UNICAST &&
+                         message->rtm_table == RT_TABLE_MAIN &&
+                         message->rtm_protocol != kRouteProtocol;
   if (!is_wanted) return found;
-  const char* const end = reinterpret_cast<const char*>(header) + header->nlmsg_len;
-  const auto* attr =
-      static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(header, sizeof message));
-  const auto left = [&] { return static_cast<int>(end - reinterpret_cast<const char*>(attr)); };
-  for (; mnl_attr_ok(attr, left()); attr = mnl_attr_next(attr)) {
-    if (mnl_attr_get_type(attr) == RTA_OIF) found.link_index = static_cast<int>(number(attr));
-    if (mnl_attr_get_type(attr) == RTA_PRIORITY) found.metric = number(attr);
-  }
+  for_each_attribute(header, sizeof *message, [&](const nlattr* attr) {
+    const uint16_t type = mnl_attr_get_type(attr);
+    if (type == RTA_OIF) found.link_index = fixed_payload<int>(attr).value_or(0);
+    if (type == RTA_PRIORITY) found.metric = fixed_payload<uint32_t>(attr).value_or(0);
+  });
   return found;
 }
 
@@ -48,13 +40,11 @@ Default read_default(const nlmsghdr* header) {
 
 int first_default_link(const void* data, size_t size) {
   Default best;
-  int left = static_cast<int>(size);
-  const auto* header = static_cast<const nlmsghdr*>(data);
-  for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+  for_each_header(data, size, [&](const nlmsghdr& header) {
     const Default found = read_default(header);
-    if (found.link_index == 0) continue;
+    if (found.link_index == 0) return;
     if (best.link_index == 0 || found.metric < best.metric) best = found;
-  }
+  });
   return best.link_index;
 }
 

@@ -16,26 +16,12 @@
 #include <cstring>
 #include <optional>
 
-#include "net/attributes.hpp"
+#include "net/messages.hpp"
 
 namespace vipd::net {
 namespace {
 
 constexpr size_t kMaxAltnames = 64;  // far above what people give; bounds what a link may cost
-
-// The payload of a message without its attributes; nullopt when the message is too short for it.
-template <typename T>
-std::optional<T> fixed_header(const nlmsghdr& header) {
-  if (mnl_nlmsg_get_payload_len(&header) < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, mnl_nlmsg_get_payload(&header), sizeof value);
-  return value;
-}
-
-std::string text_payload(const nlattr* attr) {
-  const char* text = mnl_attr_get_str(attr);
-  return {text, strnlen(text, mnl_attr_get_payload_len(attr))};
-}
 
 MacAddress mac_payload(const nlattr* attr) {
   MacAddress mac;
@@ -72,15 +58,6 @@ bool read_promotes(const nlattr* families) {
   return value != 0;
 }
 
-const void* first_attribute(const nlmsghdr& header, size_t fixed_size) {
-  return mnl_nlmsg_get_payload_offset(&header, fixed_size);
-}
-
-// libmnl's own tail is rounded up, and lies behind a message whose length is no multiple of four.
-const void* attributes_end(const nlmsghdr& header) {
-  return reinterpret_cast<const char*>(&header) + header.nlmsg_len;
-}
-
 bool parse_link(const nlmsghdr& header, Link* link) {
   auto info = fixed_header<ifinfomsg>(header);
   // A bridge speaks of its ports in the same group with AF_BRIDGE, and says RTM_DELLINK when a port
@@ -104,7 +81,7 @@ bool parse_link(const nlmsghdr& header, Link* link) {
     // A wireless driver's event: nothing of the link but name and flags (net/wireless/wext-core.c).
     if (type == IFLA_WIRELESS) is_partial = true;
   };
-  for_each_attribute(first_attribute(header, sizeof *info), attributes_end(header), take);
+  for_each_attribute(header, sizeof *info, take);
   return header.nlmsg_type == RTM_DELLINK || (!link->name.empty() && !is_partial);
 }
 
@@ -128,7 +105,7 @@ AddressAttributes read_address_attributes(const nlmsghdr& header, const ifaddrms
     if (type == IFA_CACHEINFO) result.lifetimes = fixed_payload<ifa_cacheinfo>(attr);
     if (type == IFA_PROTO) result.proto = fixed_payload<uint8_t>(attr).value_or(0);
   };
-  for_each_attribute(first_attribute(header, sizeof info), attributes_end(header), take);
+  for_each_attribute(header, sizeof info, take);
   return result;
 }
 
@@ -143,21 +120,13 @@ bool parse_address(const nlmsghdr& header, uint32_t own_port, AddressInfo* addre
   address->deprecated = (attributes.flags & IFA_F_DEPRECATED) != 0;
   address->by_port = header.nlmsg_pid;
   address->permanent = (attributes.flags & IFA_F_PERMANENT) != 0;
-  // Somebody's deletion carries the port id of who asked; link-down carries 0 and the rest of the
-  // lifetime (notes on the kernel, measured).
+  // Somebody's deletion carries the port id of who asked; that of a link that goes down carries 0
+  // and the rest of the lifetime (measured).
   address->expired = header.nlmsg_type == RTM_DELADDR && header.nlmsg_pid == 0 &&
                      attributes.lifetimes && attributes.lifetimes->ifa_valid == 0;
   address->own_change = header.nlmsg_pid != 0 && header.nlmsg_pid == own_port;
   return address->address.size() != 0 && address->link_index > 0 &&
          address->prefix_length <= 8 * address->address.size();
-}
-
-// NLMSG_ERROR and NLMSG_DONE begin with a negative errno or 0 (netlink(7)).
-int parse_error(const nlmsghdr& header, int when_unreadable) {
-  constexpr int kMaxErrno = 4095;
-  auto code = fixed_header<int>(header);
-  if (!code || *code > 0 || *code < -kMaxErrno) return when_unreadable;
-  return -*code;
 }
 
 }  // namespace
@@ -183,11 +152,11 @@ RtnlMessage parse_message(const nlmsghdr& header, uint32_t own_port) {
       break;
     case NLMSG_ERROR:
       message.kind = Kind::Ack;
-      message.error = parse_error(header, EBADMSG);
+      message.error = error_in(header);
       break;
     case NLMSG_DONE:
       message.kind = Kind::DumpDone;
-      message.error = parse_error(header, 0);
+      message.error = error_in(header);
       break;
     default:
       break;
@@ -197,17 +166,8 @@ RtnlMessage parse_message(const nlmsghdr& header, uint32_t own_port) {
 
 void for_each_message(const void* data, size_t size, uint32_t own_port,
                       const std::function<void(const RtnlMessage&)>& take) {
-  assert(reinterpret_cast<uintptr_t>(data) % NLMSG_ALIGNTO == 0);
-  auto* bytes = static_cast<const uint8_t*>(data);
-  while (size >= sizeof(nlmsghdr)) {
-    auto* header = reinterpret_cast<const nlmsghdr*>(bytes);
-    // Not mnl_nlmsg_ok(): it takes a length of 2^31 and above for a negative number.
-    if (header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > size) return;
-    take(parse_message(*header, own_port));
-    const size_t step = std::min<size_t>(size, NLMSG_ALIGN(header->nlmsg_len));
-    bytes += step;
-    size -= step;
-  }
+  for_each_header(data, size,
+                  [&](const nlmsghdr& header) { take(parse_message(header, own_port)); });
 }
 
 }  // namespace vipd::net

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "harness.hpp"
-#include "net/attributes.hpp"
+#include "net/messages.hpp"
 
 using namespace vipd;
 using namespace vipd::net;

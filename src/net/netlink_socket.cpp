@@ -1,4 +1,4 @@
-#include "net/rtnl_socket.hpp"
+#include "net/netlink_socket.hpp"
 
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -14,35 +14,35 @@ constexpr timeval kAnswerTimeout = {0, 200'000};
 
 }  // namespace
 
-RtnlSocket RtnlSocket::open(int flags, unsigned groups, std::string* reason) {
-  RtnlSocket made;
-  made.socket_.reset(mnl_socket_open2(NETLINK_ROUTE, flags | SOCK_CLOEXEC));
+NetlinkSocket NetlinkSocket::open(int protocol, int flags, unsigned groups, std::string* reason) {
+  NetlinkSocket made;
+  made.socket_.reset(mnl_socket_open2(protocol, flags | SOCK_CLOEXEC));
   if (!made.is_open() || mnl_socket_bind(made.socket_.get(), groups, MNL_SOCKET_AUTOPID) < 0) {
-    *reason = sys::errno_text("rtnetlink socket");
+    *reason = sys::errno_text("netlink socket");
     made.socket_.reset();
   }
   return made;
 }
 
-RtnlSocket RtnlSocket::open_for_requests(std::string* reason) {
-  RtnlSocket made = open(0, 0, reason);
+NetlinkSocket NetlinkSocket::open_for_requests(int protocol, std::string* reason) {
+  NetlinkSocket made = open(protocol, 0, 0, reason);
   if (made.is_open() &&
       setsockopt(made.fd(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout) < 0) {
-    *reason = sys::errno_text("rtnetlink socket");
+    *reason = sys::errno_text("netlink socket");
     made.socket_.reset();
   }
   return made;
 }
 
-RtnlSocket RtnlSocket::open_for_notices(unsigned groups, std::string* reason) {
-  return open(SOCK_NONBLOCK, groups, reason);
+NetlinkSocket NetlinkSocket::open_for_notices(unsigned groups, std::string* reason) {
+  return open(NETLINK_ROUTE, SOCK_NONBLOCK, groups, reason);
 }
 
-int RtnlSocket::send(const nlmsghdr* header) {
+int NetlinkSocket::send(const nlmsghdr* header) {
   return mnl_socket_sendto(socket_.get(), header, header->nlmsg_len) < 0 ? errno : 0;
 }
 
-ssize_t RtnlSocket::receive(RtnlBuffer* buffer) {
+ssize_t NetlinkSocket::receive(NetlinkBuffer* buffer) {
   sockaddr_nl from{};
   iovec part = {buffer->bytes, sizeof buffer->bytes};
   msghdr header{};
@@ -58,7 +58,7 @@ ssize_t RtnlSocket::receive(RtnlBuffer* buffer) {
   return size;
 }
 
-nlmsghdr* start_request(RtnlBuffer* buffer, uint16_t type, uint16_t flags, uint32_t seq) {
+nlmsghdr* start_request(NetlinkBuffer* buffer, uint16_t type, uint16_t flags, uint32_t seq) {
   nlmsghdr* header = mnl_nlmsg_put_header(buffer->bytes);
   header->nlmsg_type = type;
   header->nlmsg_flags = NLM_F_REQUEST | flags;
