@@ -9,6 +9,7 @@
 #include <charconv>
 #include <utility>
 
+#include "sys/boot.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
 #include "vipd/log.hpp"
@@ -19,14 +20,6 @@ namespace {
 
 constexpr size_t kMaxFile = 1 << 20;
 constexpr int64_t kMaxTimeoutMs = 3'600'000;  // as a session key's
-
-// Without /proc there is none, and the session in etcd alone decides.
-std::string boot_id() {
-  std::string text, reason;
-  if (!sys::read_bounded("/proc/sys/kernel/random/boot_id", 64, &text, &reason)) return "";
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
 
 constexpr size_t kMostIncarnations = 1000;
 
@@ -99,7 +92,7 @@ bool parse(const rapidjson::Document& json, Memory* memory) {
 }  // namespace
 
 uint64_t this_boot() {
-  std::string digits = boot_id();
+  std::string digits = sys::boot_id();
   std::erase(digits, '-');
   uint64_t boot = 0;
   if (digits.size() == 32) std::from_chars(digits.data(), digits.data() + 16, boot, 16);
@@ -120,7 +113,7 @@ Memory read_memory(const std::string& path, const std::string& prefix) {
     log::warn("%s: not a session of ours; ignored, a new session is opened", path.c_str());
     return {};
   }
-  if (!text_is(json, "boot", boot_id()) || !text_is(json, "prefix", prefix)) {
+  if (!text_is(json, "boot", sys::boot_id()) || !text_is(json, "prefix", prefix)) {
     log::info("%s: from another boot or for another prefix; a new session is opened", path.c_str());
     return {};
   }
@@ -138,7 +131,7 @@ bool write_memory(const std::string& path, const std::string& prefix, const Memo
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
   json.StartObject();
-  put(&json, "boot", boot_id());
+  put(&json, "boot", sys::boot_id());
   put(&json, "prefix", prefix);
   json.Key("cluster_id");
   json.Uint64(memory.cluster_id);

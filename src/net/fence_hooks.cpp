@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "net/fence_bpf.hpp"
+#include "sys/boot.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
 #include "sys/sandbox.hpp"
@@ -18,7 +19,6 @@ namespace vipd::net {
 namespace {
 
 constexpr FenceHook kHooks[] = {FenceHook::Ingress, FenceHook::Egress};
-constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 constexpr size_t kLongestList = 64 << 10;  // of thousands of processes that were killed early
 constexpr int kLoopback = 1;               // of every network namespace
 constexpr char kCameWithUs[] = "+";        // at the end of a filter's name: so did clsact
@@ -26,12 +26,6 @@ constexpr int kAttempts = 8;               // at a hook that others change at th
 
 bool has(const std::vector<uint32_t>& ids, uint32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
-std::string boot_id() {
-  std::string text, reason;
-  (void)sys::read_bounded(kBootId, 64, &text, &reason);
-  return text.substr(0, text.find('\n'));
 }
 
 // What is in memory was written since the machine was started.
@@ -88,7 +82,7 @@ void FenceHooks::read_former() {
   std::string text, reason;
   if (!sys::read_bounded(file(), kLongestList, &text, &reason)) return;
   const std::string boot = text.substr(0, text.find(' '));
-  if (!is_in_memory(state_dir_) && (boot.empty() || boot != boot_id())) return;
+  if (!is_in_memory(state_dir_) && (boot.empty() || boot != sys::boot_id())) return;
   const char* at = text.data() + boot.size();
   const char* const end = text.data() + text.size();
   while (at < end && *at == ' ') {
@@ -101,7 +95,7 @@ void FenceHooks::read_former() {
 }
 
 bool FenceHooks::write_list(std::string* reason) const {
-  std::string text = boot_id();
+  std::string text = sys::boot_id();
   for (const auto* ids : {&own_, &former_}) {
     for (const uint32_t id : *ids) text += " " + std::to_string(id);
   }
@@ -109,7 +103,7 @@ bool FenceHooks::write_list(std::string* reason) const {
 }
 
 bool FenceHooks::remember(const FencePrograms& programs, std::string* reason) {
-  if (boot_id().empty() && !is_in_memory(state_dir_)) {
+  if (sys::boot_id().empty() && !is_in_memory(state_dir_)) {
     return *reason = "/proc does not tell the boot id, and state.dir is not in memory", false;
   }
   own_.assign(programs.ids.begin(), programs.ids.end());
