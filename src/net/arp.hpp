@@ -22,6 +22,12 @@ constexpr uint16_t ares_op_REPLY = 2;
 // NOLINTEND(readability-identifier-naming)
 
 constexpr MacAddress kBroadcastMac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+// Whether a host can have it: a link without Ethernet addresses has none, and a group's is
+// nobody's.
+[[nodiscard]] inline bool is_station(const MacAddress& mac) {
+  return mac != MacAddress{} && (mac.bytes[0] & 1) == 0;
+}
+
 constexpr size_t kArpFrameSize = 14 + 28;  // Ethernet header, ARP; the driver pads
 
 using ArpFrame = std::array<uint8_t, kArpFrameSize>;

@@ -30,11 +30,6 @@ int send_frame(int fd, int link_index, std::span<const uint8_t> frame) {
   return sent < 0 ? errno : 0;
 }
 
-// Links without Ethernet addresses have none in Link::mac; a group's address is nobody's own.
-bool is_station(const MacAddress& mac) {
-  return mac != MacAddress{} && (mac.bytes[0] & 1) == 0;
-}
-
 }  // namespace
 
 bool forwards_ipv6(const std::string& link_name) {

@@ -40,10 +40,6 @@ bool attach(int fd) {
   return bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
 }
 
-bool is_station(const MacAddress& mac) {
-  return mac != MacAddress{} && (mac.bytes[0] & 1) == 0;
-}
-
 }  // namespace
 
 PeerSocket::PeerSocket(Loop& loop, Handler handler, sys::Fd fd)
