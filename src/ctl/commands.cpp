@@ -8,12 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <initializer_list>
 #include <optional>
 #include <utility>
 
 #include "ctl/history.hpp"
 #include "ctl/http_client.hpp"
+#include "ctl/json_text.hpp"
 #include "ctl/status_read.hpp"
 #include "ctl/table.hpp"
 #include "vipd/types.hpp"
@@ -64,18 +64,6 @@ int fetch(HttpClient& client, std::string* body, Status* status) {
 bool is_colourful() {
   const char* const no_color = getenv("NO_COLOR");  // no-color.org: set and not empty
   return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
-}
-
-std::string json_of(std::initializer_list<std::pair<const char*, std::string>> members) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartObject();
-  for (const auto& [key, text] : members) {
-    json.Key(key);
-    json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-  }
-  json.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize());
 }
 
 std::string vips_json(const std::vector<std::string>& vips) {
@@ -225,7 +213,7 @@ int transfer(const CommandLine& line) {
   Status before;
   int verdict = fetch(client, &body, &before);
   if (verdict == kDone) {
-    const std::string request = json_of({{"vip", line.words[0]}, {"node", line.words[1]}});
+    const std::string request = object_json({{"vip", line.words[0]}, {"node", line.words[1]}});
     verdict = judge(client.post("/v1/transfer", request));
   }
   if (verdict != kDone) return verdict;
@@ -242,12 +230,13 @@ int transfer(const CommandLine& line) {
 // Free of former owners; who takes it then is another matter.
 int take(const CommandLine& line) {
   if (line.words.size() != 1) return complain(kUsage, "take needs a VIP");
-  return judge(HttpClient(line.socket).post("/v1/take", json_of({{"vip", line.words[0]}})));
+  return judge(HttpClient(line.socket).post("/v1/take", object_json({{"vip", line.words[0]}})));
 }
 
 int set_log_level(const CommandLine& line) {
   if (line.words.size() != 1) return complain(kUsage, "log-level needs error, warn, info or debug");
-  return judge(HttpClient(line.socket).post("/v1/log-level", json_of({{"level", line.words[0]}})));
+  return judge(
+      HttpClient(line.socket).post("/v1/log-level", object_json({{"level", line.words[0]}})));
 }
 
 int pause_node(const CommandLine& line) {
@@ -269,7 +258,7 @@ int override_check(const CommandLine& line) {
       line.words.size() == 2 &&
       (line.words[1] == "up" || line.words[1] == "down" || line.words[1] == "auto");
   if (!is_known) return complain(kUsage, "write: vipctl check NAME up|down|auto");
-  const std::string request = json_of({{"name", line.words[0]}, {"state", line.words[1]}});
+  const std::string request = object_json({{"name", line.words[0]}, {"state", line.words[1]}});
   return judge(HttpClient(line.socket).post("/v1/check", request));
 }
 
