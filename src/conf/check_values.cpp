@@ -7,6 +7,7 @@
 #include "conf/endpoint.hpp"
 #include "conf/hints.hpp"
 #include "sys/number.hpp"
+#include "sys/text.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -22,19 +23,8 @@ constexpr size_t kMostStatuses = 32;
 constexpr int kLeastStatus = 200;
 constexpr int kMostStatus = 599;
 
-bool fail(std::string* reason, std::string_view text, std::string_view words) {
-  *reason = quoted(text) + " " + std::string(words);
-  return false;
-}
-
 bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
 }
 
 bool parse_range(std::string_view text, StatusRange* range) {
@@ -106,13 +96,13 @@ bool parse_check_link(std::string_view text, std::string* out, std::string* reas
 
 bool parse_etcd_key(std::string_view text, std::string* out, std::string* reason) {
   const size_t equals = text.find('=');
-  const std::string_view key = trimmed(text.substr(0, equals));
+  const std::string_view key = sys::trimmed(text.substr(0, equals));
   if (key.empty() || key.size() > kLongestKey || !is_graphic(key)) {
     return fail(reason, text, "has no key of etcd; write KEY, or KEY = VALUE");
   }
   *out = key;
   if (equals == std::string_view::npos) return true;
-  const std::string_view value = trimmed(text.substr(equals + 1));
+  const std::string_view value = sys::trimmed(text.substr(equals + 1));
   if (value.empty()) return fail(reason, text, "has no value; write KEY, or KEY = VALUE");
   out->append(" = ").append(value);
   return true;
@@ -123,7 +113,7 @@ bool parse_statuses(std::string_view text, std::vector<StatusRange>* out, std::s
   for (std::string_view rest = text; out->size() < kMostStatuses;) {
     const size_t comma = rest.find(',');
     StatusRange range;
-    if (!parse_range(trimmed(rest.substr(0, comma)), &range)) break;
+    if (!parse_range(sys::trimmed(rest.substr(0, comma)), &range)) break;
     out->push_back(range);
     if (comma == std::string_view::npos) return true;
     rest.remove_prefix(comma + 1);
@@ -182,7 +172,7 @@ bool parse_check_names(std::string_view text, std::vector<std::string>* out, std
   const std::string_view all = text;
   while (true) {
     const size_t comma = text.find(',');
-    const std::string_view name = trimmed(text.substr(0, comma));
+    const std::string_view name = sys::trimmed(text.substr(0, comma));
     if (!is_vip_name(name)) {
       return fail(reason, all,
                   "is not a list of checks; write names with one comma between them, or none");

@@ -7,14 +7,6 @@
 #include "web/endpoint.hpp"
 
 namespace vipd::conf {
-namespace {
-
-bool fail(std::string* reason, std::string_view text, std::string_view words) {
-  *reason = quoted(text) + " " + std::string(words);
-  return false;
-}
-
-}  // namespace
 
 bool parse_endpoint(std::string_view text, std::string* out, std::string* reason) {
   web::Endpoint endpoint;

@@ -11,6 +11,7 @@
 #include "conf/nearest.hpp"
 #include "conf/values.hpp"
 #include "sys/number.hpp"
+#include "sys/text.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd::conf {
@@ -147,7 +148,7 @@ std::optional<int64_t> loose_ms(std::string_view text) {
   while (!text.empty()) {
     const std::optional<int64_t> number = thousandths(take_while(&text, kDigits, true));
     take_while(&text, " ", true);
-    std::string unit = lower(take_while(&text, "0123456789. ", false));
+    std::string unit = sys::lower(take_while(&text, "0123456789. ", false));
     take_while(&text, " ", true);
     if (const std::string_view name = find(kUnitNames, unit); !name.empty()) unit = name;
     const std::optional<Duration> one = parse_duration("1" + unit);
@@ -171,14 +172,6 @@ std::optional<int> mask_length(std::string_view text) {
 }
 
 }  // namespace
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 std::string value_fault(std::string_view value) {
   const char first = value.empty() ? '\0' : value.front();
@@ -206,7 +199,7 @@ std::string lookalike_fault(std::string_view line) {
 }
 
 std::string duration_hint(std::string_view text, bool may_be_zero) {
-  const std::string word = lower(text);
+  const std::string word = sys::lower(text);
   if (may_be_zero && (word == "never" || word == "off" || word == "no" || word == "none")) {
     return "is not a duration; write 0s";
   }
@@ -224,7 +217,7 @@ std::string duration_hint(std::string_view text, bool may_be_zero) {
 }
 
 size_t chosen(std::string_view text, std::span<const std::string_view> names) {
-  const std::string word = lower(text);
+  const std::string word = sys::lower(text);
   const std::string_view meant = find(kMeanings, word);
   size_t place = 0;
   while (place < names.size() && names[place] != word && names[place] != meant) ++place;
@@ -247,7 +240,7 @@ std::string address_hint(std::string_view text) {
 }
 
 std::string_view synonym(std::string_view written) {
-  std::string word = lower(written);
+  std::string word = sys::lower(written);
   std::replace(word.begin(), word.end(), '-', '_');
   const std::string_view whole = find(kSynonyms, word);
   const std::string last = word.substr(word.rfind('.') + 1);
@@ -273,8 +266,8 @@ std::string unknown_key(const std::string& written) {
   std::string meant(synonym(written));
   for (const Key& key : keys()) {
     known.push_back(key_text(key, name));
-    const std::string word = lower(known.back());
-    if (meant == key.name || word == lower(written) || word == lower(with_name)) {
+    const std::string word = sys::lower(known.back());
+    if (meant == key.name || word == sys::lower(written) || word == sys::lower(with_name)) {
       meant = known.back();
     }
   }

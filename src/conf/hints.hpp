@@ -26,7 +26,6 @@ namespace vipd::conf {
 // "interface" for "link": the key that is meant, as written in the table, by the last word of what
 // was written, or the whole. "" when no other program is known to call one so.
 [[nodiscard]] std::string_view synonym(std::string_view written);
-[[nodiscard]] std::string lower(std::string_view text);
 // "unknown key 'vip.api.adress'; write 'vip.api.address'", or the nearest known one, or where they
 // all are.
 [[nodiscard]] std::string unknown_key(const std::string& written);

@@ -5,6 +5,7 @@
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "sys/number.hpp"
+#include "sys/text.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -27,12 +28,6 @@ std::string joined(const Choice& type) {
     text += name;
   }
   return text;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 struct Parser {
@@ -90,7 +85,7 @@ struct Parser {
     }
     while (true) {
       const size_t comma = rest.find(',');
-      if (!add(type, trimmed(rest.substr(0, comma)), &values)) return false;
+      if (!add(type, sys::trimmed(rest.substr(0, comma)), &values)) return false;
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);
     }

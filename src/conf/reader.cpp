@@ -10,6 +10,7 @@
 #include "conf/values.hpp"
 #include "sys/errno_text.hpp"
 #include "sys/file.hpp"
+#include "sys/text.hpp"
 
 namespace vipd::conf {
 namespace {
@@ -17,12 +18,7 @@ namespace {
 constexpr size_t kLargestFile = 1 << 20;
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kMostFiles = 1024;
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
+constexpr std::string_view kBlanks = " \t\r";  // a line may end in CR LF
 
 bool has_control_byte(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -57,7 +53,7 @@ bool is_utf16(std::string_view text) {
 // Why the line is no setting; nullptr when it is one, or empty.
 const char* split(std::string_view line, Setting* out) {
   if (line.size() > kLongestLine) return "the line is longer than 4096 bytes";
-  line = trimmed(line.substr(0, comment_begin(line)));
+  line = sys::trimmed(line.substr(0, comment_begin(line)), kBlanks);
   if (line.empty()) return nullptr;
   if (line.starts_with(';') || line.starts_with("//")) return "comments begin with #";
   if (line.front() == '[')
@@ -65,8 +61,8 @@ const char* split(std::string_view line, Setting* out) {
   if (has_control_byte(line)) return "the line has control characters; write plain text";
   const size_t equals = line.find('=');
   if (equals == std::string_view::npos) return no_equals(line);
-  out->key = trimmed(line.substr(0, equals));
-  out->value = trimmed(line.substr(equals + 1));
+  out->key = sys::trimmed(line.substr(0, equals), kBlanks);
+  out->value = sys::trimmed(line.substr(equals + 1), kBlanks);
   if (out->value.starts_with('#')) out->value.clear();
   if (out->key.empty()) return "there is no key before the '='; write key = value";
   return nullptr;

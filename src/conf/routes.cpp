@@ -15,11 +15,6 @@ constexpr size_t kMostRoutes = 32;
 constexpr uint32_t kLocalTable = 255;  // RT_TABLE_LOCAL: what this host answers for
 constexpr uint32_t kMainTable = 254;
 
-bool fail(std::string* reason, std::string_view text, std::string_view words) {
-  *reason = quoted(text) + " " + std::string(words);
-  return false;
-}
-
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> words;
   while (true) {

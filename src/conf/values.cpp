@@ -24,11 +24,6 @@ constexpr size_t kLongestAltname = 127;  // ALTIFNAMSIZ of linux/if.h, less the 
 constexpr size_t kLongestQuote = 80;
 constexpr size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
 
-bool fail(std::string* reason, std::string_view text, std::string_view words) {
-  *reason = quoted(text) + " " + std::string(words);
-  return false;
-}
-
 bool accept(std::string_view text, std::string* out) {
   out->assign(text);
   return true;
@@ -134,6 +129,11 @@ std::string quoted(std::string_view text) {
   }
   if (shown.size() < text.size()) shown += "...";
   return "'" + shown + "'";
+}
+
+bool fail(std::string* reason, std::string_view text, std::string_view words) {
+  *reason = quoted(text) + " " + std::string(words);
+  return false;
 }
 
 bool is_vip_name(std::string_view name) {

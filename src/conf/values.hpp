@@ -13,6 +13,8 @@ namespace vipd::conf {
 // For messages: in quotes, short, nothing in it that a terminal would act on, and *** for what
 // stands before an '@': it may be a password.
 [[nodiscard]] std::string quoted(std::string_view text);
+// How each of them refuses what was given: the reason is "'TEXT' WORDS". False.
+bool fail(std::string* reason, std::string_view text, std::string_view words);
 
 [[nodiscard]] bool is_vip_name(std::string_view name);
 

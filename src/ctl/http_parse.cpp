@@ -4,38 +4,20 @@
 #include <charconv>
 #include <utility>
 
+#include "sys/text.hpp"
+
 namespace vipd::ctl {
 namespace {
 
-constexpr size_t kMaxMethod = 16;
+using sys::is_token;
+using sys::lower;
 
-// RFC 9110, section 5.6.2: token.
-bool is_token(std::string_view text) {
-  constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [kOthers](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           kOthers.find(c) != std::string_view::npos;
-  });
-}
+constexpr size_t kMaxMethod = 16;
 
 bool is_field_text(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
   });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
 }
 
 }  // namespace
@@ -119,7 +101,7 @@ void HttpParser::take_field(std::string_view line) {
   if (colon == std::string_view::npos) return fail(400, "a header field has no ':'");
   // No blank before the ':' and no folded lines (RFC 9112, sections 5.1 and 5.2).
   if (!is_token(line.substr(0, colon))) return fail(400, "a header field's name is not a token");
-  const std::string_view value = trimmed(line.substr(colon + 1));
+  const std::string_view value = sys::trimmed(line.substr(colon + 1));
   if (!is_field_text(value)) return fail(400, "a header field has control characters");
   const std::string name = lower(line.substr(0, colon));
   if (name == "content-length") return take_length(value);

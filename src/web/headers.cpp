@@ -5,28 +5,14 @@
 #include <algorithm>
 
 #include "sys/secret.hpp"
+#include "sys/text.hpp"
 
 namespace vipd::web {
 namespace {
 
 constexpr size_t kFileLimit = 16 * 1024;
 constexpr size_t kMostLines = 32;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
-// RFC 9110, section 5.6.2.
-bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           kMarks.find(c) != std::string_view::npos;
-  });
-}
+constexpr std::string_view kBlanks = " \t\r";  // a line may end in CR LF
 
 // No control character: the line would end before it does.
 bool is_value(std::string_view text) {
@@ -46,8 +32,8 @@ bool is_same(std::string_view a, std::string_view b) {
 // "": it is none.
 std::string header_of(std::string_view line) {
   const std::string_view name = name_of(line);
-  if (!is_token(name) || name.size() == line.size()) return "";
-  const std::string_view value = trimmed(line.substr(name.size() + 1));
+  if (!sys::is_token(name) || name.size() == line.size()) return "";
+  const std::string_view value = sys::trimmed(line.substr(name.size() + 1), kBlanks);
   return is_value(value) ? std::string(name) + ": " + std::string(value) : "";
 }
 
@@ -62,7 +48,7 @@ bool read_headers(const std::string& path, std::vector<std::string>* lines, std:
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     ++number;
-    if (trimmed(line).empty()) continue;
+    if (sys::trimmed(line, kBlanks).empty()) continue;
     found.push_back(header_of(line));
     if (!found.back().empty() && found.size() <= kMostLines) continue;
     *reason = path + ": line " + std::to_string(number) +
