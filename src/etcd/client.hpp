@@ -66,8 +66,8 @@ struct Txn {
   std::vector<Op> failure;
 };
 
-// Why a request brought no answer. `code` is the gRPC code of the gateway's error body (notes: four
-// shapes, one parser), or one of our own.
+// Why a request brought no answer. `code` is the gRPC code of the gateway's error body (codes.hpp),
+// or one of our own.
 struct Error {
   static constexpr int kTransport = -1;  // refused, reset, timed out, not resolved
   static constexpr int kBadAnswer = -2;  // not JSON, wrong types, too large, too deep

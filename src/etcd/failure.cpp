@@ -169,11 +169,11 @@ std::string in_their_words(const std::string& theirs, const std::string& text) {
 
 }  // namespace
 
-// Code 8 is also "too many requests"; the text tells.
 std::string Error::said() const {
   return endpoint.empty() ? text : endpoint + ": " + text;
 }
 
+// Code 8 is also "too many requests"; the text tells.
 bool Error::no_space() const {
   return code == code::kResourceExhausted && has(*this, "space exceeded");
 }

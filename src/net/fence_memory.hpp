@@ -56,7 +56,7 @@ constexpr size_t kFenceAddressesAt = sizeof(FenceHead);
 static_assert(sizeof(FenceAddress) == 16 && sizeof(FenceRequest) == 16);
 static_assert(offsetof(FenceHead, groups) == 64 && kFenceAddressesAt % 16 == 0);
 
-// How much either may be off before a suspension is suspected: PEER-LEASE's 10 ms.
+// By how much the suspended time may be off before a suspension is suspected.
 constexpr int64_t kFenceSuspendTolerance_ns = 10'000'000;
 
 class FenceMemory {
