@@ -35,7 +35,7 @@ const Key kCheckKeys[] = {
      .help = "Up while this file or folder exists.\n"
              "It should be on a local file system: on one that hangs, the daemon would, too."},
     {.name = "check.NAME.arp",
-     .type = kind_key<CheckKind::Arp, parse_peer>("ADDRESS"),
+     .type = kind_key<CheckKind::Arp, parse_neighbour>("ADDRESS"),
      .fallback = "",
      .fallback_words = "none",
      .help =

@@ -79,13 +79,6 @@ bool parse_program(std::string_view text, std::string* out, std::string* reason)
   return true;
 }
 
-bool parse_peer(std::string_view text, std::string* out, std::string* reason) {
-  const std::optional<Address> address = Address::parse(text);
-  if (!address) return fail(reason, text, "is not an address; write 192.168.0.1 or fe80::1");
-  *out = address->text();
-  return true;
-}
-
 bool parse_check_link(std::string_view text, std::string* out, std::string* reason) {
   VipConfig vip;
   if (!parse_vip_link(text, &vip, reason)) return false;

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
@@ -23,7 +24,6 @@ namespace vipd::conf {
 [[nodiscard]] bool parse_statuses(std::string_view text, std::vector<StatusRange>* out,
                                   std::string* reason);
 [[nodiscard]] std::string statuses_text(const std::vector<StatusRange>& statuses);
-[[nodiscard]] bool parse_peer(std::string_view text, std::string* out, std::string* reason);
 [[nodiscard]] bool parse_count(std::string_view text, int* out, std::string* reason);
 // 1 to 255.
 [[nodiscard]] bool parse_weight(std::string_view text, int* out, std::string* reason);
