@@ -96,7 +96,7 @@ class Loader {
   void check_uses(Vip* vip, const std::vector<std::string>& known);
   void check_groups();
   void check_arp_links();
-  const Position& place_of(const std::string& key) const { return given_.find(key)->second.place; }
+  const Position& place_of(const std::string& key) const;  // REQUIRES: it was given
   GivenAt given_at() const;
 
   Config config_;
@@ -240,6 +240,12 @@ void Loader::check_as_the_daemon(TlsTrial try_tls) {
   for (const CheckConfig& check : config_.checks) check_check_files(check, try_tls);
   if (!errors_.empty()) return;
   warn(config_, given_at(), &warnings_);
+}
+
+const Position& Loader::place_of(const std::string& key) const {
+  const auto given = given_.find(key);
+  assert(given != given_.end());
+  return given->second.place;
 }
 
 GivenAt Loader::given_at() const {
