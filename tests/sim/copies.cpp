@@ -8,6 +8,55 @@
 
 namespace sim {
 
+namespace {
+
+// All that a snapshot of the machine holds, but for the core: that one has no copy.
+void copy_node(const Node& original, Node* copy) {
+  copy->copy = true;
+  copy->name = original.name;
+  copy->clock = original.clock;
+  copy->suspended = original.suspended;
+  copy->woken_at = original.woken_at;
+  copy->link_present = original.link_present;
+  copy->link_up = original.link_up;
+  copy->vip_link = original.vip_link;
+  copy->configured = original.configured;
+  copy->priority = original.priority;
+  copy->fails = original.fails;
+  copy->group = original.group;
+  copy->its_group = original.its_group;
+  copy->checks = original.checks;
+  copy->timeout = original.timeout;
+  copy->heartbeat = original.heartbeat;
+  copy->its_timeout = original.its_timeout;
+  copy->its_heartbeat = original.its_heartbeat;
+  copy->its_settings = original.its_settings;
+  copy->heard = original.heard;
+  copy->entropy = original.entropy;  // its random pool, too
+  copy->memory = original.memory;
+  copy->old_memory = original.old_memory;
+  copy->person_paused = original.person_paused;
+  copy->started_at = original.started_at;
+  copy->started_shown = original.started_shown;
+  copy->read_at = original.read_at;
+  copy->sent = original.sent;
+  copy->deadline = original.deadline;
+  copy->member = original.member;
+  copy->named = original.named;
+  copy->used = original.used;
+  copy->strange = original.strange;
+  copy->strange_until = original.strange_until;
+  copy->peer_timeout = original.peer_timeout;
+  copy->peers_off = original.peers_off;
+  copy->hold = original.hold;
+  copy->boot = original.boot;
+  copy->fence = original.fence;
+  copy->unfenced_until = original.unfenced_until;
+  copy->addresses = original.addresses;
+}
+
+}  // namespace
+
 bool World::strike_copies(Fault fault) {
   const int n = random_.one_in(2) && only_owner(0) >= 0 ? only_owner(0) : any_live_node();
   if (n < 0 || !runs(nodes_[static_cast<size_t>(n)])) return false;
@@ -132,48 +181,7 @@ bool World::clone_machine(int from, bool roll_back) {
 void World::clone_process(int from, int to) {
   const Node& original = nodes_[static_cast<size_t>(from)];
   Node& copy = nodes_[static_cast<size_t>(to)];
-  copy.copy = true;
-  copy.name = original.name;
-  copy.clock = original.clock;
-  copy.suspended = original.suspended;
-  copy.woken_at = original.woken_at;
-  copy.link_present = original.link_present;
-  copy.link_up = original.link_up;
-  copy.vip_link = original.vip_link;
-  copy.configured = original.configured;
-  copy.priority = original.priority;
-  copy.fails = original.fails;
-  copy.group = original.group;
-  copy.its_group = original.its_group;
-  copy.checks = original.checks;
-  copy.timeout = original.timeout;
-  copy.heartbeat = original.heartbeat;
-  copy.its_timeout = original.its_timeout;
-  copy.its_heartbeat = original.its_heartbeat;
-  copy.its_settings = original.its_settings;
-  copy.heard = original.heard;
-  copy.entropy = original.entropy;  // its random pool, too
-  copy.memory = original.memory;
-  copy.old_memory = original.old_memory;
-  copy.person_paused = original.person_paused;
-  copy.started_at = original.started_at;
-  copy.started_shown = original.started_shown;
-  copy.read_at = original.read_at;
-  copy.sent = original.sent;
-  copy.deadline = original.deadline;
-  copy.member = original.member;
-  copy.named = original.named;
-  copy.used = original.used;
-  copy.strange = original.strange;
-  copy.strange_until = original.strange_until;
-  copy.peer_timeout = original.peer_timeout;
-  copy.peers_off = original.peers_off;
-  copy.hold = original.hold;
-  copy.boot = original.boot;
-  copy.fence = original.fence;
-  copy.unfenced_until = original.unfenced_until;
-  copy.strange_until = original.strange_until;
-  copy.addresses = original.addresses;
+  copy_node(original, &copy);
   for (int v = 0; v < vips_count_; v++) {
     copy.addresses[static_cast<size_t>(v)].timer_at = 0;
     arm_expiry(to, v);

@@ -261,7 +261,7 @@ void add_etcd_events(const Rig& rig, std::vector<Event>* all) {
   all->emplace_back(event::WatchEnded{true, "compacted"});
 }
 
-void add_host_events(const Rig& rig, std::vector<Event>* all) {
+void add_host_events(std::vector<Event>* all) {
   all->emplace_back(event::Ticked{});
   all->emplace_back(event::HostChanged{});
   for (const size_t endpoint : {size_t{0}, size_t{1}, ~size_t{0}}) {
@@ -307,6 +307,9 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
       all->emplace_back(event::TakeAsked{address});
     }
   }
+}
+
+void add_peer_events(std::vector<Event>* all) {
   for (const bool in_force : {false, true}) all->emplace_back(event::FenceChanged{in_force});
   for (const PeerFrame::Kind kind :
        {PeerFrame::Kind::Renew, PeerFrame::Kind::Grant, PeerFrame::Kind::Expired}) {
@@ -315,6 +318,9 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
           event::PeerFrameReceived{.frame = {.kind = kind, .term = 1, .from = 2}, .link = link});
     }
   }
+}
+
+void add_people_events(const Rig& rig, std::vector<Event>* all) {
   all->emplace_back(event::ResignAsked{});
   all->emplace_back(event::PauseAsked{});
   all->emplace_back(event::ResumeAsked{});
@@ -335,7 +341,9 @@ void add_host_events(const Rig& rig, std::vector<Event>* all) {
 std::vector<Event> every_event(const Rig& rig) {
   std::vector<Event> all;
   add_etcd_events(rig, &all);
-  add_host_events(rig, &all);
+  add_host_events(&all);
+  add_peer_events(&all);
+  add_people_events(rig, &all);
   return all;
 }
 
