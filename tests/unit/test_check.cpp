@@ -168,12 +168,17 @@ void a_header_file_that_cannot_be_read_stays_in_use() {
   TEST_ASSERT_TRUE(b.checks->state("c") == State::Up);
 }
 
-// Once its verdict stands, a link is only looked at when the kernel tells of one.
-void a_link_is_up_while_it_has_carrier() {
-  Bench b;
+net::Link link_with_carrier() {
   net::Link link;
   link.name = "eth7";
   link.up = link.carrier = true;
+  return link;
+}
+
+// Once its verdict stands, a link is only looked at when the kernel tells of one.
+void a_link_is_up_while_it_has_carrier() {
+  Bench b;
+  net::Link link = link_with_carrier();
   b.link = &link;
   b.checks->configure({config(CheckKind::Link, "eth7")});
   TEST_ASSERT_TRUE(b.wait(State::Up));
@@ -237,9 +242,7 @@ void a_key_that_is_read_late_is_nobodys() {
 // Many notices in a row are one look each interval.
 void a_link_that_flaps_is_up() {
   Bench b;
-  net::Link link;
-  link.name = "eth7";
-  link.up = link.carrier = true;
+  net::Link link = link_with_carrier();
   b.link = &link;
   b.checks->configure({config(CheckKind::Link, "eth7")});
   TEST_ASSERT_TRUE(b.wait(State::Up));
