@@ -115,7 +115,7 @@ const Key kKeys[] = {
      .type = Text{"NAME", parse_user, [](Config& c) -> std::string& { return c.etcd.user; }},
      .fallback = "",
      .fallback_words = "none",
-     .help = "Who we are for etcd's own authentication.\n"
+     .help = "The user of etcd's own authentication.\n"
              "Needs readwrite on all keys that start with etcd.prefix and a slash."},
     {.name = "etcd.password_file",
      .type =
@@ -384,8 +384,9 @@ const Key kLaterKeys[] = {
      .fallback_words = "whoever starts the daemon",
      .help =
          "Who the daemon is once it has started, with the groups that /etc/group gives a name.\n"
-         "Whoever it is, it keeps of the capabilities CAP_NET_ADMIN and CAP_NET_RAW alone: all\n"
-         "files that it is to read later must be readable for that user, this one for a reload.\n"
+         "Of the capabilities it keeps CAP_NET_ADMIN and CAP_NET_RAW alone, as root, too.\n"
+         "So that user must be able to read all files that it is to read later, and this one for\n"
+         "a reload.\n"
          "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
          "vipd makes it or its name ends in /vipd.\n"
          "Programs of checks and notifications are run as that user, without any capability."},
