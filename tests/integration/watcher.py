@@ -180,10 +180,12 @@ class Watcher:
                 found.append(((end - silent["t"]) * 1e3, silent["t"], end))
         return max(found, default=(0.0, since, since))
 
-    def stalled_ms(self, start, end):
-        """For how much of the window some CPU of this machine (or the client) did not run."""
+    def stalled_ms(self, start, end, network=True):
+        """For how much of the window some CPU of this machine (or the client) did not run, or the
+        kernel's network was locked."""
         spans = sorted(
             (max(start, e["t"]), min(end, e["t"] + e["ms"] / 1e3)) for e in self.find("stall")
+            if network or e["who"] != "rtnl"
         )
         total, reached = 0.0, start
         for a, b in spans:
@@ -192,7 +194,7 @@ class Watcher:
         return total * 1e3
 
     def stalls(self):
-        """The longest span of which that is so, in ms, and the share of all the time so far."""
-        longest = max((e["ms"] for e in self.find("stall")), default=0.0)
+        """The longest span in ms of which the first is so, and the share of all the time so far."""
+        longest = max((e["ms"] for e in self.find("stall") if e["who"] != "rtnl"), default=0.0)
         begin, now = self.events[0]["t"], time.monotonic()
-        return longest, self.stalled_ms(begin, now) / 1e3 / (now - begin)
+        return longest, self.stalled_ms(begin, now, network=False) / 1e3 / (now - begin)

@@ -10,8 +10,9 @@
 // answer's Ethernet source says which host gave it. With --wire, each host is asked for each
 // address on its own cable (the client's link NAME), and two who answer at once are told
 // (witness_wire.hpp);
-// --own names the hosts' own addresses. Stall meters, one for each CPU, tell the machine's own
-// noise from a fault. It never changes anything in the namespaces that it watches.
+// --own names the hosts' own addresses. Stall meters, one for each CPU and one for the kernel's
+// network, tell the machine's own noise from a fault. It never changes anything in the namespaces
+// that it watches.
 //
 // Commands on stdin: "sync ID" (answered once all earlier address events are out), "quit" or EOF.
 #include <poll.h>
@@ -42,6 +43,21 @@ void measure_stalls(int cpu) {
     sleep_until(wanted);
     const int64_t now = now_ns();
     if (now - wanted > kStall) emit_stall(wanted, now, who.c_str());
+  }
+}
+
+// Whoever changes anything of the network waits for one lock of the kernel, which others hold: for
+// 100 ms and more where many namespaces go. What is asked for fails, once the lock was there.
+void measure_lock() {
+  const int fd = open_netlink();
+  alignas(nlmsghdr) char answer[4096];
+  while (!g_quit) {
+    sleep_until(now_ns() + kLockEvery);
+    const int64_t asked = now_ns();
+    Request(RTM_DELADDR, NLM_F_ACK, ifaddrmsg{AF_INET, 32, 0, 0, INT32_MAX}).send_to(fd);
+    if (recv(fd, answer, sizeof answer, 0) < 0) die("RTM_DELADDR");
+    const int64_t now = now_ns();
+    if (now - asked > kLockStall) emit_stall(asked, now, "rtnl");
   }
 }
 
@@ -148,6 +164,10 @@ int main(int argc, char** argv) {
   std::vector<std::thread> threads;
   const long cpus = std::min(sysconf(_SC_NPROCESSORS_ONLN), 8L);
   for (int cpu = 0; cpu < cpus; cpu++) threads.emplace_back(measure_stalls, cpu);
+  threads.emplace_back([] {
+    be_realtime();
+    measure_lock();
+  });
   threads.emplace_back([&prober] {
     be_realtime();
     prober.run();

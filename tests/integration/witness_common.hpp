@@ -27,7 +27,9 @@
 namespace witness {
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int64_t kStall = 5 * kMs;    // lateness worth reporting
+constexpr int64_t kStall = 5 * kMs;  // lateness worth reporting
+constexpr int64_t kLockStall = 20 * kMs;
+constexpr int64_t kLockEvery = 10 * kMs;
 constexpr int64_t kLate = 10 * kMs;    // an answer later than this is not service
 constexpr int64_t kSilent = 50 * kMs;  // no answer for so long: say so while it lasts
 constexpr int kEventSocketBytes = 64 << 20;
