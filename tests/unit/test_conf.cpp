@@ -136,6 +136,16 @@ void everything_set_prints_canonically() {
   TEST_ASSERT_EQUAL_STRING(fixture::golden(kData + "full.print", actual), actual);
 }
 
+// What is printed of it is nowhere a default.
+void everything_is_set_to_something_else() {
+  const std::vector<std::string> least = fixture::lines(fixture::read(kData + "least.print"));
+  for (const std::string& line : fixture::lines(fixture::read(kData + "full.print"))) {
+    if (line.find(" = ") == std::string::npos) continue;
+    const bool is_default = std::find(least.begin(), least.end(), line) != least.end();
+    TEST_ASSERT_MESSAGE(!is_default, line + ": set it to something else in full.conf");
+  }
+}
+
 void node_name_defaults_to_the_host_name() {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
@@ -527,6 +537,7 @@ int main() {
   RUN_TEST(utf16_is_named);
   RUN_TEST(least_configuration_has_the_documented_defaults);
   RUN_TEST(everything_set_prints_canonically);
+  RUN_TEST(everything_is_set_to_something_else);
   RUN_TEST(node_name_defaults_to_the_host_name);
   RUN_TEST(heartbeat_defaults_to_an_eighth_of_the_timeout);
   RUN_TEST(later_file_overrides_and_command_line_overrides_all);
