@@ -11,12 +11,13 @@
 
 #include "vipd/action.hpp"
 #include "vipd/event.hpp"
-#include "vipd/heartbeats.hpp"
-#include "vipd/peer_view.hpp"
 #include "vipd/state.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {
+
+struct Heartbeats;  // counts.hpp
+struct PeersView;   // peer_view.hpp
 
 // What a step is given besides its event. `random` must be unpredictable and fresh for each step:
 // the nonces of the heartbeat chain are made of it, and they tell clones of one machine apart.

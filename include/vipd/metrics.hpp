@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vipd/heartbeats.hpp"
+#include "vipd/counts.hpp"
 #include "vipd/peer_view.hpp"
 #include "vipd/status.hpp"
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vipd/counts.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {
@@ -24,16 +25,6 @@ namespace vipd {
 enum class TermState { VIPD_TERM_STATES(VIPD_ENUMERATOR) };
 #undef VIPD_ENUMERATOR
 [[nodiscard]] std::string_view name_of(TermState state);
-
-// What became of terms since the process started. A term counts once under entered or changed.
-struct TermCounts {
-  uint64_t entered = 0;  // while none was in force
-  uint64_t changed = 0;  // it replaced one that was in force
-  uint64_t left = 0;     // by this node, and etcd has confirmed it
-  uint64_t lost = 0;     // the session ended while one was obeyed
-  uint64_t refused = 0;  // tried, and not entered
-  uint64_t expired = 0;  // here, of another node's: it was not renewed in time
-};
 
 struct GrantorView {
   std::string node;     // "" when its session is not in sight

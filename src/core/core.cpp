@@ -6,6 +6,7 @@
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
+#include "vipd/peer_view.hpp"
 
 namespace vipd {
 

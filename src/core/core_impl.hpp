@@ -12,16 +12,11 @@
 #include "core/chain.hpp"
 #include "core/grantors.hpp"
 #include "core/hold.hpp"
-#include "core/kernel_calls.hpp"
+#include "core/kernel.hpp"
 #include "core/own_session.hpp"
-#include "core/own_terms.hpp"
-#include "core/packet_fence.hpp"
 #include "core/peer_lease.hpp"
-#include "core/promises.hpp"
 #include "core/read_beats.hpp"
-#include "core/replay.hpp"
 #include "core/requests.hpp"
-#include "core/snapshot.hpp"
 #include "core/step.hpp"
 #include "core/takeovers.hpp"
 #include "core/view.hpp"
@@ -30,6 +25,8 @@
 #include "vipd/core.hpp"
 
 namespace vipd {
+
+enum class TermState;  // peer_view.hpp
 
 // A link as the configuration names it.
 struct LinkView {
@@ -224,7 +221,7 @@ struct Core::Impl {
   // --- groups.cpp: VIPs that are owned together. Of one that is alone it is its own affair.
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool none_is_up(const Vip& vip) const;
-  [[nodiscard]] bool joins_known_links(const Vip& vip) const;
+  [[nodiscard]] bool link_not_seen_yet(const Vip& vip) const;
   [[nodiscard]] bool goes_back(const Vip& vip) const;
   // Of all that are up, and of itself.
   [[nodiscard]] bool may_keep(const Vip& vip) const;

@@ -25,7 +25,7 @@ constexpr Duration kRefusedLast = Duration::seconds(60);
 
 bool Core::Impl::wanted_alone(const Vip& vip) const {
   return !orders_.stopping && !orders_.paused && !binding_.outvoted() && !vip.resigning &&
-         !vip.dropped && (link_of(vip).usable || joins_known_links(vip)) &&
+         !vip.dropped && (link_of(vip).usable || link_not_seen_yet(vip)) &&
          !(vip.comeback.refused && now_ < vip.comeback.not_before) && !vip.conflict.foreign &&
          (vip.blocked.empty() || (!vip.blocked_for_owner && !none_is_up(vip)));
 }

@@ -2,7 +2,6 @@
 // its own all the same, so that its address is safe whatever the others are configured for. A node
 // joins all queues of a group in one transaction, so they all have one order.
 #include <algorithm>
-#include <map>
 
 #include "core/core_impl.hpp"
 
@@ -20,21 +19,6 @@ bool is_up(const Vip& vip) {
 
 }  // namespace
 
-void VipTable::group(const std::vector<VipSettings>& settings) {
-  groups_.clear();
-  for (Vip& vip : vips_) vip.group = Vip::kAlone;
-  std::map<std::string, size_t> numbers;
-  for (const VipSettings& member : settings) {
-    if (member.group.empty()) continue;
-    Vip* vip = find(member.address);
-    if (vip == nullptr) continue;
-    const size_t number = numbers.try_emplace(member.group, groups_.size()).first->second;
-    if (number == groups_.size()) groups_.emplace_back();
-    groups_[number].push_back(static_cast<size_t>(vip - vips_.data()));
-    vip->group = static_cast<int>(number);
-  }
-}
-
 // What keeps one away keeps all away.
 bool Core::Impl::wanted(const Vip& vip) const {
   return vips_.all_of_group(vip, [this](const Vip& each) { return wanted_alone(each); });
@@ -44,8 +28,8 @@ bool Core::Impl::none_is_up(const Vip& vip) const {
   return vips_.all_of_group(vip, [](const Vip& each) { return !is_up(each); });
 }
 
-// A reload may name a link that nobody has looked at yet: no reason to lose the others.
-bool Core::Impl::joins_known_links(const Vip& vip) const {
+// A reload may name a link that nobody has looked at yet: no reason to lose the rest of a group.
+bool Core::Impl::link_not_seen_yet(const Vip& vip) const {
   return vip.group != Vip::kAlone && !link_of(vip).known && !none_is_up(vip);
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "vipd/counts.hpp"
 #include "vipd/event.hpp"
-#include "vipd/heartbeats.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {

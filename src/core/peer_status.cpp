@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/core_impl.hpp"
+#include "vipd/peer_view.hpp"
 
 namespace vipd {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "vipd/histogram.hpp"
+#include "vipd/counts.hpp"
 #include "vipd/types.hpp"
 
 namespace vipd {

@@ -16,6 +16,7 @@
 #include "sim/ignored.hpp"
 #include "sim/parts.hpp"
 #include "sim/story.hpp"
+#include "vipd/peer_view.hpp"
 
 namespace sim {
 

@@ -1,6 +1,6 @@
 // The two sides of the peer lease by themselves: what an owner may, and what a grantor promises.
+#include "core/grantors.hpp"
 #include "core/peer_lease.hpp"
-#include "core/promises.hpp"
 #include "core/timing.hpp"
 #include "harness.hpp"
 

@@ -1,4 +1,4 @@
-#include "core/replay.hpp"
+#include "core/watch.hpp"
 
 #include "harness.hpp"
 

@@ -20,6 +20,7 @@
 #include "sim/story.hpp"
 #include "sim/tally.hpp"
 #include "vipd/core.hpp"
+#include "vipd/peer_view.hpp"
 
 using namespace vipd;
 

@@ -1,4 +1,4 @@
-// How often something took how long, for the metrics. Pure.
+// What is counted while the process runs, for the metrics. Pure.
 #pragma once
 
 #include <array>
@@ -28,6 +28,22 @@ class Histogram {
  private:
   std::array<uint64_t, kBoundsMs.size() + 1> counts_{};
   Duration sum_;
+};
+
+struct Heartbeats {
+  uint64_t echoed = 0;  // they gave authority
+  uint64_t failed = 0;  // attempts without an answer, or refused
+  Histogram took;       // from send to echo
+};
+
+// What became of terms of the peer lease. A term counts once under entered or changed.
+struct TermCounts {
+  uint64_t entered = 0;  // while none was in force
+  uint64_t changed = 0;  // it replaced one that was in force
+  uint64_t left = 0;     // by this node, and etcd has confirmed it
+  uint64_t lost = 0;     // the session ended while one was obeyed
+  uint64_t refused = 0;  // tried, and not entered
+  uint64_t expired = 0;  // here, of another node's: it was not renewed in time
 };
 
 }  // namespace vipd

@@ -1,4 +1,4 @@
-#include "core/kernel_calls.hpp"
+#include "core/kernel.hpp"
 
 #include <utility>
 
