@@ -16,8 +16,9 @@ ALONE = "ALONE" in os.environ
 
 # A machine that stood still for so long at a stretch, or for such a share of the time, may have
 # ended a peer lease or a session by rights, and what a test expects then does not hold. Of one that
-# does nothing else 40 ms were seen, and 2 % of the time.
-STALL_MS = 100
+# does nothing else 40 ms were seen, and 2 % of the time. And an address that the kernel sets 100 ms
+# late may outlive its deadline: vipd removes it, and sets it again.
+STALL_MS = 80
 STALL_SHARE = 0.06
 
 FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)

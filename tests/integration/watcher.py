@@ -194,7 +194,8 @@ class Watcher:
         return total * 1e3
 
     def stalls(self):
-        """The longest span in ms of which the first is so, and the share of all the time so far."""
-        longest = max((e["ms"] for e in self.find("stall") if e["who"] != "rtnl"), default=0.0)
+        """The longest span in ms of which one is so, and the share of all the time so far of which
+        the first is."""
+        longest = max((e["ms"] for e in self.find("stall")), default=0.0)
         begin, now = self.events[0]["t"], time.monotonic()
         return longest, self.stalled_ms(begin, now, network=False) / 1e3 / (now - begin)
