@@ -97,6 +97,7 @@ def upgrade(one):
 
 
 def test_rolling_upgrade(t):
+    with_longer_leases(t)
     owner = t.vms.wait_owner()
     time.sleep(SETTLED_S)
     since = time.monotonic()
@@ -104,6 +105,7 @@ def test_rolling_upgrade(t):
         upgrade(one)
     took = t.stays(owner, time.monotonic() - since + 8, "after the upgrade", since=since)
     t.row("upgrade of the binary on all three: gap", took)
+    with_usual_leases(t)
 
 
 def test_full_run(t):
