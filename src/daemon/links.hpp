@@ -79,12 +79,11 @@ class Links {
   };
   void claimed(int link_index, const Address& address, const MacAddress& mac);
   void say_missing(const std::string& name) const;
+  void list() const;
 
   Loop& loop_;
   const Vips& vips_;
   Handlers handlers_;
-  void list() const;
-
   std::map<int, net::Link> links_;
   // What the configuration may call them; empty: to be listed anew.
   mutable std::unordered_map<std::string, int> by_text_;

@@ -14,6 +14,7 @@
 
 #include "net/fence_clsact.hpp"
 #include "net/fence_program.hpp"
+#include "sys/file.hpp"
 
 namespace vipd::net {
 
@@ -70,7 +71,7 @@ class FenceHooks {
   FenceHooks(FencePlace place, std::unique_ptr<Clsact> clsact, std::string state_dir);
   [[nodiscard]] bool uses_tcx() const { return place_ == FencePlace::Tcx; }
   [[nodiscard]] std::string file() const { return state_dir_ + "/fence"; }
-  [[nodiscard]] std::string other_file() const { return file() + ".other"; }
+  [[nodiscard]] std::string other_file() const { return file() + sys::kOtherOfTwo; }
   [[nodiscard]] std::string name() const;
   void read_former();
   [[nodiscard]] bool write_list(std::string* reason) const;
