@@ -2,6 +2,8 @@
 // of Prometheus.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,13 +13,18 @@
 
 #include "vipd/counts.hpp"
 #include "vipd/peer_view.hpp"
+#include "vipd/state.hpp"
 #include "vipd/status.hpp"
 
 namespace vipd {
 
+#define VIPD_ONE(value, text) +1
+inline constexpr size_t kVipStates = VIPD_VIP_STATES(VIPD_ONE);
+#undef VIPD_ONE
+
 // What one VIP counts; `to` by the state that was changed to.
 struct VipCounts {
-  std::map<std::string_view, uint64_t> to;
+  std::array<uint64_t, kVipStates> to{};
   uint64_t announcements = 0;
   uint64_t conflicts = 0;
   uint64_t restored = 0;
@@ -52,9 +59,16 @@ struct PeerCounts {
   FrameCounts frames;
 };
 
+struct VipMetrics {
+  std::string name;
+  std::string address;
+  VipState state = VipState::Standby;
+  VipCounts counts;
+};
+
 struct Metrics {
-  Status status;
-  std::vector<VipCounts> vips;  // in the order of status.vips
+  Status status;  // without its VIPs
+  std::vector<VipMetrics> vips;
   NodeCounts node;
   PeerCounts peers;
   Heartbeats heartbeats;

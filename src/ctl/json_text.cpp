@@ -28,10 +28,14 @@ std::string error_json(std::string_view reason) {
   return object_json({{"error", reason}});
 }
 
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 std::string valid_utf8(std::string_view text) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";
-  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  if (std::all_of(text.begin(), text.end(), is_ascii)) return std::string(text);
+  if (is_ascii(text)) return std::string(text);
   std::string valid;
   size_t at = 0;
   while (at < text.size()) {

@@ -1,7 +1,9 @@
 #include "ctl/metrics.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <initializer_list>
+#include <iterator>
 #include <map>
 #include <span>
 #include <utility>
@@ -13,7 +15,7 @@ namespace vipd::ctl {
 namespace {
 
 #define VIPD_TEXT(value, text) text,
-constexpr std::string_view kVipStates[] = {VIPD_VIP_STATES(VIPD_TEXT)};
+constexpr std::string_view kVipStateNames[] = {VIPD_VIP_STATES(VIPD_TEXT)};
 constexpr std::string_view kNodeStates[] = {VIPD_NODE_STATES(VIPD_TEXT)};
 constexpr std::string_view kCauses[] = {VIPD_TAKEOVER_CAUSES(VIPD_TEXT)};
 #undef VIPD_TEXT
@@ -27,12 +29,16 @@ std::string seconds(int64_t ns) {
   return text;
 }
 
+constexpr size_t kAtOnce = 64;  // VIPs
+
 class Page {
  public:
-  void family(const char* name, const char* type, const char* help) {
-    name_ = name;
-    text_.append("# HELP ").append(name).append(" ").append(help);
-    text_.append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+  // Of the samples of one family.
+  Page(std::string* text, const char* name) : name_(name), text_(*text) {}
+
+  void begin(const char* type, const char* help) {
+    text_.append("# HELP ").append(name_).append(" ").append(help);
+    text_.append("\n# TYPE ").append(name_).append(" ").append(type).append("\n");
   }
   void sample(Labels labels, const std::string& value, std::string_view suffix = "") {
     text_.append(name_).append(suffix);
@@ -50,18 +56,24 @@ class Page {
   void one_of(const char* label, std::span<const std::string_view> all, std::string_view is) {
     for (const std::string_view each : all) sample({{label, each}}, each == is ? 1 : 0);
   }
-  [[nodiscard]] std::string text() && { return std::move(text_); }
 
  private:
   void escape(std::string_view text) {
+    const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+      return c >= ' ' && c <= '~' && c != '\\' && c != '"';
+    });
+    if (is_plain) {
+      text_.append(text);
+      return;
+    }
     for (const char c : valid_utf8(text)) {
       if (c == '\\' || c == '"') text_ += '\\';
       text_ += c == '\n' ? std::string("\\n") : std::string(1, c);
     }
   }
 
-  const char* name_ = "";
-  std::string text_;
+  const char* name_;
+  std::string& text_;
 };
 
 uint64_t count_of(const std::map<std::string_view, uint64_t>& counts, std::string_view what) {
@@ -128,25 +140,20 @@ void put_requests(Page* page, const Metrics& m) {
   }
 }
 
-void put_owned(Page* page, const Metrics& m) {
-  for (const VipStatus& vip : m.status.vips) {
-    page->sample({{"vip", vip.name}, {"address", vip.address}}, vip.state == "owner" ? 1 : 0);
+void put_owned(Page* page, const VipMetrics& vip) {
+  page->sample({{"vip", vip.name}, {"address", vip.address}}, vip.state == VipState::Owner ? 1 : 0);
+}
+
+void put_states(Page* page, const VipMetrics& vip) {
+  for (size_t i = 0; i < kVipStates; i++) {
+    page->sample({{"vip", vip.name}, {"state", kVipStateNames[i]}},
+                 static_cast<size_t>(vip.state) == i ? 1 : 0);
   }
 }
 
-void put_states(Page* page, const Metrics& m) {
-  for (const VipStatus& vip : m.status.vips) {
-    for (const std::string_view state : kVipStates) {
-      page->sample({{"vip", vip.name}, {"state", state}}, vip.state == state ? 1 : 0);
-    }
-  }
-}
-
-void put_transitions(Page* page, const Metrics& m) {
-  for (size_t i = 0; i < m.vips.size(); i++) {
-    for (const std::string_view state : kVipStates) {
-      page->sample({{"vip", m.status.vips[i].name}, {"to", state}}, count_of(m.vips[i].to, state));
-    }
+void put_transitions(Page* page, const VipMetrics& vip) {
+  for (size_t i = 0; i < kVipStates; i++) {
+    page->sample({{"vip", vip.name}, {"to", kVipStateNames[i]}}, vip.counts.to[i]);
   }
 }
 
@@ -157,17 +164,12 @@ void put_checks(Page* page, const Metrics& m) {
 }
 
 template <uint64_t VipCounts::*count>
-void put_count(Page* page, const Metrics& m) {
-  for (size_t i = 0; i < m.vips.size(); i++) {
-    page->sample({{"vip", m.status.vips[i].name}}, m.vips[i].*count);
-  }
+void put_count(Page* page, const VipMetrics& vip) {
+  page->sample({{"vip", vip.name}}, vip.counts.*count);
 }
 
-void put_reachable(Page* page, const Metrics& m) {
-  for (size_t i = 0; i < m.vips.size(); i++) {
-    if (!m.vips[i].reachable) continue;
-    page->sample({{"vip", m.status.vips[i].name}}, *m.vips[i].reachable ? 1 : 0);
-  }
+void put_reachable(Page* page, const VipMetrics& vip) {
+  if (vip.counts.reachable) page->sample({{"vip", vip.name}}, *vip.counts.reachable ? 1 : 0);
 }
 
 // A metric is a row here. vipd(8) must name each; alerts and dashboard may name no other
@@ -177,6 +179,7 @@ struct Family {
   const char* type;
   const char* help;
   void (*samples)(Page*, const Metrics&);
+  void (*of_vip)(Page*, const VipMetrics&) = nullptr;  // in their place: the samples of each VIP
 };
 
 // What else a new one needs: ARCHITECTURE.md, "Where to add what".
@@ -244,33 +247,38 @@ constexpr Family kFamilies[] = {
      "keeps growing.",
      [](Page* p, const Metrics& m) { p->sample({}, std::to_string(m.uncompacted)); }},
     {"vipd_etcd_requests_total", "counter", "Requests to etcd.", put_requests},
-    {"vipd_owner", "gauge", "1 for a VIP that this node has on its link.", put_owned},
-    {"vipd_state", "gauge", "1 for the state that the VIP is in on this node.", put_states},
-    {"vipd_transitions_total", "counter", "Changes of a VIP's state on this node.",
+    {"vipd_owner", "gauge", "1 for a VIP that this node has on its link.", nullptr, put_owned},
+    {"vipd_state", "gauge", "1 for the state that the VIP is in on this node.", nullptr,
+     put_states},
+    {"vipd_transitions_total", "counter", "Changes of a VIP's state on this node.", nullptr,
      put_transitions},
     {"vipd_check_up", "gauge", "1 for a check that is up.", put_checks},
-    {"vipd_announcements_total", "counter", "Announcements of the VIP to its network.",
+    {"vipd_announcements_total", "counter", "Announcements of the VIP to its network.", nullptr,
      put_count<&VipCounts::announcements>},
     {"vipd_reachable", "gauge",
      "1 where a neighbour answers the VIP's owner in the VIP's name, 0 where the network drops "
      "that; absent while it is not known.",
-     put_reachable},
+     nullptr, put_reachable},
     {"vipd_conflicts_total", "counter", "Times that a host outside the election claimed the VIP.",
-     put_count<&VipCounts::conflicts>},
+     nullptr, put_count<&VipCounts::conflicts>},
     {"vipd_address_restored_total", "counter",
-     "Times that somebody else had removed the address from our link.",
+     "Times that somebody else had removed the address from our link.", nullptr,
      put_count<&VipCounts::restored>},
 };
 
 }  // namespace
 
-std::string metrics_text(const Metrics& metrics) {
-  Page page;
-  for (const Family& family : kFamilies) {
-    page.family(family.name, family.type, family.help);
-    family.samples(&page, metrics);
-  }
-  return std::move(page).text();
+bool MetricsText::add_some() {
+  const Family& family = kFamilies[family_];
+  Page page(&text_, family.name);
+  if (vip_ == 0) page.begin(family.type, family.help);
+  if (family.samples != nullptr) family.samples(&page, metrics_);
+  const size_t all = family.of_vip == nullptr ? 0 : metrics_.vips.size();
+  const size_t end = std::min(vip_ + kAtOnce, all);
+  for (; vip_ < end; vip_++) family.of_vip(&page, metrics_.vips[vip_]);
+  if (vip_ < all) return true;
+  vip_ = 0;
+  return ++family_ < std::size(kFamilies);
 }
 
 }  // namespace vipd::ctl

@@ -296,13 +296,15 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
-std::string status_page(const Status& status, std::string_view nonce) {
+std::string status_page(const Status& status, bool is_cut, std::string_view nonce) {
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>vipd</title>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<link rel=\"icon\" href=\"data:,\">\n<style nonce=\"";
   page.append(nonce).append("\">").append(kStyle).append("</style></head><body>").append(kBody);
-  page += "<noscript><pre>" + escaped(status_table(status, false)) + "</pre></noscript>\n";
+  page += "<noscript><pre>" + escaped(status_table(status, false));
+  if (is_cut) page += "... and more: see vipctl status\n";
+  page += "</pre></noscript>\n";
   page.append("<script nonce=\"").append(nonce).append("\">").append(kScript);
   return page + "</script></body></html>\n";
 }

@@ -10,27 +10,47 @@ constexpr size_t kShort = 64 << 10;       // bytes: rendered in well below a mil
 constexpr size_t kMostUnread = 32 << 20;  // bytes
 constexpr Duration kLongestPause = Duration::milliseconds(300);  // on a host that is busy
 constexpr Duration kUnreadPause = Duration::milliseconds(100);
+constexpr Duration kWhileRendered = Duration::milliseconds(5);  // until those who wait ask again
 
 }  // namespace
 
 Response SharedAnswers::answer(const std::string& group, const std::string& what,
-                               const Request& request, const Render& render) {
+                               const Request& request, const std::function<Render()>& begin) {
   const auto kept = kept_.find(group + what);
   if (kept != kept_.end() && kept->second.began >= request.since) return kept->second.response;
-  const MonoTime began = loop_.now();
-  Response later;
-  later.not_before = next_at_;
-  if (began < next_at_) return later;
-  later.not_before = began + kUnreadPause;
-  if (is_too_much(group)) return later;
-  Response response = render();
-  if (response.body.size() < kShort) return response;
-  response.shared = std::make_shared<const std::string>(std::exchange(response.body, {}));
-  unread_[group].push_back(response.shared);
-  kept_.insert_or_assign(group + what, Kept{.began = began, .response = response});
-  const MonoTime ended = loop_.now();
-  keep_until(ended + std::min((ended - began) * 3, kLongestPause));
-  return response;
+  const MonoTime now = loop_.now();
+  const auto later = [](MonoTime at) {
+    Response response;
+    response.not_before = at;
+    return response;
+  };
+  if (work_.is_busy()) return later(now + kWhileRendered);
+  if (now < next_at_) return later(next_at_);
+  if (is_too_much(group)) return later(now + kUnreadPause);
+  began_ = now;
+  took_ = Duration();
+  response_ = {};
+  const bool is_whole = work_.start([this, render = begin()] { return render_some(render); },
+                                    [this, group, what] { static_cast<void>(keep(group, what)); });
+  if (!is_whole) return later(now + kWhileRendered);
+  if (response_.body.size() < kShort) return std::move(response_);
+  return keep(group, what);
+}
+
+bool SharedAnswers::render_some(const Render& render) {
+  const MonoTime from = loop_.now();
+  const bool goes_on = render(&response_);
+  took_ = took_ + (loop_.now() - from);
+  return goes_on;
+}
+
+const Response& SharedAnswers::keep(const std::string& group, const std::string& what) {
+  response_.shared = std::make_shared<const std::string>(std::exchange(response_.body, {}));
+  unread_[group].push_back(response_.shared);
+  keep_until(loop_.now() + std::min(took_ * 3, kLongestPause));
+  Kept& kept = kept_[group + what];
+  kept = {.began = began_, .response = std::exchange(response_, {})};
+  return kept.response;
 }
 
 bool SharedAnswers::is_too_much(const std::string& group) {

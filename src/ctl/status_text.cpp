@@ -3,6 +3,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <utility>
+
 #include "ctl/json_text.hpp"
 
 namespace vipd::ctl {
@@ -11,9 +13,10 @@ namespace {
 using Json = rapidjson::Writer<rapidjson::StringBuffer>;
 
 void put(Json& json, const char* key, std::string_view value) {
-  const std::string text = valid_utf8(value);
   json.Key(key);
-  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  std::string valid;
+  if (!is_ascii(value)) value = valid = valid_utf8(value);
+  json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
 }
 
 void put(Json& json, const char* key, int64_t value) {
@@ -170,24 +173,17 @@ std::string text_of(const CheckStatus& check) {
   return check.name + " " + check.state + (check.overridden ? " (set by vipctl)" : "");
 }
 
-std::string line_of(const VipStatus& vip) {
-  std::string line = "vip " + vip.name + ": " + vip.state + " since " + vip.since + ", " +
-                     vip.address + " on " + vip.link +
-                     (vip.group.empty() ? "" : ", group " + vip.group) + ", owner " +
-                     (vip.owner.empty() ? "unknown" : vip.owner) + ", queue";
-  for (const QueueStatus& candidate : vip.queue) line += " " + candidate.node;
-  if (vip.queue.empty()) line += " empty";
-  if (!vip.reason.empty()) line += " (" + vip.reason + ")";
-  for (const CheckStatus& check : vip.checks) line += ", check " + text_of(check);
-  return line;
-}
-
 }  // namespace
 
-std::string status_json(const Status& status) {
-  constexpr size_t kVip = 640;  // bytes, with two nodes in its queue: what grows is copied
-  rapidjson::StringBuffer buffer(nullptr, 1024 + status.vips.size() * kVip);
-  Json json(buffer);
+struct StatusJson::Impl {
+  const Status status;
+  rapidjson::StringBuffer buffer{};
+  Json json{buffer};
+};
+
+StatusJson::StatusJson(Status given) : impl_(std::make_unique<Impl>(std::move(given))) {
+  const Status& status = impl_->status;
+  Json& json = impl_->json;
   json.StartObject();
   if (!status.time.empty()) put(json, "time", status.time);
   put(json, "version", status.version);
@@ -198,11 +194,30 @@ std::string status_json(const Status& status) {
   put_etcd(json, status);
   put_fence(json, status.fence);
   put_peer_lease(json, status.peer_lease);
-  put_list(json, "vips", status.vips, put_vip);
+  json.Key("vips");
+  json.StartArray();
+  add(status.vips);
+}
+
+StatusJson::~StatusJson() = default;
+
+void StatusJson::add(const std::vector<VipStatus>& vips) {
+  Json& json = impl_->json;
+  for (const VipStatus& vip : vips) {
+    json.StartObject();
+    put_vip(json, vip);
+    json.EndObject();
+  }
+}
+
+std::string StatusJson::text() && {
+  const Status& status = impl_->status;
+  Json& json = impl_->json;
+  json.EndArray();
   put_list(json, "checks", status.checks, put_check);
   if (!status.moves.empty()) put_list(json, "moves", status.moves, put_move);
   json.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize());
+  return std::string(impl_->buffer.GetString(), impl_->buffer.GetSize());
 }
 
 std::string etcd_error_of(const Status& status) {
@@ -210,7 +225,7 @@ std::string etcd_error_of(const Status& status) {
   return where.empty() ? status.etcd_error : where + ": " + status.etcd_error;
 }
 
-std::vector<std::string> status_lines(const Status& status) {
+std::vector<std::string> node_lines(const Status& status) {
   std::vector<std::string> lines;
   const std::string session = status.session_id.empty() ? "none" : status.session_id;
   lines.push_back("node " + status.node + ": " + status.state +
@@ -219,8 +234,19 @@ std::vector<std::string> status_lines(const Status& status) {
                   std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
   if (std::string line = peer_line(status); !line.empty()) lines.push_back(std::move(line));
   for (std::string& line : cluster_lines(status)) lines.push_back(std::move(line));
-  for (const VipStatus& vip : status.vips) lines.push_back(line_of(vip));
   return lines;
+}
+
+std::string vip_line(const VipStatus& vip) {
+  std::string line = "vip " + vip.name + ": " + vip.state + " since " + vip.since + ", " +
+                     vip.address + " on " + vip.link +
+                     (vip.group.empty() ? "" : ", group " + vip.group) + ", owner " +
+                     (vip.owner.empty() ? "unknown" : vip.owner) + ", queue";
+  for (const QueueStatus& candidate : vip.queue) line += " " + candidate.node;
+  if (vip.queue.empty()) line += " empty";
+  if (!vip.reason.empty()) line += " (" + vip.reason + ")";
+  for (const CheckStatus& check : vip.checks) line += ", check " + text_of(check);
+  return line;
 }
 
 std::string peer_line(const Status& status) {

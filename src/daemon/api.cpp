@@ -1,5 +1,7 @@
 #include "daemon/api.hpp"
 
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "ctl/history.hpp"
@@ -17,6 +19,8 @@ namespace vipd {
 namespace {
 
 constexpr Duration kListenRetry = Duration::seconds(5);
+constexpr size_t kAtOnce = 32;  // VIPs: well below a millisecond
+constexpr size_t kMostOnPage = 250;
 
 ctl::Response refused(int status, std::string_view reason) {
   return {.status = status, .body = ctl::error_json(reason)};
@@ -40,22 +44,23 @@ struct Api::Route {
   std::string_view path;
   Access access;
   ctl::Response (Api::*answer)(const ctl::Request& request);
-  bool is_shared = false;  // it tells of every VIP, and asks for nothing
+  Render (Api::*render)() = nullptr;  // in its place: it tells of every VIP
 };
 
 constexpr Api::Route Api::kRoutes[] = {
-    {"GET", "/v1/status", Access::Socket, &Api::status, true},
+    {"GET", "/v1/status", Access::Socket, nullptr, &Api::status},
     {"GET", "/v1/events", Access::Socket, &Api::events},
     {"GET", "/v1/history", Access::Socket, &Api::history},
-    {"GET", "/metrics", Access::Socket, &Api::metrics, true},
+    {"GET", "/metrics", Access::Socket, nullptr, &Api::metrics},
     {"GET", "/healthz", Access::Socket, &Api::health},
-    {"GET", "/", Access::Public, &Api::page, true},
-    {"GET", "/v1/status", Access::Public, &Api::status_with_moves, true},
-    {"GET", "/metrics", Access::Public, &Api::metrics, true},
+    {"GET", "/", Access::Public, nullptr, &Api::page},
+    {"GET", "/v1/status", Access::Public, nullptr, &Api::status_with_moves},
+    {"GET", "/metrics", Access::Public, nullptr, &Api::metrics},
     {"GET", "/healthz", Access::Public, &Api::health},
 };
 
-Api::Api(Loop& loop, Sources sources) : loop_(loop), sources_(std::move(sources)), shared_(loop) {}
+Api::Api(Loop& loop, Sources sources)
+    : loop_(loop), sources_(std::move(sources)), shared_(loop), log_work_(loop) {}
 
 Api::~Api() = default;
 
@@ -66,6 +71,7 @@ bool Api::open(const std::string& socket, std::string* reason) {
 }
 
 void Api::listen(const std::string& where) {
+  shared_.begin_anew();
   loop_.cancel_timer(retry_);
   retry_ = Loop::Timer::None;
   if (public_at_ == where && public_ != nullptr) return;
@@ -93,13 +99,26 @@ void Api::publish(std::string_view line) {
   socket_->publish(line);
 }
 
-void Api::log_status() const {
-  for (const std::string& line : ctl::status_lines(sources_.status())) {
+void Api::log_status() {
+  for (const std::string& line : ctl::node_lines(sources_.status())) {
     log::info("%s", line.c_str());
   }
-  for (const HistoryEntry& entry : sources_.history) {
-    log::info("history: %s", ctl::history_line(entry).c_str());
+  const auto log_history = [this] {
+    for (const HistoryEntry& entry : sources_.history) {
+      log::info("history: %s", ctl::history_line(entry).c_str());
+    }
+  };
+  if (log_work_.start([this, next = size_t{0}]() mutable { return log_some(&next); },
+                      log_history)) {
+    log_history();
   }
+}
+
+bool Api::log_some(size_t* next) const {
+  const std::vector<VipStatus> vips = sources_.vips(*next, kAtOnce);
+  for (const VipStatus& vip : vips) log::info("%s", ctl::vip_line(vip).c_str());
+  *next += vips.size();
+  return !vips.empty();
 }
 
 ctl::Response Api::answer(Access access, const ctl::Request& request) {
@@ -122,16 +141,27 @@ ctl::Response Api::answer(Access access, const ctl::Request& request) {
 }
 
 ctl::Response Api::answer(const Route& route, const ctl::Request& request) {
-  const auto render = [&] { return (this->*route.answer)(request); };
-  if (!route.is_shared) return render();
+  if (route.answer != nullptr) return (this->*route.answer)(request);
   return shared_.answer(route.access == Access::Public ? "public" : "socket",
-                        std::string(route.path), request, render);
+                        std::string(route.path), request, [&] { return (this->*route.render)(); });
 }
 
 // --- the answers
 
-ctl::Response Api::status(const ctl::Request&) {
-  return {.body = ctl::status_json(sources_.status())};
+Api::Render Api::status_json(Status head) {
+  auto json = std::make_shared<ctl::StatusJson>(std::move(head));
+  return [this, json, next = size_t{0}](ctl::Response* response) mutable {
+    const std::vector<VipStatus> vips = sources_.vips(next, kAtOnce);
+    json->add(vips);
+    next += vips.size();
+    if (!vips.empty()) return true;
+    response->body = std::move(*json).text();
+    return false;
+  };
+}
+
+Api::Render Api::status() {
+  return status_json(sources_.status());
 }
 
 // With what the page's time line shows.
@@ -141,15 +171,22 @@ Status Api::public_status() const {
   return shown;
 }
 
-ctl::Response Api::status_with_moves(const ctl::Request&) {
-  return {.body = ctl::status_json(public_status())};
+Api::Render Api::status_with_moves() {
+  return status_json(public_status());
 }
 
-ctl::Response Api::page(const ctl::Request&) {
-  const std::string nonce = sys::random_text() + sys::random_text();
-  return {.body = ctl::status_page(public_status(), nonce),
-          .content_type = "text/html; charset=utf-8",
-          .fields = ctl::page_fields(nonce)};
+// Its script asks for the status anyway: without scripts nobody reads a table of thousands.
+Api::Render Api::page() {
+  return [this](ctl::Response* response) {
+    const std::string nonce = sys::random_text() + sys::random_text();
+    Status shown = public_status();
+    shown.vips = sources_.vips(0, kMostOnPage);
+    const bool is_cut = !sources_.vips(kMostOnPage, 1).empty();
+    *response = {.body = ctl::status_page(shown, is_cut, nonce),
+                 .content_type = "text/html; charset=utf-8",
+                 .fields = ctl::page_fields(nonce)};
+    return false;
+  };
 }
 
 ctl::Response Api::events(const ctl::Request&) {
@@ -160,9 +197,26 @@ ctl::Response Api::history(const ctl::Request&) {
   return {.body = ctl::history_json(sources_.history)};
 }
 
-ctl::Response Api::metrics(const ctl::Request&) {
-  return {.body = ctl::metrics_text(sources_.metrics()),
-          .content_type = "text/plain; version=0.0.4"};
+// All counts first, since each family has those of every VIP; what they are meanwhile is copied.
+Api::Render Api::metrics() {
+  struct Work {
+    Metrics metrics;
+    std::optional<ctl::MetricsText> text;
+  };
+  auto work = std::make_shared<Work>(Work{.metrics = sources_.metrics(), .text = std::nullopt});
+  return [this, work](ctl::Response* response) {
+    if (!work->text) {
+      std::vector<VipMetrics>* all = &work->metrics.vips;
+      const std::vector<VipMetrics> some = sources_.counts(all->size(), kAtOnce);
+      all->insert(all->end(), some.begin(), some.end());
+      if (some.empty()) work->text.emplace(std::move(work->metrics));
+      return true;
+    }
+    if (work->text->add_some()) return true;
+    *response = {.body = std::move(*work->text).text(),
+                 .content_type = "text/plain; version=0.0.4"};
+    return false;
+  };
 }
 
 // For balancers and monitors. Whoever restarts what does not answer should look at whether it

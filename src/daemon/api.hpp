@@ -8,8 +8,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ctl/shared_answers.hpp"
+#include "vipd/in_turns.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/metrics.hpp"
 #include "vipd/status.hpp"
@@ -27,8 +29,11 @@ class Commands;
 class Api {
  public:
   struct Sources {
-    std::function<Status()> status;
-    std::function<Metrics()> metrics;
+    std::function<Status()> status;    // all but the VIPs
+    std::function<Metrics()> metrics;  // likewise
+    // Of as many VIPs from the one of that number on; none: there are no more.
+    std::function<std::vector<VipStatus>(size_t first, size_t most)> vips;
+    std::function<std::vector<VipMetrics>(size_t first, size_t most)> counts;
     std::function<std::string_view()> state;  // of the node
     std::function<std::string()> unhealthy;   // why; empty: all is well
     std::function<std::vector<HistoryEntry>()> moves;
@@ -43,11 +48,11 @@ class Api {
 
   // The control socket. False and a reason when it cannot be had.
   [[nodiscard]] bool open(const std::string& socket, std::string* reason);
-  // http.listen; empty: off. A port for people must not cost an address: one that is taken is tried
-  // again every 5 s.
+  // http.listen; empty: off. The VIPs may be others: what is being answered begins anew. A port for
+  // people must not cost an address: one that is taken is tried again every 5 s.
   void listen(const std::string& where);
   // Status and history as lines of the log, for SIGUSR1.
-  void log_status() const;
+  void log_status();
   // Whether anybody reads GET /v1/events; and one line to all who do.
   [[nodiscard]] bool is_heard() const;
   void publish(std::string_view line);
@@ -60,21 +65,27 @@ class Api {
   struct Route;
   static const Route kRoutes[];
 
-  [[nodiscard]] ctl::Response status(const ctl::Request& request);
-  [[nodiscard]] ctl::Response status_with_moves(const ctl::Request& request);
-  [[nodiscard]] ctl::Response page(const ctl::Request& request);
   [[nodiscard]] ctl::Response events(const ctl::Request& request);
   [[nodiscard]] ctl::Response history(const ctl::Request& request);
-  [[nodiscard]] ctl::Response metrics(const ctl::Request& request);
   [[nodiscard]] ctl::Response health(const ctl::Request& request);
+
+  // What tells of every VIP is rendered bit by bit.
+  using Render = ctl::SharedAnswers::Render;
+  [[nodiscard]] Render status();
+  [[nodiscard]] Render status_with_moves();
+  [[nodiscard]] Render metrics();
+  [[nodiscard]] Render page();
+  [[nodiscard]] Render status_json(Status head);
 
   [[nodiscard]] ctl::Response answer(const Route& route, const ctl::Request& request);
   [[nodiscard]] Status public_status() const;
+  [[nodiscard]] bool log_some(size_t* next) const;
   void try_to_listen(bool is_new);
 
   Loop& loop_;
   Sources sources_;
   ctl::SharedAnswers shared_;
+  InTurns log_work_;
   std::unique_ptr<ctl::Server> socket_;
   std::unique_ptr<ctl::Server> public_;
   std::string public_at_;

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "check/probe.hpp"
@@ -40,13 +41,6 @@ namespace {
 // For what is still to be told to programs once nothing is ours any more.
 constexpr Duration kLastNotifications = Duration::seconds(5);
 
-template <typename... Cases>
-struct Visitor : Cases... {
-  using Cases::operator()...;
-};
-template <typename... Cases>  // clang 14 does not deduce it for an aggregate
-Visitor(Cases...)->Visitor<Cases...>;
-
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, Config config, sys::Notify notify);
@@ -68,13 +62,13 @@ class Daemon {
 
   [[nodiscard]] Settings settings(bool uses_peers = true) const;
   [[nodiscard]] Parts parts() const;
-  [[nodiscard]] std::vector<VipView> views() const { return engine_.core().vips(loop_.now()); }
   void remember_figures();
   void open_log() const;
   void hear_signals();
   void stop();
   void feed_watchdog();
   [[nodiscard]] std::vector<std::string> reload();
+  void take_next();
   void take(Config next);
 
   [[nodiscard]] Network::Handlers network_handlers();
@@ -92,6 +86,7 @@ class Daemon {
   std::string instance_ = sys::random_text();
   std::string started_ = sys::wall_clock_text();
   Loop loop_;
+  std::optional<Config> next_;
   std::unique_ptr<sys::PidFile> pidfile_;
 
   Vips vips_;
@@ -250,7 +245,7 @@ FenceSide::Handlers Daemon::fence_handlers() {
 
 Gate::Handlers Daemon::gate_handlers() {
   return {.feed = [this](const Event& event) { feed(event); },
-          .queues = [this] { return views(); },
+          .queues = [this] { return engine_.core().vips(loop_.now()); },
           .is_connected = [this] { return etcd_.is_connected(); }};
 }
 
@@ -297,6 +292,8 @@ Commands::Needs Daemon::command_needs() {
 Api::Sources Daemon::api_sources() {
   return {.status = [this] { return status_of(parts()); },
           .metrics = [this] { return metrics_of(parts()); },
+          .vips = [this](size_t first, size_t most) { return vips_of(parts(), first, most); },
+          .counts = [this](size_t first, size_t most) { return counts_of(parts(), first, most); },
           .state = [this] { return name_of(engine_.core().node_state()); },
           .unhealthy = [this] { return unhealthy(parts()); },
           .moves = [this] { return moves_in(journal_.entries()); },
@@ -368,6 +365,7 @@ bool Daemon::start(std::string* reason) {
     peers_.hear();
     fence_.begin_turn();
     engine_.begin_turn();
+    take_next();
   });
   loop_.on_turn_end([this] {
     engine_.end_turn();
@@ -426,27 +424,29 @@ void Daemon::stop() {
   feed(event::StopAsked{});
 }
 
-// --- another configuration: a faulty file changes nothing
+// --- another configuration
+// It is read in this turn, taken at the start of the next, and the one before forgotten in a third:
+// with thousands of VIPs each takes long. Whoever asks after the answer sees it in force.
 std::vector<std::string> Daemon::reload() {
   supervisor_.reloading();
-  conf::Result result = conf::load(options_.sources);
-  if (!result.errors.empty()) {
-    for (const std::string& error : result.errors) log::error("%s", error.c_str());
-    log::error("the configuration was not changed");
-  } else {
-    keep_until_restart(config_, &result.config);
-    take(std::move(result.config));
-    journal_.note("configuration read again");
-    log::info("configuration read again, VIPs: %zu", config_.vips.size());
-    for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
-  }
+  std::vector<std::string> errors = read_again(options_.sources, &next_);
+  if (!errors.empty()) supervisor_.ready();
+  (void)loop_.add_timer(loop_.now(), [] {});
+  return errors;
+}
+
+void Daemon::take_next() {
+  if (!next_) return;
+  keep_until_restart(config_, &*next_);
+  take(*std::exchange(next_, std::nullopt));
+  journal_.note("configuration read again");
+  log::info("configuration read again, VIPs: %zu", config_.vips.size());
   supervisor_.ready();
-  return result.errors;
 }
 
 // What a living session cannot change is told to the core, which says that it waits for a restart.
 void Daemon::take(Config next) {
-  const Config before = std::exchange(config_, std::move(next));
+  Config before = std::exchange(config_, std::move(next));
   vips_.changed();
   network_.vips_changed();
   programs_.configure(config_);
@@ -462,12 +462,13 @@ void Daemon::take(Config next) {
   config_.session_heartbeat = before.session_heartbeat;
   network_.reconfigured();
   api_.listen(config_.http_listen);
+  (void)loop_.add_timer(loop_.now(), [old = std::make_shared<Config>(std::move(before))] {});
 }
 
 }  // namespace
 
 int run_daemon(const DaemonOptions& options) {
-  const conf::Result loaded = conf::load(options.sources);
+  conf::Result loaded = conf::load(options.sources);
   for (const std::string& error : loaded.errors) fprintf(stderr, "%s\n", error.c_str());
   if (!loaded.errors.empty()) return 2;
 
@@ -486,7 +487,7 @@ int run_daemon(const DaemonOptions& options) {
   log::open(unread ? log::Target::Syslog : loaded.config.log_target,
             options.verbose ? log::Level::Debug : loaded.config.log_level);
   for (const std::string& warning : loaded.warnings) log::warn("%s", warning.c_str());
-  Daemon daemon(options, loaded.config, std::move(notify));
+  Daemon daemon(options, std::move(loaded.config), std::move(notify));
   if (!daemon.start(&reason)) {
     log::error("%s", reason.c_str());
     return 1;

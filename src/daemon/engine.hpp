@@ -13,6 +13,15 @@
 
 namespace vipd {
 
+// One function for each kind of action: std::visit(Visitor{...}, action). One that is missing does
+// not compile.
+template <typename... Cases>
+struct Visitor : Cases... {
+  using Cases::operator()...;
+};
+template <typename... Cases>  // clang 14 does not deduce it for an aggregate
+Visitor(Cases...)->Visitor<Cases...>;
+
 class Engine {
  public:
   struct Handlers {

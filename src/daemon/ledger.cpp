@@ -9,7 +9,7 @@ void Ledger::take(const action::ReportState& change) {
   vip.transitions++;
   vip.since = sys::wall_clock_text();
   vip.last_change = change.reason;
-  vip.counts.to[name_of(change.to)]++;
+  vip.counts.to[static_cast<size_t>(change.to)]++;
   vip.counts.reachable.reset();
   if (change.to == VipState::Owner) node_.takeovers[name_of(change.cause)]++;
 }

@@ -1,9 +1,24 @@
 #include "daemon/settings.hpp"
 
+#include <utility>
+
+#include "conf/conf.hpp"
 #include "vipd/config.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
+
+std::vector<std::string> read_again(const conf::Sources& sources, std::optional<Config>* next) {
+  conf::Result result = conf::load(sources);
+  for (const std::string& error : result.errors) log::error("%s", error.c_str());
+  for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
+  if (result.errors.empty()) {
+    *next = std::move(result.config);
+  } else {
+    log::error("the configuration was not changed");
+  }
+  return result.errors;
+}
 
 Settings settings_of(const Config& config) {
   Settings settings;

@@ -1,6 +1,9 @@
 #include "daemon/status.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include "daemon/engine.hpp"
 #include "daemon/etcd_side.hpp"
@@ -17,7 +20,16 @@ namespace {
 
 constexpr size_t kMostMoves = 64;
 
-VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView& view) {
+VipView view_of(const Parts& parts, const Address& vip) {
+  std::optional<VipView> view = parts.engine.core().vip(vip, parts.loop.now());
+  if (view) return *std::move(view);
+  VipView none;  // the core takes no step any more
+  none.address = vip;
+  return none;
+}
+
+VipStatus vip_status(const Parts& parts, const VipConfig& config) {
+  const VipView view = view_of(parts, config.address);
   const Ledger::OfVip& record = parts.ledger.of(view.address);
   VipStatus vip;
   vip.name = config.name;
@@ -45,6 +57,12 @@ VipStatus vip_status(const Parts& parts, const VipConfig& config, const VipView&
                          .session = lease_hex(candidate.lease)});
   }
   return vip;
+}
+
+std::span<const VipConfig> some_of(const Parts& parts, size_t first, size_t most) {
+  const std::span<const VipConfig> all(parts.vips.all());
+  first = std::min(first, all.size());
+  return all.subspan(first, std::min(most, all.size() - first));
 }
 
 void put_session(const Parts& parts, Status* status) {
@@ -89,22 +107,32 @@ Status status_of(const Parts& parts) {
   const ClusterView cluster = parts.engine.core().cluster();
   if (cluster.id != 0) status.etcd_cluster_id = cluster_hex(cluster.id);
   status.etcd_objection = cluster.objection;
-  for (const VipView& view : parts.engine.core().vips(parts.loop.now())) {
-    const VipConfig* config = parts.vips.at(view.address);
-    if (config != nullptr) status.vips.push_back(vip_status(parts, *config, view));
-  }
   for (const CheckConfig& check : parts.config.checks) {
     status.checks.push_back(parts.gate.check(check.name));
   }
   return status;
 }
 
+std::vector<VipStatus> vips_of(const Parts& parts, size_t first, size_t most) {
+  std::vector<VipStatus> vips;
+  for (const VipConfig& vip : some_of(parts, first, most)) vips.push_back(vip_status(parts, vip));
+  return vips;
+}
+
+std::vector<VipMetrics> counts_of(const Parts& parts, size_t first, size_t most) {
+  std::vector<VipMetrics> vips;
+  for (const VipConfig& vip : some_of(parts, first, most)) {
+    vips.push_back({.name = vip.name,
+                    .address = vip.address.text(),
+                    .state = view_of(parts, vip.address).state,
+                    .counts = parts.ledger.of(vip.address).counts});
+  }
+  return vips;
+}
+
 Metrics metrics_of(const Parts& parts) {
   Metrics metrics;
   metrics.status = status_of(parts);
-  for (const VipStatus& vip : metrics.status.vips) {
-    metrics.vips.push_back(parts.ledger.of(*Address::parse(vip.address)).counts);
-  }
   metrics.node = parts.ledger.node();
   const PeersView peers = parts.engine.core().peers(parts.loop.now());
   metrics.peers = {.terms = peers.terms, .grants = peers.grants, .frames = parts.peers.counts()};

@@ -1,9 +1,11 @@
 // What people and monitors are told of this daemon, gathered from its parts. Changes nothing.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "vipd/loop.hpp"
 #include "vipd/metrics.hpp"
@@ -39,9 +41,13 @@ struct Parts {
   std::string started;  // as sys::wall_clock_text()
 };
 
+// All but the VIPs.
 [[nodiscard]] Status status_of(const Parts& parts);
-// Counters of a VIP that is configured no more are left out.
 [[nodiscard]] Metrics metrics_of(const Parts& parts);
+// Of `most` of the configured VIPs from the one numbered `first` on, in their order; fewer, or
+// none, where there are no more.
+[[nodiscard]] std::vector<VipStatus> vips_of(const Parts& parts, size_t first, size_t most);
+[[nodiscard]] std::vector<VipMetrics> counts_of(const Parts& parts, size_t first, size_t most);
 // Why this node could not take part in the elections, or not keep a VIP; empty: it could.
 [[nodiscard]] std::string unhealthy(const Parts& parts);
 // The last of the history's entries at which the owner of a VIP changed, for the status page.

@@ -11,8 +11,8 @@ namespace {
 
 const std::string kGolden = "tests/unit/data/ctl/metrics.txt";
 
-VipStatus vip(const std::string& name, const std::string& address, const std::string& state) {
-  VipStatus vip;
+VipMetrics vip(const std::string& name, const std::string& address, VipState state) {
+  VipMetrics vip;
   vip.name = name;
   vip.address = address;
   vip.state = state;
@@ -29,14 +29,16 @@ Metrics example() {
   m.status.etcd_cluster_id = "cdf818194e3a8c32";
   m.status.etcd_endpoints = {{"http://127.0.0.1:2379", "7b", true, "n9"},
                              {"http://10.0.0.2:2379", "cdf818194e3a8c32", false, ""}};
-  m.status.vips = {vip("api", "192.168.0.15", "owner"), vip("six", "2001:db8::15", "fault")};
   m.status.checks = {{"apiserver", "up", "", "", false}, {"disk", "unknown", "", "", false}};
-  m.vips.resize(2);
-  m.vips[0].to = {{"owner", 2}, {"standby", 1}};
-  m.vips[0].announcements = 12;
-  m.vips[0].reachable = false;
-  m.vips[1].conflicts = 3;
-  m.vips[1].restored = 4;
+  m.vips = {vip("api", "192.168.0.15", VipState::Owner),
+            vip("six", "2001:db8::15", VipState::Fault)};
+  VipCounts& api = m.vips[0].counts;
+  api.to[static_cast<size_t>(VipState::Owner)] = 2;
+  api.to[static_cast<size_t>(VipState::Standby)] = 1;
+  api.announcements = 12;
+  api.reachable = false;
+  m.vips[1].counts.conflicts = 3;
+  m.vips[1].counts.restored = 4;
   m.heartbeats.echoed = 3;
   m.heartbeats.failed = 1;
   for (const int ms : {1, 7, 3000}) m.heartbeats.took.add(Duration::milliseconds(ms));
@@ -55,14 +57,21 @@ Metrics example() {
   return m;
 }
 
+std::string text_of(const Metrics& metrics) {
+  MetricsText text(metrics);
+  while (text.add_some()) {
+  }
+  return std::move(text).text();
+}
+
 void text_is_that_of_the_golden() {
-  const std::string actual = metrics_text(example());
+  const std::string actual = text_of(example());
   TEST_ASSERT_EQUAL_STRING(fixture::golden(kGolden, actual), actual);
 }
 
 // The users' contract.
 void no_name_of_the_contract_is_missing() {
-  const std::string text = metrics_text(example());
+  const std::string text = text_of(example());
   for (const char* sample :
        {"vipd_build_info{",
         "vipd_etcd_cluster_bound 1",
@@ -91,11 +100,26 @@ void no_name_of_the_contract_is_missing() {
   }
 }
 
+// However many VIPs there are: no part has more than some of them.
+void of_thousands_each_part_is_short() {
+  Metrics m = example();
+  m.vips.resize(10'000, m.vips[0]);
+  MetricsText text(std::move(m));
+  size_t parts = 1;
+  while (text.add_some()) parts++;
+  TEST_ASSERT_TRUE(parts > 7 * 100);
+  size_t owners = 0;
+  for (const std::string& line : fixture::lines(std::move(text).text())) {
+    owners += line.starts_with("vipd_owner{") ? 1 : 0;
+  }
+  TEST_ASSERT_EQUAL_INT(10'000, owners);
+}
+
 // Each family once, before its samples; each sample once.
 void families_are_announced_and_no_sample_is_given_twice() {
   std::string family;
   std::vector<std::string> seen;
-  for (const std::string& line : fixture::lines(metrics_text(example()))) {
+  for (const std::string& line : fixture::lines(text_of(example()))) {
     if (line.starts_with("# HELP ")) continue;
     const bool is_type = line.starts_with("# TYPE ");
     if (is_type) family = line.substr(7, line.find(' ', 7) - 7);
@@ -107,7 +131,7 @@ void families_are_announced_and_no_sample_is_given_twice() {
 }
 
 void labels_are_escaped_and_valid_utf8() {
-  const std::string text = metrics_text(example());
+  const std::string text = text_of(example());
   TEST_ASSERT_TRUE(text.find("endpoint=\"unix:/run/a\\\\b \\\"c\\\"\\nd\xef\xbf\xbd\"") !=
                    std::string::npos);
 }
@@ -134,7 +158,7 @@ std::vector<std::string> names_in(const std::string& text) {
 
 // Alerts and panels that name what nobody counts would be silent for ever.
 void monitoring_uses_only_what_is_there() {
-  const std::string text = metrics_text(example());
+  const std::string text = text_of(example());
   for (const char* path : {"contrib/monitoring/alerts.yml", "contrib/monitoring/dashboard.json"}) {
     const std::vector<std::string> names = names_in(fixture::read(path));
     TEST_ASSERT_TRUE(names.size() > 10);
@@ -149,7 +173,7 @@ void monitoring_uses_only_what_is_there() {
 void the_manual_has_every_metric() {
   const std::vector<std::string> names = names_in(fixture::read("contrib/man/vipd.8"));
   int families = 0;
-  for (const std::string& line : fixture::lines(metrics_text(example()))) {
+  for (const std::string& line : fixture::lines(text_of(example()))) {
     if (!line.starts_with("# TYPE ")) continue;
     const std::string family = line.substr(7, line.find(' ', 7) - 7);
     TEST_ASSERT_MESSAGE(std::find(names.begin(), names.end(), family) != names.end(), family);
@@ -165,6 +189,7 @@ int main() {
   RUN_TEST(the_manual_has_every_metric);
   RUN_TEST(text_is_that_of_the_golden);
   RUN_TEST(no_name_of_the_contract_is_missing);
+  RUN_TEST(of_thousands_each_part_is_short);
   RUN_TEST(families_are_announced_and_no_sample_is_given_twice);
   RUN_TEST(labels_are_escaped_and_valid_utf8);
   RUN_TEST(histogram_counts_each_once_and_adds_up);

@@ -22,7 +22,7 @@ size_t count(const std::string& text, const std::string& part) {
 }
 
 void names_of_other_nodes_stay_text() {
-  const std::string page = status_page(hostile(), "abc");
+  const std::string page = status_page(hostile(), false, "abc");
   TEST_ASSERT_EQUAL_INT(1, count(page, "<script"));
   TEST_ASSERT_EQUAL_INT(1, count(page, "</noscript>"));
   TEST_ASSERT_EQUAL_INT(1, count(page, "&lt;/pre&gt;&lt;/noscript&gt;&lt;script&gt;alert(1)"));
@@ -33,7 +33,7 @@ void names_of_other_nodes_stay_text() {
 }
 
 void page_asks_for_nothing_but_the_status() {
-  const std::string page = status_page(Status{}, "abc");
+  const std::string page = status_page(Status{}, false, "abc");
   TEST_ASSERT_EQUAL_INT(0, count(page, "://"));
   TEST_ASSERT_EQUAL_INT(0, count(page, "src="));
   TEST_ASSERT_EQUAL_INT(0, count(page, "@import"));
@@ -43,7 +43,7 @@ void page_asks_for_nothing_but_the_status() {
 }
 
 void only_what_carries_the_nonce_may_run() {
-  const std::string page = status_page(Status{}, "abc");
+  const std::string page = status_page(Status{}, false, "abc");
   TEST_ASSERT_EQUAL_INT(1, count(page, "<script nonce=\"abc\">"));
   TEST_ASSERT_EQUAL_INT(1, count(page, "<style nonce=\"abc\">"));
   TEST_ASSERT_EQUAL_INT(0, count(page, "style="));

@@ -196,15 +196,19 @@ void what_is_costly_is_rendered_once_for_all_who_wait() {
   int rendered = 0;
   size_t answered = 0;
   vipd::ctl::SharedAnswers shared(loop);
-  const auto render = [&]() -> Response {
+  const auto render = [&](Response* response) {
     rendered++;
     usleep(20'000);
-    return {.body = text};
+    response->body = text;
+    return false;
   };
   std::string reason;
   const auto server = Server::open(
       loop, folder.path() + "/vipd.sock",
-      [&](const Request& request) { return shared.answer("all", "it", request, render); }, &reason);
+      [&](const Request& request) {
+        return shared.answer("all", "it", request, [&] { return render; });
+      },
+      &reason);
   std::vector<Fd> clients;
   std::vector<size_t> received(kClients, 0);
   for (int i = 0; i < kClients; i++) {
@@ -233,7 +237,12 @@ void what_was_rendered_before_a_request_is_no_answer_to_it() {
   const auto ask = [&](vipd::MonoTime since) {
     Request request;
     request.since = since;
-    return shared.answer("all", "it", request, [&]() -> Response { return {.body = text}; });
+    return shared.answer("all", "it", request, [&] {
+      return [&](Response* response) {
+        response->body = text;
+        return false;
+      };
+    });
   };
   const vipd::MonoTime before = loop.now();
   TEST_ASSERT_EQUAL_INT('a', ask(before).shared->front());
@@ -245,6 +254,61 @@ void what_was_rendered_before_a_request_is_no_answer_to_it() {
     TEST_ASSERT_EQUAL_INT('b', response.shared->front());
     break;
   }
+}
+
+struct Cut {
+  Loop loop;
+  vipd::ctl::SharedAnswers shared{loop};
+  int begun = 0;
+  int parts = 0;
+
+  // 20 parts, of which each takes half of a turn's budget.
+  Response ask() {
+    Request request;
+    request.since = loop.now();
+    return shared.answer("all", "it", request, [this] {
+      begun++;
+      return [this, left = 20](Response* response) mutable {
+        parts++;
+        usleep(6'000);
+        response->body += "a part";
+        return --left > 0;
+      };
+    });
+  }
+};
+
+// Parts are counted, not time.
+void what_takes_long_is_rendered_over_several_turns() {
+  Cut cut;
+  cut.loop.run_once(Duration());
+  std::optional<Response> response;
+  int most = 0;
+  const auto timer = [&] { response = cut.ask(); };
+  static_cast<void>(cut.loop.add_timer(cut.loop.now(), timer));
+  for (int turns = 0; cut.parts < 20 && turns < 100; turns++) {
+    const int before = cut.parts;
+    cut.loop.run_once(Duration::milliseconds(10));
+    most = std::max(most, cut.parts - before);
+  }
+  TEST_ASSERT_TRUE(response->not_before.has_value());
+  TEST_ASSERT_TRUE(most >= 1 && most <= 3);
+  TEST_ASSERT_EQUAL_INT(1, cut.begun);
+}
+
+void what_changed_meanwhile_is_rendered_anew() {
+  Cut cut;
+  static_cast<void>(cut.loop.add_timer(cut.loop.now(), [&] { static_cast<void>(cut.ask()); }));
+  cut.loop.run_once(Duration::milliseconds(10));
+  TEST_ASSERT_TRUE(cut.parts < 20);
+  cut.shared.begin_anew();
+  const int before = cut.parts;
+  cut.loop.run_once(Duration());
+  TEST_ASSERT_EQUAL_INT(before, cut.parts);
+  const Response response = cut.ask();  // outside of a turn: nothing is cut
+  TEST_ASSERT_FALSE(response.not_before.has_value());
+  TEST_ASSERT_EQUAL_INT(20 * 6, response.body.size());
+  TEST_ASSERT_EQUAL_INT(2, cut.begun);
 }
 
 void head_gets_no_body() {
@@ -596,6 +660,8 @@ int main() {
   RUN_TEST(pipelined_requests_are_answered_in_order);
   RUN_TEST(pipelined_requests_wait_for_their_turn);
   RUN_TEST(what_is_costly_is_rendered_once_for_all_who_wait);
+  RUN_TEST(what_takes_long_is_rendered_over_several_turns);
+  RUN_TEST(what_changed_meanwhile_is_rendered_anew);
   RUN_TEST(what_was_rendered_before_a_request_is_no_answer_to_it);
   RUN_TEST(head_gets_no_body);
   RUN_TEST(close_is_honoured);

@@ -33,7 +33,7 @@ class Daemon {
 
  private:
   Response answer(const Request& request) {
-    if (request.path == "/v1/status") return {.body = ctl::status_json(status_)};
+    if (request.path == "/v1/status") return {.body = ctl::StatusJson(status_).text()};
     if (request.path == "/v1/events") return {.body = "", .stream = true};
     if (request.path == "/metrics") return {.body = "vipd_fenced_total 0\n"};
     if (request.path == "/v1/history") {

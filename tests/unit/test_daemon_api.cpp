@@ -22,6 +22,8 @@ struct Bench : bench::StateFolder, bench::IdleCore {
   std::vector<HistoryEntry> moves;
   std::string unhealthy;
   size_t fed = 0;
+  size_t vips_there = 0;
+  size_t most_at_once = 0;
 
   Commands commands{{.vips = vips,
                      .kept = kept,
@@ -36,11 +38,21 @@ struct Bench : bench::StateFolder, bench::IdleCore {
   Api api{loop,
           {.status = [] { return Status(); },
            .metrics = [] { return Metrics(); },
+           .vips = [this](size_t first, size_t most) { return some<VipStatus>(first, most); },
+           .counts = [this](size_t first, size_t most) { return some<VipMetrics>(first, most); },
            .state = [] { return std::string_view("running"); },
            .unhealthy = [this] { return unhealthy; },
            .moves = [this] { return moves; },
            .history = entries,
            .commands = commands}};
+
+  template <typename T>
+  std::vector<T> some(size_t first, size_t most) {
+    std::vector<T> vips(std::min(vips_there - std::min(first, vips_there), most));
+    most_at_once = std::max(most_at_once, vips.size());
+    for (T& vip : vips) vip.name = "v" + std::to_string(first++);
+    return vips;
+  }
 
   ctl::Response ask(Access access, const char* method, const std::string& path) {
     return api.answer(access, {.method = method, .path = path, .body = ""});
@@ -158,6 +170,36 @@ void vipctl_has_the_same_commands() {
   TEST_ASSERT_TRUE(asked == std::set<std::string>(known.begin(), known.end()));
 }
 
+// Asked as often as it is told to.
+std::string text_of_thousands(Bench* b, Access access, const std::string& path) {
+  for (;;) {
+    b->loop.run_once(Duration());
+    const ctl::Response response =
+        b->api.answer(access, {.method = "GET", .path = path, .body = "", .since = MonoTime()});
+    if (response.not_before) continue;
+    return response.shared == nullptr ? response.body : *response.shared;
+  }
+}
+
+size_t count(const std::string& text, const std::string& what) {
+  size_t found = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) found++;
+  return found;
+}
+
+// Work is counted, not time: nothing is made of all VIPs at once, and each is told of once.
+void thousands_are_told_of_bit_by_bit() {
+  Bench b;
+  b.vips_there = 10'000;
+  TEST_ASSERT_EQUAL_INT(
+      10'000, count(text_of_thousands(&b, Access::Socket, "/v1/status"), "\"last_change\""));
+  TEST_ASSERT_EQUAL_INT(10'000,
+                        count(text_of_thousands(&b, Access::Public, "/metrics"), "\nvipd_owner{"));
+  TEST_ASSERT_TRUE(b.most_at_once <= 64);
+  const std::string page = text_of_thousands(&b, Access::Public, "/");
+  TEST_ASSERT_TRUE(page.find("... and more") != std::string::npos && page.size() < 100'000);
+}
+
 // The rows of the table, as they stand in the source: `{"GET", "/v1/status", Access::Socket, ...`.
 void the_manual_has_every_route() {
   const std::string page = fixture::read("contrib/man/vipd.8");
@@ -189,6 +231,7 @@ int main() {
   RUN_TEST(only_the_page_is_given_the_moves);
   RUN_TEST(health_says_why_it_is_none);
   RUN_TEST(while_the_daemon_stops_commands_are_refused);
+  RUN_TEST(thousands_are_told_of_bit_by_bit);
   RUN_TEST(a_port_that_is_taken_is_said_once);
   return UNITY_END();
 }

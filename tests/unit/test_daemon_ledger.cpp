@@ -23,8 +23,8 @@ void changes_are_counted_by_the_state_they_lead_to() {
   ledger.take(change(VipState::Standby, VipState::Owner, TakeoverCause::Released));
   const Ledger::OfVip& vip = ledger.of(kVip);
   TEST_ASSERT_EQUAL_UINT64(3, vip.transitions);
-  TEST_ASSERT_EQUAL_UINT64(2, vip.counts.to.at("owner"));
-  TEST_ASSERT_EQUAL_UINT64(1, vip.counts.to.at("standby"));
+  TEST_ASSERT_EQUAL_UINT64(2, vip.counts.to[static_cast<size_t>(VipState::Owner)]);
+  TEST_ASSERT_EQUAL_UINT64(1, vip.counts.to[static_cast<size_t>(VipState::Standby)]);
   TEST_ASSERT_EQUAL_STRING("so", vip.last_change);
   TEST_ASSERT_FALSE(vip.since.empty());
   TEST_ASSERT_EQUAL_UINT64(1, ledger.node().takeovers.at("silent"));

@@ -80,9 +80,9 @@ struct Bench {
 
 void a_route_that_is_missing_is_said() {
   Bench b;
-  const std::string before = status_of(b.parts()).vips[0].reason;
+  const std::string before = vips_of(b.parts(), 0, 2)[0].reason;
   route_fault = "route default via 203.0.113.1: File exists";
-  TEST_ASSERT_EQUAL_STRING(before + "; " + route_fault, status_of(b.parts()).vips[0].reason);
+  TEST_ASSERT_EQUAL_STRING(before + "; " + route_fault, vips_of(b.parts(), 0, 2)[0].reason);
   route_fault.clear();
 }
 
@@ -106,10 +106,10 @@ void a_daemon_that_has_just_begun_says_so() {
 
 void a_vip_has_its_configuration_its_check_and_what_is_kept_of_it() {
   Bench b;
-  TEST_ASSERT_EQUAL_STRING("2026-01-01T00:00:00.000Z", status_of(b.parts()).vips[0].since);
+  TEST_ASSERT_EQUAL_STRING("2026-01-01T00:00:00.000Z", vips_of(b.parts(), 0, 2)[0].since);
   b.ledger.take(action::ReportState{
       .address = kVip, .from = VipState::Fault, .to = VipState::Standby, .reason = "so"});
-  const VipStatus vip = status_of(b.parts()).vips[0];
+  const VipStatus vip = vips_of(b.parts(), 0, 2)[0];
   TEST_ASSERT_EQUAL_STRING("api", vip.name);
   TEST_ASSERT_EQUAL_STRING("192.0.2.1", vip.address);
   TEST_ASSERT_EQUAL_STRING("eth0", vip.link);
@@ -126,10 +126,11 @@ void counters_go_in_the_order_of_the_vips() {
   b.ledger.announced(kVip);
   b.ledger.announced(*Address::parse("192.0.2.9"));  // configured no more
   b.ledger.take(action::Report{.kind = ReportKind::Fenced, .text = ""});
-  const Metrics metrics = metrics_of(b.parts());
-  TEST_ASSERT_EQUAL_INT(1, metrics.vips.size());
-  TEST_ASSERT_EQUAL_UINT64(1, metrics.vips[0].announcements);
-  TEST_ASSERT_EQUAL_UINT64(1, metrics.node.fenced);
+  const std::vector<VipMetrics> vips = counts_of(b.parts(), 0, 9);
+  TEST_ASSERT_EQUAL_INT(1, vips.size());
+  TEST_ASSERT_EQUAL_UINT64(1, vips[0].counts.announcements);
+  TEST_ASSERT_EQUAL_UINT64(1, metrics_of(b.parts()).node.fenced);
+  TEST_ASSERT_TRUE(counts_of(b.parts(), 1, 9).empty() && vips_of(b.parts(), 2, 1).empty());
 }
 
 void a_daemon_that_stops_is_not_healthy() {
