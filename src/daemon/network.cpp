@@ -203,11 +203,13 @@ void Network::when_idle(std::function<void()> handler) {
 void Network::reset_connections(const Address& first,
                                 const std::deque<action::RemoveAddress>& pending,
                                 MonoTime deadline) {
-  if (reset_.erase(first) != 0) return;
+  if (seen_to_.erase(first) != 0) return;
   const Duration budget = std::min(kMostForResets, (deadline - loop_.now()) / 3);
-  if (budget <= Duration()) return;  // each of thousands would look at all that follow
+  if (budget <= Duration()) return;
   std::vector<Address> locals;
   const auto consider = [&](const Address& address) {
+    // Whether it has connections or not: each of thousands would look at all that follow.
+    if (!seen_to_.insert(address).second) return;
     const VipConfig* vip = vips_.at(address);
     if (vip != nullptr && vip->kill_connections && addresses_.is_up(address)) {
       locals.push_back(address);
@@ -215,6 +217,7 @@ void Network::reset_connections(const Address& first,
   };
   consider(first);
   for (const action::RemoveAddress& next : pending) consider(next.address);
+  seen_to_.erase(first);
   if (locals.empty()) return;
   const net::Killed killed = net::kill_connections(loop_, locals, budget);
   if (killed.error != 0) resets_failed(killed.error);
@@ -222,8 +225,6 @@ void Network::reset_connections(const Address& first,
     log::info("%zu connections to %zu addresses reset%s", killed.connections, locals.size(),
               killed.is_complete ? "" : ", and no time for more");
   }
-  reset_.insert(locals.begin(), locals.end());
-  reset_.erase(first);
 }
 
 // Said once: the kernel stays the same.

@@ -115,7 +115,7 @@ class Network {
   MonoTime look_at_ = MonoTime::never();
   bool cannot_reset_ = false;
   std::set<int> mute_links_;
-  std::set<Address> reset_;  // their connections; they are about to be removed
+  std::set<Address> seen_to_;  // their connections; they are about to be removed
 };
 
 }  // namespace vipd
