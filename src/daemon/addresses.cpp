@@ -59,7 +59,7 @@ bool Addresses::meet_leftovers(const net::AddressBook& book, const Memory& forme
         has_strangers |= !remove_stray(vip.name, *info, "left without authority", netlink);
         continue;
       }
-      installed_[vip.address] = {
+      known_[vip.address] = {
           .link_index = info->link_index, .prefix_length = info->prefix_length, .is_up = true};
       inherited_.push_back(vip.address);
     }
@@ -91,7 +91,7 @@ bool Addresses::remove_stray(const std::string& name, const net::AddressInfo& in
 // --- our own doing
 
 int Addresses::add(const VipConfig& vip, int link_index, int lifetime_s, net::Netlink* netlink) {
-  Installed& place = installed_[vip.address];
+  Known& place = known_[vip.address];
   const unsigned length = whole(vip.address);
   const bool moved =
       place.is_up && (place.link_index != link_index || place.prefix_length != length);
@@ -99,44 +99,45 @@ int Addresses::add(const VipConfig& vip, int link_index, int lifetime_s, net::Ne
   const int error =
       netlink->add_address(link_index, vip.address, length, static_cast<uint32_t>(lifetime_s),
                            vip.source, net::label_on(links_.all().at(link_index).name));
-  place = {
-      .link_index = link_index, .prefix_length = length, .lifetime_s = lifetime_s, .is_up = true};
+  place.link_index = link_index;
+  place.prefix_length = length;
+  place.lifetime_s = lifetime_s;
+  place.is_up = true;
   if (error == 0) keep_routes(vip, netlink);
   return error;
 }
 
 void Addresses::keep_routes(const VipConfig& vip, net::Netlink* netlink) {
-  const Installed& place = installed_[vip.address];
+  const Known& place = known_[vip.address];
   if (place.lifetime_s == 0) return;  // of a former process; its first renewal is soon
   routes_->keep(vip,
                 {.link_index = place.link_index,
                  .lifetime_s = place.lifetime_s,
-                 .has_subnet = alone_.contains(vip.address)},
+                 .has_subnet = place.is_alone},
                 netlink);
 }
 
-int Addresses::take_away(const Address& address, const Installed& place, net::Netlink* netlink) {
+int Addresses::take_away(const Address& address, const Known& place, net::Netlink* netlink) {
   const int error = netlink->remove_address(place.link_index, address, place.prefix_length);
   if (error == 0) routes_->drop(address, netlink);
   return error;
 }
 
 int Addresses::remove(const Address& address, net::Netlink* netlink) {
-  const auto place = installed_.find(address);
-  if (place == installed_.end()) return 0;
+  const auto place = known_.find(address);
+  if (place == known_.end()) return 0;
   const int error = take_away(address, place->second, netlink);
   if (error == 0) place->second.is_up = false;
   return error;
 }
 
 bool Addresses::is_up(const Address& address) const {
-  const auto place = installed_.find(address);
-  return place != installed_.end() && place->second.is_up;
+  const auto place = known_.find(address);
+  return place != known_.end() && place->second.is_up;
 }
 
 bool Addresses::any_is_up() const {
-  return std::any_of(installed_.begin(), installed_.end(),
-                     [](const auto& p) { return p.second.is_up; });
+  return std::any_of(known_.begin(), known_.end(), [](const auto& p) { return p.second.is_up; });
 }
 
 // --- changes that somebody made
@@ -152,8 +153,8 @@ void Addresses::added(const net::AddressInfo& info) {
 }
 
 bool Addresses::is_in_place(const net::AddressInfo& info) const {
-  const auto place = installed_.find(info.address);
-  return place != installed_.end() && place->second.link_index == info.link_index &&
+  const auto place = known_.find(info.address);
+  return place != known_.end() && place->second.link_index == info.link_index &&
          place->second.prefix_length == info.prefix_length;
 }
 
@@ -168,7 +169,7 @@ void Addresses::removed(const net::AddressInfo& info) {
 }
 
 void Addresses::lose(const Address& address, bool expired, uint32_t by_port) {
-  installed_[address].is_up = false;
+  known_[address].is_up = false;
   handlers_.feed(event::AddressLost{
       .address = address, .expired = expired, .by = expired ? "" : who(by_port)});
 }
@@ -192,7 +193,7 @@ void Addresses::judge(const net::AddressBook& book, net::Netlink* netlink) {
 
 void Addresses::find_lost(const net::AddressBook& book) {
   std::vector<Address> lost;
-  for (const auto& [address, place] : installed_) {
+  for (const auto& [address, place] : known_) {
     if (place.is_up && !book.has(address, place.link_index, place.prefix_length)) {
       lost.push_back(address);
     }
@@ -226,7 +227,7 @@ std::string Addresses::answered_anyway(const VipConfig& vip, const net::AddressB
 void Addresses::follow(const VipConfig& vip, net::Netlink* netlink) {
   const net::Link* link = is_auto_link(vip.link) ? links_.named(vip.link) : nullptr;
   if (link == nullptr || !is_up(vip.address)) return;
-  Installed& place = installed_[vip.address];
+  Known& place = known_[vip.address];
   if (place.link_index == link->index || take_away(vip.address, place, netlink) != 0) return;
   place.is_up = false;
   log::warn("vip %s: its subnet is on %s now; moved there", vip.name.c_str(), link->name.c_str());
@@ -236,22 +237,17 @@ void Addresses::follow(const VipConfig& vip, net::Netlink* netlink) {
 void Addresses::judge(const VipConfig& vip, const net::AddressBook& book, net::Netlink* netlink) {
   const int link_index = links_.told_index(vip.link);
   follow(vip, netlink);
-  const bool was_alone = alone_.contains(vip.address);
-  if (book.is_alone(vip.address, vip.prefix_length, link_index)) {
-    alone_.insert(vip.address);
-  } else {
-    alone_.erase(vip.address);
-  }
+  Known& known = known_[vip.address];
+  const bool was_alone = known.is_alone;
+  known.is_alone = book.is_alone(vip.address, vip.prefix_length, link_index);
   // Those of IPv6 would get a lifetime longer than what is left of the address's.
-  const bool is_due = vip.address.is_v4() || was_alone != alone_.contains(vip.address);
-  if (is_due && is_up(vip.address)) keep_routes(vip, netlink);
-  handlers_.obstacle(vip, book.obstacle(vip.address, link_index, is_up(vip.address)));
+  const bool is_due = vip.address.is_v4() || was_alone != known.is_alone;
+  if (is_due && known.is_up) keep_routes(vip, netlink);
+  handlers_.obstacle(vip, book.obstacle(vip.address, link_index, known.is_up));
   std::string oddity = book.oddity(vip.address, vip.prefix_length, link_index);
   if (oddity.empty()) oddity = answered_anyway(vip, book);
-  std::string& known = oddities_[vip.address];
-  if (known == oddity) return;
-  known = oddity;
-  if (oddity.empty()) return;
+  const size_t said = oddity.empty() ? 0 : std::hash<std::string>{}(oddity);
+  if (std::exchange(known.oddity, said) == said || said == 0) return;
   if (odd_++ < kMostOdd) log::warn("vip %s: %s", vip.name.c_str(), oddity.c_str());
 }
 

@@ -2,6 +2,7 @@
 // process, lost, or put there by others. Part of the network.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -65,11 +66,14 @@ class Addresses {
   [[nodiscard]] std::string route_fault(const Address& vip) const;
 
  private:
-  struct Installed {
-    int link_index = 0;
+  // One of each VIP, and of each address that a former process left.
+  struct Known {
+    int link_index = 0;  // where it is, or was last
     unsigned prefix_length = 32;
     int lifetime_s = 0;  // 0: of a former process
     bool is_up = false;
+    bool is_alone = false;  // no address of the host's own is in its subnet, says the last look
+    size_t oddity = 0;      // a hash of what is odd about it, says the last look; 0: nothing
   };
 
   [[nodiscard]] bool meet_stranger(const net::AddressBook& book, const Address& address,
@@ -86,16 +90,14 @@ class Addresses {
   void find_lost(const net::AddressBook& book);
   void find_strays(const net::AddressBook& book, net::Netlink* netlink);
   void judge(const VipConfig& vip, const net::AddressBook& book, net::Netlink* netlink);
-  int take_away(const Address& address, const Installed& place, net::Netlink* netlink);
+  int take_away(const Address& address, const Known& place, net::Netlink* netlink);
 
   const Vips& vips_;
   const Links& links_;
   Handlers handlers_;
-  std::map<Address, Installed> installed_;
+  std::map<Address, Known> known_;
   std::set<Address> expired_;  // by a notice that may be out of date
   std::vector<Address> inherited_;
-  std::map<Address, std::string> oddities_;
-  std::set<Address> alone_;  // no address of the host's own is in their subnet, says the last look
   std::unique_ptr<Routes> routes_;
   std::optional<std::pair<uint32_t, std::string>> culprit_;  // since the last look
   size_t odd_ = 0;                                           // found by this look

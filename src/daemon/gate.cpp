@@ -47,12 +47,14 @@ void Gate::reconfigured(const std::vector<VipConfig>& before) {
   std::set<Address> known;
   for (const VipConfig& vip : before) known.insert(vip.address);
   for (const VipConfig& vip : vips_.all()) {
-    if (!known.contains(vip.address)) states_[vip.address].told = {};
+    const auto state = states_.find(vip.address);
+    if (!known.contains(vip.address) && state != states_.end()) state->second.told = {};
   }
   tell_all();
 }
 
 void Gate::obstructed(const VipConfig& vip, const std::string& obstacle) {
+  if (obstacle.empty() && !states_.contains(vip.address)) return;
   State& state = states_[vip.address];
   if (state.obstacle == obstacle) return;
   state.obstacle = obstacle;
@@ -90,8 +92,9 @@ std::string Gate::reason(const VipConfig& vip) const {
 
 void Gate::tell(const VipConfig& vip) {
   if (checks_ == nullptr) return;
-  State& state = states_[vip.address];
   const Blocked now = blocked(vip);
+  if (now == Blocked{} && !states_.contains(vip.address)) return;
+  State& state = states_[vip.address];
   if (state.told == now) return;
   if (now.lowered != state.told.lowered) {
     const std::string words =
@@ -142,8 +145,9 @@ void Gate::look_for_others() {
 // Said once. Whether it is to be looked at again.
 bool Gate::look_whether_nobodys(const VipView& view) {
   const VipConfig* vip = vips_.at(view.address);
-  State& state = states_[view.address];
-  if (vip == nullptr || !state.told.for_owner) return false;
+  const auto found = states_.find(view.address);
+  if (vip == nullptr || found == states_.end() || !found->second.told.for_owner) return false;
+  State& state = found->second;
   const bool is_nobodys = handlers_.is_connected() && view.queue.empty();
   if (is_nobodys && !state.is_nobodys) {
     log::warn("vip %s: no node can own it: each is paused, is away or has a check that is down",

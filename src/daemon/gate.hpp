@@ -83,9 +83,9 @@ class Gate {
   const Vips& vips_;
   Handlers handlers_;
   std::unique_ptr<check::Checks> checks_;
-  std::map<Address, State> states_;
-  size_t left_ = 0;   // VIPs of which may have to be told
-  size_t place_ = 0;  // the last that was looked at
+  std::map<Address, State> states_;  // of those that something has kept away at some time
+  size_t left_ = 0;                  // VIPs of which may have to be told
+  size_t place_ = 0;                 // the last that was looked at
   Loop::Timer rest_timer_ = Loop::Timer::None;
   Loop::Timer others_timer_ = Loop::Timer::None;
 };

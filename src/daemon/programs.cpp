@@ -55,6 +55,8 @@ void Programs::configure(const Config& config) {
     log::warn("the first program to be run needs a restart of the daemon");
   }
   for (const VipConfig& vip : config.vips) {
+    told_.erase(vip.address);
+    if (vip.notify.empty() && vip.acquire.empty()) continue;
     told_[vip.address] = {.name = vip.name, .program = vip.notify, .acquire = vip.acquire};
   }
 }

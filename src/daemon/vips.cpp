@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -12,31 +13,39 @@ Vips::Vips(const std::vector<VipConfig>& configured) : configured_(configured) {
 }
 
 void Vips::changed() {
-  by_address_.clear();
-  by_name_.clear();
   by_check_.clear();
   std::set<std::string> links;
-  for (const VipConfig& vip : configured_) {
-    const size_t place = by_address_.size();
-    by_address_.emplace(vip.address, place);
-    by_name_.emplace(vip.name, place);
-    for (const std::string& check : vip.checks) by_check_.emplace(check, place);
-    links.insert(vip.link);
+  for (size_t place = 0; place < configured_.size(); place++) {
+    for (const std::string& check : configured_[place].checks) by_check_.emplace(check, place);
+    links.insert(configured_[place].link);
   }
-  assert(by_address_.size() == configured_.size());  // src/conf refuses an address given twice
+  by_address_.resize(configured_.size());
+  std::iota(by_address_.begin(), by_address_.end(), uint32_t{0});
+  by_name_ = by_address_;
+  std::sort(by_address_.begin(), by_address_.end(), [this](uint32_t a, uint32_t b) {
+    assert(a == b || configured_[a].address != configured_[b].address);  // src/conf refuses it
+    return configured_[a].address < configured_[b].address;
+  });
+  std::sort(by_name_.begin(), by_name_.end(),
+            [this](uint32_t a, uint32_t b) { return configured_[a].name < configured_[b].name; });
   links_.assign(links.begin(), links.end());
 }
 
 const VipConfig* Vips::at(const Address& address) const {
-  const auto found = by_address_.find(address);
-  if (found == by_address_.end()) return nullptr;
-  assert(found->second < configured_.size());
-  return &configured_[found->second];
+  assert(by_address_.size() == configured_.size());
+  const auto found =
+      std::lower_bound(by_address_.begin(), by_address_.end(), address,
+                       [this](uint32_t a, const Address& b) { return configured_[a].address < b; });
+  const bool is_there = found != by_address_.end() && configured_[*found].address == address;
+  return is_there ? &configured_[*found] : nullptr;
 }
 
 const VipConfig* Vips::named(const std::string& name_or_address) const {
-  if (const auto found = by_name_.find(name_or_address); found != by_name_.end()) {
-    return &configured_[found->second];
+  const auto found = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name_or_address,
+      [this](uint32_t a, const std::string& b) { return configured_[a].name < b; });
+  if (found != by_name_.end() && configured_[*found].name == name_or_address) {
+    return &configured_[*found];
   }
   const std::optional<Address> address = Address::parse(name_or_address);
   return address ? at(*address) : nullptr;

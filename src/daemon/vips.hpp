@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,8 +37,9 @@ class Vips {
 
  private:
   const std::vector<VipConfig>& configured_;
-  std::map<Address, size_t> by_address_;
-  std::unordered_map<std::string_view, size_t> by_name_;
+  // Places of all of them, in order: a node of a map for each would be ten times as large.
+  std::vector<uint32_t> by_address_;
+  std::vector<uint32_t> by_name_;
   std::unordered_map<std::string_view, size_t> by_check_;  // the first that needs it
   std::vector<std::string> links_;
 };
