@@ -6,7 +6,7 @@
 namespace vipd::ctl {
 namespace {
 
-constexpr size_t kShort = 64 << 10;       // bytes: rendered in well below a millisecond
+constexpr size_t kShort = 16 << 10;       // bytes: sixty of them are rendered in a few milliseconds
 constexpr size_t kMostUnread = 32 << 20;  // bytes
 constexpr Duration kLongestPause = Duration::milliseconds(300);  // on a host that is busy
 constexpr Duration kUnreadPause = Duration::milliseconds(100);

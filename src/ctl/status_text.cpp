@@ -176,8 +176,10 @@ std::string text_of(const CheckStatus& check) {
 }  // namespace
 
 struct StatusJson::Impl {
+  explicit Impl(Status given) : status(std::move(given)) {}
+
   const Status status;
-  rapidjson::StringBuffer buffer{};
+  rapidjson::StringBuffer buffer;
   Json json{buffer};
 };
 

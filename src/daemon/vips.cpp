@@ -8,6 +8,20 @@
 
 namespace vipd {
 
+namespace {
+
+using Before = bool (*)(const VipConfig&, const VipConfig&);
+
+std::vector<uint32_t> sorted(const std::vector<VipConfig>& all, Before is_before) {
+  std::vector<uint32_t> places(all.size());
+  std::iota(places.begin(), places.end(), uint32_t{0});
+  std::sort(places.begin(), places.end(),
+            [&](uint32_t a, uint32_t b) { return is_before(all[a], all[b]); });
+  return places;
+}
+
+}  // namespace
+
 Vips::Vips(const std::vector<VipConfig>& configured) : configured_(configured) {
   changed();
 }
@@ -19,15 +33,15 @@ void Vips::changed() {
     for (const std::string& check : configured_[place].checks) by_check_.emplace(check, place);
     links.insert(configured_[place].link);
   }
-  by_address_.resize(configured_.size());
-  std::iota(by_address_.begin(), by_address_.end(), uint32_t{0});
-  by_name_ = by_address_;
-  std::sort(by_address_.begin(), by_address_.end(), [this](uint32_t a, uint32_t b) {
-    assert(a == b || configured_[a].address != configured_[b].address);  // src/conf refuses it
-    return configured_[a].address < configured_[b].address;
+  by_address_ = sorted(configured_, [](const VipConfig& one, const VipConfig& other) {
+    return one.address < other.address;
   });
-  std::sort(by_name_.begin(), by_name_.end(),
-            [this](uint32_t a, uint32_t b) { return configured_[a].name < configured_[b].name; });
+  by_name_ = sorted(configured_, [](const VipConfig& one, const VipConfig& other) {
+    return one.name < other.name;
+  });
+  for (size_t i = 1; i < by_address_.size(); i++) {  // src/conf refuses an address given twice
+    assert(configured_[by_address_[i - 1]].address != configured_[by_address_[i]].address);
+  }
   links_.assign(links.begin(), links.end());
 }
 

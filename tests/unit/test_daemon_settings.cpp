@@ -2,7 +2,10 @@
 // core with its default.
 #include "daemon/settings.hpp"
 
+#include "conf/conf.hpp"
+#include "fixture.hpp"
 #include "harness.hpp"
+#include "logged.hpp"
 #include "vipd/config.hpp"
 
 using namespace vipd;
@@ -76,11 +79,28 @@ void the_core_is_told_everything_of_a_vip() {
   TEST_ASSERT_TRUE(blocked.empty());
 }
 
+void a_faulty_file_changes_nothing() {
+  const fixture::Folder folder;
+  const std::string path = folder.path() + "/vipd.conf";
+  const conf::Sources sources{.paths = {path}};
+  const std::string good = "vip.api.address = 192.0.2.1\nvip.api.link = lo\n";
+  std::optional<Config> next;
+  logged::lines.clear();
+  fixture::write(path, good + "vip.api.adress = 192.0.2.2\n");
+  TEST_ASSERT_EQUAL_INT(1, read_again(sources, &next).size());
+  TEST_ASSERT_FALSE(next.has_value());
+  TEST_ASSERT_EQUAL_INT(1, logged::count("the configuration was not changed"));
+  fixture::write(path, good);
+  TEST_ASSERT_TRUE(read_again(sources, &next).empty());
+  TEST_ASSERT_EQUAL_STRING("api", next.value().vips.at(0).name);
+}
+
 }  // namespace
 
 int main() {
   UNITY_BEGIN();
   RUN_TEST(the_core_is_told_everything);
   RUN_TEST(the_core_is_told_everything_of_a_vip);
+  RUN_TEST(a_faulty_file_changes_nothing);
   return UNITY_END();
 }
