@@ -3,7 +3,7 @@
 import time
 
 import kernel
-from case import ALONE, case
+from case import ALONE, STALL_SHARE, case
 
 # A second, with a peer lease of one second from two others. The lifetimes of a hundred addresses
 # are renewed by more than one burst of kernel calls.
@@ -24,20 +24,15 @@ def idle(t, vips):
         lab.wait_queue(3, vip)
     # The announcements are over; those of many for a port that may not forward yet, too.
     time.sleep(7 if vips == 1 else 37)
-    faults = measured(t, lab, vips)
-    if faults and not ALONE:
-        t.figure("once more")
-        faults = measured(t, lab, vips)
-    t.check(not faults, "; ".join(faults))
-
-
-def measured(t, lab, vips):
-    """What each costs for a while; who costs too much."""
     before = {h: (kernel.switches(h.vipd.pid), kernel.cpu_seconds(h.vipd.pid)) for h in lab.hosts}
     begin = time.monotonic()
     time.sleep(SECONDS)
     owner = lab.wait_owner()
     limit = WAKEUPS[vips] * (1 if ALONE else BESIDE_OTHERS)
+    stalled = lab.witness.stalled_ms(begin, time.monotonic()) / 1e3 / SECONDS
+    if stalled > STALL_SHARE and not ALONE:  # answers are lost then, and asked for again at once
+        t.figure(f"wake-ups not judged: the machine stood still for {stalled:.0%} of the time")
+        limit = float("inf")
     faults = []
     for host in [owner, *lab.others(owner)]:
         pid = host.vipd.pid
@@ -50,7 +45,7 @@ def measured(t, lab, vips):
                  f"{rss:.1f} MB ({kernel.rss_parts(pid)})")
         if threads != 1 or wakeups > limit or rss > RSS_MB:
             faults.append(f"{role} costs too much")
-    return faults
+    t.check(not faults, "; ".join(faults))
 
 
 @case(seconds=40)
