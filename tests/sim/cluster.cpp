@@ -320,27 +320,27 @@ void World::deliver_call(int n, uint32_t slot, bool timed_out) {
   if (node.incarnation != incarnation || node.core == nullptr) return;
   if (kind == Call::Kind::Keep) {
     if (failed || header.cluster_id != node.used) return;
-    return feed(n, vipd::event::LeaseKept{.lease = lease, .alive = succeeded});
+    return feed_next(n, vipd::event::LeaseKept{.lease = lease, .alive = succeeded});
   }
   if (failed) {
-    return feed(
+    return feed_next(
         n, vipd::event::RequestFailed{.request = request, .reason = why, .no_space = no_space});
   }
   switch (kind) {
     case Call::Kind::Txn:
-      return feed(n, vipd::event::TxnAnswered{.request = request,
-                                              .header = header,
-                                              .succeeded = succeeded,
-                                              .entries = std::move(entries)});
+      return feed_next(n, vipd::event::TxnAnswered{.request = request,
+                                                   .header = header,
+                                                   .succeeded = succeeded,
+                                                   .entries = std::move(entries)});
     case Call::Kind::Read:
       note_read(n, shown, entries);
-      return feed(n, vipd::event::PrefixRead{
-                         .request = request, .header = header, .entries = std::move(entries)});
+      return feed_next(n, vipd::event::PrefixRead{
+                              .request = request, .header = header, .entries = std::move(entries)});
     case Call::Kind::Grant:
-      return feed(n,
-                  vipd::event::LeaseGranted{.request = request, .header = header, .lease = lease});
+      return feed_next(
+          n, vipd::event::LeaseGranted{.request = request, .header = header, .lease = lease});
     case Call::Kind::Revoke:
-      return feed(n, vipd::event::LeaseRevoked{.request = request});
+      return feed_next(n, vipd::event::LeaseRevoked{.request = request});
     case Call::Kind::Keep:
       return;
   }

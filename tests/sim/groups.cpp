@@ -289,10 +289,9 @@ void World::note_moving_in(Node* node, int vip) const {
 // removed, that was set too late or that is configured otherwise may go alone.
 void World::note_alone(Node* node, const vipd::Event& event) {
   const bool is_late = std::holds_alternative<vipd::event::AddressAdded>(event) && held_up(*node);
-  const auto* lost = std::get_if<vipd::event::AddressLost>(&event);
-  if (lost != nullptr) node->lost[static_cast<size_t>(index_of(lost->address))] = false;
+  const bool lost = std::holds_alternative<vipd::event::AddressLost>(event);
   const bool reconfigured = std::holds_alternative<vipd::event::Reconfigured>(event);
-  if (is_late || lost != nullptr || reconfigured) node->may_go_alone = true;
+  if (is_late || lost || reconfigured) node->may_go_alone = true;
 }
 
 // A process that has just started hears first of what a former one left (daemon/network.cpp); here

@@ -96,6 +96,7 @@ void World::start_process(int n) {
       remove_address(n, v, Rule::LeftoverRemoved);
     }
   }
+  node.lost.fill(false);
   if (node.stack.empty()) node.stack.resize(1);
   Frame& frame = node.stack[0];
   frame = {.actions = std::move(frame.actions), .shown = shown(node)};
@@ -248,8 +249,18 @@ void World::feed(int n, const vipd::Event& event) {
   run_turn(n);
 }
 
+// What came with the event before. That one may have held the process up: this is read later.
+void World::feed_next(int n, const vipd::Event& event) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (runs(node)) return feed(n, event);
+  node.inbox.insert(node.inbox.begin(), Mail{.source = 2, .event = event});
+}
+
 void World::push_step(Node* node, const vipd::Event& event) {
   if (options_.groups) note_alone(node, event);
+  if (const auto* lost = std::get_if<vipd::event::AddressLost>(&event)) {
+    node->lost[static_cast<size_t>(index_of(lost->address))] = false;
+  }
   if (node->depth == node->stack.size()) node->stack.emplace_back();
   sim::Frame& frame = node->stack[node->depth++];
   frame.actions.clear();

@@ -1,8 +1,6 @@
 // Programs that must succeed before an address is set, and the rules for them: none may run beyond
 // what the echoed heartbeats allow, none when its place in the queue is said to be left, and no
 // address is set without one. Chance has a source of its own here, as for checks.
-#include <algorithm>
-
 #include "sim/world.hpp"
 
 namespace sim {
@@ -97,11 +95,7 @@ void World::check_acquired(int n, int vip) {
   const bool is_same = since <= program.under || program.under == 0;
   if (!has_programs_ || node.addresses[v].present || (program.good && is_same)) return;
   if (node.addresses[v].set_at >= node.started_at) return;  // it was there, and was lost
-  const bool is_lost = std::any_of(node.inbox.begin(), node.inbox.end(), [&](const Mail& mail) {
-    const auto* lost = std::get_if<vipd::event::AddressLost>(&mail.event);
-    return lost != nullptr && lost->address == vips_[v];
-  });
-  if (is_lost) return;  // of a former process, and the loss is not told yet
+  if (node.lost[v]) return;  // of a former process, and the loss is not told yet
   fail("acquire", "n%d sets v%d, and no program has succeeded for it", n + 1, vip + 1);
 }
 

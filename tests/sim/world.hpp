@@ -88,6 +88,7 @@ class World {
   void read_sockets(int node);
   void handle(int node, Mail& mail);
   void feed(int node, const vipd::Event& event);
+  void feed_next(int node, const vipd::Event& event);
   void push_step(Node* node, const vipd::Event& event);
   static void forget_older_words(Node* node);
   void run_turn(int node);
