@@ -191,6 +191,7 @@ void Core::Impl::drive() {
   drive_fence();
   drive_acquiring();
   drive_removals();
+  drive_term();  // before anything is set for as long as a term would allow
   update_fence();
   drive_hold();
   drive_renewals();

@@ -314,6 +314,7 @@ struct Core::Impl {
   [[nodiscard]] bool deletion_answered(const event::TxnAnswered& e);
 
   // --- peers.cpp: the terms of our own peer lease
+  void drive_term();
   void drive_peers();
   void ask_where_needed();
   void end_terms();

@@ -124,10 +124,14 @@ void Core::Impl::end_terms() {
 
 // --- trying
 
-void Core::Impl::drive_peers() {
+void Core::Impl::drive_term() {
   if (!chain_.live() && !peer_lease_.obeys()) return;
   ask_where_needed();
   consider_leaving();
+}
+
+void Core::Impl::drive_peers() {
+  if (!chain_.live() && !peer_lease_.obeys()) return;
   if (!may_try()) peer_lease_.drop_try();
   judge_try();
   consider_trying();
