@@ -1,5 +1,6 @@
 // Work of which there is some for each VIP, cut into turns of the loop: as much at once as the
-// turn's budget allows, and as much in each turn that follows (ARCHITECTURE.md, "No turn is long").
+// turn's budget allows, but 2 ms of it at least, and as much in each turn that follows
+// (ARCHITECTURE.md, "No turn is long").
 #pragma once
 
 #include <functional>

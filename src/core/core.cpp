@@ -71,7 +71,7 @@ MonoTime Core::fencing_deadline() const {
 }
 
 std::string Core::owner(const Address& address, MonoTime now) const {
-  const Vip* vip = impl_->find(address);
+  const Vip* vip = impl_->vips_.at(address);
   return vip == nullptr ? "" : impl_->owner_of(*vip, now);
 }
 
@@ -113,7 +113,7 @@ std::vector<VipView> Core::vips(MonoTime now) const {
 }
 
 std::optional<VipView> Core::vip(const Address& address, MonoTime now) const {
-  const Vip* vip = impl_->find(address);
+  const Vip* vip = impl_->vips_.at(address);
   if (vip == nullptr) return std::nullopt;
   return impl_->view_of(*vip, now);
 }

@@ -1,6 +1,9 @@
 #include "core/vip.hpp"
 
+#include <algorithm>
+#include <cassert>
 #include <map>
+#include <numeric>
 
 namespace vipd {
 
@@ -43,6 +46,21 @@ void VipTable::group(const std::vector<VipSettings>& settings) {
     groups_[number].push_back(static_cast<size_t>(vip - vips_.data()));
     vip->group = static_cast<int>(number);
   }
+  by_address_.resize(vips_.size());
+  std::iota(by_address_.begin(), by_address_.end(), uint32_t{0});
+  std::sort(by_address_.begin(), by_address_.end(), [this](uint32_t one, uint32_t other) {
+    return vips_[one].settings.address < vips_[other].settings.address;
+  });
+}
+
+const Vip* VipTable::at(const Address& address) const {
+  assert(by_address_.size() == vips_.size());
+  const auto found = std::lower_bound(by_address_.begin(), by_address_.end(), address,
+                                      [this](uint32_t place, const Address& wanted) {
+                                        return vips_[place].settings.address < wanted;
+                                      });
+  const bool is_there = found != by_address_.end() && vips_[*found].settings.address == address;
+  return is_there ? &vips_[*found] : nullptr;
 }
 
 }  // namespace vipd

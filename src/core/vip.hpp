@@ -190,7 +190,8 @@ class VipTable {
   size_t erase_if(Condition condition) {
     return std::erase_if(vips_, condition);
   }
-  // Which VIPs belong together, and in which order they are added, as the configuration says.
+  // Which VIPs belong together, and in which order they are added, as the configuration says. After
+  // every change of which there are.
   void group(const std::vector<VipSettings>& settings);
   // Whether it is true of this VIP, and of all others of its group, in their order up to the first
   // of which it is not.
@@ -228,6 +229,8 @@ class VipTable {
   [[nodiscard]] Vip* find(const Address& address) {
     return next([&address](const Vip& vip) { return vip.settings.address == address; });
   }
+  // As find(), of those that group() has seen, and nothing goes on from it.
+  [[nodiscard]] const Vip* at(const Address& address) const;
   // Where those begin that come after it.
   [[nodiscard]] auto after_found() {
     return vips_.begin() + static_cast<ptrdiff_t>(std::min(found_ + 1, vips_.size()));
@@ -236,6 +239,7 @@ class VipTable {
  private:
   std::vector<Vip> vips_;
   std::vector<std::vector<size_t>> groups_;  // places in vips_
+  std::vector<uint32_t> by_address_;         // likewise
   size_t found_ = 0;
 };
 

@@ -10,8 +10,7 @@
 namespace vipd::ctl {
 
 // The nonce names what of the page may be run: whatever else gets into it stays text. Without
-// scripts it shows the status as a table, of the VIPs
-// that `status` has; `is_cut`: there are more.
+// scripts it shows the status as a table, of the VIPs that `status` has; `is_cut`: there are more.
 [[nodiscard]] std::string status_page(const Status& status, bool is_cut, std::string_view nonce);
 // The header fields that go with it, each with its CR LF.
 [[nodiscard]] std::string page_fields(std::string_view nonce);

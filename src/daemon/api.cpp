@@ -72,6 +72,7 @@ bool Api::open(const std::string& socket, std::string* reason) {
 
 void Api::listen(const std::string& where) {
   shared_.begin_anew();
+  if (log_work_.is_busy()) log_status();
   loop_.cancel_timer(retry_);
   retry_ = Loop::Timer::None;
   if (public_at_ == where && public_ != nullptr) return;

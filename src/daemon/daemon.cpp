@@ -437,6 +437,7 @@ std::vector<std::string> Daemon::reload() {
 
 void Daemon::take_next() {
   if (!next_) return;
+  if (engine_.core().node_state() == NodeState::Releasing) return next_.reset();
   keep_until_restart(config_, &*next_);
   take(*std::exchange(next_, std::nullopt));
   journal_.note("configuration read again");

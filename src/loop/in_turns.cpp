@@ -4,6 +4,12 @@
 
 namespace vipd {
 
+namespace {
+
+constexpr Duration kLeast = Duration::milliseconds(2);
+
+}  // namespace
+
 bool InTurns::start(Some some, Loop::Handler done) {
   stop();
   some_ = std::move(some);
@@ -18,12 +24,14 @@ void InTurns::stop() {
   done_ = nullptr;
 }
 
+// Where something else takes all of each turn's budget, a reader gets his answer all the same.
 bool InTurns::go_on() {
+  const MonoTime begin = loop_.now();
   do {
     if (some_()) continue;
     some_ = nullptr;
     return true;
-  } while (!loop_.budget_is_spent());
+  } while (!loop_.budget_is_spent() || loop_.now() - begin < kLeast);
   timer_ = loop_.add_timer(
       loop_.now(),
       [this] {

@@ -28,6 +28,7 @@ class World : public rig::AnsweredRig {
   int64_t most_frames = 0;       // that one step sent
 
   int64_t call = kCall;
+  bool asks = false;  // somebody asks for the last VIP after each step
   int renewals = 0;
   int tellings = 0;  // steps that told people that VIPs are owned
   int remembered = 0;
@@ -41,6 +42,7 @@ class World : public rig::AnsweredRig {
       settings.vips.push_back(
           {.name = "v", .address = Address::v4(0x0a000001 + i), .link = "eth0"});
     }
+    last = settings.vips.back().address;
     AnsweredRig::start(settings);
     answers.emplace_back(event::LinkChanged{"eth0", true, true});
   }
@@ -48,6 +50,7 @@ class World : public rig::AnsweredRig {
   void run(int64_t span) {
     for (const int64_t end = now_ns + span; now_ns < end;) {
       go_on();
+      if (asks) TEST_ASSERT_TRUE(core->vip(last, now()).has_value());
       most_frames = std::max(most_frames, std::count_if(actions.begin(), actions.end(), is_frame));
       tellings += std::any_of(actions.begin(), actions.end(), tells_owner) ? 1 : 0;
       remembered += std::any_of(actions.begin(), actions.end(), is_memory) ? 1 : 0;
@@ -55,6 +58,8 @@ class World : public rig::AnsweredRig {
   }
 
  private:
+  Address last;
+
   static bool tells_owner(const Action& action) {
     const auto* told = std::get_if<action::ReportState>(&action);
     return told != nullptr && told->to == VipState::Owner;
@@ -135,6 +140,21 @@ void bursts_follow_each_other_without_a_look_at_all() {
   TEST_ASSERT_TRUE(world.remembered <= took / (1'000 * kMs) + 5);  // 120 likewise
 }
 
+// A burst goes on where the one before ended, whoever reads a status meanwhile.
+void who_asks_steers_nothing() {
+  int64_t took[2] = {};
+  for (const bool asks : {false, true}) {
+    World world;
+    world.asks = asks;
+    world.call = 1 * kMs;
+    world.start(1200, Duration::seconds(15));
+    world.run(22'000 * kMs);
+    TEST_ASSERT_EQUAL_INT(1200, world.up.size());
+    took[asks] = world.last_up - world.first_up;
+  }
+  TEST_ASSERT_TRUE(took[false] == took[true]);
+}
+
 // Whoever is next takes the first of thousands while the last are being removed.
 void what_fills_a_link_is_released_at_once() {
   World world;
@@ -211,6 +231,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(a_slow_machine_still_adds_many_addresses_at_once);
   RUN_TEST(bursts_follow_each_other_without_a_look_at_all);
+  RUN_TEST(who_asks_steers_nothing);
   RUN_TEST(what_fills_a_link_is_released_at_once);
   RUN_TEST(what_was_held_goes_apart_from_places_in_queues);
   RUN_TEST(frames_go_a_few_at_a_time);

@@ -82,7 +82,7 @@ void the_core_is_told_everything_of_a_vip() {
 void a_faulty_file_changes_nothing() {
   const fixture::Folder folder;
   const std::string path = folder.path() + "/vipd.conf";
-  const conf::Sources sources{.paths = {path}};
+  const conf::Sources sources{.paths = {path}, .overrides = {}};
   const std::string good = "vip.api.address = 192.0.2.1\nvip.api.link = lo\n";
   std::optional<Config> next;
   logged::lines.clear();
