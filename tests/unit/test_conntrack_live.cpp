@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <string>
 
+#include "fixture.hpp"
 #include "harness.hpp"
 #include "net/messages.hpp"
 
@@ -69,9 +69,7 @@ bool track(const Flow& flow, uint16_t port) {
 }
 
 int tracked() {
-  int count = -1;
-  std::ifstream("/proc/sys/net/netfilter/nf_conntrack_count") >> count;
-  return count;
+  return atoi(fixture::read("/proc/sys/net/netfilter/nf_conntrack_count").c_str());
 }
 
 struct Bench {

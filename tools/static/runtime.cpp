@@ -71,22 +71,24 @@ void __atomic_add(volatile _Atomic_word* word, int value) noexcept {
 
 extern "C" VIPD_GIVES_UP(__cxa_pure_virtual);
 
-void* operator new(std::size_t size) {
+// Weak: a test that counts what is asked for has its own.
+#define VIPD_WEAK __attribute__((weak))
+VIPD_WEAK void* operator new(std::size_t size) {
   return allocate(size);
 }
 void* operator new[](std::size_t size) {
   return allocate(size);
 }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+VIPD_WEAK void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   return malloc(size);
 }
-void operator delete(void* memory) noexcept {
+VIPD_WEAK void operator delete(void* memory) noexcept {
   free(memory);
 }
 void operator delete[](void* memory) noexcept {
   free(memory);
 }
-void operator delete(void* memory, std::size_t) noexcept {
+VIPD_WEAK void operator delete(void* memory, std::size_t) noexcept {
   free(memory);
 }
 void operator delete[](void* memory, std::size_t) noexcept {
