@@ -115,7 +115,8 @@ class Case:
         """How the machine stood still, where that may be why a test failed. Else nothing."""
         if self._lab is None or self._lab.witness is None:
             return ""
-        longest, share = self._lab.witness.stalls()
+        witness = self._lab.witness
+        longest, share = witness.longest_stall_ms(0), witness.stalled_share()
         if longest < STALL_MS and share < STALL_SHARE:
             return ""
         return f"the machine stood still for {longest:.0f} ms, and {share:.0%} of the time"

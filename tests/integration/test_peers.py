@@ -115,11 +115,11 @@ class Quiet:
     def starved(self):
         """By the kernel, or the whole machine by whoever runs it."""
         longest = max(now - self.waited.get(pid, 0) for pid, now in waited_ms(self.lab).items())
-        stalled = self.lab.witness.stalled_ms(self.since, time.monotonic())
+        stalled = self.lab.witness.longest_stall_ms(self.since)
         if max(longest, stalled) < self.f * 1e3 / 4:
             return False
         self.t.figure(f"{self.what}: not judged, a daemon waited {longest:.0f} ms for a processor, "
-                      f"the machine stood still for {stalled:.0f} ms")
+                      f"the machine stood still for {stalled:.0f} ms at a stretch")
         return True
 
 

@@ -193,9 +193,11 @@ class Watcher:
             reached = max(reached, b)
         return total * 1e3
 
-    def stalls(self):
-        """The longest span in ms of which one is so, and the share of all the time so far of which
-        the first is."""
-        longest = max((e["ms"] for e in self.find("stall")), default=0.0)
+    def longest_stall_ms(self, since):
+        """Of one CPU, the client, or the kernel's network, at a stretch."""
+        return max((e["ms"] for e in self.find("stall", since=since)), default=0.0)
+
+    def stalled_share(self):
+        """Of all the time so far, that in which some CPU, or the client, did not run."""
         begin, now = self.events[0]["t"], time.monotonic()
-        return longest, self.stalled_ms(begin, now, network=False) / 1e3 / (now - begin)
+        return self.stalled_ms(begin, now, network=False) / 1e3 / (now - begin)
