@@ -2,54 +2,19 @@
 takes that vipd has as well, and for how long its adverts are silent meanwhile. One instance has an
 address alone, as the VIP beside the others; a second one has all others."""
 
-import contextlib
-import glob
-import os
 import signal
 import socket
 import threading
 import time
 
+import keepalived
 import kernel
 import lab
 import spaces
 
 VRRP, GROUP = 112, "224.0.0.18"
-ADVERT_S = 1.0
+ADVERT_S = 1
 SILENT = 9  # s: what falls silent for good is no pause
-
-CONFIG = """
-global_defs {{
-  enable_script_security
-}}
-vrrp_instance beside {{
-  interface {link}
-  state BACKUP
-  virtual_router_id 51
-  priority {priority}
-  version 3
-  advert_int {interval:.0f}
-  nopreempt
-  virtual_ipaddress {{
-    {beside}/32
-  }}
-}}
-vrrp_instance many {{
-  interface {link}
-  state BACKUP
-  virtual_router_id 52
-  priority {priority}
-  version 3
-  advert_int {interval:.0f}
-  nopreempt
-  virtual_ipaddress {{
-    {first}/32
-  }}
-  virtual_ipaddress_excluded {{
-{others}
-  }}
-}}
-"""
 
 
 class Adverts:
@@ -87,35 +52,17 @@ class Keepalived:
 
     # ---- of a host -----------------------------------------------------------------------------
 
-    def libraries(self):
-        """Unpacked beside it, where the machine does not have them."""
-        usr = os.path.dirname(os.path.dirname(self.program))
-        return "LD_LIBRARY_PATH=" + ":".join(glob.glob(f"{usr}/lib/*-linux-gnu*"))
-
     def start(self, host):
-        path = f"{host.folder}/keepalived.conf"
-        others = "\n".join(f"    {address}/32" for address in self.addresses[2:])
-        with open(path, "w") as file:
-            file.write(CONFIG.format(link=lab.LINK, priority=100 - host.number, interval=ADVERT_S,
-                                     beside=self.addresses[0], first=self.addresses[1],
-                                     others=others))
-        pids = [f"--{name}={host.folder}/{name}" for name in ("pid", "vrrp_pid")]
-        words = ["env", self.libraries(), self.program, "--dont-fork", "--vrrp", "--log-console",
-                 f"--use-file={path}"]
-        self.running[host] = host.spawn(words + pids, f"{host.name}.keepalived.log")
+        beside, *many = self.addresses
+        self.running[host] = keepalived.start(
+            host, self.program, keepalived.instance("beside", 51, host, ADVERT_S, [beside]),
+            keepalived.instance("many", 52, host, ADVERT_S, many))
 
     def pids(self, host):
-        """It and its child, which does the work."""
-        process = self.running.get(host)
-        if process is None or not process.running():
-            return []
-        children = spaces.run("pgrep", "-P", str(process.pid), check=False).stdout.split()
-        return [process.pid, *map(int, children)]
+        return keepalived.pids(self.running.get(host))
 
     def kill(self, host):
-        for pid in self.pids(host):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        keepalived.send(self.running[host], signal.SIGKILL)
 
     @staticmethod
     def count(host):

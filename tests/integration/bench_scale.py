@@ -341,24 +341,14 @@ def laboratory(vips, hosts, logs):
     return place
 
 
-def bench_links():
-    logs = os.path.join(lab.BUILD, "test-logs", "bench_scale_links")
-    with laboratory(LINKS + 1, 1, logs) as place:
+def bench_of_one_host(name, count, prepare, situation):
+    logs = os.path.join(lab.BUILD, "test-logs", f"bench_scale_{name}")
+    with laboratory(count, 1, logs) as place:
         place.start_etcd()
-        this = Bench(place, LINKS + 1)
-        this.on_links_of_their_own(place.hosts[0])
+        this = Bench(place, count)
+        prepare(this, place.hosts[0])
         this.measure(Bench.start_with_empty_etcd)
-        this.measure(Bench.links_vanish)
-
-
-def bench_checks():
-    logs = os.path.join(lab.BUILD, "test-logs", "bench_scale_checks")
-    with laboratory(CHECKS + 1, 1, logs) as place:
-        place.start_etcd()
-        this = Bench(place, CHECKS + 1)
-        this.with_checks_of_their_own(place.hosts[0])
-        this.measure(Bench.start_with_empty_etcd)
-        this.measure(Bench.own_checks_fail_and_come_back)
+        this.measure(situation)
 
 
 def beside(vips, ours):
@@ -400,9 +390,10 @@ def main():
     counts = [int(word) for word in words] or [100, 1000, 10_000]
     ours = {vips: bench(vips, only) for vips in counts}
     if not only or only in "links_vanish":
-        bench_links()
+        bench_of_one_host("links", LINKS + 1, Bench.on_links_of_their_own, Bench.links_vanish)
     if not only or only in "own_checks":
-        bench_checks()
+        bench_of_one_host("checks", CHECKS + 1, Bench.with_checks_of_their_own,
+                          Bench.own_checks_fail_and_come_back)
     if not os.path.exists(KEEPALIVED):
         return print(f"bench_scale: there is no {KEEPALIVED} (tools/unpack keepalived)")
     print("\n| VIPs | what happens | done after: vipd | keepalived | gap of another VIP: vipd | "

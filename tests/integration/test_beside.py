@@ -5,49 +5,13 @@ import os
 import signal
 import time
 
+import keepalived
 import peers
 from case import case
-from lab import LINK
-from spaces import run, wait_for
+from spaces import wait_for
 
 FROZEN_S = 6.0
 PHASES = {"10.77.0.91": "1", "10.77.0.92": "0.1"}  # address -> advert_int
-
-CONFIG = """
-global_defs {{
-  enable_script_security
-}}
-vrrp_instance beside {{
-  interface {link}
-  state BACKUP
-  virtual_router_id 51
-  priority {priority}
-  version 3
-  advert_int {interval}
-  nopreempt
-  virtual_ipaddress {{
-    {vip}/32
-  }}
-}}
-"""
-
-
-class Keepalived:
-    def __init__(self, host, program, vip, interval):
-        path = f"{host.folder}/keepalived.conf"
-        with open(path, "w") as file:
-            file.write(CONFIG.format(link=LINK, priority=100 - host.number, interval=interval,
-                                     vip=vip))
-        pids = [f"--{name}={host.folder}/{name}" for name in ("pid", "vrrp_pid")]
-        words = [program, "--dont-fork", "--vrrp", "--log-console", f"--use-file={path}", *pids]
-        self.process = host.spawn(words, f"{host.name}.keepalived.log")
-
-    def send(self, number):
-        """To it and to its child, which does the work."""
-        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
-        for pid in [self.process.pid, *map(int, children)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
 
 
 def answering(lab, vip):
@@ -107,10 +71,11 @@ def test_beside_keepalived(t):
     for host in lab.hosts:
         host.vipd.end()
     for other, interval in PHASES.items():
-        others = {host: Keepalived(host, program, other, interval) for host in lab.hosts}
+        others = {host: keepalived.start(host, program, keepalived.instance(
+            "beside", 51, host, interval, [other])) for host in lab.hosts}
         who = f"keepalived, advert_int {interval}"
-        both = two_faults(t, lab, who, other, lambda h: others[h].send(signal.SIGSTOP),
-                          lambda h: others[h].send(signal.SIGCONT))
+        both = two_faults(t, lab, who, other, lambda h: keepalived.send(others[h], signal.SIGSTOP),
+                          lambda h: keepalived.send(others[h], signal.SIGCONT))
         t.check(both > 1, "the witness does not see keepalived's two owners")
         for one in others.values():
-            one.process.end()
+            one.end()

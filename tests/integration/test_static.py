@@ -6,6 +6,7 @@ import ssl
 import time
 from filecmp import cmp
 
+import keepalived
 import kernel
 from case import case
 from certs import ED25519, Authority
@@ -161,29 +162,17 @@ def test_static_needs_no_library(t):
 # ---- what it costs, beside others: tools/size prints it ------------------------------------------
 
 NEIGHBOUR_VIP = "10.77.0.150"
-KEEPALIVED = f"""vrrp_instance a {{
-  state MASTER
-  interface {LINK}
-  virtual_router_id 51
-  priority 100
-  virtual_ipaddress {{ {NEIGHBOUR_VIP}/32 }}
-}}
-"""
 
 
 def resident_kb(process):
     """Of the process and of its children, as keepalived has one."""
-    pid = str(process.pid)
-    children = run("pgrep", "-P", pid, check=False).stdout.split()
-    return sum(int(kernel.process_status(one)["VmRSS"].split()[0]) for one in [pid, *children])
+    return sum(int(kernel.process_status(str(pid))["VmRSS"].split()[0])
+               for pid in keepalived.pids(process))
 
 
 def start_keepalived(host, program):
-    path = f"{host.folder}/keepalived.conf"
-    with open(path, "w") as file:
-        file.write(KEEPALIVED)
-    pids = [f"--{name}={host.folder}/{name}" for name in ("pid", "vrrp_pid")]
-    return host.spawn([program, "--dont-fork", "--vrrp", f"--use-file={path}", *pids], "other.log")
+    return keepalived.start(host, program,
+                            keepalived.instance("a", 51, host, 1, [NEIGHBOUR_VIP]))
 
 
 def start_vip_manager(host, program):
