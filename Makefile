@@ -203,14 +203,15 @@ release:
 check-reproducible: dist static
 	@tools/reproduce $(VERSION) $(TLS)
 
-# For other processors, by Debian's cross compilers; run under qemu-user as far as that goes.
+# For other processors, by Debian's cross compilers; run under qemu-user as far as that goes. What
+# tests of the command line start is the native program.
 STATIC_UNITS := $(UNITS:$(B)/san/%=$(STATIC)/%)
 $(STATIC)/libvipd.a: $(LINKED:%=$(STATIC)/%.o)
 	$(call say,AR   $@)
 	$(Q)rm -f $@ && $(CROSS)gcc-ar rcs $@ $^
 $(STATIC_UNITS): %: %.cpp.o $(RUNTIME) $(STATIC)/libvipd.a; $(link_static)
 static-units: static $(STATIC_UNITS)
-check-cross:
+check-cross: all
 	@for host in $(or $(HOSTS),aarch64-linux-gnu arm-linux-gnueabihf); do \
 	  $(MAKE) --no-print-directory static-units HOST=$$host && tests/cross $$host || exit 1; done
 

@@ -414,7 +414,8 @@ Config any_config() {
   config.announce.interval = Duration::milliseconds(any(10, 60000));
   config.announce.refresh = Duration::seconds(any(0, 3600));
   config.control_socket = "/" + any_text(kLetters + " =.", 100) + "s";
-  config.state_dir = "/" + any_text(kLetters + " =./", 300) + "d";
+  const std::string parent = any_text(kLetters + " =.", 150);  // " //" would be a comment
+  config.state_dir = "/" + parent + "/" + any_text(kLetters + " =.", 150) + "d";
   config.log_level = static_cast<vipd::log::Level>(any(0, 3));
   config.log_target = static_cast<vipd::log::Target>(any(0, 2));
   config.user = std::to_string(any(0, 9999)) + (any(0, 1) != 0 ? ":7" : "");
