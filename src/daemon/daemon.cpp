@@ -431,7 +431,7 @@ std::vector<std::string> Daemon::reload() {
   supervisor_.reloading();
   std::vector<std::string> errors = read_again(options_.sources, &next_);
   if (!errors.empty()) supervisor_.ready();
-  (void)loop_.add_timer(loop_.now(), [] {});
+  (void)loop_.add_timer(loop_.now(), [] {});  // the next turn is at once
   return errors;
 }
 
