@@ -196,6 +196,12 @@ def switches(pid):
     return int(process_status(pid)["voluntary_ctxt_switches"])
 
 
+def waited_seconds(pid):
+    """How long it was ready to run and no processor was free (the kernel's sched-stats.rst)."""
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()

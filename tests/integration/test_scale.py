@@ -5,26 +5,34 @@ import time
 
 from bench_scale import Bench
 from case import case
+from kernel import waited_seconds
 from turns import Turns
 
 VIPS = 3000
 MOST_MS = 150  # of the processor in a turn; it was 1 to 5 s with a step for each VIP
 AWAY = 4.5     # s; lifetimes of the former process are over by then
+MOST_WAITED = 0.2  # of the time, for a processor
 
 
 def killed_and_started(t, bench):
-    """Addresses are inherited, and renewed before their lifetimes are over: those of a machine that
-    stands still for a second may be too short. One for each step, none was left after 4 s."""
-    bench.owner.vipd.kill()
-    bench.start(bench.owner)
-    end = time.monotonic() + AWAY
+    """Addresses are inherited, and renewed before their lifetimes are over. One for each step, none
+    was left after 4 s. Where others use the processors for that long the kernel removes them, as it
+    should: then this is not judged."""
+    owner = bench.owner
+    begin = time.monotonic()
+    lived, waited = begin - owner.vipd_started, waited_seconds(owner.vipd.pid)
+    owner.vipd.kill()
+    bench.start(owner)
     least = VIPS
-    while time.monotonic() < end:
+    while time.monotonic() < begin + AWAY:
         time.sleep(0.3)
-        least = min(least, bench.count(bench.owner))
-    t.figure(f"killed and started again: {least} of {VIPS} addresses at least")
-    t.check(least > VIPS // 2, f"{VIPS - least} addresses were lost by a restart")
-    bench.wait_count(bench.owner, VIPS)
+        least = min(least, bench.count(owner))
+    before, after = waited / lived, waited_seconds(owner.vipd.pid) / AWAY
+    t.figure(f"killed and started again: {least} of {VIPS} addresses at least, the daemons waited "
+             f"for a processor {before:.0%} and {after:.0%} of the time")
+    is_judged = max(before, after) < MOST_WAITED
+    t.check(least > VIPS // 2 or not is_judged, f"{VIPS - least} addresses were lost by a restart")
+    bench.wait_count(owner, VIPS)
 
 
 @case(seconds=25)
