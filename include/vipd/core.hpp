@@ -26,6 +26,8 @@ struct Input {
   uint64_t random = 0;
   // How long the host has slept in all. The kernel's timers stand still then, `now` does not.
   Duration suspended{};
+  // This turn of the loop has lasted long enough: no burst of kernel calls begins in it.
+  bool turn_is_spent = false;
 };
 
 struct CandidateView {

@@ -17,7 +17,8 @@ constexpr size_t kMany = 500;
 }  // namespace
 
 bool Core::Impl::may_add() {
-  return !kernel_.busy() && step_.due_in_burst(now_, kernel_.next_at(now_));
+  if (kernel_.busy()) return false;
+  return step_.due_in_burst(now_, kernel_.next_at(now_, step_.turn_is_spent()));
 }
 
 void Core::Impl::drive_renewals() {

@@ -162,7 +162,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   const auto [slept, before, stalled] = step_.begin(input, actions);
   if (orders_.finished || (slept == Duration() && !stalled && went_as_wanted(event))) return;
   step_.nothing_due();
-  step_.looks(now_);
+  step_.looks(now_, vips_.size());
   if (now_ - before > timing::interrupted_after(settings_.timeout)) binding_.interrupted(now_);
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.

@@ -7,19 +7,22 @@ namespace vipd {
 namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
-constexpr Duration kBreath = Duration::milliseconds(1);
+// Enough for a turn of the loop to end. It is not time that others need: the kernel sees to that.
+constexpr Duration kBreath = Duration::microseconds(200);
 // Renewals take an eighth of the time, if lifetimes allow for it.
 constexpr int kRest = 8;
-// What is to be left of a lifetime when its renewal begins, for stalls of any kind.
+// What is to be left of a lifetime when its renewal begins, for stalls of any kind: so much, and a
+// third of it.
 constexpr Duration kReserve = Duration::seconds(2);
 constexpr int kFrames = 64;
 constexpr Duration kFramesInterval = Duration::milliseconds(2);
 
 }  // namespace
 
-MonoTime KernelCalls::next_at(MonoTime now) const {
+MonoTime KernelCalls::next_at(MonoTime now, bool turn_is_spent) const {
   assert(!busy());
-  return now < burst_ends_ ? now : burst_ends_ + kBreath;
+  if (now < burst_ends_) return now;
+  return turn_is_spent ? now + kBreath : burst_ends_ + kBreath;
 }
 
 void KernelCalls::add(MonoTime now, Duration lifetime) {
@@ -61,7 +64,7 @@ void KernelCalls::installing(MonoTime now, bool first) {
 }
 
 MonoTime KernelCalls::rested() const {
-  const Duration spare = std::min(lifetime_ / 2, lifetime_ - kReserve);
+  const Duration spare = lifetime_ - std::max(kReserve, lifetime_ / 3);
   return round_began_ + std::clamp(round_took_ * kRest, Duration(), std::max(Duration(), spare));
 }
 

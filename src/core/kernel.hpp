@@ -37,8 +37,8 @@ class KernelCalls {
   [[nodiscard]] bool adding() const { return adding_; }
   [[nodiscard]] bool removing() const { return removals_ > 0; }
 
-  // When one more may be added. REQUIRES: !busy().
-  [[nodiscard]] MonoTime next_at(MonoTime now) const;
+  // When one more may be added. In a turn that is spent no burst begins. REQUIRES: !busy().
+  [[nodiscard]] MonoTime next_at(MonoTime now, bool turn_is_spent) const;
   // REQUIRES: !adding().
   void add(MonoTime now, Duration lifetime);
   // Its completion has come; `in_turn`: and the next call follows at once.

@@ -5,8 +5,10 @@ namespace vipd {
 namespace {
 
 constexpr Duration kStall = Duration::seconds(1);
-// People are told of what a burst did, and the state directory, by the next look.
+// People are told of what a burst did, and the state directory, by the next look. One takes half a
+// microsecond for each VIP, so those of thousands are further apart.
 constexpr Duration kBetweenLooks = Duration::milliseconds(50);
+constexpr Duration kBetweenLooksPerVip = Duration::microseconds(20);
 
 // splitmix64: spreads the step's entropy over as many nonces as one step needs.
 uint64_t mix(uint64_t x) {
@@ -24,6 +26,7 @@ Step::Gap Step::begin(const Input& input, Actions* actions) {
   // their clocks part at once.
   entropy_ = mix(entropy_ ^ input.random) ^ mix(static_cast<uint64_t>(input.now.ns()));
   out_ = actions;
+  turn_is_spent_ = input.turn_is_spent;
   Gap gap;
   gap.slept = input.suspended - std::exchange(suspended_, input.suspended);
   gap.before = std::exchange(now_, input.now);
@@ -31,8 +34,13 @@ Step::Gap Step::begin(const Input& input, Actions* actions) {
   return gap;
 }
 
+void Step::looks(MonoTime now, size_t vips) {
+  const Duration wait = kBetweenLooksPerVip * static_cast<int64_t>(vips);
+  next_look_ = now + std::max(kBetweenLooks, wait);
+}
+
 bool Step::due_in_burst(MonoTime now, MonoTime time) {
-  if (now < time && time < looked_ + kBetweenLooks) {
+  if (now < time && time < next_look_) {
     burst_ = std::min(burst_, time);
     return false;
   }
@@ -40,7 +48,7 @@ bool Step::due_in_burst(MonoTime now, MonoTime time) {
 }
 
 bool Step::only_burst_is_due(MonoTime now) const {
-  return now < next_ && now - looked_ < kBetweenLooks;
+  return now < next_ && now < next_look_;
 }
 
 void Step::report(ReportKind kind, std::string text, const Address& about) {

@@ -43,8 +43,8 @@ class Step {
   [[nodiscard]] MonoTime next() const { return std::min(next_, burst_); }
 
   // --- bursts
-  // A look at everything begins: nothing but bursts happens until the next one.
-  void looks(MonoTime now) { looked_ = now; }
+  // A look at everything begins, of so many VIPs: nothing but bursts happens until the next one.
+  void looks(MonoTime now, size_t vips);
   // Another one would find nothing to do by now, and the last one is not long ago.
   [[nodiscard]] bool only_burst_is_due(MonoTime now) const;
   void burst_goes_on() { burst_ = MonoTime::never(); }
@@ -62,15 +62,17 @@ class Step {
   // Of this process and step; draws nothing from the nonces' source.
   [[nodiscard]] uint64_t incarnation() const;
   [[nodiscard]] Duration suspended() const { return suspended_; }  // in all
+  [[nodiscard]] bool turn_is_spent() const { return turn_is_spent_; }
 
  private:
   Actions* out_ = nullptr;
   MonoTime now_;  // of the latest step
   MonoTime next_ = MonoTime::never();
   MonoTime burst_ = MonoTime::never();  // likewise, of a burst
-  MonoTime looked_ = MonoTime::long_ago();
+  MonoTime next_look_ = MonoTime::long_ago();
   uint64_t entropy_ = 0;
   Duration suspended_;
+  bool turn_is_spent_ = false;
 };
 
 }  // namespace vipd

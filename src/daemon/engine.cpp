@@ -51,6 +51,7 @@ const Core& Engine::core() const {
 Input Engine::input() const {
   Input input;
   input.random = sys::random_u64();
+  input.turn_is_spent = loop_.budget_is_spent();
   do {
     input.suspended = loop_.suspended();
     input.now = loop_.now();

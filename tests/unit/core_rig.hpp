@@ -69,9 +69,12 @@ class Rig {
   vipd::Actions actions;
   int64_t now_ns = 1'000'000 * kMs;
   vipd::Duration slept;
+  bool turn_is_spent = false;
 
  private:
-  vipd::Input input() { return {.now = now(), .random = ++random_, .suspended = slept}; }
+  vipd::Input input() {
+    return {.now = now(), .random = ++random_, .suspended = slept, .turn_is_spent = turn_is_spent};
+  }
 
   uint64_t random_ = 0;
 };
