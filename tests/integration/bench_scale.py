@@ -288,6 +288,7 @@ class Bench:
 
     def dead_comes_back(self):
         self.wait_count(self.other, 0)
+        spaces.wait_for(lambda: not self.other.vipd.running(), 30, f"{self.other}'s vipd to end")
         self.start(self.other)
         self.queued()
 
@@ -360,8 +361,13 @@ def beside(vips, ours):
         for situation in bench_keepalived.Keepalived.SITUATIONS:
             if situation.__name__ not in ours:
                 continue
-            theirs, mine = other.measure(situation), ours[situation.__name__]
-            rows.append(f"| {vips:,} | {situation.__name__.replace('_', ' ')} | "
+            name, mine = situation.__name__.replace("_", " "), ours[situation.__name__]
+            try:
+                theirs = other.measure(situation)
+            except TimeoutError as why:
+                rows.append(f"| {vips:,} | {name} | {mine['took']:.1f} s | FAILED: {why} |")
+                break
+            rows.append(f"| {vips:,} | {name} | "
                         f"{mine['took']:.1f} s | {theirs['took']:.1f} s | {mine['gap']:.0f} ms | "
                         f"{theirs['gap']:.0f} ms | {mine['used']:.2f} s | {theirs['used']:.2f} s | "
                         f"{theirs['pause']:.1f} s |")
