@@ -40,38 +40,11 @@ Txn Chain::txn_of(const Attempt& attempt) const {
   txn.compares.push_back(
       end_ == 0 ? Compare{.kind = Compare::Kind::Absent, .key = session}
                 : Compare{.kind = Compare::Kind::ModifiedIs, .key = session, .revision = end_});
-  Value value;
-  value.valid = true;
-  value.node = identity_.node;
-  value.instance = identity_.instance;
-  value.timeout = attempt.timeout;
-  value.nonce = attempt.nonce;
-  value.released = !link.leave.empty();
-  value.held = link.held;
-  value.incarnation = identity_.incarnation;
-  value.seen = link.seen;
-  value.honours = true;
-  value.host = link.host;
-  txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value});
+  txn.success.push_back({.kind = Op::Kind::Put, .key = session, .value = value_of(attempt)});
   if (link.put_writes) {
     txn.success.push_back({.kind = Op::Kind::Put, .key = {KeyKind::Writes, lease_, {}}});
   }
-  const Key peers{KeyKind::Peers, lease_, {}};
-  const Key hold{KeyKind::Hold, lease_, {}};
-  if (link.enter) {
-    assert(link.enter->valid() && !link.leave_term);
-    Value term;
-    term.valid = true;
-    term.peers = *link.enter;
-    txn.success.push_back({.kind = Op::Kind::Put, .key = peers, .value = term});
-    term.node = identity_.node;
-    term.incarnation = identity_.incarnation;
-    term.host = link.host;
-    if (link.mark) txn.success.push_back({.kind = Op::Kind::Put, .key = hold, .value = term});
-  }
-  if (link.leave_term) txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
-  const bool ends = link.leave_term || (link.enter && !link.mark);
-  if (ends && link.unmark) txn.success.push_back({.kind = Op::Kind::Delete, .key = hold});
+  add_term(link, &txn);
   Value candidate;
   candidate.valid = true;
   candidate.node = identity_.node;
@@ -86,6 +59,41 @@ Txn Chain::txn_of(const Attempt& attempt) const {
   }
   txn.failure.push_back({.kind = Op::Kind::Range, .key = session});
   return txn;
+}
+
+Value Chain::value_of(const Attempt& attempt) const {
+  Value value;
+  value.valid = true;
+  value.node = identity_.node;
+  value.instance = identity_.instance;
+  value.timeout = attempt.timeout;
+  value.nonce = attempt.nonce;
+  value.released = !attempt.link.leave.empty();
+  value.held = attempt.link.held;
+  value.incarnation = identity_.incarnation;
+  value.seen = attempt.link.seen;
+  value.honours = true;
+  value.host = attempt.link.host;
+  return value;
+}
+
+void Chain::add_term(const Link& link, Txn* txn) const {
+  const Key peers{KeyKind::Peers, lease_, {}};
+  const Key hold{KeyKind::Hold, lease_, {}};
+  if (link.enter) {
+    assert(link.enter->valid() && !link.leave_term);
+    Value term;
+    term.valid = true;
+    term.peers = *link.enter;
+    txn->success.push_back({.kind = Op::Kind::Put, .key = peers, .value = term});
+    term.node = identity_.node;
+    term.incarnation = identity_.incarnation;
+    term.host = link.host;
+    if (link.mark) txn->success.push_back({.kind = Op::Kind::Put, .key = hold, .value = term});
+  }
+  if (link.leave_term) txn->success.push_back({.kind = Op::Kind::Delete, .key = peers});
+  const bool ends = link.leave_term || (link.enter && !link.mark);
+  if (ends && link.unmark) txn->success.push_back({.kind = Op::Kind::Delete, .key = hold});
 }
 
 Txn Chain::attempt(MonoTime now, RequestId request, uint64_t nonce, Link link) {
@@ -135,8 +143,8 @@ Chain::Outcome Chain::commit(MonoTime now, size_t index, Revision revision) {
   return outcome;
 }
 
-// What stands in our session key that is not the end we know: one of our own attempts, or a
-// stranger.
+// Our session key is not at the end that we know: the writer was one of our own attempts, or
+// somebody else.
 Chain::Outcome Chain::judge(MonoTime now, const Entry& entry) {
   for (size_t i = 0; i < attempts_.size(); i++) {
     if (attempts_[i].nonce == entry.value.nonce && entry.modified > end_) {

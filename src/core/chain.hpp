@@ -91,7 +91,7 @@ class Chain {
   [[nodiscard]] bool full() const { return attempts_.size() == kMaxAttempts; }
   // Since when a heartbeat known to be committed waits for its echo; never() when none does.
   [[nodiscard]] MonoTime echo_missing_since() const;
-  // Whether every attempt so far has failed or none is left unanswered, and since when.
+  // Whether the newest attempt has failed, and when. It may still commit.
   [[nodiscard]] bool newest_failed() const { return busy() && attempts_.back().failed; }
   [[nodiscard]] MonoTime newest_failed_at() const {
     assert(newest_failed());
@@ -151,6 +151,8 @@ class Chain {
   [[nodiscard]] Outcome commit(MonoTime now, size_t index, Revision revision);
   [[nodiscard]] Outcome judge(MonoTime now, const Entry& entry);
   [[nodiscard]] Txn txn_of(const Attempt& attempt) const;
+  [[nodiscard]] Value value_of(const Attempt& attempt) const;
+  void add_term(const Link& link, Txn* txn) const;
   [[nodiscard]] Key session_key() const { return Key{KeyKind::Session, lease_, {}}; }
   void echo(const Unechoed& heartbeat);
 

@@ -94,7 +94,7 @@ struct Core::Impl {
   void take(const Event& event);
   void drive();
   void check_invariants() const;
-  // What `step_` and `requests_` do, by its short name.
+  // Shorthands for what `step_` and `requests_` do.
   bool due(MonoTime time) { return step_.due(now_, time); }
   template <typename T>
   void emit(T action) {
@@ -218,7 +218,7 @@ struct Core::Impl {
                                       MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
 
-  // --- groups.cpp: VIPs that are owned together. Of one that is alone it is its own affair.
+  // --- groups.cpp: VIPs that are owned together. One without a group is a group of its own.
   [[nodiscard]] bool wanted(const Vip& vip) const;
   [[nodiscard]] bool none_is_up(const Vip& vip) const;
   [[nodiscard]] bool link_not_seen_yet(const Vip& vip) const;
@@ -226,10 +226,10 @@ struct Core::Impl {
   // Of all that are up, and of itself.
   [[nodiscard]] bool may_keep(const Vip& vip) const;
   [[nodiscard]] bool is_still_ours(const Vip& vip) const;
-  // It has a key that must go, and nothing of the group is on a link.
+  // Our key of it must go, and may: no address of the group is on a link.
   [[nodiscard]] bool to_leave(const Vip& vip) const;
   [[nodiscard]] bool has_spent_key(const Vip& vip) const;
-  // Absent, and without a key, which it may have now.
+  // It is absent and has no key, and may queue up now.
   [[nodiscard]] bool to_join(const Vip& vip) const;
   // Leaves all queues of the group once, and queues up anew.
   void resign(Vip* vip);
@@ -401,6 +401,8 @@ struct Core::Impl {
   // distance: how many places behind it we are.
   void consider_candidate(const Vip& vip, size_t place, int distance);
   void end_session(LeaseId lease, const View::Session& session, Takeover* takeover);
+  void report_takeover(LeaseId lease, const View::Session& session, const Takeover& takeover);
+  void add_deletions(LeaseId lease, const Takeover& takeover, Txn* txn) const;
   void revoke_orphan(LeaseId lease, Takeover* takeover);
   void delete_detached(LeaseId lease);
   void session_ended(LeaseId lease, Takeover* takeover, Revision revision);

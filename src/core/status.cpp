@@ -6,6 +6,27 @@
 
 namespace vipd {
 
+namespace {
+
+std::string refusal(const Vip& vip) {
+  return vip.acquiring.fault.empty() ? "the kernel refused the address"
+                                     : "acquire failed: " + vip.acquiring.fault;
+}
+
+std::string who_else_has_it(const Vip& vip, bool probes) {
+  return "the host with " + vip.conflict.mac.text() +
+         " has the address, and takes no part in the election" +
+         (probes ? " (if it answers for others: conflict.probe = no)" : "");
+}
+
+std::string who_is_ahead(const View::Candidate* head) {
+  if (head == nullptr) return "joining the queue";
+  return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
+         " is ahead in the queue";
+}
+
+}  // namespace
+
 VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
   switch (vip.address) {
     case Vip::AddressState::Present:
@@ -49,7 +70,6 @@ VipState Core::Impl::state_of(const Vip& vip, Obstacle obstacle) const {
 }
 
 std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const {
-  const View::Queue& queue = view_.queue(vip.settings.address);
   switch (obstacle) {
     case Obstacle::None:
       return vip.address == Vip::AddressState::Present ? "" : "adding the address";
@@ -66,15 +86,11 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::LinkDown:
       return "link " + vip.settings.link + " is down";
     case Obstacle::KernelRefused:
-      return (vip.acquiring.fault.empty() ? "the kernel refused the address"
-                                          : "acquire failed: " + vip.acquiring.fault) +
-             "; next try in " + in_seconds(vip.comeback.not_before - now);
+      return refusal(vip) + "; next try in " + in_seconds(vip.comeback.not_before - now);
     case Obstacle::Blocked:
       return vip.blocked;
     case Obstacle::ForeignHost:
-      return "the host with " + vip.conflict.mac.text() +
-             " has the address, and takes no part in the election" +
-             (settings_.conflict_probe ? " (if it answers for others: conflict.probe = no)" : "");
+      return who_else_has_it(vip, settings_.conflict_probe);
     case Obstacle::Probing:
       return "asking whether another host has the address";
     case Obstacle::Resigning:
@@ -82,12 +98,8 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::NotQueued:
       if (!snapshot_.loaded()) return "etcd has not answered yet";
       return chain_.live() ? "joining the queue" : "opening a session in etcd";
-    case Obstacle::NotHead: {
-      const View::Candidate* head = queue.head();
-      if (head == nullptr) return "joining the queue";
-      return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
-             " is ahead in the queue";
-    }
+    case Obstacle::NotHead:
+      return who_is_ahead(view_.queue(vip.settings.address).head());
     case Obstacle::KeyRetired:
       return "released, joining the queue again";
     case Obstacle::NoAuthority:
@@ -127,10 +139,10 @@ std::string Core::Impl::owner_of(const Vip& vip, MonoTime now) const {
 }
 
 void Core::Impl::drive_states() {
-  // What a completion brings is told in its own step, and must not be overtaken by it.
+  // A call under way ends in a step of its own, which reports what follows from it.
   if (kernel_.busy()) return;
   for (Vip& vip : vips_) {
-    // By far the most, where there are many.
+    // By far the most frequent case, with many VIPs.
     const bool is_owned = vip.address == Vip::AddressState::Present;
     if (is_owned && vip.state == VipState::Owner) continue;
     const Hindrance why = hindrance(vip, now_);

@@ -20,6 +20,41 @@ std::string describe(LeaseId lease, const View::Session& session) {
                               : session.node + " (session " + lease_hex(lease) + ")";
 }
 
+// What must still be so when the txn is executed.
+std::vector<Compare> still_silent(LeaseId lease, const View::Session& session,
+                                  const Takeover& takeover) {
+  const Key key{KeyKind::Session, lease, {}};
+  if (takeover.peers == 0) {
+    const Revision expected = takeover.end == 0 ? session.modified : takeover.end;
+    return {
+        {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
+        {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
+    };
+  }
+  if (takeover.end != 0) {
+    return {{.kind = Compare::Kind::ModifiedIs, .key = key, .revision = takeover.end}};
+  }
+  // [safety] The term whose grantors agree, and no newer one. No session is made anew.
+  const Key peers{KeyKind::Peers, lease, {}};
+  return {
+      {.kind = Compare::Kind::ModifiedIs, .key = peers, .revision = takeover.peers},
+      {.kind = Compare::Kind::Exists, .key = key},
+  };
+}
+
+// Its session key from then on: what a clean release would have left there.
+Value ended(const View::Session& session, const Settings& settings, uint64_t nonce) {
+  Value value;
+  value.valid = true;
+  value.node = session.node;
+  value.instance = settings.instance;
+  value.timeout = session.timeout > Duration() ? session.timeout : settings.timeout;
+  value.nonce = nonce;
+  value.released = true;
+  value.honours = true;
+  return value;
+}
+
 }  // namespace
 
 void Core::Impl::drive_takeovers() {
@@ -43,7 +78,7 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   const View::Candidate& candidate = queue.candidates[place];
   const View::Session* session = view_.session(candidate.lease);
   if (session == nullptr) return;
-  if (!session->known && !candidate.ours) return;  // foreign: it goes when it goes
+  if (!session->known && !candidate.ours) return;  // foreign: nothing ends it but its own lease
   Takeover& takeover = takeovers_.sessions[candidate.lease];
   if (takeover.ending != 0 || takeover.revoking != 0) return;
   if (!session->present) {
@@ -72,14 +107,7 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
 void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeover* takeover) {
   assert(lease != chain_.lease() && chain_.live());
   assert(takeover->revoking == 0 && takeover->told <= takeover->vips.size());
-  if (takeover->tries++ == 0) {
-    const std::string why = takeover->peers != 0
-                                ? " has let its peer lease expire"
-                                : " has shown no heartbeat for " +
-                                      std::to_string((now_ - session.last_seen).ms()) + " ms";
-    report(ReportKind::TakeoverTried, describe(lease, session) + why + ": ending its session");
-  }
-  const Key key{KeyKind::Session, lease, {}};
+  if (takeover->tries++ == 0) report_takeover(lease, session, *takeover);
   if (takeover->end == 0) {
     if (session.modified != takeover->judged) {  // it has shown life since, and that etcd has space
       takeover->refusals = 0;
@@ -90,54 +118,47 @@ void Core::Impl::end_session(LeaseId lease, const View::Session& session, Takeov
     takeover->told = 0;
   }
   takeover->nonce = takeover->nonce == 0 ? fresh_nonce() : takeover->nonce;
-  Value ended;
-  ended.valid = true;
-  ended.node = session.node;
-  ended.instance = settings_.instance;
-  ended.timeout = session.timeout > Duration() ? session.timeout : settings_.timeout;
-  ended.nonce = takeover->nonce;
-  ended.released = true;
-  ended.honours = true;
+  const Key key{KeyKind::Session, lease, {}};
   Txn txn;
-  const Revision expected = takeover->end == 0 ? session.modified : takeover->end;
-  const Key peers{KeyKind::Peers, lease, {}};
-  if (takeover->peers == 0) {
-    txn.compares = {
-        {.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected},
-        {.kind = Compare::Kind::Exists, .key = {KeyKind::Writes, lease, {}}},
-    };
-  } else if (takeover->end == 0) {
-    // [safety] The term whose grantors agree, and no newer one. No session is made anew.
-    txn.compares = {
-        {.kind = Compare::Kind::ModifiedIs, .key = peers, .revision = takeover->peers},
-        {.kind = Compare::Kind::Exists, .key = key},
-    };
-  } else {
-    txn.compares = {{.kind = Compare::Kind::ModifiedIs, .key = key, .revision = expected}};
-  }
+  txn.compares = still_silent(lease, session, *takeover);
   txn.failure = {{.kind = Op::Kind::Range, .key = key}};
   if (takeover->no_space) {
     txn.success = {{.kind = Op::Kind::Delete, .key = key}};
     takeover->told = takeover->vips.size();
   } else {
-    txn.success = {{.kind = Op::Kind::Put, .key = key, .value = ended}};
+    const Value value = ended(session, settings_, takeover->nonce);
+    txn.success = {{.kind = Op::Kind::Put, .key = key, .value = value}};
   }
-  if (takeover->end == 0 && view_.peers().contains(lease)) {
-    txn.success.push_back({.kind = Op::Kind::Delete, .key = peers});
-  }
-  const View::Peers* mark = view_.mark(lease);
-  if (takeover->end == 0 && mark != nullptr && has_word(lease, *mark)) {
-    txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Hold, lease, {}}});
-  }
-  const size_t end = std::min(takeover->vips.size(), takeover->told + kMaxLinkSize);
-  for (size_t i = takeover->told; i < end; i++) {
-    const Key candidate{KeyKind::Candidate, lease, takeover->vips[i]};
-    txn.success.push_back({.kind = Op::Kind::Delete, .key = candidate});
-  }
+  add_deletions(lease, *takeover, &txn);
   takeover->ending = next_request();
   takeover->again_at = now_ + timing::kWordAgain;
   emit(action::SendTxn{
       .request = takeover->ending, .group = static_cast<uint64_t>(lease), .txn = std::move(txn)});
+}
+
+void Core::Impl::report_takeover(LeaseId lease, const View::Session& session,
+                                 const Takeover& takeover) {
+  const std::string why = takeover.peers != 0
+                              ? " has let its peer lease expire"
+                              : " has shown no heartbeat for " +
+                                    std::to_string((now_ - session.last_seen).ms()) + " ms";
+  report(ReportKind::TakeoverTried, describe(lease, session) + why + ": ending its session");
+}
+
+// What goes with the session key: its term and its mark, and as many candidate keys as fit.
+void Core::Impl::add_deletions(LeaseId lease, const Takeover& takeover, Txn* txn) const {
+  const auto remove = [txn](const Key& key) {
+    txn->success.push_back({.kind = Op::Kind::Delete, .key = key});
+  };
+  if (takeover.end == 0) {
+    if (view_.peers().contains(lease)) remove({KeyKind::Peers, lease, {}});
+    const View::Peers* mark = view_.mark(lease);
+    if (mark != nullptr && has_word(lease, *mark)) remove({KeyKind::Hold, lease, {}});
+  }
+  const size_t end = std::min(takeover.vips.size(), takeover.told + kMaxLinkSize);
+  for (size_t i = takeover.told; i < end; i++) {
+    remove({KeyKind::Candidate, lease, takeover.vips[i]});
+  }
 }
 
 // More VIPs than fit in a txn go in several; then its lease, so that nothing is left of it.
@@ -172,7 +193,7 @@ void Core::Impl::revoke_orphan(LeaseId lease, Takeover* takeover) {
   emit(action::RevokeLease{.request = takeover->revoking, .lease = lease});
 }
 
-// Somebody wrote over a key of it, and so took it from its lease: no revocation ever removes that.
+// Somebody wrote over a key of it without its lease, so no revocation removes that key.
 void Core::Impl::delete_detached(LeaseId lease) {
   Txn txn;
   const Key session{KeyKind::Session, lease, {}};
