@@ -136,14 +136,8 @@ bool World::strike_drill(int other, int64_t timeout) {
     }
     case DrillKind::GrantorCrashes:
       return crash_host(other, 20 * kS), true;
-    case DrillKind::GrantorAndLeader: {
-      const int64_t its = node.its_timeout;
-      if (its < 5 * kS || node.its_heartbeat * 8 > its) return false;
-      // Without any grantor the term must be left in time.
-      const int64_t last = nodes_count_ == 2 ? timeout * 3 / 4 - its / 8 : 2 * kS;
-      lose_leader(peer_random_.between(500 * kMs, std::min(last, 2 * kS)));
-      return crash_host(other, 20 * kS), true;
-    }
+    case DrillKind::GrantorAndLeader:
+      return grantor_and_leader_go(other, timeout);
     case DrillKind::LostTo:
       return cut_from(owner, other, 1, kAllLinks), true;
     case DrillKind::LostFrom:
@@ -163,17 +157,31 @@ bool World::strike_drill(int other, int64_t timeout) {
       return post(ends, Ev::ProcessResumes, owner), true;
     }
     case DrillKind::EtcdAway:
-      for (int n = 0; n < nodes_count_; n++) {
-        for (int m = 0; m < members_count_; m++) cut(n, m, kCutRequests | kCutAnswers);
-      }
-      // Where etcd goes on without its clients, their leases end.
-      drill_.heals = now_ + hold_random_.spread(timeout_ / 2, 10 * kS);
-      drill_.until = drill_.heals + 3 * timeout_;
-      return true;
+      return etcd_goes_away(), true;
     case DrillKind::kCount:
       break;
   }
   return false;
+}
+
+bool World::grantor_and_leader_go(int other, int64_t timeout) {
+  const Node& node = nodes_[static_cast<size_t>(drill_.owner)];
+  const int64_t its = node.its_timeout;
+  if (its < 5 * kS || node.its_heartbeat * 8 > its) return false;
+  // Without any grantor the term must be left in time.
+  const int64_t last = nodes_count_ == 2 ? timeout * 3 / 4 - its / 8 : 2 * kS;
+  lose_leader(peer_random_.between(500 * kMs, std::min(last, 2 * kS)));
+  crash_host(other, 20 * kS);
+  return true;
+}
+
+void World::etcd_goes_away() {
+  for (int n = 0; n < nodes_count_; n++) {
+    for (int m = 0; m < members_count_; m++) cut(n, m, kCutRequests | kCutAnswers);
+  }
+  // Where etcd goes on without its clients, their leases end.
+  drill_.heals = now_ + hold_random_.spread(timeout_ / 2, 10 * kS);
+  drill_.until = drill_.heals + 3 * timeout_;
 }
 
 void World::look_at_drill() {

@@ -100,11 +100,11 @@ void World::strike_hold(const Item& item) {
   const int owner = item.node;
   int other = static_cast<int>(hold_random_.below(nodes_count_ - 1));
   other += other >= owner ? 1 : 0;
-  Node& one = nodes_[static_cast<size_t>(owner)];
   Node& node = nodes_[static_cast<size_t>(other)];
   const auto lease = static_cast<vipd::LeaseId>(item.y);
   const int64_t span = hold_random_.spread(50 * kMs, 3 * timeout_);
   SAY(owner, "**** while etcd is away: %d, the other is n%d", item.a, other + 1);
+  if (strike_holder(owner, item.a, span) || strike_grantor(other, item.a, span)) return;
   if (item.a == LanCut) {
     cut_from(owner, hold_random_.one_in(2) ? other : -1,
              static_cast<int>(hold_random_.between(1, 4)), kAllLinks);
@@ -120,34 +120,50 @@ void World::strike_hold(const Item& item) {
     if (leaderless_) return;
     store_.erase({{vipd::KeyKind::Candidate, lease, vips_[v]}});
     committed();
-  } else if (item.a == GrantorKilled && node.core != nullptr) {
-    end_process(other);
-    post(now_ + hold_random_.spread(kMs, 5 * kS), Ev::ProcessStarts, other);
-  } else if (item.a == GrantorBoots) {
-    crash_host(other, hold_random_.spread(100 * kMs, 20 * kS));
-  } else if (item.a == GrantorStopped && node.core != nullptr && !node.stopped) {
-    node.stopped = true;
-    post(now_ + span, Ev::ProcessResumes, other);
-  } else if (item.a == Newcomer) {
-    node.cut.fill(0);
-    pump(other);
-    if (node.core == nullptr) return;
-    end_process(other);
-    post(now_ + kMs, Ev::ProcessStarts, other);
-  } else if (item.a == OwnerKilled && one.core != nullptr) {
-    end_process(owner);
-    post(now_ + hold_random_.spread(kMs, 30 * kS), Ev::ProcessStarts, owner);
-  } else if (item.a == OwnerStopped && one.core != nullptr && !one.stopped) {
-    one.stopped = true;
-    post(now_ + span, Ev::ProcessResumes, owner);
-  } else if (item.a == OwnerStops && one.core != nullptr) {
-    tell(owner, {.event = vipd::event::StopAsked{}});
   } else if (item.a == Back) {
     // Without a draw, so that kept seeds tell what they told.
     if (now_ % 2 == 0 && node.core != nullptr) return all_back(owner, other, lease);
     node.cut.fill(0);
     pump(other);
   }
+}
+
+bool World::strike_holder(int owner, int how, int64_t span) {
+  Node& node = nodes_[static_cast<size_t>(owner)];
+  if (how == OwnerKilled && node.core != nullptr) {
+    end_process(owner);
+    post(now_ + hold_random_.spread(kMs, 30 * kS), Ev::ProcessStarts, owner);
+  } else if (how == OwnerStopped && node.core != nullptr && !node.stopped) {
+    node.stopped = true;
+    post(now_ + span, Ev::ProcessResumes, owner);
+  } else if (how == OwnerStops && node.core != nullptr) {
+    tell(owner, {.event = vipd::event::StopAsked{}});
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool World::strike_grantor(int other, int how, int64_t span) {
+  Node& node = nodes_[static_cast<size_t>(other)];
+  if (how == GrantorKilled && node.core != nullptr) {
+    end_process(other);
+    post(now_ + hold_random_.spread(kMs, 5 * kS), Ev::ProcessStarts, other);
+  } else if (how == GrantorBoots) {
+    crash_host(other, hold_random_.spread(100 * kMs, 20 * kS));
+  } else if (how == GrantorStopped && node.core != nullptr && !node.stopped) {
+    node.stopped = true;
+    post(now_ + span, Ev::ProcessResumes, other);
+  } else if (how == Newcomer) {
+    node.cut.fill(0);
+    pump(other);
+    if (node.core == nullptr) return true;
+    end_process(other);
+    post(now_ + kMs, Ev::ProcessStarts, other);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // For all but the owner, whose session is gone; and one of them is another process by then, while

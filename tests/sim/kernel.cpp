@@ -230,7 +230,22 @@ void World::notice(int n, int vip, bool expired) {
   post(notice_at(&node), Ev::AddressNotice, n, vip, expired ? 1 : 0, node.incarnation);
 }
 
+void World::address_noticed(const Item& item) {
+  if (item.x != nodes_[item.node].incarnation) return;
+  tell(item.node,
+       {.event = vipd::event::AddressLost{.address = vips_[item.a], .expired = item.b != 0}});
+}
+
 // --- links
+
+void World::link_noticed(const Item& item) {
+  const Node& node = nodes_[item.node];
+  if (item.x != node.incarnation) return;
+  tell(item.node, {.event = vipd::event::LinkChanged{.link = link_name(item.a),
+                                                     .present = (item.b & 1) != 0,
+                                                     .up = (item.b & 2) != 0,
+                                                     .mac = mac_of(node.name, item.a)}});
+}
 
 void World::set_link(int n, int link, bool present, bool up) {
   Node& node = nodes_[static_cast<size_t>(n)];

@@ -316,6 +316,14 @@ void World::run_turn(int n) {
   if (!failure_.failed) turn_over(n);
 }
 
+void World::process_resumes(int n) {
+  Node& node = nodes_[static_cast<size_t>(n)];
+  if (!node.stopped) return;
+  node.stopped = false;
+  SAY(n, "the process goes on");
+  drain(n);
+}
+
 void World::stall_ends(int n, uint32_t incarnation) {
   Node& node = nodes_[static_cast<size_t>(n)];
   if (incarnation != node.incarnation) return;

@@ -15,6 +15,17 @@ struct Later {
   }
 };
 
+// Faults that are drawn for one round (x), and come to nothing once it is over.
+constexpr std::array kOfARound = {
+    Ev::ServiceTurns, Ev::StrangerComes, Ev::OutageBegins, Ev::EndpointTurns,
+    Ev::OwnerStops,   Ev::PeerFault,     Ev::Aimed,        Ev::HoldBegins,
+    Ev::HoldStrikes,  Ev::GroupStruck,   Ev::GroupsChange, Ev::FaultStrikes,
+};
+
+bool is_of_a_round(Ev kind) {
+  return std::find(kOfARound.begin(), kOfARound.end(), kind) != kOfARound.end();
+}
+
 }  // namespace
 
 World::World(const Options& options)
@@ -195,8 +206,10 @@ void World::calm_begins() {
   post(now_ + bound, Ev::LivenessDue, 0);
 }
 
+// A table: what is done for each event. One that is missing does not compile.
 void World::dispatch(const Item& item) {
   const int node = item.node;
+  if (is_of_a_round(item.kind) && !(faults_on_ && item.x == round_)) return;
   switch (item.kind) {
     case Ev::Wake:
       return wake(item);
@@ -223,16 +236,9 @@ void World::dispatch(const Item& item) {
     case Ev::KernelExpires:
       return kernel_expires(node, item.a);
     case Ev::AddressNotice:
-      if (item.x != nodes_[item.node].incarnation) return;
-      return tell(node, {.event = vipd::event::AddressLost{.address = vips_[item.a],
-                                                           .expired = item.b != 0}});
+      return address_noticed(item);
     case Ev::LinkNotice:
-      if (item.x != nodes_[item.node].incarnation) return;
-      return tell(
-          node, {.event = vipd::event::LinkChanged{.link = link_name(item.a),
-                                                   .present = (item.b & 1) != 0,
-                                                   .up = (item.b & 2) != 0,
-                                                   .mac = mac_of(nodes_[item.node].name, item.a)}});
+      return link_noticed(item);
     case Ev::KernelActs:
       return kernel_acts(node, item.x);
     case Ev::KernelAnswers:
@@ -240,10 +246,7 @@ void World::dispatch(const Item& item) {
     case Ev::StallEnds:
       return stall_ends(node, item.x);
     case Ev::ProcessResumes:
-      if (!nodes_[item.node].stopped) return;
-      nodes_[item.node].stopped = false;
-      SAY(node, "the process goes on");
-      return drain(node);
+      return process_resumes(node);
     case Ev::ProcessStarts:
       return start_process(node);
     case Ev::HostResumes:
@@ -257,8 +260,7 @@ void World::dispatch(const Item& item) {
     case Ev::Probe:
       return probe(item);
     case Ev::ServiceTurns:
-      if (faults_on_ && item.x == round_) service_turns();
-      return;
+      return service_turns();
     case Ev::ServiceHeals:
       if (faults_on_) service_heals(node, item.a);
       return;
@@ -267,22 +269,18 @@ void World::dispatch(const Item& item) {
     case Ev::CheckEnds:
       return check_ends(node, item.a, item.x);
     case Ev::StrangerComes:
-      if (faults_on_ && item.x == round_) stranger_comes();
-      return;
+      return stranger_comes();
     case Ev::OutageBegins:
-      if (faults_on_ && item.x == round_) outage_begins();
-      return;
+      return outage_begins();
     case Ev::OutageEnds:
       if (outage_ && item.x == round_) outage_ends();
       return;
     case Ev::EndpointTurns:
-      if (faults_on_ && item.x == round_) endpoints_turn();
-      return;
+      return endpoints_turn();
     case Ev::EndpointsTurn:
       return turn(node, item.a, item.b);
     case Ev::OwnerStops:
-      if (faults_on_ && item.x == round_) owner_stops();
-      return;
+      return owner_stops();
     case Ev::Asked:
       return asked(item);
     case Ev::Answered:
@@ -292,37 +290,30 @@ void World::dispatch(const Item& item) {
     case Ev::PeerFrame:
       return peer_frame(item);
     case Ev::PeerFault:
-      if (faults_on_ && item.x == round_) strike_peers();
-      return;
+      return strike_peers();
     case Ev::FenceLook:
       return look_at_fence(item);
     case Ev::Aimed:
-      if (faults_on_ && item.x == round_) strike_term(item);
-      return;
+      return strike_term(item);
     case Ev::DrillLook:
       return look_at_drill();
     case Ev::HoldBegins:
-      if (faults_on_ && item.x == round_) hold_begins();
-      return;
+      return hold_begins();
     case Ev::HoldStrikes:
-      if (faults_on_ && item.x == round_) strike_hold(item);
-      return;
+      return strike_hold(item);
     case Ev::MarkTaken:
       return take_marks();
     case Ev::GroupStruck:
-      if (faults_on_ && item.x == round_) strike_group();
-      return;
+      return strike_group();
     case Ev::GroupHeals:
       return heal_group(item);
     case Ev::GroupsChange:
-      if (faults_on_ && item.x == round_) regroup(node);
-      return;
+      return regroup(node);
     case Ev::PeerHeals:
       if (faults_on_) heal_peers(item);
       return;
     case Ev::FaultStrikes:
-      if (faults_on_ && item.x == round_) strike();
-      return;
+      return strike();
     case Ev::FaultHeals:
       return heal(item);
     case Ev::People:

@@ -1,12 +1,12 @@
 // The whole simulated world of one run: etcd, hosts, kernels, clocks, people and the LAN, around
 // the daemons' real core. One thread, virtual time, one queue of typed events; everything follows
 // from the seed. Its functions stand in files by subject: world.cpp (queue, run, phases),
-// cluster.cpp (etcd's members, the client's requests, the watch), node.cpp (a process and its
-// turn), kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, checks.cpp (services and their
-// checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed late),
-// peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms), holds.cpp
-// (outages of etcd that an owner may outlast), drills.cpp (what it promises), groups.cpp (VIPs that
-// belong together), check.cpp (what must hold).
+// cluster.cpp (etcd's members and the watch), requests.cpp, node.cpp (a process and its turn),
+// kernel.cpp (clock, addresses, links), lan.cpp, faults.cpp, etcd_faults.cpp, checks.cpp (services
+// and their checks), strangers.cpp (hosts outside the election), late.cpp (what is read or executed
+// late), peers.cpp (the peer lease's frames and fences), aimed.cpp (what strikes its terms),
+// holds.cpp (outages of etcd that an owner may outlast), drills.cpp (what it promises), groups.cpp
+// (VIPs that belong together), check.cpp (what must hold).
 #pragma once
 
 #include <array>
@@ -57,15 +57,6 @@ class World {
   [[nodiscard]] const Store& store_of(const Watch& watch) const;
   [[nodiscard]] vipd::Revision shown_by(const Watch& watch) const;
   void pump(int node);
-  [[nodiscard]] uint8_t pick_member(Node* node, uint64_t group);
-  void send_call(int node, Call call);
-  void call_arrives(const Item& item);
-  void execute(uint32_t slot);
-  void call_answer(uint32_t slot, bool failed, int64_t extra);
-  void call_answered(const Item& item);
-  void call_timed_out(const Item& item);
-  void deliver_call(int node, uint32_t slot, bool timed_out);
-  void release(uint32_t slot);
   void open_watch(int node, const vipd::action::OpenWatch& wanted);
   void watch_arrives(const Item& item);
   void watch_created(const Item& item);
@@ -78,6 +69,20 @@ class World {
   void note_changes(const Store::Commit& commit);
   [[nodiscard]] static bool ended_by_others(const Store::Commit& commit);
   void observe_commit(vipd::Revision before);
+
+  // --- requests.cpp
+  [[nodiscard]] uint8_t pick_member(Node* node, uint64_t group);
+  void send_call(int node, Call call);
+  void call_arrives(const Item& item);
+  void execute(uint32_t slot);
+  void grant_lease(Call* call, Store* store);
+  void note_effect(const Call& call, bool effect);
+  void call_answer(uint32_t slot, bool failed, int64_t extra);
+  void call_answered(const Item& item);
+  void call_timed_out(const Item& item);
+  void deliver_call(int node, uint32_t slot, bool timed_out);
+  [[nodiscard]] static vipd::Event event_of(Call* call, bool timed_out);
+  void release(uint32_t slot);
 
   // --- node.cpp
   void start_process(int node);
@@ -96,6 +101,7 @@ class World {
   void arm(int node);
   void wake(const Item& item);
   void stall_ends(int node, uint32_t incarnation);
+  void process_resumes(int node);
   [[nodiscard]] bool perform(int node, const vipd::Action& action);
   void act(int node, const vipd::action::UseCluster& a);
   void act(int node, const vipd::action::SendTxn& a);
@@ -154,6 +160,8 @@ class World {
   void arm_expiry(int node, int vip);
   void kernel_expires(int node, int vip);
   void notice(int node, int vip, bool expired);
+  void address_noticed(const Item& item);
+  void link_noticed(const Item& item);
   [[nodiscard]] int64_t notice_at(Node* node);
   void set_link(int node, int link, bool present, bool up);
   void pause_host(int node, HostPause how, int64_t span);
@@ -168,6 +176,14 @@ class World {
   void probe(const Item& item);
   [[nodiscard]] int answerer(int vip);
 
+  // --- etcd_faults.cpp
+  bool strike_etcd(Fault fault);
+  [[nodiscard]] bool strike_one_member(Fault fault, int m);
+  [[nodiscard]] bool strike_cluster(Fault fault, int m, int64_t* span);
+  [[nodiscard]] bool strike_history(Fault fault);
+  void unsettle_member(int member);
+  void restore();
+
   // --- faults.cpp
   void draw_swarm();
   void next_fault();
@@ -175,12 +191,9 @@ class World {
   void strike(Fault fault);
   bool strike_host(Fault fault);
   bool strike_kernel(Fault fault);
-  bool strike_etcd(Fault fault);
   bool strike_network(Fault fault);
   bool strike_people(Fault fault);
   bool strike_keys(Fault fault);
-  void unsettle_member(int member);
-  void restore();
   void cut(int node, int member, uint8_t how);
   void heal_host(int node);
   [[nodiscard]] bool transfer();
@@ -253,6 +266,8 @@ class World {
   void hold_begins();
   void aim_hold(int node, const vipd::Txn& txn);
   void strike_hold(const Item& item);
+  [[nodiscard]] bool strike_holder(int owner, int how, int64_t span);
+  [[nodiscard]] bool strike_grantor(int other, int how, int64_t span);
   void all_back(int owner, int other, vipd::LeaseId lease);
   void cut_off(int node, int64_t span);
   void take_marks();
@@ -296,6 +311,8 @@ class World {
   [[nodiscard]] bool may_drill(int vip) const;
   [[nodiscard]] bool drill_begins();
   [[nodiscard]] bool strike_drill(int other, int64_t timeout);
+  [[nodiscard]] bool grantor_and_leader_go(int other, int64_t timeout);
+  void etcd_goes_away();
   void look_at_drill();
   void drill_ends();
 
