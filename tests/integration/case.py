@@ -83,6 +83,11 @@ class Case:
         self.check(value - stalled <= limit,
                    f"{what}: {value:.1f} ms, limit {limit:.0f} ms{excuse}")
 
+    def bound_gap(self, what, limit, vip, since):
+        """The client's longest time without an answer of the VIP since then <= limit, in ms."""
+        gap, *window = self._lab.witness.longest_gap(vip, since)
+        self.bound_ms(what, gap, limit, window)
+
     def judge(self):
         """Holds whatever was tested: never two owners, lifetimes that the kernel ends in time."""
         if self._lab is None or self._lab.witness is None:

@@ -329,6 +329,15 @@ class Lab:
         for host in self.hosts:
             host.start_vipd(**changes)
 
+    def start(self, settle=0):
+        """etcd and the daemons: until every address has an owner, every host is queued for it, and
+        so many seconds more."""
+        self.start_etcd()
+        self.start_vipd()
+        self.wait_all_owned()
+        self.wait_queue(len(self.hosts), self.addresses[-1])
+        time.sleep(settle)
+
     def wait_owner(self, vip=None, timeout=15, besides=None):
         """Until one host has the address; returns that host."""
         vip = vip or self.addresses[0]

@@ -54,8 +54,7 @@ def guard_another(host):
 def stayed(t, lab, since, what):
     lab.witness.sync()
     t.check(not lab.witness.find("del", since=since), f"{what}: the address went")
-    gap, *window = lab.witness.longest_gap(lab.addresses[0], since=since)
-    t.bound_ms(f"{what}: gap", gap, 100, window)
+    t.bound_gap(f"{what}: gap", 100, lab.addresses[0], since)
 
 
 def says(host, text, timeout=10):

@@ -15,10 +15,7 @@ FULL_AUTHORITY_S = 2.0  # a new owner has beaten since
 
 def up(t, vips=1, **options):
     lab = t.lab(vips=vips, **options)
-    lab.start_etcd()
-    lab.start_vipd()
-    lab.wait_all_owned()
-    lab.wait_queue(3, lab.addresses[-1])
+    lab.start()
     return lab
 
 

@@ -353,6 +353,29 @@ vipd::CheckConfig any_check(int number) {
   return check;
 }
 
+vipd::VipConfig any_vip(int number) {
+  vipd::VipConfig vip;
+  vip.name = any_text(kLetters + "_-", 60) + std::to_string(number);
+  vip.address =
+      vipd::Address::v4(static_cast<uint32_t>((10 + number) << 24 | 1 << 16 | any(1, 0xfffe)));
+  vip.prefix_length = static_cast<unsigned>(any(8, 15));
+  vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
+  if (any(0, 1) != 0) vip.priority = any(0, 255);
+  for (int n = any(0, 3); n > 0; --n) {
+    vipd::RouteConfig route;
+    route.gateway = vipd::Address::v4(static_cast<uint32_t>(n));
+    route.table = static_cast<uint32_t>(any(0, 1) * any(1, 253));
+    vip.routes.push_back(route);
+  }
+  if (any(0, 3) == 0) vip.priority.reset();
+  vip.preempt = any(0, 1) != 0;
+  vip.preempt_delay = Duration::seconds(any(0, 3600));
+  vip.source = any(0, 1) != 0;
+  vip.kill_connections = any(0, 1) != 0;
+  if (any(0, 1) != 0) vip.notify = "/" + any_text(kLetters + " =.", 100) + "n";
+  return vip;
+}
+
 Config any_config() {
   Config config;
   config.node_name = "n" + any_text(kLetters + "!$%&=,.;:@~'\"\\", 63);
@@ -371,26 +394,7 @@ Config any_config() {
           : any(200, static_cast<int>(std::min<int64_t>(5000, config.session_timeout.ms() / 2))));
   config.fence = any(0, 1) != 0 ? vipd::FenceChoice::Auto : vipd::FenceChoice::None;
   for (int i = any(1, 20); i > 0; --i) {
-    vipd::VipConfig vip;
-    vip.name = any_text(kLetters + "_-", 60) + std::to_string(i);
-    vip.address =
-        vipd::Address::v4(static_cast<uint32_t>((10 + i) << 24 | 1 << 16 | any(1, 0xfffe)));
-    vip.prefix_length = static_cast<unsigned>(any(8, 15));
-    vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
-    if (any(0, 1) != 0) vip.priority = any(0, 255);
-    for (int n = any(0, 3); n > 0; --n) {
-      vipd::RouteConfig route;
-      route.gateway = vipd::Address::v4(static_cast<uint32_t>(n));
-      route.table = static_cast<uint32_t>(any(0, 1) * any(1, 253));
-      vip.routes.push_back(route);
-    }
-    if (any(0, 3) == 0) vip.priority.reset();
-    vip.preempt = any(0, 1) != 0;
-    vip.preempt_delay = Duration::seconds(any(0, 3600));
-    vip.source = any(0, 1) != 0;
-    vip.kill_connections = any(0, 1) != 0;
-    if (any(0, 1) != 0) vip.notify = "/" + any_text(kLetters + " =.", 100) + "n";
-    config.vips.push_back(vip);
+    config.vips.push_back(any_vip(i));
   }
   for (int i = any(0, 5); i > 0; --i) {
     config.checks.push_back(any_check(i));
