@@ -91,7 +91,7 @@ struct EndpointNamed {
   uint64_t cluster;
   uint64_t member = 0;
   bool agreed = true;
-  MonoTime asked = MonoTime::never();  // when the question was sent; never(): it may be news of now
+  MonoTime asked = MonoTime::never();  // when the question was sent; never(): at this step
 };
 
 // Answers of etcd.
@@ -140,11 +140,11 @@ struct HostChanged {
 struct ForeignClaim { Address address; MacAddress mac; };
 
 // The packet fence: whether it drops the VIPs' packets, on every link concerned, once the deadline
-// of SetFence has come. Not before it has said so is any term entered. `reason`: why not, in words.
+// of SetFence has come. No term is entered before it has said so. `reason`: why not, in words.
 // Each such event asks for the deadline anew, whether all links have the fence or only some.
 struct FenceChanged { bool in_force; std::string reason{}; };
 // A frame of another daemon, from that MAC address. A Grant counts for all names of the link:
-// `aliases` are the others. `fenced`: the counters of the fence on that link show that it saw this
+// `aliases` are the others. `fenced`: the marks of the fence on that link show that it saw this
 // frame arrive, and the request leave that a Grant answers.
 struct PeerFrameReceived {
   PeerFrame frame;

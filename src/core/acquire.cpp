@@ -9,7 +9,7 @@ namespace vipd {
 
 namespace {
 
-// Each grant moves the end of a program; so much is worth a word to whoever runs it.
+// Each grant moves the end of a program. The helper is told when it moves by this much.
 constexpr Duration kWorthAWord = Duration::milliseconds(100);
 
 }  // namespace
@@ -19,7 +19,7 @@ MonoTime Core::Impl::acquiring_until() const {
   return std::min(deadline(), chain_.deadline()) - timing::kTakeDownMargin;
 }
 
-// Under the very key that is the head: another one says that somebody else may have come between.
+// Only under the very key that is the head: with another one somebody else may have owned it since.
 bool Core::Impl::is_acquired(const Vip& vip) const {
   return !vip.settings.acquires ||
          (vip.acquiring.succeeded && vip.acquiring.under == headed_since(vip));

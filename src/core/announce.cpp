@@ -19,8 +19,9 @@ void Core::Impl::announce_again(Vip* vip) {
   vip->announce_at = now_;
 }
 
-// A port that was just plugged in may forward nothing yet, and nobody tells: what was said to it
-// was not heard, and silence was no answer. So both are repeated until it must have settled.
+// A switch port that just came up may forward nothing yet, and no notice says so: announcements
+// were lost, and silence was no answer to a probe. So both are repeated until the port must have
+// settled.
 MonoTime Core::Impl::next_announcement(const Vip& vip) const {
   if (vip.announcements_left > 0) return now_ + settings_.announce_interval;
   Duration wait = settings_.announce_refresh;
@@ -31,8 +32,8 @@ MonoTime Core::Impl::next_announcement(const Vip& vip) const {
   return wait == Duration() ? MonoTime::never() : now_ + wait;
 }
 
-// Not while somebody else says the same of it, until etcd has confirmed that it is ours: he may be
-// the rightful new owner, and this machine one that stood still.
+// Not while another host claims it, until etcd has confirmed that it is ours: that host may be the
+// rightful new owner, if this machine stood still.
 void Core::Impl::drive_announcements() {
   if (kernel_.busy()) return;
   for (Vip& vip : vips_) {

@@ -103,7 +103,7 @@ bool Binding::another_named(MonoTime since) const {
   });
 }
 
-// Whether all have named ours since: nobody reaches another one by them.
+// Whether all have named ours since: then no node reaches another cluster by them.
 bool Binding::unanimous(MonoTime since) const {
   const std::map<uint64_t, size_t> named = votes(since);
   const auto ours = named.find(cluster_);
@@ -117,7 +117,8 @@ void Binding::doubt(MonoTime now) {
   doubted_at_ = now;
 }
 
-// [safety] They let go once they are told, or when the authority of their last heartbeat ends.
+// [safety] Owners by another cluster let go once they are told, or when the authority of their last
+// heartbeat ends.
 void Binding::wait_for_others(MonoTime now) {
   others_since_ = now;
   others_until_ = now + timing::others_gone_within(timeout_);
@@ -130,8 +131,9 @@ void Binding::settle(MonoTime now) {
 }
 
 // [safety] Another cluster that was ahead has owners until more than half name ours again: half of
-// two or four are enough for nobody, and tell none of them to let go. Who was not there to be told
-// cannot know whether it was so: those that are silent may be of one that just elects a leader.
+// two or four bind nobody, and tell no owner to let go. A process that was not running meanwhile
+// cannot know whether that was so: silent endpoints may be of a cluster that is just electing a
+// leader.
 void Binding::weigh(MonoTime now) {
   if (other_is_ahead()) {
     was_ahead_ = true;
@@ -171,7 +173,8 @@ bool Binding::judge(MonoTime now) {
   if (fixed_ == 0 && cluster_ != 0) weigh(now);
   const uint64_t next = fixed_ != 0 ? fixed_ : majority_;
   if (next == 0 || next == cluster_) return false;
-  // A majority of a moment changes nothing: all would be void, and wait for a timeout.
+  // A short-lived majority changes nothing: everything known would be void, and every VIP would
+  // wait for a timeout.
   if (fixed_ == 0 && cluster_ != 0 && now < named_at_ + timeout_) return false;
   // [safety] Each of the majority may have been mended since it spoke.
   if (fixed_ == 0 && majority(now - timeout_ / kLately) != next) return false;

@@ -43,9 +43,10 @@ class Binding {
   [[nodiscard]] MonoTime changes_at() const;
 
   [[nodiscard]] uint64_t cluster() const { return cluster_; }  // 0: not bound
-  // Whether more than half of the endpoints name one other cluster: who starts now is bound to it.
-  // Or they did so at some time, or may have, some name another still, and not more than half have
-  // named ours since: whoever was bound to the other one meanwhile has not been told to let go.
+  // Whether more than half of the endpoints name one other cluster: a process that starts now is
+  // bound to it. Stays true, or is true where they may have done so unheard, until more than half
+  // name ours again or none names another: whoever was bound to the other one has not been told to
+  // let go.
   [[nodiscard]] bool outvoted() const { return other_is_ahead() || divided_; }
   // Before this no VIP is taken; never(): not until more is named. `waited_out`: all that may have
   // had it by another cluster are known to be gone, since somebody bound to ours has had it since.

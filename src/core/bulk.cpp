@@ -52,7 +52,7 @@ void Core::Impl::renew_next() {
   plan_renewal(remaining, lifetime);
 }
 
-// When an address that was just given that lifetime can be given a better one without news.
+// When a lifetime that was just set can be extended without another heartbeat.
 void Core::Impl::plan_renewal(Duration remaining, int lifetime) {
   const MonoTime renew = lifetime_deadline() - timing::renew_at_remaining(remaining, lifetime);
   if (renew <= now_) return;
@@ -78,8 +78,8 @@ void Core::Impl::install_next() {
   }
 }
 
-// By far the most frequent events where there are many VIPs: what went well changes nothing for the
-// others, and only asks for the next one. False when a whole step is needed.
+// By far the most frequent events with many VIPs: a completion without an error changes nothing for
+// the others, and only asks for the next call. False when a whole step is needed.
 bool Core::Impl::went_as_wanted(const Event& event) {
   // Time alone changes nothing before what is due: whatever waits for an instant has said so.
   if (std::holds_alternative<event::Ticked>(event)) {

@@ -67,7 +67,7 @@ void Core::Impl::bind_to_cluster() {
   snapshot_.start_over(now_);
 }
 
-// Said once, when it has lasted.
+// Reported once, when it has lasted for kPatience.
 void Core::Impl::say_objection() {
   const std::string objection = binding_.objection();
   if (objection.empty()) {
@@ -81,8 +81,8 @@ void Core::Impl::say_objection() {
   report(ReportKind::ClusterUnclear, "etcd: " + objection);
 }
 
-// [safety] The client gives us nothing of another cluster. Should it do so all the same, a request
-// has failed, and a watch has shown nothing.
+// [safety] The client passes on nothing of another cluster. If it does all the same, a request
+// counts as failed, and what a watch shows is ignored.
 bool Core::Impl::is_of_other_cluster(const Event& event) {
   const Header* header = std::visit(HeaderOf(), event);
   if (header == nullptr || header->cluster_id == binding_.cluster()) return false;
@@ -95,7 +95,7 @@ bool Core::Impl::is_of_other_cluster(const Event& event) {
   return true;
 }
 
-// A cluster restored from a backup forgets what it promised: everything known is void then.
+// A cluster restored from a backup has forgotten what it committed: everything known is void then.
 bool Core::Impl::same_history(const Header& header, RequestId request) {
   const Revision floor = requests_.floor(request);
   requests_.done(request);

@@ -1,5 +1,5 @@
-// Hosts outside the election that have an address of ours, or say so (RFC 5227): what the election
-// cannot know, the network may tell.
+// Hosts outside the election that have an address of ours, or claim it (RFC 5227). The election
+// cannot know of them; the network may show them.
 #include <algorithm>
 #include <cassert>
 
@@ -44,7 +44,7 @@ void Core::Impl::note_owner(Vip* vip) {
     const MonoTime since = std::max(queue.not_before, queue.since[0]);
     if (now_ < since) return;
     vip->conflict.owner_known = true;
-    // Then it is that one who answers our probes, and its affair who else does.
+    // Then the owner itself answers our probes, and looks after other claims.
     if (vip->conflict.foreign) conflict_over(vip, head->node + " has it");
   } else if (queue.handed_on) {
     vip->conflict.owner_known = true;
@@ -100,7 +100,7 @@ void Core::Impl::drive_probes(Vip* vip) {
 
 // --- claims
 
-// Otherwise it may be the owner's, who tells its neighbours.
+// Otherwise it may be the owner's own announcement.
 bool Core::Impl::concerns_us(const event::ForeignClaim& e) {
   const Vip* vip = find(e.address);
   if (vip == nullptr) return false;
@@ -113,8 +113,9 @@ bool Core::Impl::is_idle_claim(const Event& event) {
   return claim != nullptr && !concerns_us(*claim);
 }
 
-// Who queues up for a VIP says so: it would not if its host had the address, and what it has by the
-// election is waited out. So its MAC in an answer is what a fabric or a proxy says for others.
+// A node that is queued does not have the address: it does not queue up while its host has it by
+// hand, and what it has by the election is waited out. So an answer with its MAC comes from a
+// fabric or a proxy.
 bool Core::Impl::is_of_the_queue(const Vip& vip, const MacAddress& mac) const {
   const std::vector<View::Candidate>& queue = view_.queue(vip.settings.address).candidates;
   return std::any_of(queue.begin(), queue.end(), [&](const View::Candidate& candidate) {
@@ -152,8 +153,8 @@ void Core::Impl::on(const event::ForeignClaim& e) {
 // A heartbeat that was sent after the claim, and has been shown by our watch, tells that nobody
 // took the VIP from us meanwhile: only then is the other one wrong.
 //
-// [safety] Where an endpoint belongs to another cluster, ours is not the only one to ask: the other
-// host may have the VIP by that one.
+// [safety] While an endpoint names another cluster, the other host may own the VIP by that one,
+// which ours cannot tell.
 void Core::Impl::answer_claim(Vip* vip) {
   Conflict& conflict = vip->conflict;
   if (conflict.claimed_at.is_never()) return;
@@ -191,7 +192,7 @@ bool Core::Impl::verification_due() {
   return claimed && due(chain_.last_sent() + kVerifyInterval);
 }
 
-// Then nobody is asked any more, so nobody would end it.
+// Without probes nothing would end the conflict.
 void Core::Impl::asks_no_more() {
   for (Vip& vip : vips_) {
     vip.conflict.probing = false;
@@ -199,7 +200,7 @@ void Core::Impl::asks_no_more() {
   }
 }
 
-// A machine that stood still may have been taken for dead: neighbours are told again, and asked.
+// A machine that stood still may have been taken for dead: announcements and probes are sent again.
 void Core::Impl::resume_after_stall() {
   for (Vip& vip : vips_) {
     if (vip.address != Vip::AddressState::Present) continue;

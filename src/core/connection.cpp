@@ -13,7 +13,7 @@ void Core::Impl::connected() {
   if (requests_.heard(now_)) report(ReportKind::Connected, "etcd answers again");
 }
 
-// One request that went wrong is no news while others are answered.
+// One failed request is not reported while others are answered.
 void Core::Impl::unreachable(const std::string& why) {
   if (!requests_.lost(now_, settings_.timeout / 4)) return;
   report(ReportKind::Unreachable, "no usable etcd member (" + why + "); retrying");
@@ -59,7 +59,7 @@ void Core::Impl::read_failed(const std::string& why) {
   if (binding_.objection().empty()) unreachable(why);
 }
 
-// A watch that nothing holds has to follow its snapshot at once.
+// A watch that cannot be verified has to follow its snapshot at once.
 void Core::Impl::open_watch(bool elsewhere) {
   if (watch_.take_adrift()) replay_.let_go();
   const bool held = replay_.begin() != 0;
@@ -136,7 +136,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
 }
 
 // [safety] Such a watch may follow another history than the snapshot's, so nothing that it shows is
-// believed; but with a session put in it the next snapshot can be held.
+// believed; but with a session put in it the next snapshot can be verified.
 void Core::Impl::adrift_advanced(const std::vector<Change>& changes) {
   const bool session_put = std::any_of(changes.begin(), changes.end(), [](const Change& change) {
     return change.entry.key.kind == KeyKind::Session && !change.deleted;

@@ -156,8 +156,8 @@ Core::Impl::Impl(Settings settings, MonoTime now)
 void Core::Impl::step(const Input& input, const Event& event, Actions* actions) {
   assert(input.now >= now_);
   now_ = input.now;
-  // An owner of many VIPs tells its neighbours of each, several times. Such a step decides nothing,
-  // not even after a stall: others that waited with it are no answers to what it would ask.
+  // An owner of many VIPs announces each of them several times. Such a claim decides nothing, not
+  // even after a stall: claims that waited with it answer no probe of this step.
   if (is_idle_claim(event)) return;
   const auto [slept, before, stalled] = step_.begin(input, actions);
   if (orders_.finished || (slept == Duration() && !stalled && went_as_wanted(event))) return;
@@ -167,7 +167,8 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // The fence comes before the event, whatever the event is; the address that was just set first,
   // since its lifetime alone may be too long.
   fence_if_late(event);
-  // [safety] What was counted before a sleep sets nothing, not even what the former process left.
+  // [safety] What was counted before a suspend sets no lifetime, not even that of an inherited
+  // address.
   if (slept > Duration()) host_slept(before, slept);
   drive_fence();
   if (stalled) resume_after_stall();
@@ -262,7 +263,7 @@ void Core::Impl::on(const event::Reconfigured& e) {
   }
   if (e.settings.cluster != settings_.cluster) binding_.configure(e.settings.cluster, now_);
   const Settings before = std::exchange(settings_, e.settings);
-  // What the session and the process began with.
+  // These stay as the session and the process began with them.
   settings_.node = before.node;
   settings_.instance = before.instance;
   settings_.timeout = before.timeout;

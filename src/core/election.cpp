@@ -36,8 +36,8 @@ bool Core::Impl::has_key(const Vip& vip) const {
   return view_.candidate(vip.settings.address, chain_.lease()) != nullptr;
 }
 
-// The VIP is never installed again under it. While etcd takes no writes nothing will ever tell what
-// became of a release that was tried.
+// Whether the VIP is never installed under it again. While etcd takes no writes, the outcome of a
+// release that was tried stays unknown.
 bool Core::Impl::is_spent(const KeyRights& key, Revision created) const {
   return read_beats_.wanted() ? !key.usable(created) : key.is_retired(created);
 }
@@ -63,8 +63,8 @@ bool Core::Impl::may_keep_alone(const Vip& vip) const {
          vip.key.usable(headed_since(vip));
 }
 
-// When whoever may have held it before has been waited out, by our cluster and by another one. Who
-// hands on what it held has waited out both.
+// When all that may have held it before are waited out, in our cluster and in another one. An owner
+// that hands on what it held had waited out both.
 MonoTime Core::Impl::free_at(const Vip& vip) const {
   const View::Queue& queue = view_.queue(vip.settings.address);
   const Revision headed = headed_since(vip);
@@ -219,7 +219,7 @@ void Core::Impl::drive_removals() {
   for (Vip& vip : vips_) {
     any_dropped = any_dropped || vip.dropped;
     if (vip.address == Vip::AddressState::Removing && due(vip.remove_again_at)) remove(&vip);
-    // Whoever has no place in the queue, and none on its way, has nothing to resign.
+    // Without a place in the queue, or one on its way, there is nothing to resign.
     const bool nowhere = vip.address == Vip::AddressState::Absent && !has_key(vip);
     if (vip.resigning && nowhere && !chain_.busy()) vip.resigning = false;
   }
@@ -275,7 +275,7 @@ void Core::Impl::add(Vip* vip, int lifetime) {
 void Core::Impl::remove(Vip* vip) {
   if (!vip->is_removing()) kernel_.remove();
   vip->address = Vip::AddressState::Removing;
-  vip->key.let_go();  // whoever lets go may be followed by somebody, whatever becomes of etcd
+  vip->key.let_go();  // from now on another node may own it
   vip->remove_again_at = MonoTime::never();
   vip->announce_at = MonoTime::never();
   vip->conflict.claimed_at = MonoTime::never();
@@ -318,7 +318,7 @@ void Core::Impl::on(const event::AddressAdded& e) {
   if (!renewed) address_is_up(vip);
 }
 
-// Whoever cannot have the address must not stand in the way of those who can.
+// A node that cannot have the address must not stay ahead of those that can.
 void Core::Impl::refuse(Vip* vip) {
   vip->comeback.refused = true;
   vip->comeback.backoff = std::clamp(vip->comeback.backoff * 2, kRefusedFirst, kRefusedLast);

@@ -81,7 +81,7 @@ constexpr size_t kMostExpired = 50'000;
 bool Promises::grant(uint64_t term, MonoTime now) {
   if (expired(term) || stopped(term)) return false;
   if (expired_.size() >= kMostExpired || stopped_.size() >= kMostExpired) return false;
-  // Of a term that is not in force yet nothing need be known: it counts from when it is shown.
+  // A term that our watch has not shown yet needs no entry: it counts from when it is shown.
   const auto found = shown_.find(term);
   if (found != shown_.end()) found->second.since = std::max(found->second.since, now);
   return true;

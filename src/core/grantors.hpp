@@ -15,7 +15,7 @@ namespace vipd {
 // it did not, and its hardware address on each link. By incarnation; 0 is none.
 class Grantors {
  public:
-  // It granted on that link, from that card, so long after it was asked.
+  // It granted on that link, from that MAC address, `took` after it was asked.
   void granted(uint64_t incarnation, const std::string& link, MacAddress mac, Duration took,
                MonoTime now);
   // It was asked to grant a new term, and did not.
@@ -25,10 +25,10 @@ class Grantors {
   [[nodiscard]] Duration delay(uint64_t incarnation) const;
   // When it may be asked to grant a new term.
   [[nodiscard]] MonoTime try_at(uint64_t incarnation) const;
-  // Its card on that link, as its last grant there named it, or nullptr.
+  // Its MAC address on that link, which its last grant there came from; nullptr: not known.
   [[nodiscard]] const MacAddress* mac(uint64_t incarnation, const std::string& link) const;
 
-  // No other process has a session.
+  // Forgets all but these: no other process has a session.
   void keep_only(const std::set<uint64_t>& incarnations);
 
   // --- grants received, by the name of the node
@@ -55,14 +55,15 @@ class Grantors {
 // those that have expired here.
 class Promises {
  public:
-  // A request to grant in that term. False: it expired here or was stopped, and never is. [safety]
-  // `now` is read after the request was taken from its socket: what is promised counts from then.
+  // A request to grant in that term. False: nothing is granted in it any more, since it has expired
+  // or was stopped. [safety] `now` is read after the request was taken from its socket: what is
+  // promised counts from then.
   [[nodiscard]] bool grant(uint64_t term, MonoTime now);
 
   // Our watch shows that term in force, with us in it. [safety] Its own timeout counts, whatever
   // ours is.
   void show(uint64_t term, Duration timeout, MonoTime now);
-  // No other term is in force with us in it, as our watch shows it.
+  // Forgets all but these: our watch shows no other term in force with us in it.
   void keep_only(const std::set<uint64_t>& shown);
   // [safety] What was counted so far may have been counted wrongly: all waits begin anew.
   void restart(MonoTime now);
@@ -77,7 +78,7 @@ class Promises {
   // [safety] Final, for the life of the process.
   void expire(uint64_t term, MonoTime now);
   [[nodiscard]] bool expired(uint64_t term) const { return expired_.contains(term); }
-  // When the owner's others are told so again.
+  // When its expiry is announced again; it was announced.
   [[nodiscard]] MonoTime say_at(uint64_t term) const;
   void said(uint64_t term, MonoTime again);
 

@@ -18,8 +18,8 @@ void Core::Impl::on(const event::PeerFrameReceived& e) {
   }
 }
 
-// [safety] Only under the name that this process has now: whoever had another one before may have
-// granted until just now, and nobody knows it any more.
+// [safety] Only under the present incarnation: under a former one there may be grants of just now,
+// which this process does not know of.
 void Core::Impl::grant(const event::PeerFrameReceived& e) {
   if (session_.incarnation() == 0 || e.frame.to != session_.incarnation()) return;
   assert(session_.has_lease());
@@ -83,15 +83,15 @@ void Core::Impl::drive_grants() {
 void Core::Impl::look_at_term(const PeerTerm& term, const Grantor& who, std::set<uint64_t>* shown) {
   shown->insert(term.number);
   promises_.show(term.number, term.timeout, now_);
-  // Nobody asks one that is no more: its silence alone says nothing.
+  // A former process is not asked, so its silence alone proves nothing.
   if (who.incarnation == session_.incarnation() || promises_.stopped(term.number)) {
     expire_if_silent(term);
   }
   if (promises_.expired(term.number)) announce_expiry(term, who);
 }
 
-// While etcd shows nothing nobody could be taken over, and its owner may have no other fault.
-// [safety] Whoever speaks for a process before it has not seen its grants: they may be of just
+// While etcd shows nothing no owner could be replaced, and this one may have no fault but that.
+// [safety] A process that speaks for a former one did not see its grants: they may be of just
 // before the term was first shown here.
 void Core::Impl::expire_if_silent(const PeerTerm& term) {
   if (promises_.expired(term.number)) return;

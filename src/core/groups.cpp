@@ -9,8 +9,8 @@ namespace vipd {
 
 namespace {
 
-// What belongs together by the configuration, but not by the queues, finds together by those that
-// own nothing of it. Who owns a part gives them so much time.
+// Where the queues of a group have different orders, nodes that own nothing of it queue up anew. A
+// node that owns a part waits for that so long.
 constexpr Duration kPartKept = Duration::seconds(3);
 
 bool is_up(const Vip& vip) {
@@ -19,7 +19,7 @@ bool is_up(const Vip& vip) {
 
 }  // namespace
 
-// What keeps one away keeps all away.
+// An obstacle of one member keeps all away.
 bool Core::Impl::wanted(const Vip& vip) const {
   return vips_.all_of_group(vip, [this](const Vip& each) { return wanted_alone(each); });
 }
@@ -33,7 +33,7 @@ bool Core::Impl::link_not_seen_yet(const Vip& vip) const {
   return vip.group != Vip::kAlone && !link_of(vip).known && !none_is_up(vip);
 }
 
-// One that is merely not there yet, or that somebody removed, is no reason to lose the others.
+// A member that is not installed yet, or that somebody removed, is no reason to lose the others.
 bool Core::Impl::may_keep(const Vip& vip) const {
   return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
     return (&each != &vip && !is_up(each)) || may_keep_alone(each);
@@ -43,7 +43,7 @@ bool Core::Impl::may_keep(const Vip& vip) const {
 bool Core::Impl::is_still_ours(const Vip& vip) const {
   return wanted(vip) && vips_.all_of_group(vip, [&](const Vip& each) {
     if (&each == &vip) return is_still_ours_alone(each);
-    // One that is being removed no longer says that it was waited for; its key does.
+    // While it is being removed its own record is gone; its key still shows that it was waited out.
     const bool goes = each.address == Vip::AddressState::Removing;
     return !is_up(each) || (goes ? each.key.usable(headed_since(each)) : is_still_ours_alone(each));
   });
@@ -81,7 +81,7 @@ bool Core::Impl::goes_back(const Vip& vip) const {
          });
 }
 
-// The first reason is told, by the order in which they are looked for: others follow from it.
+// The first obstacle is reported, in the order in which they are looked for: others follow from it.
 Hindrance Core::Impl::hindrance(const Vip& vip, MonoTime now) const {
   Hindrance first{obstacle(vip, now), &vip};
   if (vip.address == Vip::AddressState::Present) return first;

@@ -141,7 +141,7 @@ void Core::Impl::say_hold() {
                                     (why.empty() ? "" : ": " + why));
 }
 
-// Whoever switched it on is told that it would not help, and why.
+// With peer.hold = yes people are told why it would not help now.
 void Core::Impl::say_no_hold() {
   const bool wants = settings_.hold && peer_lease_.in_force();
   std::string why = wants && !view_.all_honour_marks() ? who_ignores_marks() : "";
@@ -189,9 +189,9 @@ void Core::Impl::end_grants(const View::Peers& mark, const std::string& why) {
   report(ReportKind::GrantsEnded, mark.node + ": " + why + "; no grant to it any more");
 }
 
-// Whoever else is silent may grant an owner that holds on, which would lose what it has with it: so
-// after an outage everybody gets a timeout to report back, as an owner does. The moment from which
-// that one counts as silent; `since`: by what etcd has shown of it.
+// The moment from which that session counts as silent; `since`: by what etcd has shown of it. It
+// may be a grantor of an owner that holds on, which would lose its VIPs with it: so after an outage
+// every session gets a timeout to report back, as an owner does.
 MonoTime Core::Impl::heard_until(const View::Session& session, MonoTime since) {
   if (view_.marks().empty() || !due(since + session.timeout / 4)) return since;
   hold_.doubts_others = true;

@@ -34,14 +34,14 @@ struct LostSession {
 };
 
 struct Hold {
-  // So many processes that are no more are remembered: whoever is forgotten costs a wait for a
-  // person at most.
+  // So many processes that are no more are remembered. For one that was forgotten somebody may
+  // have to say `vipctl take`.
   static constexpr size_t kMostFormer = 64;
   std::vector<uint64_t> former{};  // incarnations, oldest first
   [[nodiscard]] bool is_former(uint64_t incarnation) const {
     return std::find(former.begin(), former.end(), incarnation) != former.end();
   }
-  // [safety] It never grants again under that name, and never owns.
+  // [safety] No process grants or owns under that incarnation any more.
   void ended(uint64_t incarnation) {
     if (incarnation == 0 || is_former(incarnation)) return;
     if (former.size() == kMostFormer) former.erase(former.begin());

@@ -1,5 +1,5 @@
-// What is asked of the kernel: addresses set and removed, and the packet fence. Never asks for
-// anything.
+// Bookkeeping of what the kernel is asked for: calls that set and remove addresses, rounds of
+// renewals, the packet fence. Never asks for anything itself.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +41,7 @@ class KernelCalls {
   [[nodiscard]] MonoTime next_at(MonoTime now, bool turn_is_spent) const;
   // REQUIRES: !adding().
   void add(MonoTime now, Duration lifetime);
-  // Its completion has come; `in_turn`: and the next call follows at once.
+  // Its completion has come. added_in_turn(): and the next call follows at once.
   void added() { adding_ = false; }
   void added_in_turn(MonoTime now);
 
@@ -55,14 +55,14 @@ class KernelCalls {
   // At that time at the latest.
   void renew_by(MonoTime time) { renew_at_ = std::min(renew_at_, time); }
   [[nodiscard]] MonoTime renewal() const { return renew_at_; }
-  // A round of renewals: it begins, and nothing of it is left.
+  // A round of renewals begins; its last call has been made.
   void renew_all(MonoTime now);
   void renewed_all(MonoTime now);
   // An address is about to be set; `first`: nothing else is there. Many that come up one after the
   // other are as good as a round.
   void installing(MonoTime now, bool first);
   [[nodiscard]] bool is_renewing() const { return is_renewing_; }
-  // When the next one may begin where one takes long: the lifetimes of the last one allow for it.
+  // When the next round may begin, if the last one took long: as late as its lifetimes allow.
   [[nodiscard]] MonoTime rested() const;
 
   Burst announcements;
@@ -93,12 +93,12 @@ class PacketFence {
     // What counts from now on was seen by the new one.
     if (in_force) missed_a_grant_ = false;
   }
-  // There is some fence, which may be there on one link and not on another.
+  // The adapter has said whether it is in force. It may be missing on some links only.
   [[nodiscard]] bool known() const { return known_; }
   [[nodiscard]] bool in_force() const { return in_force_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }  // why it is not
 
-  // The deadline that SetFence is to say; false: it was told so already.
+  // Takes the deadline for the next SetFence; false: the fence has that deadline already.
   [[nodiscard]] bool tell(MonoTime deadline) {
     return std::exchange(told_, deadline) != std::optional(deadline);
   }

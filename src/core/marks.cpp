@@ -30,8 +30,8 @@ bool Core::Impl::has_word(LeaseId lease, const View::Peers& mark) const {
          !found->second.expired.empty();
 }
 
-// [safety] Who may still have the VIP, whatever etcd says of it: its mark is there, and it has not
-// shown that it let go. While its session is there, nobody else can say so.
+// [safety] The owner that may still have the VIP, whatever etcd says of it: its mark is there, and
+// it has not shown that it let go. While its session is there, no other node's word counts.
 const View::Peers* Core::Impl::may_be_held(const Vip& vip) const {
   for (const View::Suspect& suspect : view_.queue(vip.settings.address).suspects) {
     const View::Peers* mark = view_.mark(suspect.lease);
@@ -74,7 +74,7 @@ bool Core::Impl::is_dead(const Grantor& who) const {
   return here && (who.host.boot != settings_.boot || hold_.is_former(who.incarnation));
 }
 
-// Whose word is ours to give: our own, or that of one that is no more.
+// The grantor that this process may speak for: itself, or a former process.
 const Grantor* Core::Impl::spoken_for(const PeerTerm& term) const {
   if (const Grantor* own = own_entry(term)) return own;
   for (const Grantor& grantor : term.grantors) {

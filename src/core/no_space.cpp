@@ -43,7 +43,7 @@ void Core::Impl::drive_no_space() {
       session_.is_revoking())
     return;
   delete_keys();
-  // [safety] As long as it is there, the others take silence for death.
+  // [safety] As long as it is there, the others end a session that is silent.
   if (!writes_deleted()) return;
   if (read_beats_.reader()) return beat_by_reading();
   if (read_beats_.is_deleting()) return;
@@ -65,7 +65,8 @@ void Core::Impl::delete_keys() {
     const Key key{KeyKind::Candidate, chain_.lease(), vip.settings.address};
     txn.success.push_back({.kind = Op::Kind::Delete, .key = key});
   }
-  // [safety] Whatever of it is deleted, and whenever, no term that it spoke of is held on to.
+  // [safety] Whenever that deletion is executed: this node never holds on under the term that was
+  // in force.
   if (view_.mark(chain_.lease()) != nullptr) {
     hold_.never = peer_lease_.revision();
     txn.success.push_back({.kind = Op::Kind::Delete, .key = {KeyKind::Hold, chain_.lease(), {}}});

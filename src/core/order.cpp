@@ -13,7 +13,7 @@ namespace {
 // A new place is kept for so long: nodes that disagree must not chase each other, and a transfer
 // must come to its end.
 constexpr Duration kReorderPause = Duration::seconds(1);
-// Nodes whose groups differ may cross each other for as long as they do.
+// Nodes with different groups may cross each other for as long as they differ.
 constexpr Duration kReorderLast = Duration::seconds(60);
 // Above every priority of a configuration, and of two nodes hardly ever the same: equal ones would
 // leave a VIP wherever it is.
@@ -86,7 +86,7 @@ void Core::Impl::consider_making_way(Vip* vip) {
   if (!none_is_up(*vip)) return;
   const View::Queue& queue = view_.queue(vip->settings.address);
   const int own = queue.position(chain_.lease());
-  // Who heads one queue, and waits at another, is in the way of whoever is next.
+  // A node that is the head of one queue of its group and waits in another holds up the next one.
   const Duration pause = own == 0 ? kReorderPause : std::max(kReorderPause, vip->place.pause);
   if (own != vip->place.number) vip->place.reorder_at = now_ + pause;
   vip->place.number = own;
@@ -104,7 +104,7 @@ bool Core::Impl::outranks(const View::Candidate& candidate, const Vip& vip) cons
          session->present;
 }
 
-// Of the second, which beats: it has shown so since it got its place, and not long ago.
+// The second beats: its last heartbeat came after it got its place, and not long ago.
 bool Core::Impl::second_is_ready(const View::Queue& queue) const {
   assert(queue.candidates.size() > 1);
   const View::Session* session = view_.session(queue.candidates[1].lease);

@@ -49,7 +49,7 @@ class OwnSession {
   void live();
   void lost(MonoTime now);
   [[nodiscard]] MonoTime keep_at() const { return keep_at_; }
-  // It is asked for: again soon, unless it is answered.
+  // A keepalive was sent: the next one follows after ttl / 10, after ttl / 3 once it is answered.
   void keeping(MonoTime now, Duration ttl) { keep_at_ = now + ttl / 10; }
   void kept(MonoTime now, Duration ttl) { keep_at_ = now + ttl / 3; }
 

@@ -53,7 +53,7 @@ void Term::forget_grants() {
   }
 }
 
-// The one that is behind counts: what came on one link says nothing of another.
+// The oldest counts: a grant on one link proves nothing of another.
 MonoTime Term::newest(const Member& member, const LinkNames& links) {
   MonoTime oldest = MonoTime::never();
   for (const std::string& link : links) {

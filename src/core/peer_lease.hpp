@@ -42,8 +42,7 @@ class Term {
   // of these links before it came on all of them. long_ago() with too few; never() without links,
   // where there is nothing to guard.
   [[nodiscard]] MonoTime deadline(const LinkNames& links) const;
-  // The moment at which the first of the grants of all its grantors ends;
-  // long_ago() without links.
+  // The moment at which the first of the grants of all its grantors ends; long_ago() without links.
   [[nodiscard]] MonoTime first_end(const LinkNames& links) const;
   // Those whose newest grant on all of these links was asked for at `since` or later.
   [[nodiscard]] std::vector<Grantor> granted_since(MonoTime since, const LinkNames& links) const;

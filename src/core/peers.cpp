@@ -86,8 +86,8 @@ void Core::Impl::update_fence() {
   emit(action::SetFence{.deadline = wanted, .suspended = step_.suspended()});
 }
 
-// [safety] The kernel may refuse to remove an address, and somebody else may have it by now. New
-// authority, of another session perhaps, does not speak for that one.
+// [safety] The kernel may refuse to remove an address, and another node may have it by now. New
+// authority, perhaps of another session, does not cover that address.
 bool Core::Impl::leaves_one_behind() const {
   return std::any_of(vips_.begin(), vips_.end(), [this](const Vip& vip) {
     return vip.address == Vip::AddressState::Removing && !vip.key.is_of(headed_since(vip));
@@ -275,7 +275,8 @@ void Core::Impl::judge_try() {
   const std::vector<uint64_t> who = incarnations_of(granted);
   const Duration timeout = granted.empty() ? Duration() : timeout_for(who);
   const std::optional<Term>& old = peer_lease_.in_force();
-  // Whoever let the old one expire grants in a new one only, though the list is the same.
+  // A grantor that let the old term expire grants in a new one only, so even the same list needs
+  // one.
   const bool same =
       old && key_in_place() && old->key().timeout == key.timeout && all_renew(*old) &&
       old->key().grantors.size() == granted.size() &&
@@ -358,16 +359,16 @@ void Core::Impl::consider_leaving() {
   if (!fence_.in_force()) return leave_term(fence_.reason());
   if (fence_.missed_a_grant()) return leave_term("the packet fence did not see a grant");
   if (terms_.asking().empty()) return leave_term("nothing is owned");
-  // A deletion that is sent into the void may be executed when nobody hears of it, and then the
+  // A deletion that is sent while etcd is away may be executed without an answer, and then the
   // others must wait for the whole timeout.
   if (!is_echoed()) return;
-  // Whoever is about to own something is held back by a term without grants just as well.
+  // A term without grants also holds back a node that is about to own something.
   const LinkNames& links = terms_.carrying().empty() ? terms_.asking() : terms_.carrying();
   for (const Term* term : peer_lease_.obeyed()) {
     const Duration half = term->key().timeout / 2;
     const MonoTime late = std::max(term->since() + half, term->deadline(links) - half);
     if (due(late)) return leave_term("the other nodes do not grant it in time");
-    // Where nobody is to renew it, no term is worth a VIP that could be had without one.
+    // On a link without grantors a VIP is worth more than the term, which would keep it away.
     const MonoTime asked = std::max(term->since(), terms_.asking_since()) + term->key().timeout;
     const bool is_renewed = !due(std::max(asked, term->deadline(terms_.asking()) - half));
     if (!is_renewed) return leave_term("the other nodes do not renew it on all links");
@@ -397,8 +398,8 @@ void Core::Impl::delete_term() {
       .request = request, .group = static_cast<uint64_t>(chain_.lease()), .txn = std::move(txn)});
 }
 
-// Where etcd takes no writes, nothing tells for hours what became of a term that was being entered.
-// Without its grants nobody here may own, and somebody else shall.
+// Where etcd takes no writes, the outcome of a term that was being entered may stay unknown for
+// hours. Without its grants this node may not own, so it leaves the queue to others.
 void Core::Impl::make_way() {
   if (!read_beats_.wanted() || !peer_lease_.is_entering() || terms_.asking().empty()) return;
   MonoTime without = peer_lease_.deadline(terms_.asking());

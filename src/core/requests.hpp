@@ -27,13 +27,13 @@ class Requests {
   // for one that is not awaited.
   [[nodiscard]] Revision floor(RequestId request) const;
   void shown(Revision revision) { revision_ = std::max(revision_, revision); }
-  // Of a cluster that is gone: whatever answers it gives are nobody's.
+  // The cluster is another one: answers to requests of before are ignored.
   void forget();
 
   // etcd answers, or shows something of ours. True when it was said to be out of reach.
   bool heard(MonoTime now);
-  // A request failed. True when this is news: nothing was heard for so long, and nobody said it
-  // yet.
+  // A request failed. True when that is to be reported: nothing was heard for `patience`, and it
+  // was not reported yet.
   [[nodiscard]] bool lost(MonoTime now, Duration patience);
 
  private:

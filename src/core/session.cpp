@@ -67,9 +67,10 @@ void Core::Impl::on(const event::LeaseGranted& e) {
 void Core::Impl::on(const event::LeaseKept& e) {
   if (e.lease != chain_.lease() || session_.is_revoking()) return;
   session_.kept(now_, timing::lease_ttl(settings_.timeout));
-  // Only a session that has never lived is given up for it. A member asks whom it takes for the
-  // leader, by the peer URL, and what has been re-created there answers for its own cluster. A
-  // lease that is gone takes its keys along, which the watch and the next heartbeat tell.
+  // Only a session that was never live is given up for it. A member asks the one that it takes for
+  // the leader, by its peer URL, and a member that was re-created there answers for its own
+  // cluster. A lease that is gone takes its keys along, which the watch and the next heartbeat
+  // tell.
   if (!e.alive && session_.state() == SessionState::Opening) fence("the lease is gone", true);
 }
 
@@ -304,8 +305,8 @@ Duration Core::Impl::beat_interval() const {
   return interval;
 }
 
-// After an outage of etcd the heartbeat that comes through may be one that was sent long ago.
-// Whoever is next does not wait for the one after it.
+// After an outage of etcd the heartbeat that is committed first may be one that was sent long ago.
+// A head without authority does not wait for the interval to send the next.
 bool Core::Impl::head_lacks_authority() const {
   if (!chain_.echo_missing_since().is_never()) return false;  // one is on its way
   const MonoTime deadline = chain_.deadline();
@@ -331,8 +332,8 @@ bool Core::Impl::link_due(const Link& link) {
   });
   const bool leaves = link.leave_term && !chain_.newest_link().leave_term;
   if ((news || leaves) && !chain_.full()) return true;
-  // What was sent while etcd had no leader is lost. Once it shows something, whoever is next does
-  // not wait.
+  // What was sent while etcd had no leader is lost. Once etcd shows something, a head without
+  // authority sends at once.
   if (head_lacks_authority() && chain_.last_tried() < watch_.shown_at() && !chain_.full()) {
     return due(chain_.last_tried() + timing::kWordAgain);
   }

@@ -5,8 +5,8 @@ namespace vipd {
 namespace {
 
 constexpr Duration kStall = Duration::seconds(1);
-// People are told of what a burst did, and the state directory, by the next look. One takes half a
-// microsecond for each VIP, so those of thousands are further apart.
+// What a burst did is reported, and remembered in the state directory, by the next look. One takes
+// half a microsecond for each VIP, so those of thousands are further apart.
 constexpr Duration kBetweenLooks = Duration::milliseconds(50);
 constexpr Duration kBetweenLooksPerVip = Duration::microseconds(20);
 

@@ -140,7 +140,7 @@ void View::apply_change(MonoTime now, const Change& change) {
   }
 }
 
-// Whatever somebody wrote over it, it is there until it is deleted.
+// A mark that somebody wrote over is there until it is deleted.
 void View::apply_mark(const Change& change) {
   const Entry& entry = change.entry;
   const LeaseId lease = entry.key.lease;
@@ -196,7 +196,7 @@ void View::apply_session(MonoTime now, const Change& change) {
     session.honours = value.honours;
     session.host = value.host;
     session.seen = std::max(session.seen, value.seen);
-    // Only whoever has a mark is a suspect.
+    // Only an owner with a mark is a suspect.
     if (marks_.contains(change.entry.key.lease)) {
       clear_suspects(change.entry.key.lease, session.seen);
     }
@@ -249,7 +249,7 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
   for (size_t place = 0; place < queue.since.size(); place++) {
     if (!stays(place)) queue.since[place] = now;
   }
-  // Whoever was not better before has been so from now on.
+  // A candidate that was not better before is so from now on.
   if (stays(1) && queue.candidates.size() > 1 &&
       queue.candidates[1].priority > before.first[1].priority) {
     queue.since[1] = now;
@@ -323,8 +323,8 @@ const View::Session* View::session(LeaseId lease) const {
   return found == sessions_.end() ? nullptr : &found->second;
 }
 
-// The VIPs are walked through in the same order again and again: whose queue was asked for after
-// this one the last time is asked for after it now, and needs no search.
+// The VIPs are always walked through in the same order: the queue that was asked for after this one
+// the last time is the likely next, and needs no search.
 const View::Queue& View::queue(const Address& vip) const {
   if (asked_ != nullptr && asked_->first == vip) return asked_->second;
   const std::pair<const Address, Slot>* found =

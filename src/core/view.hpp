@@ -99,7 +99,7 @@ class View {
   void restart_waits(MonoTime before, MonoTime now, Duration own_timeout);
 
   [[nodiscard]] Revision applied() const { return applied_; }
-  // Of all sessions in sight.
+  // The longest timeout of all sessions in sight; zero without any.
   [[nodiscard]] Duration longest_timeout() const;
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
@@ -115,7 +115,6 @@ class View {
   // The VIPs that a lease is queued for, in order.
   [[nodiscard]] std::vector<Address> vips_of(LeaseId lease) const;
   [[nodiscard]] const Candidate* candidate(const Address& vip, LeaseId lease) const;
-  // Of all sessions in sight; zero when there is none.
 
  private:
   // What must be known of a queue before a revision to judge what the revision did to it.

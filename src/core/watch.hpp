@@ -26,17 +26,18 @@ class Watch {
   void opening(MonoTime now, Duration patience);
   void created() { state_ = State::Open; }
   void advanced();
-  // It, or a snapshot, has shown anything at all, then for the last time.
+  // The watch or a snapshot has shown something; when it last did.
   void shown(MonoTime now) { shown_at_ = now; }
   [[nodiscard]] MonoTime shown_at() const { return shown_at_; }
   void ended(MonoTime now);
-  // It is not shown what it should be: the next one has to wait longer, should it be no better.
+  // It did not show in time what etcd had committed: the backoff grows. advanced() resets it.
   void late();
   // A snapshot was read: the next one goes on from there.
   void close(MonoTime now);
   void forget();
 
-  // Whether the next one cannot be held by what was shown before (see Replay); asked once.
+  // Whether the next one cannot be verified by what was shown before (see Replay). take_adrift()
+  // also resets that.
   void adrift(bool is) { adrift_ = is; }
   [[nodiscard]] bool take_adrift() { return std::exchange(adrift_, false); }
 
@@ -65,8 +66,8 @@ class Watch {
 // What it has shown since the last session put. A watch that is opened anew begins there and must
 // show the same again: nonces are never used twice, so whatever shows something else follows
 // another history, whatever its revisions say (a restored backup may have grown past all that we
-// know). A snapshot is held in the same way: what came between its last session put and it must end
-// in what it shows. Where there is no session put, nothing can be held, and nothing is proven.
+// know). A snapshot is verified in the same way: what came between its last session put and it must
+// end in what it shows. Without a session put nothing can be verified, and nothing is proven.
 class Replay {
  public:
   // A snapshot of that revision. Nothing is proven until a watch has gone past it.
@@ -74,7 +75,7 @@ class Replay {
   // Whole revisions, in order, that were applied.
   void add(const std::vector<Change>& changes);
 
-  // Where a watch must begin; 0: there is nothing to hold it by.
+  // Where a watch must begin; 0: there is nothing to verify it by.
   [[nodiscard]] Revision begin() const { return begin_; }
   void let_go() { begin_ = 0; }
   // A watch begins anew.

@@ -27,7 +27,7 @@ void Core::Impl::drive_words() {
   go_on_ending();
 }
 
-// What was said of another term says nothing of this one.
+// Words about another term do not count for this one.
 Word* Core::Impl::word_of(LeaseId lease, const View::Peers& peers) {
   Word& word = takeovers_.words[lease];
   if (word.modified != peers.modified) word = {.modified = peers.modified};

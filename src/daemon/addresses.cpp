@@ -174,7 +174,7 @@ void Addresses::lose(const Address& address, bool expired, uint32_t by_port) {
       .address = address, .expired = expired, .by = expired ? "" : who(by_port)});
 }
 
-// Whoever removes one often removes all. The number may be another's later.
+// A process that removes one often removes all. A pid may belong to another process later.
 const std::string& Addresses::who(uint32_t port) {
   if (!culprit_ || culprit_->first != port) culprit_.emplace(port, net::culprit(port));
   return culprit_->second;
@@ -202,7 +202,7 @@ void Addresses::find_lost(const net::AddressBook& book) {
   expired_.clear();
 }
 
-// Ours by its mark, but not where we have it: nobody renews it, and nobody else may remove it.
+// Ours by its mark, but on a link where we did not set it: nothing renews it, so it is removed.
 void Addresses::find_strays(const net::AddressBook& book, net::Netlink* netlink) {
   for (const VipConfig& vip : vips_.all()) {
     for (const net::AddressInfo* info : book.all(vip.address)) {
@@ -240,7 +240,7 @@ void Addresses::judge(const VipConfig& vip, const net::AddressBook& book, net::N
   Known& known = known_[vip.address];
   const bool was_alone = known.is_alone;
   known.is_alone = book.is_alone(vip.address, vip.prefix_length, link_index);
-  // Those of IPv6 would get a lifetime longer than what is left of the address's.
+  // IPv6 routes would get a longer lifetime than what is left of the address's.
   const bool is_due = vip.address.is_v4() || was_alone != known.is_alone;
   if (is_due && known.is_up) keep_routes(vip, netlink);
   handlers_.obstacle(vip, book.obstacle(vip.address, link_index, known.is_up));

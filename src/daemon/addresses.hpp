@@ -32,7 +32,7 @@ class Addresses {
  public:
   struct Handlers {
     std::function<void(const Event&)> feed;
-    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again
+    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again by then
     // What on this host stands in the way of a VIP, after each look; empty: nothing.
     std::function<void(const VipConfig&, const std::string& obstacle)> obstacle;
   };
@@ -48,16 +48,19 @@ class Addresses {
   bool meet_leftovers(const net::AddressBook& book, const Memory& former, net::Netlink* netlink);
   [[nodiscard]] const std::vector<Address>& inherited() const { return inherited_; }
 
-  // A notice of a change that somebody made, of whatever address.
+  // A notice of the kernel, of any address on any link.
   void added(const net::AddressInfo& info);
   void removed(const net::AddressInfo& info);
-  // One look at all of them.
+  // Compares all VIPs with what the kernel's lists show: finds what was lost, left behind or set by
+  // others, and sets routes that are missing.
   void judge(const net::AddressBook& book, net::Netlink* netlink);
 
-  // Our own doing. add: 0 or an errno, as net::Netlink says it; it is moved if it is elsewhere.
+  // Sets the VIP on that link for `lifetime_s` seconds, or renews it; on another link it is removed
+  // first. 0 or an errno, as net::Netlink::add_address().
   [[nodiscard]] int add(const VipConfig& vip, int link_index, int lifetime_s,
                         net::Netlink* netlink);
-  // From where it was put, whatever the configuration says by now. 0 or an errno.
+  // Removes the address from the link where it was set, whatever the configuration says by now. 0
+  // or an errno.
   [[nodiscard]] int remove(const Address& address, net::Netlink* netlink);
 
   [[nodiscard]] bool is_up(const Address& address) const;  // by us, as far as we know

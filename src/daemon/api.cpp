@@ -176,7 +176,8 @@ Api::Render Api::status_with_moves() {
   return status_json(public_status());
 }
 
-// Its script asks for the status anyway: without scripts nobody reads a table of thousands.
+// The script of the page asks for the status by itself, so the table is for browsers without
+// scripts only.
 Api::Render Api::page() {
   return [this](ctl::Response* response) {
     const std::string nonce = sys::random_text() + sys::random_text();
@@ -220,8 +221,8 @@ Api::Render Api::metrics() {
   };
 }
 
-// For balancers and monitors. Whoever restarts what does not answer should look at whether it
-// answers, not at the status.
+// For load balancers and monitors. A liveness probe should accept any response, and ignore the
+// status code.
 ctl::Response Api::health(const ctl::Request&) {
   const std::string reason = sources_.unhealthy();
   const std::string_view state = sources_.state();

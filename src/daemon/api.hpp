@@ -31,7 +31,7 @@ class Api {
   struct Sources {
     std::function<Status()> status;    // all but the VIPs
     std::function<Metrics()> metrics;  // likewise
-    // Of as many VIPs from the one of that number on; none: there are no more.
+    // Of `most` VIPs, beginning with number `first` (from 0); empty: there are no more.
     std::function<std::vector<VipStatus>(size_t first, size_t most)> vips;
     std::function<std::vector<VipMetrics>(size_t first, size_t most)> counts;
     std::function<std::string_view()> state;  // of the node
@@ -46,10 +46,10 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  // The control socket. False and a reason when it cannot be had.
+  // Opens the control socket. False and a reason when that fails.
   [[nodiscard]] bool open(const std::string& socket, std::string* reason);
-  // http.listen; empty: off. The VIPs may be others: what is being answered begins anew. A port for
-  // people must not cost an address: one that is taken is tried again every 5 s.
+  // Follows http.listen; empty: off. The VIPs may have changed too, so answers that are being made
+  // begin anew. A port that is taken is tried again every 5 s, and costs no address.
   void listen(const std::string& where);
   // Status and history as lines of the log, for SIGUSR1.
   void log_status();

@@ -95,7 +95,7 @@ ctl::Response Commands::resign(const std::string& body) {
 
 // --- pause
 
-// What is to survive a restart is written first: who was told that it does relies on it.
+// A pause that is to survive a restart is written before it is answered: the caller relies on it.
 ctl::Response Commands::pause(const std::string& body) {
   rapidjson::Document json;
   if (!parse_body(body, &json)) return refused(400, "the body must be a JSON object");
@@ -176,7 +176,7 @@ ctl::Response Commands::transfer(const VipConfig& vip, const VipView& view,
 
 // --- take
 
-// The operator's word that whoever may still have it is off. Nobody else can give it here.
+// The operator's word that the former owner is off.
 ctl::Response Commands::take(const std::string& body) {
   rapidjson::Document json;
   const bool is_object = parse_body(body, &json);

@@ -38,7 +38,7 @@
 namespace vipd {
 namespace {
 
-// For what is still to be told to programs once nothing is ours any more.
+// How long the end waits for notifications, once no address is left.
 constexpr Duration kLastNotifications = Duration::seconds(5);
 
 class Daemon {
@@ -163,7 +163,7 @@ void Daemon::perform(const Action& action) {
              action);
 }
 
-// [safety] Behind the fence before it is there.
+// [safety] The fence protects the address before it is added.
 void Daemon::add_address(const action::AddAddress& a) {
   if (fence_.protect(a.address)) return network_.perform(a);
   feed(event::AddressAdded{.address = a.address, .lifetime_s = a.lifetime_s, .error = ENOSPC});
@@ -399,7 +399,7 @@ void Daemon::open_log() const {
   log::open(unread ? log::Target::Syslog : config_.log_target, log::level());
 }
 
-// From the loop: what stands still is not fed.
+// Fed from the loop, so that a loop that stands still is noticed.
 void Daemon::feed_watchdog() {
   const Duration interval = supervisor_.watchdog_interval();
   if (interval == Duration()) return;

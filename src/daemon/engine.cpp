@@ -13,7 +13,7 @@ namespace {
 
 constexpr Duration kTimeForRemovals = Duration::milliseconds(100);
 
-// What people are told; and the end, which comes after it.
+// Reports for people, and Finish, which must come after them.
 bool is_word(const Action& action) {
   return std::holds_alternative<action::ReportState>(action) ||
          std::holds_alternative<action::Report>(action) ||
@@ -78,7 +78,8 @@ void Engine::feed(const Event& event) {
   step(event);
 }
 
-// As etcd itself does for a watch that catches up. One without changes stands for itself.
+// Several messages become one event, as etcd itself does for a watch that catches up. A progress
+// notice stays an event of its own.
 void Engine::gather(const event::WatchAdvanced& more) {
   const bool goes_on = shown_ && !shown_->changes.empty() && !more.changes.empty();
   if (!goes_on) {
@@ -121,7 +122,7 @@ void Engine::take(Actions actions) {
   const auto is_of_fence = [](const Action& a) {
     return std::holds_alternative<action::SetFence>(a);
   };
-  // What is said of the fence last holds: an older word is not to undo it.
+  // The newest SetFence holds: an older one must not be performed after it.
   if (std::any_of(actions.begin(), actions.end(), is_of_fence))
     std::erase_if(actions_, is_of_fence);
   std::vector<action::RemoveAddress> removals;

@@ -1,6 +1,6 @@
 // Runs the core: its steps, what it wants done in order, and the one timer for all that it waits
-// for. Decides nothing, and performs nothing itself. What there may be one of for each VIP takes no
-// more of a turn than the loop's budget (ARCHITECTURE.md, "No turn is long").
+// for. Decides nothing, and performs nothing itself. Actions that there is one of for each VIP take
+// no more of a turn than the loop's budget (ARCHITECTURE.md, "No turn is long").
 #pragma once
 
 #include <deque>
@@ -25,11 +25,11 @@ Visitor(Cases...)->Visitor<Cases...>;
 class Engine {
  public:
   struct Handlers {
-    // What a step changes is explained by what was there before it.
+    // Called before each step, for figures that the step may change.
     std::function<void()> before_step;
     // Called for one action after the other, never from inside itself. It may feed().
     std::function<void(const Action&)> perform;
-    // What it was made for.
+    // Called after a step, with the event that it was for.
     std::function<void(const Event&)> after_step = nullptr;
   };
 
@@ -52,7 +52,7 @@ class Engine {
   void finish() { is_finished_ = true; }
 
   [[nodiscard]] const Core& core() const;
-  // Addresses that are about to be removed.
+  // Removals that were asked for and are not performed yet.
   [[nodiscard]] const std::deque<action::RemoveAddress>& removals() const { return removals_; }
   // Something is still to be performed.
   [[nodiscard]] bool is_behind() const;
@@ -74,7 +74,7 @@ class Engine {
   std::deque<Action> actions_;  // still to be performed, in order
   std::deque<action::RemoveAddress> removals_;
   std::deque<Action> words_;                   // for people, and the end
-  event::HostChanged seen_;                    // by the core not yet
+  event::HostChanged seen_;                    // the core is told at the end of the turn
   std::optional<event::WatchAdvanced> shown_;  // likewise
   bool is_performing_ = false;
   bool is_finished_ = false;

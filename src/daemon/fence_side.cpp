@@ -119,8 +119,8 @@ void FenceSide::links_seen() {
   tell();
 }
 
-// One that has just gone is no fault: its notice is on the way. Whoever takes the place again and
-// again has it for longer and longer.
+// A link that has just gone is no fault: its notice is on the way. Where another program takes the
+// first place again and again, the backoff grows.
 void FenceSide::guard(const net::Link& link, Guard* guard) {
   const MonoTime now = loop_.now();
   if (now < guard->try_at) return;
@@ -132,8 +132,8 @@ void FenceSide::guard(const net::Link& link, Guard* guard) {
   guard->fault = is_done || !is_link(link.index) ? "" : on_link(reason, link.name);
 }
 
-// [safety] Whatever stands before it may let our own frames through and others as well. The core
-// hears of it even where it can be mended at once: nobody knows what has passed meanwhile.
+// [safety] A program before ours may let packets of a VIP through along with our own frames. The
+// core is told even where that is mended at once, since packets may have passed meanwhile.
 void FenceSide::look(int link_index) {
   if (link_index == 0) return look_at_all();
   const auto found = guards_.find(link_index);

@@ -44,8 +44,8 @@ class FenceSide {
   // Loads the programs, or takes those of the process in whose place we run. Where there is no
   // fence reason() says why. Before privileges go. REQUIRES: once; state_dir is locked by us.
   void open(const Config& config, const Descriptors& inherited);
-  // There is no fence of ours, and what a former process left would keep our VIPs out of reach: its
-  // addresses are to be removed first.
+  // This process has no fence, and that of a former one would cut our VIPs off: its addresses are
+  // to be removed first.
   [[nodiscard]] bool is_in_the_way() const;
   // Puts it on the links that are there, and tells the core. REQUIRES: the network is open; the
   // core is started.
@@ -59,12 +59,14 @@ class FenceSide {
   void stop();
 
   void perform(const action::SetFence& a);
-  // Before it is added. False: it may not be added, there is no room for it.
+  // To be called before the address is added. False: there is no room for it, and it may not be
+  // added.
   [[nodiscard]] bool protect(const Address& address);
-  // After the kernel has removed it.
+  // To be called once the kernel has removed it.
   void unprotect(const Address& address);
 
-  // Requests of the peer lease: before one is sent, and when its grant has come.
+  // To be called before a request of the peer lease is sent, and when its grant has come: whether
+  // the fence saw both (net/fence_memory.hpp).
   void expect(int link_index, uint64_t nonce);
   enum class Sight { Unknown, Missed, Whole };
   [[nodiscard]] Sight sight(int link_index, uint64_t nonce);
@@ -74,7 +76,8 @@ class FenceSide {
   [[nodiscard]] const char* kind() const;
   // Why it is not in force, for people; empty: it is.
   [[nodiscard]] const std::string& reason() const { return told_; }
-  // Whether the clock was slewed so much in that time that grants may not be counted by it.
+  // Whether the clock was slewed by more than 400 parts in a million within `span`: then no grant
+  // may be counted by it.
   [[nodiscard]] static bool is_slewed(const Loop::Slew& before, const Loop::Slew& now,
                                       Duration span);
   // For a program that takes our place.
@@ -108,7 +111,7 @@ class FenceSide {
   bool is_started_ = false;
   bool is_told_ = false;
   std::string told_ = missing_;
-  bool is_set_ = false;  // the core has said a deadline
+  bool is_set_ = false;  // the core has set a deadline
   MonoTime look_at_ = MonoTime::long_ago();
   MonoTime clocks_at_;  // when they were compared last
   Loop::Slew clocks_;

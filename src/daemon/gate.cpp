@@ -62,8 +62,7 @@ void Gate::obstructed(const VipConfig& vip, const std::string& obstacle) {
   tell(vip);
 }
 
-// A check that is down is minded by an owner, too. One without a result yet keeps nobody from what
-// he owns.
+// A check that is down makes an owner release, too. One without a result yet does not.
 Gate::Blocked Gate::blocked(const VipConfig& vip) const {
   const auto state = states_.find(vip.address);
   Blocked found{.reason = state == states_.end() ? "" : state->second.obstacle};
@@ -103,7 +102,7 @@ void Gate::tell(const VipConfig& vip) {
     log::info("vip %s: priority %s", vip.name.c_str(), words.c_str());
   }
   state.told = now;
-  if (!now.for_owner) state.is_nobodys = false;
+  if (!now.for_owner) state.has_no_candidate = false;
   if (now.for_owner) look_for_others();
   handlers_.feed(event::AddressBlocked{.address = vip.address,
                                        .reason = now.reason,
@@ -116,7 +115,8 @@ void Gate::tell_all() {
   tell_some();
 }
 
-// Round and round: what changes meanwhile is met by the same walk. Each VIP may need many checks.
+// The walk goes round, so it also meets VIPs whose checks change meanwhile. Each VIP may need many
+// checks.
 void Gate::tell_some() {
   const std::vector<VipConfig>& all = vips_.all();
   left_ = std::min(left_, all.size());
@@ -137,29 +137,29 @@ void Gate::look_for_others() {
   others_timer_ = loop_.add_timer(loop_.now() + kLookForOthers, [this] {
     others_timer_ = Loop::Timer::None;
     bool goes_on = false;
-    for (const VipView& view : handlers_.queues()) goes_on |= look_whether_nobodys(view);
+    for (const VipView& view : handlers_.queues()) goes_on |= look_for_candidates(view);
     if (goes_on) look_for_others();
   });
 }
 
-// Said once. Whether it is to be looked at again.
-bool Gate::look_whether_nobodys(const VipView& view) {
+// Logs once that no node is queued. Returns whether to look again.
+bool Gate::look_for_candidates(const VipView& view) {
   const VipConfig* vip = vips_.at(view.address);
   const auto found = states_.find(view.address);
   if (vip == nullptr || found == states_.end() || !found->second.told.for_owner) return false;
   State& state = found->second;
-  const bool is_nobodys = handlers_.is_connected() && view.queue.empty();
-  if (is_nobodys && !state.is_nobodys) {
+  const bool has_no_candidate = handlers_.is_connected() && view.queue.empty();
+  if (has_no_candidate && !state.has_no_candidate) {
     log::warn("vip %s: no node can own it: each is paused, is away or has a check that is down",
               vip->name.c_str());
   }
-  state.is_nobodys = is_nobodys;
+  state.has_no_candidate = has_no_candidate;
   return true;
 }
 
-bool Gate::is_nobodys(const Address& vip) const {
+bool Gate::has_no_candidate(const Address& vip) const {
   const auto state = states_.find(vip);
-  return state != states_.end() && state->second.is_nobodys;
+  return state != states_.end() && state->second.has_no_candidate;
 }
 
 CheckStatus Gate::check(const std::string& name) const {

@@ -49,13 +49,13 @@ class Gate {
 
   // What on this host stands in the way of the VIP; empty: nothing.
   void obstructed(const VipConfig& vip, const std::string& obstacle);
-  // word: up, down, or auto for by its results again. False: there is no such check.
+  // word: up, down, or auto (by its results again). False: there is no such check.
   [[nodiscard]] bool override_check(const std::string& name, const std::string& word);
 
   // Why the VIP is kept away, in words; empty: it is not.
   [[nodiscard]] std::string reason(const VipConfig& vip) const;
   // No node is in its queue, and a check keeps this one out.
-  [[nodiscard]] bool is_nobodys(const Address& vip) const;
+  [[nodiscard]] bool has_no_candidate(const Address& vip) const;
   [[nodiscard]] CheckStatus check(const std::string& name) const;
 
  private:
@@ -69,7 +69,7 @@ class Gate {
   struct State {
     std::string obstacle;  // on this host
     Blocked told;
-    bool is_nobodys = false;
+    bool has_no_candidate = false;
   };
 
   [[nodiscard]] Blocked blocked(const VipConfig& vip) const;
@@ -77,7 +77,7 @@ class Gate {
   void tell_all();
   void tell_some();
   void look_for_others();
-  [[nodiscard]] bool look_whether_nobodys(const VipView& view);
+  [[nodiscard]] bool look_for_candidates(const VipView& view);
 
   Loop& loop_;
   const Vips& vips_;

@@ -38,10 +38,10 @@ class Journal {
 
   Journal(const Loop& loop, const Vips& vips, Sources sources);
 
-  // What a step changes is explained by what was there: a session that was lost has no figures any
-  // more.
+  // To be called before each step: a session that the step loses has no figures afterwards.
   void before_step(const Figures& figures) { before_ = figures; }
-  // Of what the watch or a snapshot has shown: who owns a VIP elsewhere by now.
+  // To be called after the step for what the watch or a snapshot has shown: notes who owns a VIP
+  // elsewhere by now.
   void after(const event::WatchAdvanced& shown);
   void after(const event::PrefixRead& read);
 

@@ -23,8 +23,8 @@ class Kept {
   Kept(const Kept&) = delete;
   Kept& operator=(const Kept&) = delete;
 
-  // Makes the folder if it is missing, and reads what a former process left there. False and a
-  // reason when it cannot be had. REQUIRES: once, before all that follows.
+  // Makes the folder if it is missing, locks it, and reads what a former process left there. False
+  // and a reason when any of that fails. REQUIRES: once, before all that follows.
   [[nodiscard]] bool open(const std::string& folder, std::string* reason);
   // Gives the files to the user, and the folder if it is ours.
   void give_to(const sys::User& user) const;
@@ -33,8 +33,8 @@ class Kept {
   [[nodiscard]] const Memory& former() const { return former_; }
   // Which boot of the host this is; 0 where it cannot be known.
   [[nodiscard]] static uint64_t boot();
-  // In place of what was remembered before. What cannot be written is logged: it costs a gap at the
-  // next restart, and nothing now.
+  // Replaces what was remembered before. A write that fails is logged, and costs a gap at the next
+  // restart only.
   void remember(const Memory& memory);
   // Writes what was remembered last, once more.
   [[nodiscard]] bool write(std::string* reason) const;

@@ -23,10 +23,10 @@ class Ledger {
   void take(const action::Report& report);
   void announced(const Address& vip) { vips_[vip].counts.announcements++; }
   void reachable(const Address& vip, bool is) { vips_[vip].counts.reachable = is; }
-  // What became of the transfer before is of no interest any more.
+  // A new transfer was asked for: forgets why the one before was given up.
   void transfer_asked(const Address& vip) { vips_[vip].transfer_failed.clear(); }
 
-  // Of a VIP that was never heard of: nothing yet.
+  // Zeros for a VIP of which nothing was counted.
   [[nodiscard]] const OfVip& of(const Address& vip) const;
   [[nodiscard]] const NodeCounts& node() const { return node_; }
 

@@ -27,7 +27,7 @@ class Links {
  public:
   struct Handlers {
     std::function<void(const Event&)> feed;
-    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again
+    std::function<void(Duration)> look_within;  // the kernel's lists are to be read again by then
   };
 
   Links(Loop& loop, const Vips& vips, Handlers handlers);
@@ -44,16 +44,17 @@ class Links {
   // Links that no VIP is for any more are forgotten.
   void reconfigured();
 
-  // Tells the core what is news to it.
+  // Feeds what has changed since the core was last told.
   void tell();
-  // The core takes the link for gone, and is told whatever the next look shows.
+  // The core takes the link for gone: it is told what the next look shows, changed or not.
   void doubt(const std::string& name);
   // Opens what claims are heard by. False and a reason when the kernel refuses. REQUIRES: once,
   // before listen() and hear().
   [[nodiscard]] bool open(std::string* reason);
   // For claims of the VIPs as they are configured.
   void listen();
-  // Hands out what waited there: it was said before anything that this turn decides.
+  // Feeds the claims that wait in the sockets. To be called at the start of a turn, before anything
+  // is decided.
   void hear();
   [[nodiscard]] net::ClaimListener* listener() const { return listener_.get(); }
 

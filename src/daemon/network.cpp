@@ -172,7 +172,7 @@ void Network::look_within(Duration wait) {
 
 // --- the core's wishes
 
-// Whatever held up the kernel has passed when the clock is read for the completion.
+// The clock is read for the completion after the call, however long the kernel was held up.
 void Network::perform(const action::AddAddress& a) {
   const Loop::Part part(loop_, "adding addresses");
   const VipConfig* vip = vips_.at(a.address);
@@ -199,7 +199,8 @@ void Network::when_idle(std::function<void()> handler) {
   conntrack_->when_idle(std::move(handler));
 }
 
-// Before the address goes, or the resets never leave; and well before somebody else may have it.
+// Before the address goes, since resets leave only while it is there; and well before another node
+// may have it.
 void Network::reset_connections(const Address& first,
                                 const std::deque<action::RemoveAddress>& pending,
                                 MonoTime deadline) {

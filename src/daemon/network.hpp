@@ -52,8 +52,8 @@ class Network {
   [[nodiscard]] bool open(const Memory& former, std::string* reason);
   // Feeds what was left behind, and what a first look shows.
   void start();
-  // The VIPs are others; and once the core was told: to look, in the next turn, at what they mean
-  // for it.
+  // The configured VIPs have changed. reconfigured() follows once the core was told, and looks at
+  // them in the next turn.
   void vips_changed() { links_.reconfigured(); }
   void reconfigured();
   // To be called at the start of each turn.
@@ -64,8 +64,8 @@ class Network {
 
   // Performed inside the kernel call; the completion is fed before these return.
   void perform(const action::AddAddress& a);
-  // What `pending` is going to remove, too, has its connections reset in the same go, if there is
-  // time for that until the deadline.
+  // Resets the connections of the address before, and those of the removals that are pending in the
+  // same go, as far as there is time until the fencing deadline.
   void perform(const action::RemoveAddress& a, const std::deque<action::RemoveAddress>& pending,
                MonoTime deadline);
   // Whether it was sent.
@@ -74,7 +74,8 @@ class Network {
 
   [[nodiscard]] const Links& links() const { return links_; }
   [[nodiscard]] const std::vector<Address>& inherited() const { return addresses_.inherited(); }
-  // What vipd left on a link, and nobody here knows any more, may be there until then.
+  // Until when an address that another vipd process left on a link may be there: the end of the
+  // longest lifetime.
   [[nodiscard]] MonoTime strangers_until() const { return strangers_until_; }
   [[nodiscard]] bool has(const Address& address) const { return addresses_.is_up(address); }
   [[nodiscard]] bool owns_anything() const { return addresses_.any_is_up(); }

@@ -17,7 +17,7 @@ constexpr std::string_view kSilent = "no answer within";
 constexpr const char* kLook = ": look at its name, routes and firewalls";
 constexpr Duration kPause = Duration::milliseconds(100);
 
-// One endpoint, by a client of its own: what that met is of no other.
+// One endpoint, by a client of its own, so that its errors are those of this endpoint.
 class Question {
  public:
   Question(Loop& loop, const Config& config, const Store& store, const std::string& endpoint)

@@ -114,8 +114,8 @@ void Peers::perform(const action::SendPeerFrame& a) {
   if (error != 0) log::debug("frame of the peer lease on %s: %s", a.link.c_str(), strerror(error));
 }
 
-// Grants of several nodes come within a millisecond: one turn for all of them. It takes nothing
-// from what they are worth, which counts from before the requests.
+// Grants of several nodes come within a millisecond: one turn for all of them. That costs no
+// authority: a grant counts from before its request was sent.
 void Peers::gather() {
   missing_++;
   if (gathering_ != Loop::Timer::None) return;

@@ -1,5 +1,5 @@
-// The frames of the peer lease: in as events, out as the core wants them. Sees to it that the
-// packet fence knows of each request. Decides nothing.
+// The frames of the peer lease: those that come in as events, and those that the core wants sent.
+// Tells the packet fence of each request before it is sent. Decides nothing.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,7 @@ class Peers {
 
   // Needs CAP_NET_RAW. REQUIRES: once, before all that follows.
   [[nodiscard]] bool open(std::string* reason);
-  // Whose frames are ours. None is heard or sent before.
+  // Frames of this cluster and prefix are ours. None is heard or sent before.
   void set_cluster(uint64_t cluster, const std::string& prefix);
 
   // Feeds what has come in. To be called at the start of each turn, before anything is judged.

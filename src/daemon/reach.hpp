@@ -36,7 +36,7 @@ class Reach {
   // `targets`: whom to ask where the link has no gateway; addresses.
   void announced(const net::Sender& sender, const Address& vip, const std::string& name,
                  const std::vector<std::string>& targets);
-  // It is no longer ours.
+  // The VIP is no longer ours: what is under way for it ends.
   void forget(const Address& vip);
 
  private:

@@ -51,7 +51,7 @@ class Replacement {
     std::function<void(bool)> use_peers;
   };
 
-  // What the program in whose place we run left open.
+  // Descriptors that the program in whose place we run left open.
   struct Inherited {
     int helper = -1;  // -1: there is none
     FenceSide::Descriptors fence = FenceSide::kNone;
@@ -60,9 +60,9 @@ class Replacement {
 
   Replacement(Loop& loop, Needs needs);
 
-  // By a person. First the program is tried out, if there is a helper that can do it.
+  // SIGUSR2 came. The new program is tried out first, if there is a helper that can run it.
   void asked();
-  // So many heartbeats had given authority when the last txn was sent.
+  // A txn was sent. `echoed`: how many heartbeats had given authority by then.
   void txn_sent(uint64_t echoed) { echoed_at_txn_ = echoed; }
   // To be called at the end of each turn: replaces this process as soon as nothing is under way.
   void end_turn();

@@ -8,7 +8,7 @@ namespace vipd {
 
 // vip: the one that it is about, which the line begins with; null: the node.
 void log_report(const action::Report& report, const VipConfig* vip);
-// Not so for what only a developer looks at.
+// Whether it goes into `vipctl history`: not what only developers need.
 [[nodiscard]] bool belongs_in_history(const action::Report& report);
 
 }  // namespace vipd

@@ -84,7 +84,8 @@ void Routes::drop(const Address& vip, net::Netlink* netlink) {
   }
 }
 
-// To IPv6 two routes that differ in their source alone are one: another VIP's went with it.
+// IPv6 routes that differ only in their source are one route to the kernel: another VIP's was
+// removed, too.
 void Routes::restore(const net::Route& gone, net::Netlink* netlink) {
   if (gone.source.is_v4()) return;
   for (const auto& [address, other] : of_) {

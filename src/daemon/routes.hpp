@@ -27,9 +27,9 @@ struct RoutePlace {
 
 class Routes {
  public:
-  // The address is there, and has just been set or looked at: sets what is missing, gives IPv6
-  // routes the address's lifetime, removes what is wanted no more. What cannot be set is logged
-  // once and tried again each time.
+  // To be called when the address was just set, renewed or seen: sets routes that are missing,
+  // gives IPv6 routes the address's lifetime, removes those that are no longer wanted. A failure is
+  // logged once and tried again at each call.
   void keep(const VipConfig& vip, const RoutePlace& place, net::Netlink* netlink);
   // The address has gone.
   void drop(const Address& vip, net::Netlink* netlink);

@@ -14,16 +14,17 @@ namespace conf {
 struct Sources;
 }  // namespace conf
 
-// What is wrong with the sources, all of it logged; empty: `next` is what they say. A faulty file
-// changes nothing.
+// Reads the configuration. Returns its errors, which are logged too; empty: `next` is the
+// configuration. With errors `next` is left as it is.
 [[nodiscard]] std::vector<std::string> read_again(const conf::Sources& sources,
                                                   std::optional<Config>* next);
 
-// Without what the configuration does not say: instance, memory, pause, and what blocks a VIP. The
-// VIPs are in the order of config.vips.
+// The core's settings. Left empty is what no configuration says: instance, memory, pause, and what
+// blocks a VIP. The VIPs are in the order of config.vips.
 [[nodiscard]] Settings settings_of(const Config& config);
 
-// Puts back into `next` what stays as it is now until a restart; the log says so where it differs.
+// Keys that take effect at a restart only: `next` gets the values in force, and the log names those
+// that differ.
 void keep_until_restart(const Config& now, Config* next);
 
 }  // namespace vipd

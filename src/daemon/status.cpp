@@ -39,7 +39,7 @@ VipStatus vip_status(const Parts& parts, const VipConfig& config) {
   vip.group = config.group;
   vip.state = name_of(view.state);
   vip.reason = view.reason;
-  if (parts.gate.is_nobodys(view.address)) vip.reason += "; no node can own it";
+  if (parts.gate.has_no_candidate(view.address)) vip.reason += "; no node can own it";
   if (!network.no_link.empty() && view.state == VipState::Fault) vip.reason = network.no_link;
   if (!network.route_fault.empty()) {
     vip.reason += (vip.reason.empty() ? "" : "; ") + network.route_fault;

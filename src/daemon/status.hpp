@@ -25,7 +25,7 @@ struct Config;
 struct VipConfig;
 struct VipNetwork;
 
-// Where it is gathered. REQUIRES: all were started.
+// The parts of the daemon that are asked. REQUIRES: all were started.
 struct Parts {
   const Loop& loop;
   const Config& config;
@@ -44,11 +44,11 @@ struct Parts {
 // All but the VIPs.
 [[nodiscard]] Status status_of(const Parts& parts);
 [[nodiscard]] Metrics metrics_of(const Parts& parts);
-// Of `most` of the configured VIPs from the one numbered `first` on, in their order; fewer, or
-// none, where there are no more.
+// Of `most` configured VIPs in their order, beginning with number `first` (from 0); fewer, or none,
+// at their end.
 [[nodiscard]] std::vector<VipStatus> vips_of(const Parts& parts, size_t first, size_t most);
 [[nodiscard]] std::vector<VipMetrics> counts_of(const Parts& parts, size_t first, size_t most);
-// Why this node could not take part in the elections, or not keep a VIP; empty: it could.
+// Why this node cannot take part in the elections, or cannot keep a VIP; empty: it can.
 [[nodiscard]] std::string unhealthy(const Parts& parts);
 // The last of the history's entries at which the owner of a VIP changed, for the status page.
 [[nodiscard]] std::vector<HistoryEntry> moves_in(const std::deque<HistoryEntry>& history);

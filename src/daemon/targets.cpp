@@ -58,7 +58,7 @@ void Targets::announce(const net::Sender& sender, const Address& vip,
   }
 }
 
-// As nobody: it leaves no trace at those who hear it.
+// From the unspecified address, so that no neighbour learns from the question.
 void Targets::ask(const Address& address, Target* target) {
   target->asked++;
   target->asked_at = loop_.now();

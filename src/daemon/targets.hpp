@@ -1,6 +1,6 @@
-// announce.targets: neighbours that are told of a VIP by frames to them alone, besides. Their MAC
-// addresses are asked for on the VIP's link, without waiting; who does not answer is said once.
-// Part of the network.
+// announce.targets: neighbours that get each announcement as a unicast frame, too. Their MAC
+// addresses are asked for on the VIP's link, without waiting; one that does not answer is logged
+// once. Part of the network.
 #pragma once
 
 #include <functional>

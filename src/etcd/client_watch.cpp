@@ -12,7 +12,7 @@ namespace {
 constexpr Duration kFirstAvoided = Duration::seconds(8);
 constexpr Duration kLongestAvoided = Duration::seconds(64);
 constexpr Duration kJustNow = Duration::seconds(1);
-constexpr int kNobodysFault = 0;
+constexpr int kNoFault = 0;
 
 }  // namespace
 
@@ -37,7 +37,7 @@ void Client::Impl::open_watch(std::string body, MemberId answers, WatchHandlers 
       [this, stream](HttpAnswer& answer) {
         if (answer.complete) answer.problem = "connection closed";
         Error error = transport_error(answer, options.tls);
-        if (renewed_files(watch.credentials, answer)) error.code = kNobodysFault;
+        if (renewed_files(watch.credentials, answer)) error.code = kNoFault;
         stream->finish(error);
       });
   const std::string late =
@@ -95,7 +95,7 @@ void Client::Impl::watch_ended(Error& error) {
   explain(error, options);
   if (token_refused(error) && !auth.settings().user.empty()) {
     renew_token(over.token, over.member);
-    error.code = kNobodysFault;
+    error.code = kNoFault;
   }
   if (needs_mending(error)) complain(error);
   if (!blames_member(error.code)) return;
@@ -125,7 +125,7 @@ void Client::Impl::drop_watch() {
 }
 
 void Client::Impl::move_watch(const char* why) {
-  defer([stream = watch.stream, why] { stream->finish({kNobodysFault, why, ""}); });
+  defer([stream = watch.stream, why] { stream->finish({kNoFault, why, ""}); });
 }
 
 // An address that its name has no more may serve on.

@@ -39,7 +39,7 @@ AddressBook::AddressBook(const std::map<int, Link>& links,
                                 [](const AddressInfo& info) { return info.proto != 0; });
   for (const AddressInfo& info : addresses) {
     by_address_[info.address].push_back(&info);
-    // One that is a source is not told by its kind of lifetime.
+    // One that is preferred as source cannot be recognised by its kind of lifetime.
     const bool is_set_by_us = !marks_are_kept_ && installed && installed(info.address);
     if (!is_ours(info) && !is_set_by_us) others_[info.link_index].push_back(&info);
   }
@@ -97,7 +97,8 @@ std::string AddressBook::obstacle(const Address& vip, int link_index, bool is_up
     // The next renewal makes it ours again.
     if (is_ours(*info) || (in_place && is_up)) continue;
     if (!is_here && is_silent(info->link_index)) continue;
-    // Never how to remove it: that may be what the host is reached by.
+    // The text never says how to remove it: it may be the address that the administrator is logged
+    // in by.
     return text_of(*info) + " is this host's own address on " + link_name(info->link_index) +
            (info->permanent ? "" : " (with a lifetime, as DHCP sets it)") +
            ", not set by vipd; a VIP is an address that no host has by itself";

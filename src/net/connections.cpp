@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kMostConnections = 65536;
 constexpr size_t kBetweenLooks = 64;  // connections, at the clock
-// Whoever listens stays, and nobody waits for an answer in the others.
+// Listening sockets stay; in TIME_WAIT and CLOSE no peer waits for an answer.
 constexpr uint32_t kStates = 0xfff & ~(1U << TCP_LISTEN | 1U << TCP_TIME_WAIT | 1U << TCP_CLOSE);
 
 struct Connection {
@@ -37,7 +37,7 @@ int send(NetlinkSocket& socket, uint16_t type, uint16_t flags, const inet_diag_r
   return socket.send(header);
 }
 
-// A socket of IPv6 that speaks IPv4 has its address in the dress of IPv6 (RFC 4291, 2.5.5.2).
+// An IPv6 socket with an IPv4 peer has IPv4-mapped addresses (RFC 4291, 2.5.5.2).
 Address local_of(const inet_diag_msg& message) {
   const __be32* words = message.id.idiag_src;
   const bool is_mapped = words[0] == 0 && words[1] == 0 && words[2] == htonl(0xffff);

@@ -19,7 +19,7 @@ namespace {
 constexpr Duration kGather = Duration::milliseconds(5);
 constexpr uint16_t kSubsystem = NFNL_SUBSYS_CTNETLINK << 8;
 
-// Loaded by whoever filters or translates; a request must not be what loads it.
+// Loaded by what filters or translates; our request must not load it.
 bool tracks_anything() {
   std::string text, reason;
   const bool is_there =
@@ -134,7 +134,7 @@ void Conntrack::on_readable() {
     const ssize_t size = recvfrom(fd_.get(), buffer.bytes, sizeof buffer.bytes, 0,
                                   reinterpret_cast<sockaddr*>(&from), &from_size);
     if (size < 0) {
-      // No memory, say: the dump is over, and nothing will tell its end.
+      // ENOBUFS or ENOMEM, say: the dump is over, and its end will not be told.
       if (errno != EAGAIN && errno != EINTR && !now_.empty()) finish(errno);
       return;
     }

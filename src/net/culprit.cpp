@@ -22,7 +22,7 @@ bool exists(const char* path) {
 
 }  // namespace
 
-// By the number that the kernel names, else by who is known to do so.
+// By the port that the kernel names, else by which running program is known to do so.
 std::string culprit(uint32_t port) {
   std::string who = command_of(port);
   if (who.empty() && exists("/run/systemd/netif/state")) who = "systemd-networkd (perhaps)";

@@ -12,10 +12,9 @@
 // of them. On one that is not Link::is_ethernet no fence can be had, and so none at all.
 //
 // Life:
-//   a start       hooks = FenceHooks::open(best_place()); fence = Fence::open() before privileges
-//   are dropped;
-//                 memory().set_deadline(MonoTime::never(), ...), so that it is open: what a former
-//                 process left behind it stays in force; attach() to all links.
+//   a start       hooks = FenceHooks::open(best_place()), fence = Fence::open(), before privileges
+//                 are dropped; memory().set_deadline(MonoTime::never(), ...), so that it is open:
+//                 what a former process left behind it stays in force; attach() to all links.
 //   authority     memory().set_deadline(deadline, ...); hooks->remove_former() on all links, then
 //                 forget_former(). Also where there is no fence any more (`fence = none`), once the
 //                 addresses of the former process have been removed.

@@ -57,7 +57,7 @@ uint32_t FenceMemory::slots_for(size_t addresses) {
 }
 
 size_t FenceMemory::size_for(uint32_t slots) {
-  // A search that begins at the last one goes on behind it.
+  // Slots behind the last starting point, where a search that begins there goes on.
   return kFenceAddressesAt + (slots + kFenceProbes - 1) * sizeof(FenceAddress);
 }
 

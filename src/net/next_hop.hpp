@@ -18,7 +18,7 @@ struct NextHop {
 // nullopt: there is none by that link, or the kernel would not say. Takes microseconds.
 [[nodiscard]] std::optional<NextHop> next_hop_by(int link_index, const Address& destination);
 
-// The route of what has no other: by the link's gateway.
+// The same for the default route of the link.
 [[nodiscard]] std::optional<NextHop> default_next_hop_by(int link_index, bool is_v4);
 
 }  // namespace vipd::net

@@ -144,10 +144,10 @@ void where_nobody_is_fit_it_is_said_once() {
   Bench b;
   b.start(true);
   TEST_ASSERT_TRUE(b.gate.override_check("ready", "down"));
-  TEST_ASSERT_FALSE(b.gate.is_nobodys(kVip));
-  TEST_ASSERT_TRUE(b.wait_for([&] { return b.gate.is_nobodys(kVip); }));
+  TEST_ASSERT_FALSE(b.gate.has_no_candidate(kVip));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return b.gate.has_no_candidate(kVip); }));
   b.queues[0].queue.resize(1);
-  TEST_ASSERT_TRUE(b.wait_for([&] { return !b.gate.is_nobodys(kVip); }));
+  TEST_ASSERT_TRUE(b.wait_for([&] { return !b.gate.has_no_candidate(kVip); }));
   TEST_ASSERT_EQUAL_INT(1, logged::count("vip api: no node can own it"));
 }
 
@@ -159,7 +159,7 @@ void without_etcd_nobody_is_said_to_be_unfit() {
   TEST_ASSERT_TRUE(b.gate.override_check("ready", "down"));
   const MonoTime end = b.loop.now() + Duration::milliseconds(1300);
   while (b.loop.now() < end) b.loop.run_once(Duration::milliseconds(20));
-  TEST_ASSERT_FALSE(b.gate.is_nobodys(kVip));
+  TEST_ASSERT_FALSE(b.gate.has_no_candidate(kVip));
   TEST_ASSERT_EQUAL_INT(0, logged::count("no node can own it"));
 }
 
