@@ -191,7 +191,7 @@ class Host:
         self.start_etcd()
 
 
-class Lab:
+class Lab(spaces.Built):
     def __init__(self, vips=1, hosts=3, logs=None, settings=None, label=None, keep=False,
                  on_event=None, extra_vips=(), etcd_options=(), etcd_listen=(), tls=None):
         """vips: which addresses the daemons share, or how many; extra_vips are watched, not
@@ -215,17 +215,6 @@ class Lab:
 
     def log_path(self, name):
         return os.path.join(self.logs, name)
-
-    def __enter__(self):
-        try:
-            self._build()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def _build(self):
         for ns in [self.lan, *(host.ns for host in self.hosts)]:

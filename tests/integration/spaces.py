@@ -86,6 +86,21 @@ def alive(pid):
         return False
 
 
+class Built:
+    """What is built by _build() on entry, and closed by close() however that went."""
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Process:
     """A program in a namespace, its output in a file. Dies with this interpreter unless kept."""
 

@@ -25,7 +25,7 @@ def cell(values):
     return f"{', '.join(texts)} {unit}"
 
 
-class VmLab:
+class VmLab(spaces.Built):
     """vips: address -> (link, VLAN of the asker's questions or None)."""
 
     def __init__(self, logs, vips, nics=1, boot="", modules=(), tools=(), settings=(),
@@ -54,17 +54,6 @@ class VmLab:
         for number, (address, (link, _)) in enumerate(self.vips.items(), 1):
             lines += [f"vip.v{number}.address = {address}", f"vip.v{number}.link = {link}"]
         return "\n".join(lines) + "\n"
-
-    def __enter__(self):
-        try:
-            self._build()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def close(self):
         if self.asker:
