@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,9 +19,10 @@
 
 namespace vipd {
 
-#define VIPD_ONE(value, text) +1
-inline constexpr size_t kVipStates = VIPD_VIP_STATES(VIPD_ONE);
-#undef VIPD_ONE
+#define VIPD_EACH(value, text) VipState::value,
+inline constexpr size_t kVipStates =
+    std::initializer_list<VipState>{VIPD_VIP_STATES(VIPD_EACH)}.size();
+#undef VIPD_EACH
 
 // What one VIP counts; `to` by the state that was changed to.
 struct VipCounts {

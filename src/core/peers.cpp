@@ -29,6 +29,7 @@ bool listed(const PeerTerm& term, uint64_t incarnation) {
 
 std::vector<uint64_t> incarnations_of(const std::vector<Grantor>& grantors) {
   std::vector<uint64_t> out;
+  out.reserve(grantors.size());
   for (const Grantor& grantor : grantors) out.push_back(grantor.incarnation);
   return out;
 }

@@ -129,8 +129,9 @@ void Engine::take(Actions actions) {
   std::erase_if(actions, [&](Action& a) {
     const auto* removal = std::get_if<action::RemoveAddress>(&a);
     if (removal != nullptr) removals.push_back(*removal);
-    if (is_word(a)) words_.push_back(std::move(a));
-    return removal != nullptr || is_word(a);
+    if (!is_word(a)) return removal != nullptr;
+    words_.push_back(std::move(a));
+    return true;
   });
   removals_.insert(removals_.begin(), removals.begin(), removals.end());
   actions_.insert(actions_.begin(), std::make_move_iterator(actions.begin()),

@@ -147,11 +147,11 @@ struct MemberView {
 };
 
 struct Options {
-  std::vector<std::string>
-      endpoints;  // as web::parse_endpoint() reads them, in order of preference
-  Duration request_timeout =
-      Duration::milliseconds(800);  // each request; Grpc-Timeout says the same
-  bool discover = false;            // further members, from etcd's own list of them
+  // As web::parse_endpoint() reads them, in order of preference.
+  std::vector<std::string> endpoints;
+  // For each request; Grpc-Timeout says the same.
+  Duration request_timeout = Duration::milliseconds(800);
+  bool discover = false;  // further members, from etcd's own list of them
   TlsSettings tls;
   std::string user;  // empty: no authentication
   std::string password_file;
