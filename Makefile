@@ -396,14 +396,8 @@ lint-files:
 format:
 	clang-format -i $(shell find src include tests -name '*.[ch]pp')
 
-# One source at a time, again only when it changed. Shallow: a tenth of the time on templates.
-tidy: $(SOURCES:%.cpp=$(B)/tidy/%)
-$(B)/tidy/%: %.cpp $(B)/obj/%.o .clang-tidy
-	@mkdir -p $(@D)
-	$(call say,TIDY $<)
-	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(STRICT) -Xclang -analyzer-config \
-	  -Xclang mode=shallow 2>$@.err || { grep -v 'warnings generated' $@.err; exit 1; }
-	@touch $@
+tidy:
+	@tools/tidy $(CPPFLAGS) $(STRICT)
 
 # The budget (tools/static/budget) is enforced; `make compare` measures keepalived and vip-manager, too.
 size compare: all $(B)/witness $(B)/san/vipd
