@@ -63,6 +63,7 @@ void an_answer_that_drips_is_too_late() {
   Client client(loop, options({member.url()}, 100));
   Result result;
   client.grant(10, result.done<Granted>());
+  run_until(loop, [&] { return !member.requests.empty() || result.calls > 0; });
   while (result.calls == 0) {
     run_for(loop, 5);
     member.send_all(" ");
