@@ -25,7 +25,7 @@ class World : public rig::AnsweredRig {
   std::map<Address, bool> up;
   std::map<Address, bool> left;  // whether the release said that it was held
   size_t pending = 0;            // removals, when the first release was sent
-  int64_t most_frames = 0;       // that one step sent
+  ptrdiff_t most_frames = 0;     // that one step sent
 
   int64_t call = kCall;
   bool asks = false;  // somebody asks for the last VIP after each step
