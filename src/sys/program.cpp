@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -129,6 +130,21 @@ bool Program::read_kind(const std::string& path, Kind* kind) {
   return true;
 }
 
+// What is to be loaded of it lies within the file: an interrupted copy ends before that.
+bool Program::is_whole(const std::string& path, off_t size) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  ElfW(Ehdr) head{};
+  if (pread(fd.get(), &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head)) return false;
+  for (unsigned i = 0; i < head.e_phnum; i++) {
+    ElfW(Phdr) part{};
+    const auto at = static_cast<off_t>(head.e_phoff + i * sizeof part);
+    if (pread(fd.get(), &part, sizeof part, at) != static_cast<ssize_t>(sizeof part)) return false;
+    const auto end = static_cast<uint64_t>(part.p_offset) + part.p_filesz;
+    if (part.p_type == PT_LOAD && end > static_cast<uint64_t>(size)) return false;
+  }
+  return true;
+}
+
 bool Program::is_sound(std::string* reason) const {
   struct stat info {};
   if (path_.empty()) {
@@ -138,6 +154,8 @@ bool Program::is_sound(std::string* reason) const {
     *reason = errno_text(path_);
   } else if (Kind kind{}; !S_ISREG(info.st_mode) || !read_kind(path_, &kind) || kind != kind_) {
     *reason = path_ + ": not a program for this machine";
+  } else if (!is_whole(path_, info.st_size)) {
+    *reason = path_ + ": the end is missing; copy it again";
   } else {
     return true;
   }

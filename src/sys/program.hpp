@@ -2,6 +2,8 @@
 // (SIGUSR2). The process stays the same: its id, its arguments, its environment, its folder.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <string>
 #include <vector>
@@ -21,7 +23,7 @@ class Program {
   [[nodiscard]] const std::vector<int>& inherited_fds() const { return inherited_fds_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  // An executable file for the same machine. Not a proof, but what an interrupted copy lacks.
+  // An executable file for the same machine, and all of it. Not a proof that it runs.
   [[nodiscard]] bool is_sound(std::string* reason) const;
   // What tries it on the configuration (-n) with the arguments that it would be given.
   [[nodiscard]] std::vector<std::string> trial() const;
@@ -33,6 +35,8 @@ class Program {
   // e_ident up to the byte order, and e_machine (elf(5)).
   using Kind = std::array<unsigned char, 8>;
   static bool read_kind(const std::string& path, Kind* kind);
+  // REQUIRES: it is of the kind of this program.
+  static bool is_whole(const std::string& path, off_t size);
 
   char** argv_ = nullptr;
   std::string path_;  // empty: not found

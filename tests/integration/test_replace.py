@@ -126,6 +126,9 @@ def test_program_not_replaced(t):
     refuse("a file without x", "Permission denied")
     os.chmod(host.program, 0o755)
     refuse("a script", "not a program for this machine")
+    install(host.program)
+    os.truncate(host.program, 4096)
+    refuse("half a copy", "the end is missing")
     install(host.program, "/bin/cat")
     refuse("a program that does not know our configuration", "exit status 1")
     t.check(" -n: " in host.vipd.text() and "invalid option" in host.vipd.text(),

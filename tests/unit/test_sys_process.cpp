@@ -353,9 +353,17 @@ void test_program_is_sound_only_if_it_can_run_here() {
   std::string reason;
   TEST_ASSERT_EQUAL_STRING(path, program.path());
   TEST_ASSERT_TRUE(program.is_sound(&reason));
+  char head[4096];
+  const Fd whole(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  TEST_ASSERT_EQUAL_INT(sizeof head, read(whole.get(), head, sizeof head));
   unlink(path.c_str());
   TEST_ASSERT_FALSE(program.is_sound(&reason));
   TEST_ASSERT_TRUE(reason.find("No such file") != std::string::npos);
+  Fd copy(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  TEST_ASSERT_EQUAL_INT(sizeof head, write(copy.get(), head, sizeof head));
+  TEST_ASSERT_FALSE(program.is_sound(&reason));
+  TEST_ASSERT_TRUE(reason.ends_with("the end is missing; copy it again"));
+  unlink(path.c_str());
   const Fd script(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
   const std::string text = "#!/bin/sh\n" + std::string(100, '#') + "\n";
   TEST_ASSERT_EQUAL_INT(text.size(), write(script.get(), text.data(), text.size()));
