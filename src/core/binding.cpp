@@ -204,10 +204,13 @@ std::string Binding::objection() const {
       votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   std::string text =
       std::to_string(most->second) + of + belong(most->second) + cluster_hex(most->first);
+  size_t named = 0;
   for (const auto& [cluster, count] : votes) {
+    named += count;
     if (cluster == most->first) continue;
     text += ", " + std::to_string(count) + " to cluster " + cluster_hex(cluster);
   }
+  if (named == voters()) return text + ": no majority; mend the endpoints, or set etcd.cluster";
   const size_t missing = voters() / 2 + 1 - most->second;
   return text + ": waiting for " + (missing == 1 ? "one" : std::to_string(missing)) + " more";
 }
