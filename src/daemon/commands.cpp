@@ -2,6 +2,7 @@
 
 #include <rapidjson/document.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "conf/keys.hpp"
@@ -67,7 +68,12 @@ ctl::Response Commands::run(const Row& row, const std::string& body) {
   }
   needs_.note(std::string(row.name) + " asked by vipctl");
   ctl::Response answer = (this->*row.answer)(body);
-  if (answer.status >= 400) needs_.note(std::string(row.name) + " refused");
+  rapidjson::Document json;
+  if (answer.status >= 400 && parse_body(answer.body, &json)) {
+    std::string reason = text_of(json, "error");
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    needs_.note(std::string(row.name) + " refused: " + reason);
+  }
   return answer;
 }
 

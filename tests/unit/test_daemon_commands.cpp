@@ -173,7 +173,7 @@ void while_the_daemon_stops_nothing_is_done() {
   TEST_ASSERT_EQUAL_INT(200, b.commands.run(resign, "").status);
   TEST_ASSERT_TRUE(b.noted == std::vector<std::string>{"resign asked by vipctl"});
   TEST_ASSERT_TRUE(refused(b.commands.run(resign, "no"), 400, "the body must be a JSON object"));
-  TEST_ASSERT_EQUAL_STRING("resign refused", b.noted.back());
+  TEST_ASSERT_EQUAL_STRING("resign refused: the body must be a JSON object", b.noted.back());
   b.core.step({.now = MonoTime()}, event::StopAsked{}, &b.actions);
   TEST_ASSERT_TRUE(refused(b.commands.run(resign, ""), 409, "the daemon is stopping"));
   TEST_ASSERT_EQUAL_INT(3, b.noted.size());
