@@ -1,5 +1,6 @@
 // A program that ends with status 0, run by the helper.
 #include <algorithm>
+#include <cassert>
 
 #include "check/probe.hpp"
 #include "run/runner.hpp"
@@ -23,18 +24,10 @@ class ExecProbe final : public Probe {
       : tools_(tools), words_(words_of(config.target)), environment_(tools.environment) {
     environment_.push_back("VIPD_CHECK=" + config.name);
   }
-  ~ExecProbe() override {
-    if (tools_.runner != nullptr) tools_.runner->cancel(run_);
-    tools_.loop.cancel_timer(timer_);
-  }
+  ~ExecProbe() override { tools_.runner->cancel(run_); }
 
   void look(Duration timeout, DoneHandler done) override {
-    if (tools_.runner == nullptr) {
-      timer_ = tools_.loop.add_timer(tools_.loop.now(), [done = std::move(done)] {
-        done("no program was to be run when the daemon started, and now it needs a restart");
-      });
-      return;
-    }
+    assert(tools_.runner != nullptr);
     run_ = tools_.runner->run({words_, environment_, timeout},
                               [this, done = std::move(done)](const run::Ended& ended) {
                                 run_ = run::Runner::Id::None;
@@ -47,7 +40,6 @@ class ExecProbe final : public Probe {
   std::vector<std::string> words_;
   std::vector<std::string> environment_;
   run::Runner::Id run_ = run::Runner::Id::None;
-  Loop::Timer timer_ = Loop::Timer::None;
 };
 
 }  // namespace

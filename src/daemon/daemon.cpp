@@ -429,7 +429,8 @@ void Daemon::stop() {
 // with thousands of VIPs each takes long. Whoever asks after the answer sees it in force.
 std::vector<std::string> Daemon::reload() {
   supervisor_.reloading();
-  std::vector<std::string> errors = read_again(options_.sources, &next_);
+  std::vector<std::string> errors =
+      read_again(options_.sources, programs_.runner() != nullptr, &next_);
   if (!errors.empty()) supervisor_.ready();
   (void)loop_.add_timer(loop_.now(), [] {});  // the next turn is at once
   return errors;

@@ -30,11 +30,7 @@ void log_output(const std::string& whose, const run::Ended& ended) {
 }
 
 void Notifier::take(Change change) {
-  if (runner_ == nullptr) {
-    log::warn("vip %s: notify %s %s: not run; that needs a restart of the daemon",
-              change.name.c_str(), change.program.c_str(), change.state.c_str());
-    return;
-  }
+  assert(runner_ != nullptr);
   const std::string address = change.address;
   Line& line = lines_[address];
   if (line.next) {

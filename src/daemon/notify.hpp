@@ -28,7 +28,7 @@ class Notifier {
     std::vector<std::string> environment;
   };
 
-  // Without a runner every change is logged as not told.
+  // nullptr: nothing is ever to be told.
   explicit Notifier(run::Runner* runner) : runner_(runner) {}
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;

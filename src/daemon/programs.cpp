@@ -23,19 +23,22 @@ Programs::Programs(Loop& loop) : loop_(loop) {}
 
 Programs::~Programs() = default;
 
-bool Programs::needed_by(const Config& config) {
-  return std::any_of(config.checks.begin(), config.checks.end(),
-                     [](const CheckConfig& c) { return c.kind == CheckKind::Exec; }) ||
-         std::any_of(config.vips.begin(), config.vips.end(), [](const VipConfig& vip) {
-           return !vip.notify.empty() || !vip.acquire.empty();
-         });
+std::string Programs::first_of(const Config& config) {
+  for (const CheckConfig& check : config.checks) {
+    if (check.kind == CheckKind::Exec) return "check." + check.name + ".exec";
+  }
+  for (const VipConfig& vip : config.vips) {
+    if (!vip.acquire.empty()) return "vip." + vip.name + ".acquire";
+    if (!vip.notify.empty()) return "vip." + vip.name + ".notify";
+  }
+  return "";
 }
 
 bool Programs::start(const Config& config, int inherited_fd, std::string* reason) {
   assert(notifier_ == nullptr);
   environment_ = {"VIPD_NODE=" + config.node_name, "VIPD_SOCKET=" + config.control_socket};
   if (inherited_fd >= 0) runner_ = run::Runner::adopt(loop_, inherited_fd);
-  if (runner_ == nullptr && needed_by(config)) {
+  if (runner_ == nullptr && !first_of(config).empty()) {
     sys::User user;
     const bool changes = !config.user.empty();
     if (changes && !sys::find_user(config.user, &user, reason)) {
@@ -51,9 +54,6 @@ bool Programs::start(const Config& config, int inherited_fd, std::string* reason
 }
 
 void Programs::configure(const Config& config) {
-  if (runner_ == nullptr && needed_by(config)) {
-    log::warn("the first program to be run needs a restart of the daemon");
-  }
   for (const VipConfig& vip : config.vips) {
     told_.erase(vip.address);
     if (vip.notify.empty() && vip.acquire.empty()) continue;
@@ -83,9 +83,8 @@ void Programs::on_acquired(std::function<void(const event::AcquireEnded&)> ended
 void Programs::perform(const action::Acquire& a) {
   if (a.goes_on) return move_end(a);
   acquiring_[a.run] = {.address = a.address, .until = a.until};
-  if (runner_ == nullptr || told_[a.address].acquire.empty()) {
-    return not_run(a.run, "not run; that needs a restart of the daemon");
-  }
+  if (told_[a.address].acquire.empty()) return not_run(a.run, "no longer configured");
+  assert(runner_ != nullptr);
   waiting_.push_back(a.run);
   acquire_some();
 }

@@ -28,15 +28,15 @@ class Programs {
   Programs(const Programs&) = delete;
   Programs& operator=(const Programs&) = delete;
 
-  // Whether the configuration names a program to be run, so that a helper is needed.
-  [[nodiscard]] static bool needed_by(const Config& config);
+  // The first key that names a program to be run, so that a helper is needed; "": none does.
+  [[nodiscard]] static std::string first_of(const Config& config);
   // Forks the helper, if one is needed, before anything else is opened or locked: it must have
   // nothing of that. inherited_fd: the socket to the helper of the program in whose place we run,
   // -1: none. False and a reason when the helper cannot be started. REQUIRES: once, before all that
   // follows.
   [[nodiscard]] bool start(const Config& config, int inherited_fd, std::string* reason);
   // Which programs are run for which VIP from now on; a VIP that is not in `config` any more keeps
-  // its own. Logs where a helper would be needed and there is none.
+  // its own.
   void configure(const Config& config);
 
   void told(const action::ReportState& change);

@@ -86,7 +86,7 @@ bool Replacement::is_possible(std::string* reason) const {
     return false;
   }
   // By then no helper can be forked any more.
-  if (Programs::needed_by(config) && !needs_.programs.can_run()) {
+  if (!Programs::first_of(config).empty() && !needs_.programs.can_run()) {
     *reason = "no helper is there that runs the programs of the configuration; restart the daemon";
     return false;
   }

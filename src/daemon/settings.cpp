@@ -3,13 +3,20 @@
 #include <utility>
 
 #include "conf/conf.hpp"
+#include "daemon/programs.hpp"
 #include "vipd/config.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
 
-std::vector<std::string> read_again(const conf::Sources& sources, std::optional<Config>* next) {
+std::vector<std::string> read_again(const conf::Sources& sources, bool has_helper,
+                                    std::optional<Config>* next) {
   conf::Result result = conf::load(sources);
+  const std::string program = Programs::first_of(result.config);
+  if (!has_helper && !program.empty()) {
+    result.errors.push_back(program +
+                            ": vipd was started without a program to run; restart it for this one");
+  }
   for (const std::string& error : result.errors) log::error("%s", error.c_str());
   for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
   if (result.errors.empty()) {

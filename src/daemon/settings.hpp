@@ -15,8 +15,9 @@ struct Sources;
 }  // namespace conf
 
 // Reads the configuration. Returns its errors, which are logged too; empty: `next` is the
-// configuration. With errors `next` is left as it is.
-[[nodiscard]] std::vector<std::string> read_again(const conf::Sources& sources,
+// configuration. With errors `next` is left as it is. has_helper: programs can be run. Without,
+// a configuration that names one is an error: a check that is never run is down on every node.
+[[nodiscard]] std::vector<std::string> read_again(const conf::Sources& sources, bool has_helper,
                                                   std::optional<Config>* next);
 
 // The core's settings. Left empty is what no configuration says: instance, memory, pause, and what

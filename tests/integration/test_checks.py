@@ -316,6 +316,11 @@ def test_reload_changes_checks(t):
         wait_for(lambda n=len([c for c in changes if "interval" not in c]):
                  [c["state"] for c in host.vip_status(vip)["checks"]] == ["up"] * n, 5,
                  f"{changes} to be up", step=0.05)
+    host.write_config(check__first__exec="/bin/true")
+    done = host.vipctl("reload")
+    t.equal(done.returncode, 1, "exit status of a reload with the first program")
+    t.check("check.first.exec: " in done.stderr, f"vipctl reload says {done.stderr!r}")
+    t.equal(host.vip_status(vip)["state"], "owner", "state after a refused reload")
     lab.witness.sync()
     t.equal(lab.witness.find("del"), [], "removals")
     host.write_config(check__f__file=f"{flag}.no", check__f__interval="100ms")

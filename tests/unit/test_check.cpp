@@ -294,13 +294,6 @@ void a_program_that_fails_says_why() {
   TEST_ASSERT_TRUE(b.wait(State::Up));
 }
 
-void a_program_is_not_run_without_a_helper() {
-  Bench b;
-  b.checks->configure({config(CheckKind::Exec, "/bin/true")});
-  TEST_ASSERT_TRUE(b.wait(State::Down));
-  TEST_ASSERT_TRUE(b.checks->reason("c").ends_with("it needs a restart"));
-}
-
 void people_overrule_results() {
   Bench b;
   b.checks->configure({config(CheckKind::File, "/nonexistent")});
@@ -356,7 +349,6 @@ int main() {
   RUN_TEST(a_port_is_up_while_it_accepts);
   RUN_TEST(a_file_is_a_switch);
   RUN_TEST(a_program_that_fails_says_why);
-  RUN_TEST(a_program_is_not_run_without_a_helper);
   RUN_TEST(people_overrule_results);
   RUN_TEST(reconfiguring_touches_what_changed_alone);
   RUN_TEST(targets_are_taken_apart);

@@ -44,7 +44,7 @@ struct Bench {
 
 void without_a_program_there_is_no_helper() {
   Bench b;
-  TEST_ASSERT_FALSE(Programs::needed_by(b.config));
+  TEST_ASSERT_EQUAL_STRING("", Programs::first_of(b.config));
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
   TEST_ASSERT_NULL(b.programs.runner());
   TEST_ASSERT_FALSE(b.programs.can_run());
@@ -57,7 +57,7 @@ void without_a_program_there_is_no_helper() {
 void a_change_is_told_with_its_environment() {
   Bench b;
   b.config.vips[0].notify = b.script;
-  TEST_ASSERT_TRUE(Programs::needed_by(b.config));
+  TEST_ASSERT_EQUAL_STRING("vip.api.notify", Programs::first_of(b.config));
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
   b.tell(VipState::Owner);
   bool idle = false;
@@ -72,7 +72,7 @@ void what_acquires_is_told_of_its_end() {
   b.config.vips[0].acquire =
       b.folder.file("acquire", "#!/bin/sh\necho \"$* $VIPD_NODE\"\n[ ! -e " + b.out + " ]\n");
   chmod(b.config.vips[0].acquire.c_str(), 0755);
-  TEST_ASSERT_TRUE(Programs::needed_by(b.config));
+  TEST_ASSERT_EQUAL_STRING("vip.api.acquire", Programs::first_of(b.config));
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
   std::vector<event::AcquireEnded> ended;
   b.programs.on_acquired([&](const event::AcquireEnded& e) { ended.push_back(e); });
@@ -135,7 +135,7 @@ void only_some_acquire_at_once() {
   TEST_ASSERT_EQUAL_INT(78, lines.size());
 }
 
-void without_a_helper_nothing_is_acquired() {
+void nothing_is_acquired_for_a_vip_that_names_no_program() {
   Bench b;
   TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
   std::vector<event::AcquireEnded> ended;
@@ -143,7 +143,7 @@ void without_a_helper_nothing_is_acquired() {
   b.programs.perform(action::Acquire{kVip, 5, b.loop.now() + Duration::seconds(9)});
   TEST_ASSERT_TRUE(ended.empty());
   TEST_ASSERT_TRUE(b.wait_for([&] { return ended.size() == 1; }));
-  TEST_ASSERT_EQUAL_STRING("not run; that needs a restart of the daemon", ended[0].fault);
+  TEST_ASSERT_EQUAL_STRING("no longer configured", ended[0].fault);
 }
 
 // Its last changes are still of interest to the program that it had.
@@ -156,16 +156,6 @@ void a_vip_that_is_configured_away_keeps_its_program() {
   b.tell(VipState::Fault);
   TEST_ASSERT_TRUE(b.wait_for([&] { return !fixture::read(b.out).empty(); }));
   TEST_ASSERT_EQUAL_STRING("api 192.0.2.1 fault so a standby\n", fixture::read(b.out));
-}
-
-void a_program_that_comes_too_late_is_said_to_need_a_restart() {
-  Bench b;
-  TEST_ASSERT_TRUE(b.programs.start(b.config, -1, &b.reason));
-  b.config.vips[0].notify = b.script;
-  b.programs.configure(b.config);
-  TEST_ASSERT_EQUAL_INT(1, logged::count("needs a restart of the daemon"));
-  b.tell(VipState::Owner);
-  TEST_ASSERT_EQUAL_INT(1, logged::count("not run; that needs a restart"));
 }
 
 void a_trial_says_why_it_failed_and_logs_what_it_said() {
@@ -201,11 +191,10 @@ int main() {
   RUN_TEST(what_acquires_is_told_of_its_end);
   RUN_TEST(what_acquires_is_ended_and_its_end_is_moved);
   RUN_TEST(only_some_acquire_at_once);
-  RUN_TEST(without_a_helper_nothing_is_acquired);
+  RUN_TEST(nothing_is_acquired_for_a_vip_that_names_no_program);
   RUN_TEST(without_a_program_there_is_no_helper);
   RUN_TEST(a_change_is_told_with_its_environment);
   RUN_TEST(a_vip_that_is_configured_away_keeps_its_program);
-  RUN_TEST(a_program_that_comes_too_late_is_said_to_need_a_restart);
   RUN_TEST(a_trial_says_why_it_failed_and_logs_what_it_said);
   RUN_TEST(a_trial_takes_the_place_of_the_one_before);
   return UNITY_END();

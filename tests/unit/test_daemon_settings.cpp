@@ -87,12 +87,30 @@ void a_faulty_file_changes_nothing() {
   std::optional<Config> next;
   logged::lines.clear();
   fixture::write(path, good + "vip.api.adress = 192.0.2.2\n");
-  TEST_ASSERT_EQUAL_INT(1, read_again(sources, &next).size());
+  TEST_ASSERT_EQUAL_INT(1, read_again(sources, true, &next).size());
   TEST_ASSERT_FALSE(next.has_value());
   TEST_ASSERT_EQUAL_INT(1, logged::count("the configuration was not changed"));
   fixture::write(path, good);
-  TEST_ASSERT_TRUE(read_again(sources, &next).empty());
+  TEST_ASSERT_TRUE(read_again(sources, true, &next).empty());
   TEST_ASSERT_EQUAL_STRING("api", next.value().vips.at(0).name);
+}
+
+// On every node that reads it the check would be down, and nobody would have the VIP.
+void the_first_program_needs_a_restart() {
+  const fixture::Folder folder;
+  const std::string path = folder.path() + "/vipd.conf";
+  const conf::Sources sources{.paths = {path}, .overrides = {}};
+  const std::string good = "vip.api.address = 192.0.2.1\nvip.api.link = lo\n";
+  for (const char* key : {"check.x.exec", "vip.api.notify", "vip.api.acquire"}) {
+    fixture::write(path, good + key + " = /bin/true\n");
+    std::optional<Config> next;
+    const std::vector<std::string> errors = read_again(sources, false, &next);
+    TEST_ASSERT_EQUAL_INT(1, errors.size());
+    TEST_ASSERT_TRUE(errors[0].starts_with(std::string(key) + ": "));
+    TEST_ASSERT_FALSE(next.has_value());
+    TEST_ASSERT_TRUE(read_again(sources, true, &next).empty());
+    TEST_ASSERT_TRUE(next.has_value());
+  }
 }
 
 }  // namespace
@@ -102,5 +120,6 @@ int main() {
   RUN_TEST(the_core_is_told_everything);
   RUN_TEST(the_core_is_told_everything_of_a_vip);
   RUN_TEST(a_faulty_file_changes_nothing);
+  RUN_TEST(the_first_program_needs_a_restart);
   return UNITY_END();
 }
