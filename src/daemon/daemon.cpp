@@ -453,8 +453,7 @@ void Daemon::take(Config next) {
   network_.vips_changed();
   programs_.configure(config_);
   if (config_.log_target != before.log_target) open_log();
-  const bool other_level = config_.log_level != before.log_level && !options_.verbose;
-  if (other_level) log::set_level(config_.log_level);
+  if (config_.log_level != before.log_level && !options_.verbose) log::set_level(config_.log_level);
   if (config_.etcd != before.etcd) etcd_.reconfigure(config_);
   gate_.configure(config_.checks);
   feed(event::Reconfigured{settings()});
