@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/timing.hpp"
+
 namespace vipd {
 
 namespace {
@@ -14,6 +16,7 @@ constexpr int kRest = 8;
 // What is to be left of a lifetime when its renewal begins, for stalls of any kind: so much, and a
 // third of it.
 constexpr Duration kReserve = Duration::seconds(2);
+constexpr Duration kLongest = Duration::seconds(timing::kMaxLifetimeS);
 constexpr int kFrames = 64;
 constexpr Duration kFramesInterval = Duration::milliseconds(2);
 
@@ -28,7 +31,7 @@ MonoTime KernelCalls::next_at(MonoTime now, bool turn_is_spent) const {
 void KernelCalls::add(MonoTime now, Duration lifetime) {
   assert(!adding_);
   adding_ = true;
-  lifetime_ = lifetime;
+  lifetime_ = std::min(lifetime_, lifetime);
   if (now < burst_ends_ + kBreath) return;
   burst_ends_ = now + kBurst;
   burst_begins_ = true;
@@ -49,7 +52,7 @@ void KernelCalls::removed() {
 void KernelCalls::renew_all(MonoTime now) {
   renew_at_ = MonoTime::never();
   is_renewing_ = true;
-  round_began_ = now;
+  begin_round(now);
 }
 
 void KernelCalls::renewed_all(MonoTime now) {
@@ -58,9 +61,14 @@ void KernelCalls::renewed_all(MonoTime now) {
 }
 
 void KernelCalls::installing(MonoTime now, bool first) {
-  if (first) round_began_ = now;
+  if (first) begin_round(now);
   const bool counts = !is_renewing_ && round_began_ != MonoTime::long_ago();
   if (counts) round_took_ = now - round_began_;
+}
+
+void KernelCalls::begin_round(MonoTime now) {
+  round_began_ = now;
+  lifetime_ = kLongest;
 }
 
 MonoTime KernelCalls::rested() const {

@@ -69,6 +69,8 @@ class KernelCalls {
   Burst probes;
 
  private:
+  void begin_round(MonoTime now);
+
   bool adding_ = false;
   size_t removals_ = 0;
   MonoTime burst_ends_ = MonoTime::long_ago();
@@ -77,7 +79,7 @@ class KernelCalls {
   bool is_renewing_ = false;
   MonoTime round_began_ = MonoTime::long_ago();
   Duration round_took_;
-  Duration lifetime_;  // of the latest call
+  Duration lifetime_;  // the shortest of this round
 };
 
 // What the adapter says of the packet fence, and what it was told last.
