@@ -20,7 +20,7 @@ namespace vipd {
   X(SessionOpened)                                                        \
   X(SessionTakenUp)  /* that of this node's former process */             \
   X(Fenced)          /* the session was lost; all addresses go */         \
-  X(AuthorityLost)   /* the fencing deadline came */                      \
+  X(AuthorityLost)   /* the fencing deadline came; all addresses go */    \
   X(TakeoverTried)   /* a silent head's session is about to be deleted */ \
   X(TakeoverRefused) /* it lives after all */                             \
   X(TakeoverDone)                                                         \
@@ -47,6 +47,7 @@ namespace vipd {
   X(HoldRefused)  /* peer.hold = yes, but somebody ignores marks */       \
   X(GrantsEnded)  /* an owner whose session is gone or silent */          \
   X(MarkDeleted)  /* of one that has let go */                            \
+  X(NodesDiffer)  /* what should be the same on all nodes, or must not */ \
   X(NeedsRestart) /* a changed setting has no effect on a live session */
 
 #define VIPD_ENUMERATOR(value) value,
@@ -98,6 +99,7 @@ struct ReportState {
   VipState to;
   std::string reason;
   TakeoverCause cause = TakeoverCause::First;  // when `to` is Owner
+  bool again = false;  // ... and nobody else can have had it since this node did
 };
 struct Report { ReportKind kind; std::string text; Address address{}; };  // if it is about one
 struct Finish {};  // everything that StopAsked wanted is done

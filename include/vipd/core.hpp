@@ -75,6 +75,8 @@ class Core {
   [[nodiscard]] LeaseId session() const;  // None while there is none
   [[nodiscard]] Duration timeout() const;
   [[nodiscard]] MonoTime fencing_deadline() const;  // long_ago() without authority
+  // When the last heartbeat was sent that etcd has confirmed; long_ago(): none of this session was.
+  [[nodiscard]] MonoTime confirmed() const;
   [[nodiscard]] std::vector<VipView> vips(MonoTime now) const;
   // One of them; nullopt: it is unknown.
   [[nodiscard]] std::optional<VipView> vip(const Address& address, MonoTime now) const;

@@ -45,7 +45,7 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "the host name",
      .help = "What people see for this node in the status and the logs of all nodes.\n"
-             "Nothing depends on its being unique."},
+             "Nothing depends on its being unique, but vipd warns where it is not."},
     {.name = "etcd.endpoints",
      .type = TextList{"URL[, URL]...", parse_endpoint,
                       [](Config& c) -> std::vector<std::string>& { return c.etcd.endpoints; }},
@@ -138,7 +138,8 @@ const Key kKeys[] = {
      .fallback = "5s",
      .fallback_words = "",
      .help = "How long after its owner's last heartbeat another node may take a VIP.\n"
-             "An owner that hears nothing from etcd gives its VIPs up before that time is over."},
+             "An owner that hears nothing from etcd gives its VIPs up before that time is over.\n"
+             "The same on all nodes."},
     {.name = "session.heartbeat",
      .type =
          Span{ms(100), s(15), false, [](Config& c) -> Duration& { return c.session_heartbeat; }},

@@ -71,13 +71,13 @@ void Core::Impl::bind_to_cluster() {
 void Core::Impl::say_objection() {
   const std::string objection = binding_.objection();
   if (objection.empty()) {
-    objection_.since = MonoTime::never();
-    objection_.said.clear();
+    said_.objection.since = MonoTime::never();
+    said_.objection.said.clear();
     return;
   }
-  if (objection_.since.is_never()) objection_.since = now_;
-  if (!due(objection_.since + kPatience) || objection == objection_.said) return;
-  objection_.said = objection;
+  if (said_.objection.since.is_never()) said_.objection.since = now_;
+  if (!due(said_.objection.since + kPatience) || objection == said_.objection.said) return;
+  said_.objection.said = objection;
   report(ReportKind::ClusterUnclear, "etcd: " + objection);
 }
 

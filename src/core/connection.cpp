@@ -124,6 +124,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   view_.apply(now_, e.changes, settings_.timeout);
   replay_.add(e.changes);
   requests_.shown(view_.applied());
+  say_differences();
   for (const Change& change : e.changes) {
     const Key& key = change.entry.key;
     const bool own = key.lease == chain_.lease() && key.lease != LeaseId::None;

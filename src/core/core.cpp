@@ -70,6 +70,11 @@ MonoTime Core::fencing_deadline() const {
   return impl_->deadline();
 }
 
+MonoTime Core::confirmed() const {
+  const MonoTime deadline = impl_->chain_.deadline();
+  return deadline == MonoTime::long_ago() ? deadline : deadline - impl_->settings_.timeout;
+}
+
 std::string Core::owner(const Address& address, MonoTime now) const {
   const Vip* vip = impl_->vips_.at(address);
   return vip == nullptr ? "" : impl_->owner_of(*vip, now);
@@ -159,7 +164,9 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   // An owner of many VIPs announces each of them several times. Such a claim decides nothing, not
   // even after a stall: claims that waited with it answer no probe of this step.
   if (is_idle_claim(event)) return;
+  const MonoTime wanted = step_.next();
   const auto [slept, before, stalled] = step_.begin(input, actions);
+  said_.stood_still = stalled && slept == Duration() ? now_ - wanted : Duration();
   if (orders_.finished || (slept == Duration() && !stalled && went_as_wanted(event))) return;
   step_.nothing_due();
   step_.looks(now_, vips_.size());

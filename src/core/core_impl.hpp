@@ -86,6 +86,14 @@ struct Objection {
   std::string said;  // as last reported; empty: nothing was
 };
 
+// What people are told once, in words. Whoever has an objection waits.
+struct Said {
+  Objection objection;
+  Duration stood_still;  // before this step, if that was long
+  std::string lost_for;  // why authority ended last; empty: an address was set since
+  std::string differs;   // in which settings other nodes differ
+};
+
 struct Core::Impl {
   Impl(Settings settings, MonoTime now);
 
@@ -184,6 +192,7 @@ struct Core::Impl {
   // --- election.cpp: the VIPs
   void fence_if_late(const Event& event);
   void drive_fence();
+  void say_authority_is_over(bool is_etcd);
   void drive_removals();
   void drive_installs();
   void drive_renewals();
@@ -191,6 +200,10 @@ struct Core::Impl {
   void add(Vip* vip, int lifetime);
   void remove(Vip* vip);
   void take_everything_down();
+  void say_differences();
+  [[nodiscard]] std::string differences() const;
+  [[nodiscard]] std::string how_taken(const Vip& vip) const;
+  [[nodiscard]] std::string how_lost(const Vip& vip, const Hindrance& why) const;
   [[nodiscard]] std::string nobody_follows(const Vip& vip, Obstacle why) const;
   void set_state(Vip* vip, VipState to, const std::string& reason);
   void address_is_up(Vip* vip);
@@ -348,8 +361,9 @@ struct Core::Impl {
   [[nodiscard]] bool term_deletion_answered(const event::TxnAnswered& e);
   // --- grants.cpp: frames, and our grants in the terms of others
   void drive_grants();
-  void look_at_term(const PeerTerm& term, const Grantor& who, std::set<uint64_t>* shown);
-  void expire_if_silent(const PeerTerm& term);
+  void look_at_term(LeaseId owner, const PeerTerm& term, const Grantor& who,
+                    std::set<uint64_t>* shown);
+  void expire_if_silent(LeaseId owner, const PeerTerm& term);
   [[nodiscard]] bool etcd_shows_nothing() const;
   void announce_expiry(const PeerTerm& term, const Grantor& who);
   void grant(const event::PeerFrameReceived& e);
@@ -416,7 +430,7 @@ struct Core::Impl {
 
   // etcd
   Binding binding_;
-  Objection objection_;
+  Said said_;
   Requests requests_;
   Snapshot snapshot_;
   Watch watch_;

@@ -80,7 +80,7 @@ MonoTime Core::Impl::free_at(const Vip& vip) const {
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
   if (orders_.stopping) return Obstacle::NodeReleasing;
   if (orders_.paused) return Obstacle::NodePaused;
-  if (binding_.outvoted() || !objection_.said.empty()) return Obstacle::OtherCluster;
+  if (binding_.outvoted() || !said_.objection.said.empty()) return Obstacle::OtherCluster;
   if (!link_of(vip).known) return Obstacle::LinkUnknown;
   if (!link_of(vip).present) return Obstacle::LinkMissing;
   if (!link_of(vip).usable) return Obstacle::LinkDown;
@@ -153,6 +153,7 @@ void Core::Impl::fence_if_late(const Event& event) {
 }
 
 void Core::Impl::drive_fence() {
+  const bool is_over = chain_.live() && now_ >= deadline() - timing::kTakeDownMargin && has_any();
   for (Vip& vip : vips_) {
     switch (vip.address) {
       case Vip::AddressState::Absent:
@@ -171,6 +172,17 @@ void Core::Impl::drive_fence() {
         break;
     }
   }
+  if (is_over) say_authority_is_over(now_ >= chain_.deadline() - timing::kTakeDownMargin);
+}
+
+// Once for all VIPs, whether the process took them down or the kernel, at the end of a lifetime.
+void Core::Impl::say_authority_is_over(bool is_etcd) {
+  if (!said_.lost_for.empty()) return;
+  said_.lost_for = said_.stood_still > Duration()
+                       ? "this process stood still for " + in_seconds(said_.stood_still)
+                   : is_etcd ? "etcd has not confirmed a heartbeat in time"
+                             : "the other nodes have not renewed the peer lease in time";
+  report(ReportKind::AuthorityLost, "letting go of all VIPs: " + said_.lost_for);
 }
 
 // It lives on by the lifetime it has, which never outlives the authority it was given under, as
@@ -210,8 +222,8 @@ void Core::Impl::host_slept(MonoTime before, Duration span) {
   fence_.closed();
   refresh_peer_deadline();
   if (!had_authority) return;
-  report(ReportKind::AuthorityLost, "the host was suspended for " + in_seconds(span) +
-                                        "; authority, grants and waits start over");
+  said_.lost_for = "the host was suspended for " + in_seconds(span);
+  report(ReportKind::AuthorityLost, said_.lost_for + "; authority, grants and waits start over");
 }
 
 void Core::Impl::drive_removals() {
@@ -327,6 +339,7 @@ void Core::Impl::refuse(Vip* vip) {
 
 void Core::Impl::address_is_up(Vip* vip) {
   vip->address = Vip::AddressState::Present;
+  said_.lost_for.clear();
   const std::optional<Term>& term = peer_lease_.in_force();
   vip->key.installed(term ? term->key().number : 0);
   vip->comeback.refused = false;
@@ -363,8 +376,11 @@ void Core::Impl::on(const event::AddressLost& e) {
   const bool was_there = vip != nullptr && (vip->address == Vip::AddressState::Present ||
                                             vip->address == Vip::AddressState::Inherited);
   if (!was_there) return;
+  const bool was_ours = vip->address == Vip::AddressState::Present;
   // A renewal may have brought it back since: only a removal of our own makes its absence certain.
   remove(vip);
+  const bool is_over = chain_.live() && chain_.deadline() - now_ < timing::kLeastAuthority;
+  if (e.expired && was_ours && is_over) say_authority_is_over(true);
   // A link that goes down takes its IPv6 addresses along; they come back with it.
   if (e.expired || !link_of(*vip).up) return;
   const bool again = now_ - vip->comeback.not_before < kRestoreLast * 2;

@@ -69,10 +69,10 @@ void Core::Impl::drive_grants() {
   for (const auto& [lease, mark] : view_.marks()) {
     if (spoken_for(mark.term) == nullptr) continue;
     judge_owner(lease, mark);
-    look_at_term(mark.term, *spoken_for(mark.term), &shown);
+    look_at_term(lease, mark.term, *spoken_for(mark.term), &shown);
   }
   for (const auto& [lease, peers] : view_.peers()) {
-    if (const Grantor* own = own_entry(peers.term)) look_at_term(peers.term, *own, &shown);
+    if (const Grantor* own = own_entry(peers.term)) look_at_term(lease, peers.term, *own, &shown);
   }
   promises_.keep_only(shown);
   std::set<uint64_t> processes;
@@ -80,12 +80,13 @@ void Core::Impl::drive_grants() {
   grantors_.keep_only(processes);
 }
 
-void Core::Impl::look_at_term(const PeerTerm& term, const Grantor& who, std::set<uint64_t>* shown) {
+void Core::Impl::look_at_term(LeaseId owner, const PeerTerm& term, const Grantor& who,
+                              std::set<uint64_t>* shown) {
   shown->insert(term.number);
   promises_.show(term.number, term.timeout, now_);
   // A former process is not asked, so its silence alone proves nothing.
   if (who.incarnation == session_.incarnation() || promises_.stopped(term.number)) {
-    expire_if_silent(term);
+    expire_if_silent(owner, term);
   }
   if (promises_.expired(term.number)) announce_expiry(term, who);
 }
@@ -93,14 +94,17 @@ void Core::Impl::look_at_term(const PeerTerm& term, const Grantor& who, std::set
 // While etcd shows nothing no owner could be replaced, and this one may have no fault but that.
 // [safety] A process that speaks for a former one did not see its grants: they may be of just
 // before the term was first shown here.
-void Core::Impl::expire_if_silent(const PeerTerm& term) {
+void Core::Impl::expire_if_silent(LeaseId owner, const PeerTerm& term) {
   if (promises_.expired(term.number)) return;
   if (etcd_shows_nothing() && !promises_.stopped(term.number)) return;
   if (!due(promises_.silent_at(term.number))) return;
   promises_.expire(term.number, now_);
   terms_.counts.expired++;
-  report(ReportKind::TermExpired, "peer lease of another node: not renewed for " +
-                                      std::to_string(term.timeout.ms()) + " ms, expired");
+  const View::Session* session = view_.session(owner);
+  const bool named = session != nullptr && !session->node.empty();
+  report(ReportKind::TermExpired,
+         "peer lease of " + (named ? session->node : "session " + lease_hex(owner)) +
+             ": not renewed for " + std::to_string(term.timeout.ms()) + " ms, expired");
 }
 
 // Some owner's heartbeat would be shown by now, whatever its timeout is.

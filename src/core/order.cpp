@@ -121,7 +121,10 @@ void Core::Impl::consider_preemption(Vip* vip) {
       std::max(vip->settings.preempt_delay, timing::with_drift(settings_.timeout));
   if (!due(queue.since[1] + delay) || !second_is_ready(queue)) return;
   if (!is_second_in_all(*vip, queue.candidates[1].lease)) return;
-  hand_over(vip, queue.candidates[1].node + " has a higher priority");
+  const View::Candidate& better = queue.candidates[1];
+  hand_over(vip, better.node + " has a higher priority: " + std::to_string(better.priority) +
+                     ", here it is " + std::to_string(vip->priority) +
+                     (vip->lowered > 0 ? ", lowered by checks that are down" : ""));
 }
 
 void Core::Impl::hand_over(Vip* vip, const std::string& why) {
@@ -152,8 +155,10 @@ void Core::Impl::consider_transfer(Vip* vip) {
   } else if (place < 1 || due(vip->transfer.by)) {
     vip->transfer.to = LeaseId::None;
     report(ReportKind::TransferGivenUp,
-           std::string("not handed over: the node that was asked for ") +
-               (place < 1 ? "left the queue" : "is not ready"),
+           std::string("not handed over: ") +
+               (place < 1      ? "the node that was asked for left the queue"
+                : !is_echoed() ? "etcd does not answer"
+                               : "the node that was asked for is not ready"),
            vip->settings.address);
   } else if (place > 1 && due(vip->transfer.at)) {
     vip->transfer.at = now_ + timing::request_timeout(settings_.timeout);

@@ -135,6 +135,7 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     Vip* vip = find(address);
     if (vip == nullptr) continue;
     vip->key.waited_out(revision);
+    vip->key.had(revision);
     vip->remembered = revision;
   }
   // What the former process was queued for and we are not configured for must be left.

@@ -1,6 +1,7 @@
 // What people are told: the state of each VIP and the reason for it.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/core_impl.hpp"
 
@@ -19,10 +20,10 @@ std::string who_else_has_it(const Vip& vip, bool probes) {
          (probes ? " (if it answers for others: conflict.probe = no)" : "");
 }
 
-std::string who_is_ahead(const View::Candidate* head) {
+std::string who_is_ahead(const View::Candidate* head, bool is_old) {
   if (head == nullptr) return "joining the queue";
   return (head->node.empty() ? "session " + lease_hex(head->lease) : head->node) +
-         " is ahead in the queue";
+         (is_old ? " was ahead in the queue when etcd last answered" : " is ahead in the queue");
 }
 
 }  // namespace
@@ -99,7 +100,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       if (!snapshot_.loaded()) return "etcd has not answered yet";
       return chain_.live() ? "joining the queue" : "opening a session in etcd";
     case Obstacle::NotHead:
-      return who_is_ahead(view_.queue(vip.settings.address).head());
+      return who_is_ahead(view_.queue(vip.settings.address).head(), etcd_shows_nothing());
     case Obstacle::KeyRetired:
       return "released, joining the queue again";
     case Obstacle::NoAuthority:
@@ -148,13 +149,23 @@ void Core::Impl::drive_states() {
     const Hindrance why = hindrance(vip, now_);
     const VipState to = state_of(vip, why.why);
     if (to == vip.state) continue;
-    if (to == VipState::Owner) {
-      const std::string& how = view_.queue(vip.settings.address).how;
-      set_state(&vip, to, how.empty() ? "first in the queue" : how);
-    } else {
-      set_state(&vip, to, reason_of(vip, why, now_) + nobody_follows(vip, why.why));
-    }
+    const std::string reason = to == VipState::Owner ? how_taken(vip) : how_lost(vip, why);
+    set_state(&vip, to, reason);
   }
+}
+
+std::string Core::Impl::how_taken(const Vip& vip) const {
+  if (vip.key.was_had(headed_since(vip))) return "taken again; nobody else had it meanwhile";
+  const std::string& how = view_.queue(vip.settings.address).how;
+  return how.empty() ? "first in the queue" : how;
+}
+
+// What keeps it from coming back need not be what it was lost for.
+std::string Core::Impl::how_lost(const Vip& vip, const Hindrance& why) const {
+  const bool waits = why.why == Obstacle::NoAuthority || why.why == Obstacle::NoGrants ||
+                     why.why == Obstacle::PreviousOwner || why.why == Obstacle::MayBeHeld;
+  if (vip.state == VipState::Owner && waits && !said_.lost_for.empty()) return said_.lost_for;
+  return reason_of(vip, why, now_) + nobody_follows(vip, why.why);
 }
 
 // Of what is let go while etcd is away.
@@ -165,16 +176,45 @@ std::string Core::Impl::nobody_follows(const Vip& vip, Obstacle why) const {
   return away ? "; nobody can take it while etcd is away" : "";
 }
 
+void Core::Impl::say_differences() {
+  const std::string before = std::exchange(said_.differs, differences());
+  if (!said_.differs.empty() && said_.differs != before)
+    report(ReportKind::NodesDiffer, said_.differs);
+}
+
+// A former process of this host is no other node. "": in none.
+std::string Core::Impl::differences() const {
+  for (const auto& [lease, session] : view_.sessions()) {
+    if (!session.present || lease == chain_.lease()) continue;
+    const bool here = std::any_of(links_.begin(), links_.end(), [&](const auto& item) {
+      return item.second.mac == session.host.mac;
+    });
+    if (here || !session.host.known()) continue;
+    if (session.node == settings_.node) {
+      return "another node is called " + settings_.node + ", too; give each its own node.name";
+    }
+    if (session.timeout != settings_.timeout) {
+      return session.node + " has a session.timeout of " + in_seconds(session.timeout) +
+             ", this node of " + in_seconds(settings_.timeout) + "; give all nodes the same";
+    }
+  }
+  return "";
+}
+
 void Core::Impl::set_state(Vip* vip, VipState to, const std::string& reason) {
   assert(to != vip->state);
   // Ownership is reached only from the queue.
   assert(to != VipState::Owner || vip->state == VipState::Standby ||
          vip->state == VipState::Waiting);
+  const Revision headed = headed_since(*vip);
+  const bool again = to == VipState::Owner && vip->key.was_had(headed);
+  if (to == VipState::Owner) vip->key.had(headed);
   emit(action::ReportState{.address = vip->settings.address,
                            .from = vip->state,
                            .to = to,
                            .reason = reason,
-                           .cause = view_.queue(vip->settings.address).cause});
+                           .cause = view_.queue(vip->settings.address).cause,
+                           .again = again});
   vip->state = to;
 }
 

@@ -28,7 +28,7 @@ void KeyRights::installing(Revision created) {
 }
 
 void KeyRights::forget() {
-  changed_ = retired_ = releasing_ = waited_out_ = held_ = 0;
+  changed_ = retired_ = releasing_ = waited_out_ = held_ = had_ = 0;
   held_in_ = 0;
   put_ = false;
 }

@@ -60,6 +60,10 @@ class KeyRights {
   void let_go() { waited_out_ = 0; }
   // [safety] It was installed under the very key that it has: every former owner was waited out.
   [[nodiscard]] bool was_held(Revision created) const { return held_ != 0 && held_ == created; }
+  // It is ours under that key, as of now, or of what the former process remembered. 0: it is not.
+  void had(Revision created) { had_ = created; }
+  // ... and was before, so nobody else can have had it meanwhile. False for 0.
+  [[nodiscard]] bool was_had(Revision created) const { return had_ != 0 && had_ == created; }
   // It was asked for under that key last, whether it came or not. False for 0.
   [[nodiscard]] bool is_of(Revision created) const { return asked_ != 0 && asked_ == created; }
 
@@ -78,6 +82,7 @@ class KeyRights {
   Revision waited_out_ = 0;
   Revision held_ = 0;
   uint64_t held_in_ = 0;
+  Revision had_ = 0;
   Revision asked_ = 0;
   Revision read_ = 0;
 };

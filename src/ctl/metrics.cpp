@@ -198,7 +198,7 @@ constexpr Family kFamilies[] = {
     {"vipd_fenced_total", "counter", "Sessions that were lost.",
      [](Page* p, const Metrics& m) { p->sample({}, m.node.fenced); }},
     {"vipd_authority_lost_total", "counter",
-     "Times that no heartbeat came back until the fencing deadline.",
+     "Times that all VIPs were let go: not confirmed in time by etcd or the other nodes.",
      [](Page* p, const Metrics& m) { p->sample({}, m.node.authority_lost); }},
     {"vipd_takeovers_total", "counter", "VIPs that this node took, by how their last owner went.",
      put_takeovers},

@@ -202,8 +202,8 @@ void Daemon::remember_figures() {
   const Core& core = engine_.core();
   journal_.before_step({.session = core.session(),
                         .deadline = core.fencing_deadline(),
-                        .revision = core.revision(),
-                        .timeout = core.timeout()});
+                        .confirmed = core.confirmed(),
+                        .revision = core.revision()});
 }
 
 void Daemon::etcd_showed(const Event& event) {

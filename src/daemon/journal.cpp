@@ -17,10 +17,9 @@ void Journal::add(HistoryEntry entry) {
   if (before_.session != LeaseId::None) entry.session = lease_hex(before_.session);
   entry.endpoint = sources_.endpoint();
   entry.revision = before_.revision;
-  if (before_.deadline != MonoTime::long_ago()) {
-    const Duration left = before_.deadline - loop_.now();
-    entry.heartbeat_ms = (before_.timeout - left).ms();
-    entry.authority_ms = std::max<int64_t>(0, left.ms());
+  if (before_.confirmed != MonoTime::long_ago()) {
+    entry.heartbeat_ms = (loop_.now() - before_.confirmed).ms();
+    entry.authority_ms = std::max<int64_t>(0, (before_.deadline - loop_.now()).ms());
   }
   if (sources_.is_heard()) sources_.publish(ctl::entry_json(entry));
   entries_.push_back(std::move(entry));

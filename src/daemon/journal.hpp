@@ -22,9 +22,9 @@ class Journal {
   // What explains a change.
   struct Figures {
     LeaseId session = LeaseId::None;
-    MonoTime deadline = MonoTime::long_ago();  // of the authority
+    MonoTime deadline = MonoTime::long_ago();   // of the authority
+    MonoTime confirmed = MonoTime::long_ago();  // when the last heartbeat that counts was sent
     Revision revision = 0;
-    Duration timeout;
   };
   struct Sources {
     // Who owns a VIP as far as this node knows, and how the last head of its queue went.

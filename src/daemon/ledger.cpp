@@ -11,7 +11,7 @@ void Ledger::take(const action::ReportState& change) {
   vip.last_change = change.reason;
   vip.counts.to[static_cast<size_t>(change.to)]++;
   vip.counts.reachable.reset();
-  if (change.to == VipState::Owner) node_.takeovers[name_of(change.cause)]++;
+  if (change.to == VipState::Owner && !change.again) node_.takeovers[name_of(change.cause)]++;
 }
 
 void Ledger::take(const action::Report& report) {

@@ -43,6 +43,7 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::ConflictOver:
     case ReportKind::ReleaseGivenUp:
     case ReportKind::NeedsRestart:
+    case ReportKind::NodesDiffer:
       return log::Level::Warn;
   }
   return log::Level::Warn;
