@@ -9,8 +9,10 @@ namespaces do not know each other.
 """
 
 import contextlib
+import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -36,6 +38,7 @@ LINK = "eth0"
 TIMEOUT = 5.0  # session.timeout, s
 PEER_TIMEOUT = "1s"
 F = 1.0  # the same, s
+LEADER = re.compile(r'"ts":"([^"]+)Z".* (elected|lost) leader [0-9a-f]+ at term (\d+)')
 
 
 def vip_addresses(count):
@@ -120,6 +123,12 @@ class Host:
         with open(path, "w") as file:
             file.writelines(lines)
         return path
+
+    def leaders(self):
+        """What its etcd member has logged of leaders: what, raft's term, and when (monotonic)."""
+        wall = time.time() - time.monotonic()
+        for when, what, term in LEADER.findall(self.etcd.text() if self.etcd else ""):
+            yield what, int(term), datetime.datetime.fromisoformat(when + "+00:00").timestamp() - wall
 
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
@@ -293,6 +302,17 @@ class Lab(spaces.Built):
         """Until all but that host follow a leader, after it has died."""
         wait_for(lambda: all(h.has_leader() for h in self.others(died)), 20,
                  f"etcd to have a leader without {died}", step=0.1)
+
+    def longest_election(self, since):
+        """For how many seconds etcd had no leader since then, at most, by its members' logs. They
+        miss a leader that was struck 1 to 2 s later."""
+        elected, lost = {}, {}
+        for host in self.hosts:
+            for what, term, when in host.leaders():
+                first = elected if what == "elected" else lost
+                first[term] = min(when, first.get(term, when))
+        return max((when - max(since, lost[term] - 2) for term, when in elected.items()
+                    if term in lost and when > since), default=0.0)
 
     def move_leader(self, host):
         """Makes the host's member the leader, whoever is elected meanwhile."""

@@ -17,7 +17,7 @@ MOST_WAITED = 0.2  # of the time, for a processor
 def killed_and_started(t, bench):
     """Addresses are inherited, and renewed before their lifetimes are over. One for each step, none
     was left after 4 s. Where others use the processors for that long, or the machine stands still,
-    the kernel removes them, as it should: then this is not judged."""
+    the kernel removes them, as it should: then this is not judged. Returns whether it was."""
     owner = bench.owner
     begin = time.monotonic()
     lived, waited = begin - owner.vipd_started, waited_seconds(owner.vipd.pid)
@@ -36,6 +36,7 @@ def killed_and_started(t, bench):
     is_judged = max(before, after) + stalled / 1e3 / AWAY < MOST_WAITED
     t.check(least > VIPS // 2 or not is_judged, f"{VIPS - least} addresses were lost by a restart")
     bench.wait_count(owner, VIPS)
+    return is_judged
 
 
 @case(seconds=25)
@@ -52,11 +53,12 @@ def test_thousands_of_vips_cost_another_nothing(t):
     turns, start = Turns(host), time.monotonic()
     bench.flush()
     bench.clients("/")
-    killed_and_started(t, bench)
+    is_judged = killed_and_started(t, bench)
     bench.check_comes_and_goes()
     lab.witness.sync()
     gap, begin, end = lab.witness.longest_gap(bench.beside, since=start)
     longest = turns.longest()
     t.figure(f"longest turn {longest}")
     t.check(longest.used_ms <= MOST_MS, f"a turn used {longest.used_ms} ms of the processor")
-    t.bound_ms("gap of the VIP beside them", gap, 100, (begin, end))
+    if is_judged:
+        t.bound_ms("gap of the VIP beside them", gap, 100, (begin, end))
