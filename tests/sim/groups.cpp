@@ -317,15 +317,23 @@ void World::check_given_up(int n) {
   }
 }
 
-// A place in one queue is left with all others, when nothing of the group is on a link.
+// A place in one queue is left with all others, when nothing of the group is on a link. One that
+// was left before the VIP was of the group is left until it is gone: where etcd takes no writes,
+// nobody knows what became of the first try.
 void World::check_left_together(int n, int vip) {
-  const Node& node = nodes_[static_cast<size_t>(n)];
+  Node& node = nodes_[static_cast<size_t>(n)];
+  vipd::Revision& left = node.left_alone[static_cast<size_t>(vip)];
+  const vipd::Revision created = queued_since(node, vip);
+  if (left != 0 && (created == left || created == 0)) return;
+  bool alone = true;
   for (int v = 0; options_.groups && v < vips_count_; v++) {
-    if (!together(node, vip, v) || !node.addresses[static_cast<size_t>(v)].present) continue;
-    if (!knows_of(node, v)) continue;
+    if (!together(node, vip, v)) continue;
+    alone = alone && v == vip;
+    if (!node.addresses[static_cast<size_t>(v)].present || !knows_of(node, v)) continue;
     fail("groups", "n%d leaves the queue of v%d, and has v%d of the same group", n + 1, vip + 1,
          v + 1);
   }
+  left = alone ? created : 0;
 }
 
 // What nobody ends for its silence, only its lease: a foreign candidate, and a session that leaves

@@ -151,6 +151,7 @@ void World::end_process(int n) {
   node.incarnation++;
   node.armed = MonoTime::never();
   node.lost.fill(false);
+  node.left_alone.fill(0);
   for (KernelAddress& address : node.addresses) address.unchecked = false;
 }
 

@@ -345,6 +345,8 @@ struct Node {
   int64_t parts_at = 0;                     // when that was counted last
   std::array<bool, kMaxVips> given_up{};    // in this turn
   bool may_go_alone = false;
+  // The key that was being left while the VIP was of no group, by its create revision.
+  std::array<vipd::Revision, kMaxVips> left_alone{};
   std::array<bool, kMaxVips> lost{};      // and the process has not heard of it
   std::array<bool, kMaxVips> moves_in{};  // the part grows: it had none of that group before
   uint64_t requests = 0;
