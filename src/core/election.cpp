@@ -74,7 +74,7 @@ MonoTime Core::Impl::free_at(const Vip& vip) const {
   // [safety] A release may have been committed long before it is shown.
   const bool handed_on = queue.handed_on && queue.handed_on_after >= binding_.others_since();
   const MonoTime others = binding_.may_take_at(still_there || handed_on);
-  return waited_out ? others : std::max(others, queue.not_before);
+  return waited_out || vip.comeback.ours ? others : std::max(others, queue.not_before);
 }
 
 Obstacle Core::Impl::obstacle(const Vip& vip, MonoTime now) const {
@@ -158,6 +158,8 @@ void Core::Impl::drive_fence() {
     switch (vip.address) {
       case Vip::AddressState::Absent:
       case Vip::AddressState::Removing:
+        // [safety] From then on another node may own it.
+        vip.comeback.ours = vip.comeback.ours && may_keep(vip);
         break;
       case Vip::AddressState::Inherited:
         drive_inherited(&vip);
@@ -288,6 +290,7 @@ void Core::Impl::remove(Vip* vip) {
   if (!vip->is_removing()) kernel_.remove();
   vip->address = Vip::AddressState::Removing;
   vip->key.let_go();  // from now on another node may own it
+  vip->comeback.ours = false;
   vip->remove_again_at = MonoTime::never();
   vip->announce_at = MonoTime::never();
   vip->conflict.claimed_at = MonoTime::never();
@@ -388,6 +391,7 @@ void Core::Impl::on(const event::AddressLost& e) {
       again ? std::clamp(vip->comeback.backoff * 2, kRestoreFirst, kRestoreLast) : kRestoreFirst;
   vip->comeback.not_before = now_ + vip->comeback.backoff;
   vip->comeback.removed = true;
+  vip->comeback.ours = was_ours;
   vip->comeback.by = e.by;
 }
 

@@ -109,6 +109,7 @@ struct Comeback {
   Duration backoff;
   bool refused = false;  // by the kernel: out of the queue until not_before
   bool removed = false;  // by others, and not back yet
+  bool ours = false;     // ... and would have been kept at every moment since
   std::string by;        // who removed it, in words
   int restored = 0;
 };

@@ -2,6 +2,7 @@
 
 import json
 import time
+from signal import SIGUSR2
 
 from case import case
 from kernel import IFA_PROTO_OURS, ArpListener, add_address
@@ -136,6 +137,41 @@ def test_address_deleted_by_hand_comes_back(t):
     lab.witness.wait(lambda: lab.witness.find("add", since=moment, vip=vip), 8, "an owner again")
     back = lab.witness.find("add", since=moment, vip=vip)[0]
     t.figure(f"back on {back['host']} ({owner} owned) after {(back['t'] - moment) * 1e3:.0f} ms")
+
+
+@case(seconds=40)
+def test_address_deleted_after_a_restart_comes_back(t):
+    """Within a second of a crash, and of SIGUSR2: the new process had nobody to wait for."""
+    lab = t.lab()
+    vip = lab.addresses[0]
+    lab.start_etcd()
+    lab.start_vipd()
+    owner = lab.wait_owner()
+    lab.wait_queue(3)
+    time.sleep(TIMEOUT / 2)
+
+    def crash():
+        owner.vipd.kill()
+        owner.start_vipd()
+
+    def lose(what, restart, times, *words):
+        restart()
+        begin = time.monotonic()
+        wait_for(lambda: owner.vipd.text().count("is taken up") == times, TIMEOUT, "the session")
+        wait_for(lambda: (owner.vip_status(vip) or {}).get("state") == "owner", TIMEOUT, "the VIP")
+        moment = time.monotonic()
+        ip("addr", *words, "dev", LINK, ns=owner.ns)
+        lab.witness.wait(lambda: lab.witness.find("add", since=moment, vip=vip, host=owner.name),
+                         8, f"the address again after {what}")
+        t.figure(f"removed {moment - begin:.2f} s after {what}")
+        t.check(moment - begin < TIMEOUT / 2, f"removed too late after {what}")
+        time.sleep(0.5)
+        t.bound_gap("client gap", 300, vip, moment)
+
+    lose("a crash", crash, 1, "del", f"{vip}/32")
+    time.sleep(2)
+    lose("SIGUSR2", lambda: owner.vipd.send(SIGUSR2), 2, "flush", "to", vip)
+    t.equal(owner.vipd.end(), 0, "exit status")
 
 
 @case(seconds=30)

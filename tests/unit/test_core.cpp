@@ -1220,6 +1220,32 @@ static void a_restart_takes_up_its_session_and_keeps_the_address() {
   TEST_ASSERT_TRUE(state() == VipState::Owner);
 }
 
+// Restarted, and the address back in its hands; then somebody removes it.
+static void restart_and_lose() {
+  restart(memory(), "former", 50);
+  answer(*wanted<action::SendTxn>());
+  watch({own_echo()});
+  added();
+  tell(event::AddressLost{kVip, false});
+  tell(event::AddressRemoved{kVip, 0});
+}
+
+static void what_somebody_removes_after_a_restart_comes_back_at_once() {
+  restart_and_lose();
+  const int64_t lost = now_ms();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(1000));
+  TEST_ASSERT_TRUE(now_ms() - lost >= 100 && now_ms() - lost <= 150);
+}
+
+// [safety] From the moment when it would have been let go, had it been there.
+static void what_somebody_removed_is_waited_for_once_authority_was_lost() {
+  restart_and_lose();
+  sleep_for(50);
+  const int64_t awake = now_ms();
+  TEST_ASSERT_TRUE(until<action::AddAddress>(7000));
+  TEST_ASSERT_TRUE(now_ms() - awake >= 5000);
+}
+
 static void a_session_that_is_not_the_one_remembered_is_left_alone() {
   Memory other = memory();
   other.cluster_id++;
@@ -1562,6 +1588,8 @@ static void another_mac_of_the_link_is_announced() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(a_restart_takes_up_its_session_and_keeps_the_address);
+  RUN_TEST(what_somebody_removes_after_a_restart_comes_back_at_once);
+  RUN_TEST(what_somebody_removed_is_waited_for_once_authority_was_lost);
   RUN_TEST(a_session_that_is_not_the_one_remembered_is_left_alone);
   RUN_TEST(a_key_with_another_create_revision_is_waited_for);
   RUN_TEST(a_session_that_somebody_else_took_up_first_is_lost);
