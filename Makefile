@@ -64,7 +64,7 @@ all: $(B)/vipd $(B)/vipctl
 # ---- compile and link --------------------------------------------------------------------------
 
 define compile
-	$(if $(LIBS),,$(error $(PACKAGES) or pkg-config missing: sudo tools/setup build))
+	$(if $(LIBS),,$(error $(PACKAGES) or pkg-config missing; please run: sudo tools/setup build))
 	@mkdir -p $(@D)
 	$(call say,CXX  $@)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(STRICT) $(FLAVOUR) -MMD -MP -c -o $@ $<
@@ -109,7 +109,7 @@ $(B)/witness: $(B)/obj/tests/integration/witness.o; $(link)
 # ---- static ------------------------------------------------------------------------------------
 
 # One file that needs nothing but a kernel: musl, and libraries that tools/static-deps builds.
-NATIVE    := $(shell gcc -dumpmachine)
+NATIVE    := $(shell gcc -dumpmachine 2>/dev/null)
 HOST      ?= $(NATIVE)
 TLS       ?= mbedtls
 STATIC    := $(B)/static$(if $(filter $(NATIVE),$(HOST)),,-$(HOST))$(if $(filter none,$(TLS)),-none)
@@ -177,9 +177,11 @@ check-init: all $(B)/witness $(B)/san/vipd
 
 # Sources and a list of what the static daemon links; the same commit gives the same bytes.
 dist:
+	@tools/setup dist
 	@tools/dist $(VERSION)
 
 deb: dist
+	@tools/setup build deb
 	@tools/deb $(VERSION)
 
 # On Alpine.
