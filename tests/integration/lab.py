@@ -128,7 +128,8 @@ class Host:
         """What its etcd member has logged of leaders: what, raft's term, and when (monotonic)."""
         wall = time.time() - time.monotonic()
         for when, what, term in LEADER.findall(self.etcd.text() if self.etcd else ""):
-            yield what, int(term), datetime.datetime.fromisoformat(when + "+00:00").timestamp() - wall
+            moment = datetime.datetime.fromisoformat(when + "+00:00").timestamp()
+            yield what, int(term), moment - wall
 
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
