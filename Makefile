@@ -14,7 +14,7 @@ B          := build
 
 # All processors, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(filter clean,$(MAKECMDGOALS)),0)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
 PACKAGES   := libcurl libmnl libcares RapidJSON
@@ -56,6 +56,8 @@ FUZZ    := $(patsubst %.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)')
+# After `sudo make TARGET`: what it built belongs to the owner of the sources, who goes on without.
+give_back = status=$$?; chown -R --reference=Makefile $(B) 2>/dev/null; exit $$status
 
 .PHONY: all check check-figures check-metrics check-page check-peers check-hold check-patroni check-managers check-network check-etcd-versions check-antietcd bench-etcd bench-scale demo sim same-stories model mutants scenarios fuzz lint size \
         install clean unit integration daemons test-programs format tidy lint-files
@@ -180,8 +182,9 @@ dist:
 	@tools/setup dist
 	@tools/dist $(VERSION)
 
-deb: dist
+deb:
 	@tools/setup build deb
+	@tools/dist $(VERSION)
 	@tools/deb $(VERSION)
 
 # On Alpine.
@@ -254,7 +257,7 @@ check unit integration:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory $(or $(PROGRAMS),daemons)
 	@[ $@ != check ] || timeout 30 tools/unpack keepalived || true
-	@tests/run $(if $(filter check,$@),,$@) $(TESTS)
+	@tests/run $(if $(filter check,$@),,$@) $(TESTS); $(give_back)
 
 # The integration tests, or TESTS of them, with every etcd that Debian's suites offer.
 check-etcd-versions:
@@ -350,7 +353,7 @@ bench-etcd:
 demo:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory all $(B)/witness
-	@KEEP=$(KEEP) tools/demo
+	@KEEP=$(KEEP) tools/demo; $(give_back)
 
 # The core that ships, in simulated clusters: RUNS seeds from SEED on, HOURS simulated hours each.
 sim: $(B)/vipd-sim
@@ -406,7 +409,7 @@ size compare: all $(B)/witness $(B)/san/vipd
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory static TLS=none
 	@tools/setup run
-	@tools/figures $@ tools/size $(if $(filter size,$@),CHECK,COMPARE)
+	@tools/figures $@ tools/size $(if $(filter size,$@),CHECK,COMPARE); $(give_back)
 
 # ---- install -----------------------------------------------------------------------------------
 
