@@ -15,7 +15,7 @@ import spaces
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
            "--disable-background-networking", "--disable-component-update", "--no-first-run",
            "--hide-scrollbars", "--remote-debugging-pipe"]
-START = 120  # s, on a machine that is busy
+START = 120  # s, on a machine that is busy; as long as a picture of 1,000 rows may take
 
 
 class Browser:
@@ -123,6 +123,7 @@ class Browser:
         self.wait(0.3)
         long = self.value("document.documentElement.scrollHeight")
         clip = {"x": 0, "y": 0, "width": width, "height": min(long, 3000), "scale": 1}
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
+        data = self.call("Page.captureScreenshot", START, captureBeyondViewport=True,
+                         clip=clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
