@@ -141,7 +141,8 @@ function etcdFact(e) {
 function drawFacts(s) {
   const fenceless = !s.fence.in_force, holds = s.peer_lease.holds;
   const meter = el('div', 'meter', el('i'));
-  const left = s.session.authority_ms / (s.session.timeout_ms || 1);
+  const whole = (s.peer_lease.state == 'in force' ? s.peer_lease : s.session).timeout_ms;
+  const left = s.session.authority_ms / (whole || 1);
   meter.firstChild.style.width = Math.min(100, 100 * left) + '%';
   const owned = s.vips.filter(v => v.owner).length;
   const down = s.checks.filter(c => c.state == 'down').map(c => c.name).join(', ');
