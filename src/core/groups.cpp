@@ -72,12 +72,13 @@ bool Core::Impl::to_join(const Vip& vip) const {
 }
 
 // It was ours under the very key that it has, and is missing from those that stayed: it goes back
-// to them, unless another node has a part.
+// to them, unless another node has a part, or may have one although its key is gone.
 bool Core::Impl::goes_back(const Vip& vip) const {
   return !none_is_up(vip) && vip.key.was_held(headed_since(vip)) &&
          vips_.all_of_group(vip, [this](const Vip& each) {
            const View::Candidate* head = view_.queue(each.settings.address).head();
-           return head == nullptr || head->lease == chain_.lease() || !head->ours;
+           const bool none = head == nullptr || head->lease == chain_.lease() || !head->ours;
+           return none && (is_up(each) || now_ >= free_at(each));
          });
 }
 
