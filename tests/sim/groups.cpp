@@ -139,12 +139,17 @@ bool World::strike_member(int what, int vip, int n) {
     notice(n, vip, false);
   } else if (what == KeyDeleted || what == QueueDeleted) {
     std::vector<vipd::Key> keys;
+    const vipd::Entry* head = nullptr;
     for (const Store::Stored& stored : store_.keys) {
       const vipd::Key& key = stored.entry.key;
       if (key.kind != vipd::KeyKind::Candidate || key.vip != vips_[v]) continue;
+      if (head == nullptr || stored.entry.created < head->created) head = &stored.entry;
       if (what == QueueDeleted || key.lease == lease) keys.push_back(key);
     }
     if (keys.empty() || leaderless_ || cluster_down_) return false;
+    // Whoever was the head is waited out from then on, however long others were before.
+    const bool new_head = std::find(keys.begin(), keys.end(), head->key) != keys.end();
+    for (size_t i = 0; new_head && i < kMaxNodes; i++) nodes_[i].in_part.fill(0);
     store_.erase(keys);
     committed();
   } else if (what == Resigned && node.core != nullptr) {

@@ -194,7 +194,8 @@ void World::remove_address(int n, int vip, Rule how) {
   tally_.count(how);
   Node& node = nodes_[static_cast<size_t>(n)];
   if (how == Rule::AddressGoneByOthers) node.in_part.fill(0);
-  if (how == Rule::AddressRemoved) node.given_up[static_cast<size_t>(vip)] = true;
+  // One that was refused is tried again in another turn.
+  if (how == Rule::AddressRemoved) node.given_up[static_cast<size_t>(vip)] = !address.stuck;
   node.lost[static_cast<size_t>(vip)] = how != Rule::AddressRemoved;
   owner_changes_++;
   judge(vip);
