@@ -55,8 +55,9 @@ std::optional<Key> decode_candidate(std::string_view text) {
   const size_t slash = text.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const std::optional<Address> vip = Address::parse(text.substr(0, slash));
-  // Another spelling of an address would be another election; only the canonical one counts.
-  if (!vip || vip->text() != text.substr(0, slash)) return std::nullopt;
+  // Another spelling of an address would be another election; only the canonical one counts. Of
+  // IPv4 there is no other: inet_pton() refuses zeros in front.
+  if (!vip || (vip->is_v6() && vip->text() != text.substr(0, slash))) return std::nullopt;
   const std::string_view last = text.substr(slash + 1);
   const LeaseId lease = parse_lease(last).value_or(foreign_identity(last));
   return Key{.kind = KeyKind::Candidate, .lease = lease, .vip = *vip};

@@ -77,9 +77,9 @@ bool Store::decode(const etcd::KeyValue& kv, Entry* entry) const {
 
 std::vector<Entry> Store::entries(const std::vector<etcd::KeyValue>& kvs) const {
   std::vector<Entry> out;
+  out.reserve(kvs.size());
   for (const etcd::KeyValue& kv : kvs) {
-    Entry entry;
-    if (decode(kv, &entry)) out.push_back(std::move(entry));
+    if (!decode(kv, &out.emplace_back())) out.pop_back();
   }
   return out;
 }

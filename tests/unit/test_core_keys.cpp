@@ -32,7 +32,8 @@ static void other_keys_have_no_part() {
        {"", "/vipd", "/vipd/", "/vipd/session/", "/vipd/session/xyz", "/vipd/session/0",
         "/vipd/session/01", "/vipd/session/ABC", "/vipd/session/ffffffffffffffff",
         "/vipd/session/12345678901234567", "/vipd/vip/", "/vipd/vip/1.2.3.4",
-        "/vipd/vip/nonsense/1", "/vipd/vip/fe80:0::1/1", "/other/session/1", "/vipd/writes/-1"}) {
+        "/vipd/vip/nonsense/1", "/vipd/vip/01.2.3.4/1", "/vipd/vip/1.2.3.004/1",
+        "/vipd/vip/1.2.3/1", "/vipd/vip/fe80:0::1/1", "/other/session/1", "/vipd/writes/-1"}) {
     TEST_ASSERT_MESSAGE(!decode_key("/vipd", text).has_value(), text);
   }
 }
