@@ -149,7 +149,10 @@ bool World::strike_member(int what, int vip, int n) {
     if (keys.empty() || leaderless_ || cluster_down_) return false;
     // Whoever was the head is waited out from then on, however long others were before.
     const bool new_head = std::find(keys.begin(), keys.end(), head->key) != keys.end();
-    for (size_t i = 0; new_head && i < kMaxNodes; i++) nodes_[i].in_part.fill(0);
+    for (size_t i = 0; new_head && i < kMaxNodes; i++) {
+      nodes_[i].in_part.fill(0);
+      nodes_[i].moves_in.fill(false);
+    }
     store_.erase(keys);
     committed();
   } else if (what == Resigned && node.core != nullptr) {
