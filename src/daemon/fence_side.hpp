@@ -88,12 +88,16 @@ class FenceSide {
   struct Guard {
     std::string fault;  // why it is not, in words; empty: it is, and is the first
     MonoTime try_at = MonoTime::long_ago();
-    Duration backoff;  // another filter may want the same place
+    Duration backoff;       // another filter may want the same place
+    bool is_moved = false;  // to tcx, which others use
   };
 
   void guard(const net::Link& link, Guard* guard);
+  bool is_first(int link_index);
   void look(int link_index);
-  void look_at_all();
+  void look_after();
+  void look_at_some();
+  void mend();
   void look_at_clocks();
   void tell();
   [[nodiscard]] std::string fault() const;
@@ -113,6 +117,8 @@ class FenceSide {
   std::string told_ = missing_;
   bool is_set_ = false;  // the core has set a deadline
   MonoTime look_at_ = MonoTime::long_ago();
+  bool is_looking_ = false;
+  int looked_at_ = 0;   // the link that was looked at last
   MonoTime clocks_at_;  // when they were compared last
   Loop::Slew clocks_;
   MonoTime clocks_ran_wrong_ = MonoTime::long_ago();

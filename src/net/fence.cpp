@@ -77,7 +77,6 @@ bool Fence::take(Descriptors descriptors, std::string* reason) {
 }
 
 bool Fence::listen(std::string* reason) {
-  if (!hooks_.are_changes_told()) return true;
   notices_ = NetlinkSocket::open_for_notices(RTMGRP_TC, reason);
   if (!notices_.is_open()) return false;
   watch_ = loop_.add_fd(notices_.fd(), EPOLLIN, [this](uint32_t) { on_notices(); });
@@ -105,8 +104,8 @@ FencePrograms Fence::programs() const {
   return {{ingress_.get(), egress_.get()}, {head.programs[0], head.programs[1]}};
 }
 
-bool Fence::attach(int link_index, std::string* reason) {
-  return hooks_.attach(link_index, programs(), reason);
+bool Fence::attach(int link_index, bool is_fleeting, std::string* reason) {
+  return hooks_.attach(link_index, is_fleeting, programs(), reason);
 }
 
 bool Fence::is_first(int link_index, std::string* reason) {

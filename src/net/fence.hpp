@@ -45,7 +45,7 @@ class Fence {
     int egress = -1;
   };
   // Somebody changed a filter of clsact on that link (0: on any): look whether is_first() holds.
-  // Our own changes are told as well. Never with tcx.
+  // Our own changes are told as well. Of tcx nobody is told: look once in a while.
   using Changed = std::function<void(int link_index)>;
 
   // `room`: how many addresses may be protected, ever; 64 bytes of the kernel's memory each. Closed
@@ -66,7 +66,7 @@ class Fence {
   [[nodiscard]] FenceMemory& memory() { return memory_; }
 
   // As FenceHooks says.
-  [[nodiscard]] bool attach(int link_index, std::string* reason);
+  [[nodiscard]] bool attach(int link_index, bool is_fleeting, std::string* reason);
   [[nodiscard]] bool is_first(int link_index, std::string* reason);
   bool detach(int link_index);
 

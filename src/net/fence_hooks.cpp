@@ -59,7 +59,10 @@ FencePlace FenceHooks::best_place() {
 }
 
 FenceHooks::FenceHooks(FencePlace place, std::unique_ptr<Clsact> clsact, std::string state_dir)
-    : place_(place), clsact_(std::move(clsact)), state_dir_(std::move(state_dir)) {
+    : place_(place),
+      uses_clsact_(place == FencePlace::Clsact),
+      clsact_(std::move(clsact)),
+      state_dir_(std::move(state_dir)) {
   read_former();
 }
 
@@ -126,15 +129,20 @@ void FenceHooks::forget_own() {
   for (const std::string& path : {file(), other_file()}) (void)unlink(path.c_str());
 }
 
+// As they run. A former process's lets pass what it does not drop, so at tcx it is left out. Behind
+// ours there nothing matters.
 std::vector<uint32_t> FenceHooks::ids_at(int link_index, FenceHook hook) {
-  TcxPrograms programs;
-  if (uses_tcx()) {
-    (void)tcx_query(link_index, hook, &programs);  // none of a link that has gone
-    return programs.ids;
-  }
   std::vector<uint32_t> ids;
+  TcxPrograms programs;
+  if (has_tcx() && tcx_query(link_index, hook, &programs) != 0) return ids;  // a link that has gone
+  for (const uint32_t id : programs.ids) {
+    if (has(former_, id)) continue;
+    is_tcx_shared_ |= !has(own_, id);
+    ids.push_back(id);
+  }
+  if (!ids.empty() && has(own_, ids.front())) return ids;
   std::vector<ClsactFilter> filters;
-  if (clsact_->list(link_index, hook, &filters) != 0) return ids;
+  (void)clsact_->list(link_index, hook, &filters);
   for (const ClsactFilter& filter : filters) ids.push_back(filter.program_id);
   return ids;
 }
@@ -149,16 +157,32 @@ bool FenceHooks::is_first(int link_index, const FencePrograms& programs, std::st
   return true;
 }
 
-bool FenceHooks::attach(int link_index, const FencePrograms& programs, std::string* reason) {
+// Where clsact cannot be had, tcx may.
+bool FenceHooks::attach(int link_index, bool is_fleeting, const FencePrograms& programs,
+                        std::string* reason) {
+  const bool is_done = is_first(link_index, programs, reason);  // this finds out who shares tcx
+  const bool wants_tcx = has_tcx() && (is_tcx_shared_ || !is_fleeting);
+  if (!wants_tcx && (is_done || attach_at(FencePlace::Clsact, link_index, programs, reason))) {
+    return true;
+  }
+  return has_tcx() && attach_at(FencePlace::Tcx, link_index, programs, reason);
+}
+
+// The new place is taken before the old one is given up.
+bool FenceHooks::attach_at(FencePlace place, int link_index, const FencePrograms& programs,
+                           std::string* reason) {
+  const bool at_tcx = place == FencePlace::Tcx;
   std::string filter_name;
-  if (!uses_tcx() && !make_clsact(link_index, &filter_name, reason)) return false;
+  if (!at_tcx && !make_clsact(link_index, &filter_name, reason)) return false;
   for (size_t i = 0; i < std::size(kHooks); ++i) {
     const bool good =
-        uses_tcx() ? attach_tcx(link_index, kHooks[i], programs.fds[i], programs.ids[i], reason)
-                   : attach_clsact(link_index, kHooks[i], programs.fds[i], programs.ids[i],
-                                   filter_name, reason);
+        at_tcx ? attach_tcx(link_index, kHooks[i], programs.fds[i], programs.ids[i], reason)
+               : attach_clsact(link_index, kHooks[i], programs.fds[i], programs.ids[i], filter_name,
+                               reason);
     if (!good) return false;
   }
+  if (at_tcx) (void)remove_clsact(link_index, own_);
+  if (!at_tcx || is_tcx_shared_) uses_clsact_ = !at_tcx;
   return is_first(link_index, programs, reason);
 }
 
@@ -220,9 +244,10 @@ bool FenceHooks::remove_former(int link_index) {
 }
 
 bool FenceHooks::remove(int link_index, const std::vector<uint32_t>& ids) {
-  if (!uses_tcx()) return remove_clsact(link_index, ids);
-  const bool ingress = remove_tcx(link_index, FenceHook::Ingress, ids);
-  return remove_tcx(link_index, FenceHook::Egress, ids) && ingress;
+  bool is_gone = remove_clsact(link_index, ids);
+  if (!has_tcx()) return is_gone;
+  for (const FenceHook hook : kHooks) is_gone &= remove_tcx(link_index, hook, ids);
+  return is_gone;
 }
 
 bool FenceHooks::remove_tcx(int link_index, FenceHook hook, const std::vector<uint32_t>& ids) {

@@ -33,6 +33,8 @@ struct Link {
   bool is_ethernet = false;
   int master = 0;  // the bond or bridge that it is a port of
   int lower = 0;   // the link that it is made on (VLAN, macvlan)
+  // Of a kind that a host makes for each container or guest, and removes by the hundred.
+  bool is_fleeting = false;
   // promote_secondaries: whether the others of a subnet outlive its first IPv4 address.
   bool promotes = false;
 };

@@ -58,6 +58,13 @@ bool read_promotes(const nlattr* families) {
   return value != 0;
 }
 
+// veth, tun (and tap), macvlan, macvtap, ipvlan, ipvtap; bonds, bridges and VLANs are not.
+bool is_fleeting(const nlattr* info) {
+  const nlattr* const attr = find_attribute(info, IFLA_INFO_KIND);
+  const std::string kind = attr == nullptr ? "" : text_payload(attr);
+  return kind == "veth" || kind == "tun" || kind.starts_with("macv") || kind.starts_with("ipv");
+}
+
 bool parse_link(const nlmsghdr& header, Link* link) {
   auto info = fixed_header<ifinfomsg>(header);
   // A bridge speaks of its ports in the same group with AF_BRIDGE, and says RTM_DELLINK when a port
@@ -73,6 +80,7 @@ bool parse_link(const nlmsghdr& header, Link* link) {
   auto take = [&](const nlattr* attr) {
     const uint16_t type = mnl_attr_get_type(attr);
     if (type == IFLA_IFNAME) link->name = text_payload(attr);
+    if (type == IFLA_LINKINFO) link->is_fleeting = is_fleeting(attr);
     if (type == IFLA_AF_SPEC) link->promotes = read_promotes(attr);
     if (type == IFLA_PROP_LIST) read_altnames(attr, link);
     if (type == IFLA_MASTER) link->master = fixed_payload<int>(attr).value_or(0);

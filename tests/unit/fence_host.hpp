@@ -33,6 +33,7 @@ inline const Address kOwn6 = *Address::parse("2001:db8::1");
 inline bool is_isolated = false;
 inline std::string had;  // the best place of this kernel
 inline FencePlace place;
+inline bool is_fleeting;
 inline std::unique_ptr<raw::Namespace> lan;
 inline std::unique_ptr<Asker> asker;
 inline std::unique_ptr<fixture::Folder> folder;
@@ -73,7 +74,7 @@ inline bool protect_both() {
 
 inline std::string attach(const char* link) {
   std::string reason = "attached";
-  return fence->attach(index_of(link), &reason) ? "attached" : reason;
+  return fence->attach(index_of(link), is_fleeting, &reason) ? "attached" : reason;
 }
 inline std::string first(const char* link) {
   std::string reason;
@@ -91,6 +92,40 @@ inline std::string answers(const Address& v4, const Address& v6) {
 }
 inline std::string vips() {
   return answers(kVip, kVip6);
+}
+
+// How many programs are at tcx of a link, both hooks; and filters of clsact.
+inline size_t programs_at(const char* link) {
+  size_t count = 0;
+  for (const FenceHook hook : {FenceHook::Ingress, FenceHook::Egress}) {
+    TcxPrograms programs;
+    (void)tcx_query(index_of(link), hook, &programs);
+    count += programs.ids.size();
+  }
+  return count;
+}
+inline size_t filters_at(const char* link) {
+  size_t count = 0;
+  std::string reason;
+  for (const FenceHook hook : {FenceHook::Ingress, FenceHook::Egress}) {
+    std::vector<ClsactFilter> filters;
+    (void)Clsact::open(&reason)->list(index_of(link), hook, &filters);
+    count += filters.size();
+  }
+  return count;
+}
+
+// Runs the tests on a kernel without tcx, and where there is one, on links of both sorts.
+template <typename Tests>
+void at_each_place(Tests tests) {
+  for (const auto& [where, fleeting] :
+       {std::pair(FencePlace::Clsact, true), std::pair(FencePlace::Tcx, true),
+        std::pair(FencePlace::Tcx, false)}) {
+    if (where == FencePlace::Tcx && had != "tcx") continue;
+    place = where;
+    is_fleeting = fleeting;
+    tests();
+  }
 }
 
 // Does what it is told to in a process of its own, which is then killed.

@@ -9,6 +9,7 @@
 #include "daemon/vips.hpp"
 #include "harness.hpp"
 #include "net/fence_bpf.hpp"
+#include "net/fence_clsact.hpp"
 #include "net/peer_frame.hpp"
 #include "unit/fixture.hpp"
 #include "unit/logged.hpp"
@@ -131,7 +132,7 @@ struct Daemon {
   }
 };
 
-// How many programs are at the head of tcx, both hooks; this kernel's place for the fence.
+// How many programs are at tcx, both hooks.
 size_t programs_at(const char* link) {
   size_t count = 0;
   for (const net::FenceHook hook : {net::FenceHook::Ingress, net::FenceHook::Egress}) {
@@ -142,8 +143,24 @@ size_t programs_at(const char* link) {
   return count;
 }
 
+// How many filters are at clsact, both hooks, and both places together.
+size_t filters_at(const char* link) {
+  size_t count = 0;
+  std::string reason;
+  for (const net::FenceHook hook : {net::FenceHook::Ingress, net::FenceHook::Egress}) {
+    std::vector<net::ClsactFilter> filters;
+    (void)net::Clsact::open(&reason)->list(index_of(link), hook, &filters);
+    count += filters.size();
+  }
+  return count;
+}
+size_t all_at(const char* link) {
+  return programs_at(link) + filters_at(link);
+}
+
 bool remove_by_hand(const char* link) {
   net::TcxPrograms programs;
+  if (programs_at(link) == 0) return run("tc filter del dev " + std::string(link) + " egress");
   return net::tcx_query(index_of(link), net::FenceHook::Egress, &programs) == 0 &&
          net::tcx_detach(index_of(link), net::FenceHook::Egress, programs, 0) == 0;
 }
@@ -151,6 +168,18 @@ bool remove_by_hand(const char* link) {
 bool has_tcx() {
   net::TcxPrograms programs;
   return net::tcx_query(1, net::FenceHook::Ingress, &programs) == 0;
+}
+
+// It ends the chain.
+bool put_foreign_at_tcx(const char* link) {
+  const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0},
+                           {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  std::string reason;
+  const sys::Fd foreign = net::bpf_load(code, "foreign", &reason);
+  net::TcxPrograms programs;
+  (void)net::tcx_query(index_of(link), net::FenceHook::Ingress, &programs);
+  if (!programs.ids.empty()) abort();
+  return net::tcx_attach_first(index_of(link), net::FenceHook::Ingress, foreign.get()) == 0;
 }
 
 void it_is_closed_and_opened_as_the_core_says() {
@@ -180,7 +209,7 @@ void a_link_that_appears_gets_it_and_one_that_goes_is_no_fault() {
   daemon.start();
   TEST_ASSERT_TRUE(run("ip link add t5 type veth peer name t6"));
   daemon.turns();
-  if (has_tcx()) TEST_ASSERT_EQUAL_INT(2, programs_at("t5"));
+  TEST_ASSERT_EQUAL_INT(2, all_at("t5"));
   TEST_ASSERT_TRUE(run("ip link set t5 name t7 && ip link del t7"));
   daemon.turns(1100);
   TEST_ASSERT_EQUAL_STRING("in force", daemon.told());
@@ -206,17 +235,48 @@ void one_that_is_removed_by_hand_is_told_of_and_put_back() {
   Daemon daemon(host);
   daemon.start();
   daemon.turns(1100);
-  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
   TEST_ASSERT_TRUE(remove_by_hand("t0"));
-  daemon.turns(1100);
+  daemon.turns(100);
   TEST_ASSERT_EQUAL_STRING("in force; removed on t0; in force", daemon.told());
-  TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(2, all_at("t0"));
   // Again at once: it waits longer than before.
   TEST_ASSERT_TRUE(remove_by_hand("t0"));
-  daemon.turns(1100);
+  daemon.turns(100);
   TEST_ASSERT_EQUAL_STRING("in force; removed on t0; in force; removed on t0", daemon.told());
-  daemon.turns(1100);
+  daemon.turns(3300);
   TEST_ASSERT_TRUE(daemon.fence.is_in_force());
+}
+
+// Bonds, bridges and VLANs have it at tcx, which is first; what vanishes by the hundred at clsact,
+// until somebody else is at tcx. Then the core is told once for all that were bypassed.
+void where_it_stands_is_a_matter_of_the_kind_of_link() {
+  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
+  Host host;
+  Daemon daemon(host);
+  TEST_ASSERT_TRUE(run("ip link add t5 type bridge && ip link add t7 type veth peer name t8"));
+  daemon.start();
+  daemon.turns(1100);
+  TEST_ASSERT_EQUAL_STRING("in force", daemon.told());
+  TEST_ASSERT_EQUAL_STRING("clsact", daemon.fence.kind());
+  for (const char* link : {"t0", "t7", "t8"}) {
+    TEST_ASSERT_EQUAL_INT(2, filters_at(link));
+    TEST_ASSERT_EQUAL_INT(0, programs_at(link));
+  }
+  TEST_ASSERT_EQUAL_INT(0, filters_at("t5"));
+  TEST_ASSERT_EQUAL_INT(2, programs_at("t5"));
+  daemon.fed.clear();
+  TEST_ASSERT_TRUE(put_foreign_at_tcx("t7") && put_foreign_at_tcx("t8"));
+  daemon.turns(1500);
+  TEST_ASSERT_EQUAL_STRING("bypassed on t8 by another filter; in force", daemon.told());
+  TEST_ASSERT_EQUAL_STRING("tcx", daemon.fence.kind());
+  TEST_ASSERT_EQUAL_INT(0, filters_at("t0") + filters_at("t7") + filters_at("t8"));
+  TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(3, programs_at("t7"));
+  TEST_ASSERT_EQUAL_INT(3, programs_at("t8"));
+  TEST_ASSERT_TRUE(run("ip link del t7 && ip link add t7 type veth peer name t8"));
+  daemon.turns();
+  TEST_ASSERT_EQUAL_INT(2, programs_at("t7"));
+  TEST_ASSERT_TRUE(run("ip link del t7"));
 }
 
 void what_a_killed_one_left_stays_until_there_is_authority() {
@@ -235,10 +295,10 @@ void what_a_killed_one_left_stays_until_there_is_authority() {
   TEST_ASSERT_TRUE(daemon.network.has(kVip));
   daemon.turns(1100);
   TEST_ASSERT_FALSE(host.is_answered());
-  if (has_tcx()) TEST_ASSERT_EQUAL_INT(4, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(4, all_at("t0"));
   daemon.set_fence(Duration::seconds(60));
   TEST_ASSERT_TRUE(host.is_answered());
-  if (has_tcx()) TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(2, all_at("t0"));
   daemon.set_fence(Duration::milliseconds(-1));  // ours knows the inherited address
   TEST_ASSERT_FALSE(host.is_answered());
 }
@@ -256,7 +316,7 @@ void without_a_fence_of_its_own_the_former_one_goes_with_the_address() {
   daemon.start();
   TEST_ASSERT_EQUAL_STRING("switched off", daemon.told());
   TEST_ASSERT_FALSE(daemon.network.has(kVip));
-  if (has_tcx()) TEST_ASSERT_EQUAL_INT(0, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(0, all_at("t0"));
   TEST_ASSERT_TRUE(daemon.add());
   TEST_ASSERT_TRUE(host.is_answered());
 }
@@ -273,7 +333,7 @@ void a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence() {
   next.set_fence(Duration::seconds(60));
   next.fence.stop();
   next.turns(1100);
-  if (has_tcx()) TEST_ASSERT_EQUAL_INT(0, programs_at("t0"));
+  TEST_ASSERT_EQUAL_INT(0, all_at("t0"));
   TEST_ASSERT_EQUAL_INT(-1, access((host.folder.path() + "/fence").c_str(), F_OK));
 }
 
@@ -339,7 +399,6 @@ void a_grant_counts_only_if_the_fence_saw_it() {
   TEST_ASSERT_TRUE(daemon.frames()[0]->mac == kOtherMac);
   TEST_ASSERT_EQUAL_UINT64(1, daemon.peers.counts().dropped["nonce"]);
   TEST_ASSERT_EQUAL_UINT64(1, daemon.peers.counts().sent["renew"]);
-  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
   TEST_ASSERT_TRUE(remove_by_hand("t0"));
   daemon.peers.perform(renewal(9));
   send(neighbour, grant_of(9));
@@ -394,6 +453,7 @@ int main() {
   RUN_TEST(a_link_that_appears_gets_it_and_one_that_goes_is_no_fault);
   RUN_TEST(what_has_arp_and_is_no_ethernet_means_none);
   RUN_TEST(one_that_is_removed_by_hand_is_told_of_and_put_back);
+  RUN_TEST(where_it_stands_is_a_matter_of_the_kind_of_link);
   RUN_TEST(what_a_killed_one_left_stays_until_there_is_authority);
   RUN_TEST(without_a_fence_of_its_own_the_former_one_goes_with_the_address);
   RUN_TEST(a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence);

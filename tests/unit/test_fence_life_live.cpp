@@ -47,6 +47,39 @@ void test_a_killed_process_and_the_next() {
   TEST_ASSERT_FALSE(run("tc qdisc show dev t0 | grep -q clsact"));
 }
 
+// A former process may have had it at the other place: that of a link that was moved.
+void test_a_former_one_at_the_other_place() {
+  NEEDS_ROOT;
+  for (const bool was_at_clsact : {true, false}) {
+    fence.reset();
+    hooks.reset();
+    is_fleeting = was_at_clsact;
+    TEST_ASSERT_TRUE(in_a_process_that_is_killed(
+        [] { return open_fence() && protect_both() && attach("t0") == "attached"; }));
+    TEST_ASSERT_EQUAL_INT(was_at_clsact ? 2 : 0, filters_at("t0"));
+    TEST_ASSERT_EQUAL_INT(was_at_clsact ? 0 : 2, programs_at("t0"));
+    TEST_ASSERT_EQUAL_STRING("....", vips());
+    TEST_ASSERT_TRUE(open_fence() && protect_both());
+    is_fleeting = !was_at_clsact;
+    set_deadline(MonoTime::never());
+    TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
+    TEST_ASSERT_FALSE(hooks->is_tcx_shared());
+    TEST_ASSERT_EQUAL_STRING("first", first("t0"));
+    TEST_ASSERT_EQUAL_INT(2, filters_at("t0"));
+    TEST_ASSERT_EQUAL_INT(2, programs_at("t0"));
+    TEST_ASSERT_EQUAL_STRING("....", vips());
+    TEST_ASSERT_TRUE(hooks->remove_former(index_of("t0")));
+    hooks->forget_former();
+    TEST_ASSERT_EQUAL_STRING("NEne", vips());
+    TEST_ASSERT_EQUAL_INT(is_fleeting ? 2 : 0, filters_at("t0"));
+    TEST_ASSERT_EQUAL_INT(is_fleeting ? 0 : 2, programs_at("t0"));
+    fence->memory().close();
+    TEST_ASSERT_EQUAL_STRING("....", vips());
+    TEST_ASSERT_TRUE(fence->detach(index_of("t0")));
+    TEST_ASSERT_EQUAL_STRING("NEne", vips());
+  }
+}
+
 // Three that were killed one after the other; then one that wants no fence at all.
 void test_what_many_killed_processes_left_is_removed_without_a_fence() {
   NEEDS_ROOT;
@@ -167,8 +200,7 @@ void test_without_the_capability() {
   }));
 }
 
-void at(FencePlace where) {
-  place = where;
+void at_this_place() {
   RUN_TEST(test_a_killed_process_and_the_next);
   RUN_TEST(test_what_many_killed_processes_left_is_removed_without_a_fence);
   RUN_TEST(test_whose_list_is_believed);
@@ -184,7 +216,7 @@ int main() {
   UNITY_BEGIN();
   is_isolated = unshare(CLONE_NEWNET) == 0;
   had = FenceHooks::best_place() == FencePlace::Tcx ? "tcx" : "clsact";
-  at(FencePlace::Clsact);
-  if (had == "tcx") at(FencePlace::Tcx);
+  at_each_place(at_this_place);
+  if (had == "tcx") RUN_TEST(test_a_former_one_at_the_other_place);
   return UNITY_END();
 }

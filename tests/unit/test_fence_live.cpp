@@ -117,7 +117,7 @@ void test_a_filter_in_front_is_noticed_and_overtaken() {
     TEST_ASSERT_EQUAL_STRING("first", first("t0"));
     TEST_ASSERT_TRUE(put_foreign_first(hook));
     turns();
-    TEST_ASSERT_EQUAL_INT(hooks->are_changes_told(), changed.count(index_of("t0")) > 0);
+    TEST_ASSERT_EQUAL_INT(place == FencePlace::Clsact, changed.count(index_of("t0")) > 0);
     TEST_ASSERT_EQUAL_STRING("bypassed by another filter", first("t0"));
     TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
     TEST_ASSERT_EQUAL_STRING("first", first("t0"));
@@ -149,7 +149,7 @@ void test_filters_of_others_come_after_and_live() {
 // clsact came with us; by now somebody else has a filter there.
 void test_clsact_stays_for_others() {
   NEEDS_ROOT;
-  if (place == FencePlace::Tcx) TEST_IGNORE_MESSAGE("of clsact only");
+  if (!is_fleeting) TEST_IGNORE_MESSAGE("of clsact only");
   TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
   TEST_ASSERT_TRUE(run("tc filter add dev t0 egress prio 9 protocol ip bpf bytecode '1,6 0 0 0'"));
   TEST_ASSERT_TRUE(fence->detach(index_of("t0")));
@@ -175,7 +175,7 @@ void test_a_link_that_goes_and_comes() {
   TEST_ASSERT_TRUE(run("ip link del t9"));
   TEST_ASSERT_TRUE(fence->detach(9999));
   std::string reason;
-  TEST_ASSERT_FALSE(fence->attach(9999, &reason));
+  TEST_ASSERT_FALSE(fence->attach(9999, is_fleeting, &reason));
   TEST_ASSERT_FALSE(reason.empty());
   TEST_ASSERT_FALSE(fence->is_first(9999, &reason));
   lan.reset();
@@ -221,6 +221,52 @@ void test_a_vlan() {
   }
 }
 
+// Somebody else's program at tcx of any link, even behind ours, and all are to go there: each
+// stays where it is until it is attached again, and is whole meanwhile.
+void test_the_move_to_tcx() {
+  NEEDS_ROOT;
+  TEST_ASSERT_TRUE(run("ip link add t5 type veth peer name t6"));
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
+  TEST_ASSERT_EQUAL_STRING("clsact", hooks->kind());
+  TEST_ASSERT_EQUAL_INT(0, programs_at("t0"));
+  is_fleeting = false;
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t5"));
+  is_fleeting = true;
+  TEST_ASSERT_EQUAL_INT(2, programs_at("t5"));
+  TEST_ASSERT_EQUAL_INT(0, filters_at("t5"));
+  TEST_ASSERT_FALSE(hooks->is_tcx_shared());
+
+  const sys::Fd foreign = foreign_program();
+  TEST_ASSERT_TRUE(run("ip link add t7 type veth peer name t8"));
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t7"));
+  TEST_ASSERT_EQUAL_INT(0, tcx_attach_first(index_of("t7"), FenceHook::Egress, foreign.get()));
+  TEST_ASSERT_EQUAL_STRING("first", first("t5"));
+  TEST_ASSERT_EQUAL_STRING("bypassed by another filter", first("t7"));
+  TEST_ASSERT_TRUE(hooks->is_tcx_shared());
+  fence->memory().close();
+  TEST_ASSERT_EQUAL_STRING("first", first("t0"));
+  TEST_ASSERT_EQUAL_STRING("....", vips());
+  for (const char* link : {"t7", "t0", "t5"}) {
+    TEST_ASSERT_EQUAL_STRING("attached", attach(link));
+    TEST_ASSERT_EQUAL_STRING("first", first(link));
+    TEST_ASSERT_EQUAL_INT(link == std::string("t7") ? 3 : 2, programs_at(link));
+    TEST_ASSERT_EQUAL_INT(0, filters_at(link));
+    TEST_ASSERT_EQUAL_STRING("....", vips());
+  }
+  TEST_ASSERT_FALSE(run("tc qdisc show dev t0 | grep -q clsact"));
+  TEST_ASSERT_EQUAL_STRING("tcx", hooks->kind());
+  TEST_ASSERT_TRUE(run("ip link del t5 && ip link del t7"));
+}
+
+void test_where_clsact_cannot_be_had_tcx_is_taken() {
+  NEEDS_ROOT;
+  TEST_ASSERT_TRUE(run("tc qdisc add dev t0 ingress"));
+  TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
+  fence->memory().close();
+  TEST_ASSERT_EQUAL_STRING("....", vips());
+  TEST_ASSERT_EQUAL_STRING("tcx", hooks->kind());
+}
+
 void test_the_qdisc_that_is_deleted() {
   NEEDS_ROOT;
   TEST_ASSERT_EQUAL_STRING("attached", attach("t0"));
@@ -258,8 +304,7 @@ void test_other_filters_do_not_count() {
   TEST_ASSERT_EQUAL_STRING("....", vips());
 }
 
-void at(FencePlace where) {
-  place = where;
+void at_this_place() {
   RUN_TEST(test_open_it_answers_and_closed_it_is_silent);
   RUN_TEST(test_closed_by_a_suspension);
   RUN_TEST(test_the_deadline_is_exact);
@@ -278,10 +323,17 @@ int main() {
   UNITY_BEGIN();
   is_isolated = unshare(CLONE_NEWNET) == 0;
   had = FenceHooks::best_place() == FencePlace::Tcx ? "tcx" : "clsact";
-  at(FencePlace::Clsact);
+  at_each_place(at_this_place);
+  place = FencePlace::Clsact;
   RUN_TEST(test_the_qdisc_that_is_deleted);
   RUN_TEST(test_a_first_place_that_cannot_be_had);
   RUN_TEST(test_other_filters_do_not_count);
-  if (had == "tcx") at(FencePlace::Tcx);
+  if (had == "tcx") {
+    place = FencePlace::Tcx;
+    is_fleeting = true;
+    RUN_TEST(test_the_move_to_tcx);
+    RUN_TEST(test_the_qdisc_that_is_deleted);
+    RUN_TEST(test_where_clsact_cannot_be_had_tcx_is_taken);
+  }
   return UNITY_END();
 }

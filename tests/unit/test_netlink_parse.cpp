@@ -106,6 +106,21 @@ void test_where_the_kernel_answers_arp() {
   }
 }
 
+void test_links_that_come_and_go() {
+  const std::pair<const char*, bool> kinds[] = {
+      {"veth", true},  {"macvlan", true}, {"tun", true},   {"vlan", false},
+      {"bond", false}, {"bridge", false}, {nullptr, false}};
+  for (const auto& [kind, expected] : kinds) {
+    Builder b(RTM_NEWLINK);
+    b.link(7, IFF_UP);
+    mnl_attr_put_strz(b.header, IFLA_IFNAME, "x0");
+    nlattr* const info = mnl_attr_nest_start(b.header, IFLA_LINKINFO);
+    if (kind != nullptr) mnl_attr_put_strz(b.header, IFLA_INFO_KIND, kind);
+    mnl_attr_nest_end(b.header, info);
+    TEST_ASSERT_EQUAL_INT(expected, b.parse().link.is_fleeting);
+  }
+}
+
 void test_hardware_addresses_other_than_ethernet_are_left_out() {
   const uint8_t infiniband[20] = {1};
   for (const uint16_t type : {ARPHRD_LOOPBACK, ARPHRD_TUNNEL, ARPHRD_NONE}) {
@@ -354,6 +369,7 @@ int main() {
   RUN_TEST(test_link_in_full);
   RUN_TEST(test_up_and_carrier_are_two_things);
   RUN_TEST(test_where_the_kernel_answers_arp);
+  RUN_TEST(test_links_that_come_and_go);
   RUN_TEST(test_hardware_addresses_other_than_ethernet_are_left_out);
   RUN_TEST(test_whether_secondaries_are_promoted);
   RUN_TEST(test_link_removal_needs_no_name);

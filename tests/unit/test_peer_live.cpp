@@ -198,7 +198,7 @@ void test_the_fence_sees_each_frame(FencePlace place) {
   const auto fence = Fence::open(
       *loop, *hooks, 16, [](int) {}, &reason);
   if (fence == nullptr) TEST_IGNORE_MESSAGE("needs bpf(2)");
-  TEST_ASSERT_TRUE(fence->attach(index_of("t0"), &reason));
+  TEST_ASSERT_TRUE(fence->attach(index_of("t0"), false, &reason));
   for (uint64_t i = 1; i <= 50; ++i) {
     TEST_ASSERT_TRUE(ask_and_grant(fence.get(), i * 0x9e3779b97f4a7c15) == Sight::Whole);
   }
@@ -207,7 +207,7 @@ void test_the_fence_sees_each_frame(FencePlace place) {
                            {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   const sys::Fd foreign = bpf_load(code, "foreign", &reason);
   for (const FenceHook hook : {FenceHook::Ingress, FenceHook::Egress}) {
-    TEST_ASSERT_TRUE(fence->attach(index_of("t0"), &reason));
+    TEST_ASSERT_TRUE(fence->attach(index_of("t0"), false, &reason));
     const int error =
         place == FencePlace::Tcx
             ? tcx_attach_first(index_of("t0"), hook, foreign.get())
@@ -215,7 +215,7 @@ void test_the_fence_sees_each_frame(FencePlace place) {
     TEST_ASSERT_EQUAL_INT(0, error);
     TEST_ASSERT_TRUE(ask_and_grant(fence.get(), 1) == Sight::Missed);
   }
-  TEST_ASSERT_TRUE(fence->attach(index_of("t0"), &reason));
+  TEST_ASSERT_TRUE(fence->attach(index_of("t0"), false, &reason));
   TEST_ASSERT_TRUE(ask_and_grant(fence.get(), 2) == Sight::Whole);
   TEST_ASSERT_TRUE(fence->detach(index_of("t0")));
   TEST_ASSERT_TRUE(ask_and_grant(fence.get(), 3) == Sight::Missed);
