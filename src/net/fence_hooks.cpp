@@ -143,7 +143,10 @@ std::vector<uint32_t> FenceHooks::ids_at(int link_index, FenceHook hook) {
   if (!ids.empty() && has(own_, ids.front())) return ids;
   std::vector<ClsactFilter> filters;
   (void)clsact_->list(link_index, hook, &filters);
-  for (const ClsactFilter& filter : filters) ids.push_back(filter.program_id);
+  for (const ClsactFilter& filter : filters) {
+    uses_clsact_ |= has(own_, filter.program_id);
+    ids.push_back(filter.program_id);
+  }
   return ids;
 }
 
@@ -182,7 +185,7 @@ bool FenceHooks::attach_at(FencePlace place, int link_index, const FencePrograms
     if (!good) return false;
   }
   if (at_tcx) (void)remove_clsact(link_index, own_);
-  if (!at_tcx || is_tcx_shared_) uses_clsact_ = !at_tcx;
+  if (at_tcx && is_tcx_shared_) uses_clsact_ = false;
   return is_first(link_index, programs, reason);
 }
 

@@ -58,6 +58,7 @@ def test_fence_lives_as_long_as_the_daemon(t):
     vip, owner = lab.addresses[0], lab.wait_owner()
     t.equal(process_status(owner.vipd.pid)["Uid"].split()[0], "65534", "user")
     t.equal(owner.status()["fence"]["in_force"], True, "fence in force")
+    kind = owner.status()["fence"]["kind"]
     since = time.monotonic()
     first = filters(owner)
     t.equal(len(first), 1, "filters on eth0")
@@ -71,6 +72,7 @@ def test_fence_lives_as_long_as_the_daemon(t):
     wait_for(lambda: program_of(owner.vipd.pid) == wanted, TIMEOUT, "the new program to run")
     time.sleep(1)
     t.equal(filters(owner), first, "the filter after SIGUSR2")
+    t.equal(owner.status()["fence"]["kind"], kind, "fence after SIGUSR2")
     peers.wait_term(lab)
     t.bound_gap("another link, SIGUSR2: gap", NO_GAP_MS, vip, since)
 
