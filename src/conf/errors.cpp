@@ -4,7 +4,7 @@
 #include <tuple>
 
 namespace vipd::conf {
-void Errors::begin_file(const std::string& file) {
+void Errors::begin_file(std::string_view file) {
   files_.emplace(file, files_.size());
 }
 

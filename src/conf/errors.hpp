@@ -5,15 +5,17 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vipd::conf {
 
+// There is one for each line: the name of the file is not copied, and has to outlive it.
 struct Position {
-  std::string file;
+  std::string_view file;
   size_t line = 0;  // 0: the file as a whole
 
-  [[nodiscard]] std::string text() const { return file + ":" + std::to_string(line); }
+  [[nodiscard]] std::string text() const { return std::string(file) + ":" + std::to_string(line); }
 };
 
 class Errors {
@@ -27,7 +29,7 @@ class Errors {
   [[nodiscard]] bool full() const { return faults_.size() == kMost; }
 
   // Faults are told in the order in which their files were begun, and by line within each.
-  void begin_file(const std::string& file);
+  void begin_file(std::string_view file);
   [[nodiscard]] std::vector<std::string> texts() const;
 
  private:
@@ -37,7 +39,7 @@ class Errors {
     std::string words;
   };
   std::vector<Fault> faults_;
-  std::map<std::string, size_t> files_;
+  std::map<std::string_view, size_t> files_;
 };
 
 }  // namespace vipd::conf

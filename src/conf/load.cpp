@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <list>
 #include <map>
 #include <unordered_map>
 
@@ -42,12 +43,14 @@ constexpr std::string_view kPeerTimeout = "peer.timeout";
 
 class Loader {
  public:
-  Result run(const Sources& sources);
+  explicit Loader(const Sources& sources) : sources_(sources) {}  // which outlive it
+  [[nodiscard]] Result run();
 
  private:
   struct Given {
     Position place;
     bool is_valid;
+    size_t reading;  // the file or override that gave it last, by number
   };
   template <typename T>
   struct Named {
@@ -66,19 +69,23 @@ class Loader {
   using Check = Named<CheckConfig>;
 
   void set_defaults();
-  void read_default_paths();
+  void read_sources();
   void read_path(const std::string& path);
   void read_folder(const std::string& path);
   void read_one(const std::string& path);
   void read_override(const std::string& text, size_t number);
-  // In one file a key is given once; `seen` has those of this file.
-  void apply_once(const Setting& setting, std::unordered_map<std::string, Position>* seen);
-  void apply(const Setting& setting);
+  void apply_once(const Setting& setting);
+  void apply(const Setting& setting, Given* given);
   template <typename T>
   T* find_or_add(Group<T>* group, std::string_view name, const Setting& setting);
-  void store(const Key& key, const Setting& setting, const Target& target);
+  void store(const Key& key, const Setting& setting, const Target& target, Given* given);
 
-  void check_as_the_daemon(TlsTrial try_tls);
+  void check_vips();
+  void check_addresses();
+  void check_checks();
+  void check_groups();
+  void check_arp_links();
+  void check_as_the_daemon();
   void check_sources();
   void check_etcd(TlsTrial try_tls);
   void check_tls(const std::string& head, const TlsFilesNamed& files, TlsTrial try_tls);
@@ -88,23 +95,22 @@ class Loader {
   void check_pair(const std::string& key, const std::string& other);
   void check_heartbeat();
   void check_peer_timeout();
-  void check_vips();
   void check_vip_keys(const Vip& vip);
-  void check_addresses();
-  void check_checks();
   void check_check_files(const CheckConfig& config, TlsTrial try_tls);
   void check_uses(Vip* vip, const std::vector<std::string>& known);
-  void check_groups();
-  void check_arp_links();
   const Position& place_of(const std::string& key) const;  // REQUIRES: it was given
   GivenAt given_at() const;
+
+  const Sources& sources_;
+  std::list<std::string> files_;  // that no source names; they stay, since places name them
+  size_t reading_ = 0;
 
   Config config_;
   Group<VipConfig> vips_{"VIP", "vip.", kMostVips, {}, {}};
   Group<CheckConfig> checks_{"check", "check.", kMostChecks, {}, {}};
   std::unordered_map<std::string, Given> given_;  // the last one of each key
   std::string who_;                               // reads the files that are named
-  std::vector<std::string> read_;                 // files and folders
+  std::vector<const std::string*> read_;          // files and folders
   Position last_read_;                            // for faults that have no line
   bool may_lack_vips_ = false;                    // those that are missing have been reported
   Errors errors_;
@@ -123,10 +129,13 @@ void Loader::set_defaults() {
   config_.node_name = default_node_name();
 }
 
-void Loader::read_default_paths() {
+void Loader::read_sources() {
+  for (const std::string& path : sources_.paths) read_path(path);
+  if (!sources_.paths.empty()) return;
   last_read_ = Position{kDefaultFile};
-  if (access(kDefaultFile, F_OK) == 0) read_path(kDefaultFile);
-  if (access(kDefaultFolder, F_OK) == 0) read_path(kDefaultFolder);
+  for (const char* path : {kDefaultFile, kDefaultFolder}) {
+    if (access(path, F_OK) == 0) read_path(files_.emplace_back(path));
+  }
 }
 
 void Loader::read_path(const std::string& path) {
@@ -137,9 +146,9 @@ void Loader::read_path(const std::string& path) {
 
 void Loader::read_folder(const std::string& path) {
   last_read_ = Position{path};
-  read_.push_back(path);
-  for (const std::string& file : list_folder(path, &errors_)) {
-    if (!errors_.full()) read_one(file);
+  read_.push_back(&path);
+  for (std::string& file : list_folder(path, &errors_)) {
+    if (!errors_.full()) read_one(files_.emplace_back(std::move(file)));
   }
 }
 
@@ -147,10 +156,9 @@ void Loader::read_one(const std::string& path) {
   last_read_ = Position{path};
   errors_.begin_file(path);
   warnings_.begin_file(path);
-  std::unordered_map<std::string, Position> seen;
-  const auto take = [&](const Setting& setting) { apply_once(setting, &seen); };
-  if (read_file(path, &errors_, take)) {
-    read_.push_back(path);
+  ++reading_;
+  if (read_file(path, &errors_, [this](const Setting& read) { apply_once(read); })) {
+    read_.push_back(&path);
   } else {
     may_lack_vips_ = true;
   }
@@ -168,34 +176,43 @@ void Loader::read_override(const std::string& text, size_t number) {
   read_settings(text, place.file, &local, [&](const Setting& read) { setting = read; });
   if (setting.key.empty()) return errors_.add(place, quoted(text) + " is not KEY=VALUE");
   setting.place = place;
-  apply(setting);
+  ++reading_;
+  apply_once(setting);
 }
 
-void Loader::apply_once(const Setting& setting, std::unordered_map<std::string, Position>* seen) {
-  const auto [first, is_new] = seen->emplace(setting.key, setting.place);
-  if (is_new) return apply(setting);
-  errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
-                                 first->second.text() + "; keep one of the two");
+// In one file a key is given once.
+void Loader::apply_once(const Setting& setting) {
+  Given& given = given_[std::string(setting.key)];
+  if (given.reading == reading_) {
+    return errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
+                                          given.place.text() + "; keep one of the two");
+  }
+  given = {.place = setting.place, .is_valid = false, .reading = reading_};
+  apply(setting, &given);
 }
 
-void Loader::apply(const Setting& setting) {
+void Loader::apply(const Setting& setting, Given* given) {
   if (errors_.full()) return;  // nothing that follows is shown
   std::string_view name;
   const Key* const key = find_key(setting.key, &name);
   if (setting.key.starts_with("vip.")) may_lack_vips_ = true;
-  if (key == nullptr) return errors_.add(setting.place, unknown_key(setting.key));
+  if (key == nullptr) return errors_.add(setting.place, unknown_key(std::string(setting.key)));
   Target target{.config = &config_};
   const Scope scope = key->scope();
   if (scope == Scope::Vip) target.vip = find_or_add(&vips_, name, setting);
   if (scope == Scope::Check) target.check = find_or_add(&checks_, name, setting);
   if (scope == Scope::Vip && target.vip == nullptr) return;
   if (scope == Scope::Check && target.check == nullptr) return;
-  store(*key, setting, target);
+  store(*key, setting, target, given);
 }
 
 // nullptr, and a fault, when there can be no such one.
 template <typename T>
 T* Loader::find_or_add(Group<T>* group, std::string_view name, const Setting& setting) {
+  // Mostly those of one stand together.
+  if (!group->list.empty() && group->list.back().config.name == name) {
+    return &group->list.back().config;
+  }
   if (!is_vip_name(name)) {
     errors_.add(setting.place, quoted(name) + " cannot name a " + group->what +
                                    "; write 1 to 63 letters, digits, '-' and '_' between " +
@@ -215,20 +232,19 @@ T* Loader::find_or_add(Group<T>* group, std::string_view name, const Setting& se
   return &group->list.back().config;
 }
 
-void Loader::store(const Key& key, const Setting& setting, const Target& target) {
+void Loader::store(const Key& key, const Setting& setting, const Target& target, Given* given) {
   std::string reason = "has no value; write one, or remove the line";
   // The words of a program may be anything.
   const bool is_free = setting.key.ends_with(".exec");
   const std::string fault = is_free ? "" : value_fault(setting.value);
   if (!fault.empty()) reason = quoted(setting.value) + " " + fault;
-  const bool is_valid =
+  given->is_valid =
       !setting.value.empty() && fault.empty() && parse_value(key, setting.value, target, &reason);
-  given_[setting.key] = Given{setting.place, is_valid};
-  if (!is_valid) errors_.add(setting.place, setting.key + ": " + reason);
+  if (!given->is_valid) errors_.add(setting.place, std::string(setting.key) + ": " + reason);
 }
 
 // What it will read, with what it will be allowed to.
-void Loader::check_as_the_daemon(TlsTrial try_tls) {
+void Loader::check_as_the_daemon() {
   sys::User user;
   std::string reason;
   const bool changes =
@@ -236,8 +252,8 @@ void Loader::check_as_the_daemon(TlsTrial try_tls) {
   const sys::AsUser as(changes ? &user : nullptr);
   who_ = changes ? "user " + config_.user : "uid " + std::to_string(geteuid());
   check_sources();
-  check_etcd(try_tls);
-  for (const CheckConfig& check : config_.checks) check_check_files(check, try_tls);
+  check_etcd(sources_.try_tls);
+  for (const CheckConfig& check : config_.checks) check_check_files(check, sources_.try_tls);
   if (!errors_.empty()) return;
   warn(config_, given_at(), &warnings_);
 }
@@ -256,10 +272,11 @@ GivenAt Loader::given_at() const {
 }
 
 void Loader::check_sources() {
-  for (const std::string& path : read_) {
-    const sys::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  for (const std::string* path : read_) {
+    const sys::Fd fd(open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (fd.is_open()) continue;
-    errors_.add(Position{path}, "can be read now, but not by a reload: " + denied(strerror(errno)));
+    errors_.add(Position{*path},
+                "can be read now, but not by a reload: " + denied(strerror(errno)));
   }
 }
 
@@ -344,7 +361,6 @@ void Loader::check_peer_timeout() {
 void Loader::check_vips() {
   for (Vip& vip : vips_.list) settle_vip_link(&vip.config);
   for (const Vip& vip : vips_.list) check_vip_keys(vip);
-  check_addresses();
   if (!vips_.list.empty() || may_lack_vips_) return;
   if (read_.empty()) {
     return errors_.add(last_read_, "there is no such file, and no folder " +
@@ -352,7 +368,8 @@ void Loader::check_vips() {
                                        "; write one, or name another with -c");
   }
   struct stat info {};
-  const bool is_folder = stat(last_read_.file.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  const bool is_folder =
+      stat(std::string(last_read_.file).c_str(), &info) == 0 && S_ISDIR(info.st_mode);
   errors_.add(last_read_, std::string(is_folder ? "there is no *.conf in this folder"
                                                 : "no VIP is configured") +
                               "; write at least vip.NAME.address and vip.NAME.link");
@@ -361,7 +378,7 @@ void Loader::check_vips() {
 void Loader::check_vip_keys(const Vip& vip) {
   for (const Key& key : keys()) {
     const bool is_optional = !key.fallback.empty() || !key.fallback_words.empty();
-    if (key.scope() != Scope::Vip || is_optional) continue;
+    if (is_optional || key.scope() != Scope::Vip) continue;
     const std::string name = key_text(key, vip.config.name);
     if (given_.contains(name)) continue;
     errors_.add(vip.first, "VIP '" + vip.config.name + "' has no " +
@@ -392,8 +409,6 @@ void Loader::check_checks() {
   std::vector<std::string> known;
   for (const Check& check : checks_.list) known.push_back(check.config.name);
   for (Vip& vip : vips_.list) check_uses(&vip, known);
-  check_groups();
-  check_arp_links();
 }
 
 void Loader::check_check_files(const CheckConfig& config, TlsTrial try_tls) {
@@ -456,25 +471,30 @@ void Loader::check_arp_links() {
   }
 }
 
-Result Loader::run(const Sources& sources) {
+Result Loader::run() {
   set_defaults();
-  for (const std::string& path : sources.paths) read_path(path);
-  if (sources.paths.empty()) read_default_paths();
-  for (size_t i = 0; i < sources.overrides.size(); ++i) read_override(sources.overrides[i], i + 1);
+  read_sources();
+  for (size_t i = 0; i < sources_.overrides.size(); ++i) {
+    read_override(sources_.overrides[i], i + 1);
+  }
   check_heartbeat();
   check_peer_timeout();
   check_vips();
+  check_addresses();
   check_checks();
+  check_groups();
+  check_arp_links();
   for (Check& check : checks_.list) config_.checks.push_back(std::move(check.config));
+  config_.vips.reserve(vips_.list.size());
   for (Vip& vip : vips_.list) config_.vips.push_back(std::move(vip.config));
-  check_as_the_daemon(sources.try_tls);
+  check_as_the_daemon();
   return Result{std::move(config_), errors_.texts(), warnings_.texts()};
 }
 
 }  // namespace
 
 Result load(const Sources& sources) {
-  return Loader().run(sources);
+  return Loader(sources).run();
 }
 
 }  // namespace vipd::conf

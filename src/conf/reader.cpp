@@ -63,14 +63,23 @@ const char* split(std::string_view line, Setting* out) {
   if (equals == std::string_view::npos) return no_equals(line);
   out->key = sys::trimmed(line.substr(0, equals), kBlanks);
   out->value = sys::trimmed(line.substr(equals + 1), kBlanks);
-  if (out->value.starts_with('#')) out->value.clear();
+  if (out->value.starts_with('#')) out->value = {};
   if (out->key.empty()) return "there is no key before the '='; write key = value";
   return nullptr;
 }
 
+std::string lookalike_in(const Setting& setting) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  const auto is_plain = [&](std::string_view text) {
+    return std::all_of(text.begin(), text.end(), is_ascii);
+  };
+  if (is_plain(setting.key) && is_plain(setting.value)) return "";
+  return lookalike_fault(std::string(setting.key) + " = " + std::string(setting.value));
+}
+
 }  // namespace
 
-void read_settings(std::string_view text, const std::string& file, Errors* errors,
+void read_settings(std::string_view text, std::string_view file, Errors* errors,
                    const TakeSetting& take) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
@@ -80,7 +89,7 @@ void read_settings(std::string_view text, const std::string& file, Errors* error
     Setting setting;
     setting.place = Position{file, number};
     const char* const fault = split(text.substr(0, end), &setting);
-    const std::string lookalike = lookalike_fault(setting.key + " = " + setting.value);
+    const std::string lookalike = lookalike_in(setting);
     if (fault != nullptr) {
       errors->add(setting.place, fault);
     } else if (!lookalike.empty()) {

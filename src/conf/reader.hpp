@@ -10,9 +10,10 @@
 
 namespace vipd::conf {
 
+// Good for as long as the text.
 struct Setting {
-  std::string key;
-  std::string value;
+  std::string_view key;
+  std::string_view value;
   Position place;
 };
 
@@ -20,7 +21,7 @@ using TakeSetting = std::function<void(const Setting&)>;
 
 // Splits the text of one file and hands each setting on; adds what is no setting to errors. Ends
 // early once errors are full.
-void read_settings(std::string_view text, const std::string& file, Errors* errors,
+void read_settings(std::string_view text, std::string_view file, Errors* errors,
                    const TakeSetting& take);
 // The same for a file of at most 1 MiB. False, and a fault, when it cannot be read.
 [[nodiscard]] bool read_file(const std::string& path, Errors* errors, const TakeSetting& take);

@@ -129,10 +129,12 @@ void Warner::endpoints() {
                               " is a link-local address, which needs a link, and no URL names one; "
                               "write another address of that host");
   }
-  std::map<std::string, const std::string*> hosts;
-  for (const std::string& url : config_.etcd.endpoints) hosts.emplace(host_of(url), &url);
+  std::map<Address, const std::string*> hosts;
+  for (const std::string& url : config_.etcd.endpoints) {
+    if (const auto host = Address::parse(host_of(url))) hosts.emplace(*host, &url);
+  }
   for (const VipConfig& vip : config_.vips) {
-    const auto own = hosts.find(vip.address.text());
+    const auto own = hosts.find(vip.address);
     if (own == hosts.end()) continue;
     add("etcd.endpoints", "etcd.endpoints: " + *own->second + " is the address of VIP '" +
                               vip.name +
@@ -141,7 +143,7 @@ void Warner::endpoints() {
 }
 
 void Warner::program(const std::string& key, const std::string& path) {
-  if (path.empty() || given_at_(key) == nullptr) return;
+  if (given_at_(key) == nullptr) return;
   const std::string fault = fault_of(path);
   if (fault.empty()) return;
   const std::string program = path.substr(0, path.find(' '));
@@ -153,8 +155,8 @@ void Warner::program(const std::string& key, const std::string& path) {
 
 void Warner::programs() {
   for (const VipConfig& vip : config_.vips) {
-    program("vip." + vip.name + ".notify", vip.notify);
-    program("vip." + vip.name + ".acquire", vip.acquire);
+    if (!vip.notify.empty()) program("vip." + vip.name + ".notify", vip.notify);
+    if (!vip.acquire.empty()) program("vip." + vip.name + ".acquire", vip.acquire);
   }
   for (const CheckConfig& check : config_.checks) {
     if (check.kind != CheckKind::Exec) continue;
@@ -169,9 +171,11 @@ void Warner::programs() {
 }
 
 void Warner::preempt(const VipConfig& vip) {
-  const std::string head = "vip." + vip.name + ".preempt";
-  if (given_at_(head) != nullptr || vip.preempt) return;  // set aside on purpose, or by its group
-  add(head + "_delay", head + "_delay has no effect without " + head + " = yes");
+  const std::string key = "vip." + vip.name + ".preempt_delay";
+  if (vip.preempt || given_at_(key) == nullptr) return;
+  const std::string other = key.substr(0, key.rfind('_'));
+  if (given_at_(other) != nullptr) return;  // set aside on purpose, or by its group
+  add(key, key + " has no effect without " + other + " = yes");
 }
 
 // Not known is what other subnets the link has.
