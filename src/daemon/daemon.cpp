@@ -363,8 +363,8 @@ bool Daemon::start(std::string* reason) {
   loop_.on_turn_start([this] {
     network_.hear();
     peers_.hear();
-    fence_.begin_turn();
     engine_.begin_turn();
+    fence_.begin_turn();
     take_next();
   });
   loop_.on_turn_end([this] {

@@ -114,9 +114,18 @@ void FenceSide::links_seen() {
   for (const auto& [index, link] : links) {
     if (!link.has_arp) continue;
     const auto [place, is_new] = guards_.try_emplace(index);
-    if (is_new) guard(link, &place->second);
+    if (is_new) guard_new(link, &place->second);
   }
   tell();
+}
+
+// Many that appear at once would be one long turn where each takes the kernel 50 ms. Those that
+// wait cost the term, not the VIP.
+void FenceSide::guard_new(const net::Link& link, Guard* one) {
+  const bool is_slow = hooks_->is_tcx_shared() || !link.is_fleeting;
+  if (!is_told_ || !is_slow || !loop_.budget_is_spent()) return guard(link, one);
+  one->fault = on_link("not there yet", link.name);
+  is_looking_ = true;
 }
 
 // A link that has just gone is no fault: its notice is on the way. Where another program takes the
@@ -148,8 +157,8 @@ bool FenceSide::is_first(int link_index) {
 
 void FenceSide::look(int link_index) {
   if (link_index == 0) {
+    if (!is_looking_) looked_at_ = 0;  // else a stream of notices would keep it from ever ending
     is_looking_ = true;
-    looked_at_ = 0;
   } else if (!is_first(link_index) && !is_looking_) {
     mend();
   }
@@ -175,8 +184,8 @@ void FenceSide::mend() {
     if (link == network_.links().all().end()) continue;
     const bool is_to_move = hooks_->is_tcx_shared() && link->second.is_fleeting && !one.is_moved;
     if (one.fault.empty() && !is_to_move) continue;
-    std::string reason;
-    if (one.fault.empty()) {
+    if (one.fault.empty() && is_first(index)) {
+      std::string reason;
       one.is_moved = fence_->attach(index, true, &reason);
     } else {
       guard(link->second, &one);

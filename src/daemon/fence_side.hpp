@@ -52,7 +52,8 @@ class FenceSide {
   void start();
   // Links may have come or gone.
   void links_seen();
-  // To be called at the start of each turn: looks after it once a second, as turns come.
+  // To be called in each turn, after the core: looks after it once a second, as turns come. It may
+  // spend the budget of the turn, so a core that came later would never have any.
   void begin_turn();
   // After the addresses were removed, at the end: takes it off the links. What is still on a link
   // stays behind a closed fence.
@@ -93,6 +94,7 @@ class FenceSide {
   };
 
   void guard(const net::Link& link, Guard* guard);
+  void guard_new(const net::Link& link, Guard* one);
   bool is_first(int link_index);
   void look(int link_index);
   void look_after();

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <set>
 
 #include "net/messages.hpp"
 #include "sys/errno_text.hpp"
@@ -83,16 +84,19 @@ bool Fence::listen(std::string* reason) {
   return true;
 }
 
+// A look lists all filters of a link, so many notices of one are one.
 void Fence::on_notices() {
   NetlinkBuffer buffer;
+  std::set<int> changed;
   for (int i = 0; i < kNoticesPerTurn; ++i) {
     const ssize_t size = notices_.receive(&buffer);
-    if (size < 0 && errno == ENOBUFS) changed_(0);
-    if (size < 0) return;
-    for_each_header(buffer.bytes, static_cast<size_t>(size), [this](const nlmsghdr& header) {
-      if (const int link = clsact_notice(header); link >= 0) changed_(link);
+    if (size < 0 && errno == ENOBUFS) changed.insert(0);
+    if (size < 0) break;
+    for_each_header(buffer.bytes, static_cast<size_t>(size), [&](const nlmsghdr& header) {
+      if (const int link = clsact_notice(header); link >= 0) changed.insert(link);
     });
   }
+  for (const int link : changed) changed_(link);
 }
 
 Fence::Descriptors Fence::descriptors() const {

@@ -152,6 +152,30 @@ def test_fence_on_links_that_vanish(t):
     t.bound_ms("longest turn", longest.ms, 50 if ALONE else 1000, (start, time.monotonic()))
 
 
+@case(seconds=60)
+def test_fence_moves_on_many_links(t):
+    """Somebody's first program at tcx, of one link of two hundred: the fence of all moves there,
+    which takes the kernel up to 50 ms a link. The address is renewed in between."""
+    lab = t.lab(vips=1, hosts=1)
+    vip, host = lab.addresses[0], lab.hosts[0]
+    if bpf.programs(host, LINK) is None:
+        return t.note("this kernel has no tcx")
+    pairs = range(LINKS)
+    ip_batch([f"link add d{n} type veth peer name e{n}" for n in pairs] +
+             [f"link set {side}{n} up" for n in pairs for side in "de"], ns=host.ns)
+    lab.start()
+    links = [LINK] + [f"{side}{n}" for n in pairs for side in "de"]
+    wait_for(lambda: all(filters(host, link) for link in links), 5, "the fence on all links")
+    t.equal(host.status()["fence"]["kind"], "clsact", "fence in force")
+    since = time.monotonic()
+    bpf.put_in_front(host, "e0")
+    wait_for(lambda: all(len(bpf.programs(host, link)) > (link == "e0") for link in links), 40,
+             "the fence at tcx of all links")
+    t.figure(f"moved on {len(links)} links after {time.monotonic() - since:.1f} s")
+    t.equal(host.status()["fence"]["kind"], "tcx", "fence in force")
+    t.bound_gap("gap", NO_GAP_MS, vip, since)
+
+
 # ---- without it ---------------------------------------------------------------------------------
 
 
