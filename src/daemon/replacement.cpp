@@ -47,8 +47,7 @@ void Replacement::asked() {
   needs_.programs.try_out(needs_.program.trial(), [this](const std::string& fault) {
     if (needs_.situation().node == NodeState::Releasing) return;
     if (fault.empty()) return wait_for_quiet();
-    log::error("not replaced: %s -n failed on the configuration: %s", needs_.program.path().c_str(),
-               fault.c_str());
+    go_on(needs_.program.path() + " -n failed on the configuration: " + fault);
   });
 }
 
