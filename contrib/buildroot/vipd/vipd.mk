@@ -23,7 +23,8 @@ define VIPD_INSTALL_TARGET_CMDS
 	ln -sfn ../sbin/vipd $(TARGET_DIR)/usr/bin/vipctl
 endef
 
-# The packet fence (with clsact, and tcx from Linux 6.6 on), resets of connections, the filter of system calls.
+# The packet fence (with clsact, and tcx from Linux 6.6 on), resets of connections, the filter of
+# system calls.
 define VIPD_LINUX_CONFIG_FIXUPS
 	$(call KCONFIG_ENABLE_OPT,CONFIG_PACKET)
 	$(call KCONFIG_ENABLE_OPT,CONFIG_INET_DIAG)
