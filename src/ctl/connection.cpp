@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <utility>
 
 #include "ctl/json_text.hpp"
@@ -21,9 +20,9 @@ constexpr size_t kMostSent = 256 * 1024;  // at once
 
 }  // namespace
 
-Connection::Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler,
+Connection::Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler, const Feed& feed,
                        Loop::FdHandler watch)
-    : loop_(loop), fd_(std::move(fd)), handler_(handler), on_event_(std::move(watch)) {
+    : loop_(loop), fd_(std::move(fd)), handler_(handler), feed_(feed), on_event_(std::move(watch)) {
   interest_ = EPOLLIN;
   watch_ = loop_.add_fd(fd_.get(), interest_, on_event_);
   set_wait(Wait::Request);
@@ -46,11 +45,11 @@ bool Connection::handle(uint32_t epoll_events) {
   return settle();
 }
 
-bool Connection::publish(std::string_view line) {
+bool Connection::told(std::string_view line) {
   if (!is_stream_) return true;
-  write_chunk(std::string(line) + "\n");
-  flush();
-  if (output_.size() > kMaxPending) is_dead_ = true;
+  has_progress_ = false;
+  if (!is_chunked_) output_.append(line).append("\n");
+  if (output_.size() + (feed_.end() - heard()) > kMaxPending) is_dead_ = true;
   return settle();
 }
 
@@ -149,25 +148,28 @@ void Connection::begin_stream(const Response& response) {
   write_head(response, is_chunked_ ? "Transfer-Encoding: chunked\r\n" : "");
   closes_ = false;
   is_stream_ = true;
-  if (!response.body.empty()) write_chunk(response.body);
-}
-
-void Connection::write_chunk(std::string_view text) {
-  if (is_chunked_) {
-    char size[20];
-    snprintf(size, sizeof size, "%zx\r\n", text.size());
-    output_ += size;
-  }
-  output_ += text;
-  if (is_chunked_) output_ += "\r\n";
+  heard_ = feed_.end();
 }
 
 // What is left goes in another turn: the others' answers and the rest of the loop come in between.
 void Connection::flush() {
   output_.erase(0, send_some(output_));
+  if (output_.empty() && !is_dead_ && reads_feed()) return flush_feed();
   if (!output_.empty() || shared_ == nullptr || is_dead_ || loop_.budget_is_spent()) return;
   shared_sent_ += send_some(std::string_view(*shared_).substr(shared_sent_));
   if (shared_sent_ == shared_->size()) shared_.reset();
+}
+
+// However little of the turn is left: what is published in one is bounded by its budget, and who
+// would be sent less than that would fall behind although he reads.
+void Connection::flush_feed() {
+  for (size_t sent = 0; sent < kMostSent && !is_dead_;) {
+    const std::string_view text = feed_.from(heard_);
+    const size_t size = send_some(text);
+    heard_ += size;
+    sent += size;
+    if (text.empty() || size < text.size()) return;
+  }
 }
 
 size_t Connection::send_some(std::string_view text) {

@@ -1,5 +1,5 @@
 // One client of the control socket: bytes in, requests to the handler, answers out. Bounded in size
-// and time. Never decides when it is destroyed: handle() and publish() say that it is to be.
+// and time. Never decides when it is destroyed: handle() and told() say that it is to be.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "ctl/feed.hpp"
 #include "ctl/http_parse.hpp"
 #include "ctl/server.hpp"
 #include "sys/fd.hpp"
@@ -19,15 +20,20 @@ namespace vipd::ctl {
 class Connection {
  public:
   // `watch` calls handle() with epoll's events, and with 0 when the deadline has come.
-  Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler, Loop::FdHandler watch);
+  // A stream is sent `feed` from where it ends when the stream begins.
+  Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler, const Feed& feed,
+             Loop::FdHandler watch);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   // Both return false when the connection is over and must be destroyed.
   [[nodiscard]] bool handle(uint32_t epoll_events);
-  [[nodiscard]] bool publish(std::string_view line);
+  // This line was added to the feed. It is sent in a later turn, with all that has come by then.
+  [[nodiscard]] bool told(std::string_view line);
   [[nodiscard]] bool is_stream() const { return is_stream_; }
+  // Up to where it needs the feed no more.
+  [[nodiscard]] uint64_t heard() const { return reads_feed() ? heard_ : feed_.end(); }
 
  private:
   // What the connection waits for; each but the first and the last has a deadline, or is one.
@@ -40,10 +46,14 @@ class Connection {
   void write_head(const Response& response, const std::string& framing);
   void write_response(const Response& response, bool without_body);
   void begin_stream(const Response& response);
-  void write_chunk(std::string_view text);
   void flush();
+  void flush_feed();
   [[nodiscard]] size_t send_some(std::string_view text);
-  [[nodiscard]] bool is_written() const { return output_.empty() && shared_ == nullptr; }
+  // HTTP/1.0 knows no chunks, so such a client has lines of its own.
+  [[nodiscard]] bool reads_feed() const { return is_stream_ && is_chunked_; }
+  [[nodiscard]] bool is_written() const {
+    return output_.empty() && shared_ == nullptr && heard() == feed_.end();
+  }
   void expire();
   bool settle();
   [[nodiscard]] Wait wanted() const;
@@ -52,6 +62,8 @@ class Connection {
   Loop& loop_;
   sys::Fd fd_;
   const Server::Handler& handler_;
+  const Feed& feed_;
+  uint64_t heard_ = 0;
   Loop::FdHandler on_event_;
   Loop::FdWatch watch_ = Loop::FdWatch::None;
   Loop::Timer timer_ = Loop::Timer::None;

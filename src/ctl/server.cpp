@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <map>
 #include <utility>
 
 #include "ctl/connection.hpp"
+#include "ctl/feed.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/listen.hpp"
 #include "sys/fd.hpp"
@@ -35,6 +37,7 @@ struct Server::Impl {
   void pause_accepting();
   void handle(uint64_t id, uint32_t epoll_events);
   void publish(std::string_view line);
+  void forget_what_all_heard();
 
   Loop& loop;
   std::string path;  // empty: TCP
@@ -44,6 +47,7 @@ struct Server::Impl {
   Loop::FdWatch watch = Loop::FdWatch::None;
   Loop::Timer pause = Loop::Timer::None;
   uint64_t next_id = 0;
+  Feed feed;
   std::map<uint64_t, std::unique_ptr<Connection>> connections;
 };
 
@@ -90,7 +94,7 @@ void Server::Impl::accept_one(sys::Fd fd) {
   }
   const uint64_t id = next_id++;
   connections[id] = std::make_unique<Connection>(
-      loop, std::move(fd), handler, [this, id](uint32_t events) { handle(id, events); });
+      loop, std::move(fd), handler, feed, [this, id](uint32_t events) { handle(id, events); });
 }
 
 void Server::Impl::pause_accepting() {
@@ -103,11 +107,23 @@ void Server::Impl::pause_accepting() {
 void Server::Impl::handle(uint64_t id, uint32_t epoll_events) {
   const auto found = connections.find(id);
   if (found == connections.end()) return;
+  const bool is_stream = found->second->is_stream();
   if (!found->second->handle(epoll_events)) connections.erase(id);
+  if (is_stream) forget_what_all_heard();
 }
 
 void Server::Impl::publish(std::string_view line) {
-  std::erase_if(connections, [line](const auto& entry) { return !entry.second->publish(line); });
+  char size[20];
+  snprintf(size, sizeof size, "%zx\r\n", line.size() + 1);
+  feed.add(std::string(size).append(line).append("\n\r\n"));
+  std::erase_if(connections, [line](const auto& entry) { return !entry.second->told(line); });
+  forget_what_all_heard();
+}
+
+void Server::Impl::forget_what_all_heard() {
+  uint64_t heard = feed.end();
+  for (const auto& [id, connection] : connections) heard = std::min(heard, connection->heard());
+  feed.forget_before(heard);
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

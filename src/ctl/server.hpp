@@ -49,8 +49,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // One JSON line, without the line break, to every connection that streams. A client that does not
-  // read is dropped once its bounded buffer is full.
+  // One JSON line, without the line break, to every connection that streams: rendered and kept once
+  // for all, and sent in the turns that follow. A client of which 1 MB waits unread is dropped.
   void publish(std::string_view line);
   [[nodiscard]] bool has_streams() const;
 

@@ -395,6 +395,46 @@ void stream_gets_each_line_as_a_chunk() {
   TEST_ASSERT_EQUAL_STRING("", other.receive());
 }
 
+// A system call for each line and reader would make a hand-over of thousands a long turn.
+void lines_of_a_turn_are_sent_together() {
+  House house;
+  std::vector<std::unique_ptr<Client>> readers;
+  for (int i = 0; i < 20; ++i) {
+    readers.push_back(std::make_unique<Client>(house));
+    readers.back()->ask(kEvents);
+  }
+  const std::string line(200, 'x');
+  for (int i = 0; i < 1000; ++i) house.server->publish(line);
+  char byte = 0;
+  TEST_ASSERT_EQUAL_INT(-1, recv(readers[0]->fd.get(), &byte, 1, 0));  // not from the middle of it
+  for (const auto& reader : readers) {
+    const std::string text = reader->receive();
+    TEST_ASSERT_EQUAL_INT(1000 * 207, text.size());
+    TEST_ASSERT_TRUE(text.starts_with("c9\r\nxx") && text.ends_with("x\n\r\n"));
+    TEST_ASSERT_FALSE(reader->is_closed);
+  }
+}
+
+// Who reads is not held up by who does not, and what the latter is not sent takes no more than its
+// limit.
+void who_does_not_read_costs_the_others_nothing() {
+  House house;
+  Client slow(house);
+  slow.ask(kEvents);
+  Client reader(house);
+  reader.ask(kEvents);
+  const std::string line(1000, 'x');
+  size_t size = 0;
+  for (int i = 0; i < 3000; ++i) {
+    house.server->publish(line);
+    if (i % 100 == 99) size += reader.receive().size();
+  }
+  TEST_ASSERT_EQUAL_INT(3000 * 1008, size);
+  TEST_ASSERT_FALSE(reader.is_closed);
+  slow.receive();
+  TEST_ASSERT_TRUE(slow.is_closed);
+}
+
 void stream_of_an_old_client_has_no_chunks() {
   House house;
   Client client(house);
@@ -671,6 +711,8 @@ int main() {
   RUN_TEST(large_answer_is_written_in_parts);
   RUN_TEST(client_that_only_sends_is_not_read_without_end);
   RUN_TEST(stream_gets_each_line_as_a_chunk);
+  RUN_TEST(lines_of_a_turn_are_sent_together);
+  RUN_TEST(who_does_not_read_costs_the_others_nothing);
   RUN_TEST(stream_of_an_old_client_has_no_chunks);
   RUN_TEST(stream_that_nobody_reads_is_dropped);
   RUN_TEST(stream_outlives_a_pause_of_its_reader);

@@ -1,0 +1,28 @@
+// What all who stream are told, each byte of it kept once: until the slowest of them has been sent
+// it. Knows no connection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+namespace vipd::ctl {
+
+class Feed {
+ public:
+  void add(std::string_view text);
+  [[nodiscard]] uint64_t end() const { return end_; }
+  // What follows there, as far as it is kept in one piece. REQUIRES: it was not forgotten.
+  [[nodiscard]] std::string_view from(uint64_t position) const;
+  // Nobody asks for what is before it any more.
+  void forget_before(uint64_t position);
+
+ private:
+  std::deque<std::string> pieces_;
+  uint64_t begin_ = 0;
+  uint64_t end_ = 0;
+};
+
+}  // namespace vipd::ctl
