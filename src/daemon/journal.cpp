@@ -9,8 +9,14 @@
 
 namespace vipd {
 
-Journal::Journal(const Loop& loop, const Vips& vips, Sources sources)
-    : loop_(loop), vips_(vips), sources_(std::move(sources)) {}
+namespace {
+
+constexpr int kAtOnce = 8;  // VIPs: well below a millisecond
+
+}  // namespace
+
+Journal::Journal(Loop& loop, const Vips& vips, Sources sources)
+    : loop_(loop), vips_(vips), sources_(std::move(sources)), work_(loop) {}
 
 void Journal::add(HistoryEntry entry) {
   entry.time = sys::wall_clock_text();
@@ -76,12 +82,25 @@ void Journal::note_owner(const Address& address) {
 
 void Journal::after(const event::WatchAdvanced& shown) {
   for (const Change& change : shown.changes) {
-    if (change.entry.key.kind == KeyKind::Candidate) note_owner(change.entry.key.vip);
+    if (change.entry.key.kind == KeyKind::Candidate) shown_.push_back(change.entry.key.vip);
   }
+  note_owners();
 }
 
 void Journal::after(const event::PrefixRead&) {
-  for (const VipConfig& vip : vips_.all()) note_owner(vip.address);
+  for (const VipConfig& vip : vips_.all()) shown_.push_back(vip.address);
+  note_owners();
+}
+
+void Journal::note_owners() {
+  const auto some = [this] {
+    for (int i = 0; i < kAtOnce && !shown_.empty(); i++) {
+      note_owner(shown_.front());
+      shown_.pop_front();
+    }
+    return !shown_.empty();
+  };
+  if (!work_.is_busy()) (void)work_.start(some, nullptr);
 }
 
 }  // namespace vipd

@@ -10,6 +10,7 @@
 
 #include "vipd/action.hpp"
 #include "vipd/event.hpp"
+#include "vipd/in_turns.hpp"
 #include "vipd/loop.hpp"
 #include "vipd/status.hpp"
 
@@ -36,12 +37,12 @@ class Journal {
     std::function<void(std::string_view line)> publish;
   };
 
-  Journal(const Loop& loop, const Vips& vips, Sources sources);
+  Journal(Loop& loop, const Vips& vips, Sources sources);
 
   // To be called before each step: a session that the step loses has no figures afterwards.
   void before_step(const Figures& figures) { before_ = figures; }
   // To be called after the step for what the watch or a snapshot has shown: notes who owns a VIP
-  // elsewhere by now.
+  // elsewhere, of thousands over several turns.
   void after(const event::WatchAdvanced& shown);
   void after(const event::PrefixRead& read);
 
@@ -54,6 +55,7 @@ class Journal {
 
  private:
   void add(HistoryEntry entry);
+  void note_owners();
   void note_owner(const Address& address);
 
   const Loop& loop_;
@@ -61,6 +63,8 @@ class Journal {
   Sources sources_;
   Figures before_;
   std::map<Address, std::string> owners_;  // as last noted
+  std::deque<Address> shown_;              // and not looked at yet
+  InTurns work_;
   std::deque<HistoryEntry> entries_;
 };
 

@@ -62,6 +62,38 @@ void without_authority_there_is_no_heartbeat_to_speak_of() {
   TEST_ASSERT_EQUAL_STRING("event", b.journal.entries().front().kind);
 }
 
+// Each note is written to all who listen.
+void owners_of_thousands_are_noted_over_several_turns() {
+  constexpr uint32_t kVips = 100;
+  std::vector<VipConfig> configured(kVips);
+  event::WatchAdvanced shown;
+  for (uint32_t i = 0; i < kVips; i++) {
+    configured[i].name = "v" + std::to_string(i);
+    configured[i].address = Address::v4(0x0a000001 + i);
+    shown.changes.push_back(candidate_of(configured[i].address).changes[0]);
+  }
+  Vips vips(configured);
+  vips.changed();
+  Loop loop;
+  size_t published = 0;
+  Journal journal(loop, vips,
+                  {.owner = [](const Address&) { return "node-b"; },
+                   .how = [](const Address&) { return ""; },
+                   .endpoint = [] { return ""; },
+                   .is_heard = [] { return true; },
+                   .publish =
+                       [&](std::string_view) {
+                         published++;
+                         const MonoTime until = loop.now() + Duration::milliseconds(1);
+                         while (loop.now() < until) continue;
+                       }});
+  (void)loop.add_timer(loop.now(), [&] { journal.after(shown); });
+  for (size_t before = 0; published < kVips; before = published) {
+    loop.run_once(Duration::milliseconds(10));
+    TEST_ASSERT_TRUE(published > before && published - before < kVips / 2);
+  }
+}
+
 void an_owner_elsewhere_is_noted_once() {
   Bench b;
   b.owner = "node-b";
@@ -120,6 +152,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(a_change_has_the_figures_of_just_before);
   RUN_TEST(without_authority_there_is_no_heartbeat_to_speak_of);
+  RUN_TEST(owners_of_thousands_are_noted_over_several_turns);
   RUN_TEST(an_owner_elsewhere_is_noted_once);
   RUN_TEST(what_a_state_has_said_is_not_said_again);
   RUN_TEST(a_vip_that_is_not_configured_has_no_owner);
