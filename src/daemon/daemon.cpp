@@ -187,13 +187,14 @@ void Daemon::report(const action::Report& report) {
 
 void Daemon::finish() {
   engine_.finish();
-  fence_.stop();
   gate_.stop();
-  (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
-    log::warn("stopped before all programs and tracked connections were done with");
-    loop_.stop(0);
+  fence_.stop([this] {
+    (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
+      log::warn("stopped before all programs and tracked connections were done with");
+      loop_.stop(0);
+    });
+    programs_.when_idle([this] { network_.when_idle([this] { loop_.stop(0); }); });
   });
-  programs_.when_idle([this] { network_.when_idle([this] { loop_.stop(0); }); });
 }
 
 // --- what the core is told
@@ -408,8 +409,7 @@ void Daemon::feed_watchdog() {
 }
 
 void Daemon::hear_signals() {
-  loop_.on_signal(SIGTERM, [this] { stop(); });
-  loop_.on_signal(SIGINT, [this] { stop(); });
+  for (const int signal : {SIGTERM, SIGINT}) loop_.on_signal(signal, [this] { stop(); });
   loop_.on_signal(SIGHUP, [this] { (void)reload(); });
   loop_.on_signal(SIGUSR1, [this] {
     log::forget_repeats();  // a person wants to see them all

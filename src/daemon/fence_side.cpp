@@ -17,6 +17,8 @@ namespace {
 
 constexpr Duration kLookEvery = Duration::seconds(1);
 constexpr Duration kLastBackoff = Duration::seconds(60);
+// Inherited addresses live for some seconds, and nothing renews them meanwhile.
+constexpr Duration kAtStart = Duration::milliseconds(500);
 // Of addresses that may be protected: a reload may bring more VIPs.
 constexpr size_t kLeastRoom = 256;
 // In parts of a million. Terms allow for clocks that differ by 1 in 1,000, all in all.
@@ -38,7 +40,7 @@ std::string on_link(const std::string& what, const std::string& link) {
 }  // namespace
 
 FenceSide::FenceSide(Loop& loop, const Network& network, Handlers handlers)
-    : loop_(loop), network_(network), handlers_(std::move(handlers)) {}
+    : loop_(loop), network_(network), handlers_(std::move(handlers)), removal_(loop) {}
 
 FenceSide::~FenceSide() = default;
 
@@ -71,7 +73,7 @@ bool FenceSide::is_in_the_way() const {
 void FenceSide::start() {
   assert(!is_started_);
   is_started_ = true;
-  clocks_at_ = loop_.now();
+  clocks_at_ = started_ = loop_.now();
   clocks_ = loop_.slew();
   for (const Address& address : network_.inherited()) (void)protect(address);
   links_seen();
@@ -79,27 +81,55 @@ void FenceSide::start() {
   if (is_in_the_way()) remove_former();
 }
 
-void FenceSide::stop() {
-  if (fence_ == nullptr || !std::exchange(is_started_, false)) return;
+void FenceSide::stop(const Loop::Handler& done) {
+  if (fence_ == nullptr || !std::exchange(is_started_, false)) return done();
   if (network_.owns_anything()) {
     log::warn("the packet fence stays closed: an address could not be removed");
-    return fence_->memory().close();
+    fence_->memory().close();
+    return done();
   }
-  bool is_gone = true;
-  for (const auto& [index, guard] : guards_) is_gone &= fence_->detach(index);
-  remove_former();
-  if (is_gone) hooks_->forget_own();
+  const auto some = [this] { return detach_next() || remove_next_former(); };
+  const auto end = [this, done] {
+    if (is_detached_) hooks_->forget_own();
+    done();
+  };
+  if (removal_.start(some, end)) end();
+}
+
+// A link at a time: at tcx each takes the kernel 50 ms. False: none is left. Notices of a link that
+// has no guard any more are of our own removal.
+bool FenceSide::detach_next() {
+  if (guards_.empty()) return false;
+  const int index = guards_.begin()->first;
+  guards_.erase(guards_.begin());
+  is_detached_ &= fence_->detach(index);
+  return true;
 }
 
 // [safety] Not before this process has authority and has stored its deadline, or has removed the
 // addresses; and not while something may still be there that no configuration names any more.
 void FenceSide::remove_former() {
-  if (hooks_ == nullptr || !hooks_->has_former() || loop_.now() < network_.strangers_until()) {
-    return;
+  if (!may_remove_former() || removal_.is_busy()) return;
+  (void)removal_.start([this] { return remove_next_former(); }, nullptr);
+}
+
+bool FenceSide::may_remove_former() const {
+  return hooks_ != nullptr && hooks_->has_former() && loop_.now() >= network_.strangers_until();
+}
+
+// As detach_next(). The links that were there first are those of the VIPs, as a rule.
+bool FenceSide::remove_next_former() {
+  if (!may_remove_former()) return false;
+  const auto link = network_.links().all().upper_bound(cleared_);
+  if (link != network_.links().all().end()) {
+    cleared_ = link->first;
+    is_clear_ &= hooks_->remove_former(cleared_);
+    return true;
   }
-  bool is_gone = true;
-  for (const auto& [index, link] : network_.links().all()) is_gone &= hooks_->remove_former(index);
-  if (is_gone) hooks_->forget_former();
+  if (is_clear_) hooks_->forget_former();
+  cleared_ = 0;
+  is_clear_ = true;
+  return false;
 }
 
 // --- links
@@ -119,11 +149,12 @@ void FenceSide::links_seen() {
   tell();
 }
 
-// Many that appear at once would be one long turn where each takes the kernel 50 ms. Those that
-// wait cost the term, not the VIP.
+// Many that appear at once, or are there at the start, would be one long turn where each takes the
+// kernel 50 ms. Those that wait cost the term, not the VIP.
 void FenceSide::guard_new(const net::Link& link, Guard* one) {
   const bool is_slow = hooks_->is_tcx_shared() || !link.is_fleeting;
-  if (!is_told_ || !is_slow || !loop_.budget_is_spent()) return guard(link, one);
+  const bool is_late = is_told_ ? loop_.budget_is_spent() : loop_.now() - started_ > kAtStart;
+  if (!is_slow || !is_late) return guard(link, one);
   one->fault = on_link("not there yet", link.name);
   is_looking_ = true;
 }

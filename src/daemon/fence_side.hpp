@@ -13,6 +13,7 @@
 #include "vipd/action.hpp"
 #include "vipd/config.hpp"
 #include "vipd/event.hpp"
+#include "vipd/in_turns.hpp"
 #include "vipd/loop.hpp"
 
 namespace vipd::net {
@@ -47,17 +48,17 @@ class FenceSide {
   // This process has no fence, and that of a former one would cut our VIPs off: its addresses are
   // to be removed first.
   [[nodiscard]] bool is_in_the_way() const;
-  // Puts it on the links that are there, and tells the core. REQUIRES: the network is open; the
-  // core is started.
+  // Puts it on the links that are there, on those that take the kernel long within half a second or
+  // as turns come, and tells the core. REQUIRES: the network is open; the core is started.
   void start();
   // Links may have come or gone.
   void links_seen();
   // To be called in each turn, after the core: looks after it once a second, as turns come. It may
   // spend the budget of the turn, so a core that came later would never have any.
   void begin_turn();
-  // After the addresses were removed, at the end: takes it off the links. What is still on a link
-  // stays behind a closed fence.
-  void stop();
+  // After the addresses were removed, at the end: takes it off the links, as turns come, and calls
+  // `done`. What is still on a link stays behind a closed fence.
+  void stop(const Loop::Handler& done);
 
   void perform(const action::SetFence& a);
   // To be called before the address is added. False: there is no room for it, and it may not be
@@ -103,7 +104,10 @@ class FenceSide {
   void look_at_clocks();
   void tell();
   [[nodiscard]] std::string fault() const;
+  [[nodiscard]] bool may_remove_former() const;
   void remove_former();
+  [[nodiscard]] bool remove_next_former();
+  [[nodiscard]] bool detach_next();
 
   Loop& loop_;
   const Network& network_;
@@ -114,7 +118,12 @@ class FenceSide {
   std::map<int, Guard> guards_;                   // by link
   std::string clock_fault_;
   std::string room_fault_;
+  InTurns removal_;          // of ours or a former process's
+  int cleared_ = 0;          // the link from which that one's was removed last
+  bool is_clear_ = true;     // of them, so far
+  bool is_detached_ = true;  // ours, likewise
   bool is_started_ = false;
+  MonoTime started_;
   bool is_told_ = false;
   std::string told_ = missing_;
   bool is_set_ = false;  // the core has set a deadline

@@ -326,15 +326,58 @@ void a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence() {
   Daemon daemon(host);
   daemon.start();
   TEST_ASSERT_TRUE(daemon.add());
-  daemon.fence.stop();
+  daemon.fence.stop([] {});
   TEST_ASSERT_FALSE(host.is_answered());
   Daemon next(host);
   next.start();
   next.set_fence(Duration::seconds(60));
-  next.fence.stop();
+  next.fence.stop([] {});
   next.turns(1100);
   TEST_ASSERT_EQUAL_INT(0, all_at("t0"));
   TEST_ASSERT_EQUAL_INT(-1, access((host.folder.path() + "/fence").c_str(), F_OK));
+}
+
+// Each link at tcx takes the kernel 50 ms, and hundreds of containers' are there as soon as
+// somebody else is.
+void many_links_at_tcx_are_attached_and_left_as_turns_come() {
+  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
+  constexpr int kPairs = 20;
+  Host host;
+  TEST_ASSERT_TRUE(put_foreign_at_tcx("t0"));
+  for (int i = 0; i < kPairs; i++) {
+    const std::string n = std::to_string(i);
+    TEST_ASSERT_TRUE(run("ip link add m" + n + " group 9 type veth peer name n" + n));
+  }
+  Daemon daemon(host);
+  const MonoTime begin = daemon.loop.now();
+  daemon.start();
+  TEST_ASSERT_TRUE(daemon.loop.now() - begin < Duration::milliseconds(1500));
+  while (!daemon.fence.is_in_force() && daemon.loop.now() - begin < Duration::seconds(30)) {
+    daemon.turns();
+  }
+  TEST_ASSERT_TRUE(daemon.fence.is_in_force());
+  const auto left = [] {
+    size_t links = 0;
+    for (int i = 0; i < kPairs; i++) links += programs_at(("m" + std::to_string(i)).c_str()) / 2;
+    return links;
+  };
+  TEST_ASSERT_EQUAL_INT(kPairs, left());
+  // Each turn is spent as soon as it begins.
+  daemon.loop.on_turn_start([&daemon] {
+    const MonoTime until = daemon.loop.now() + Duration::milliseconds(11);
+    while (daemon.loop.now() < until) continue;
+  });
+  bool is_done = false;
+  (void)daemon.loop.add_timer(daemon.loop.now(),
+                              [&] { daemon.fence.stop([&] { is_done = true; }); });
+  daemon.loop.run_once(Duration::milliseconds(10));
+  TEST_ASSERT_FALSE(is_done);
+  TEST_ASSERT_TRUE(left() > 0);
+  while (!is_done && daemon.loop.now() - begin < Duration::seconds(60)) daemon.turns();
+  TEST_ASSERT_TRUE(is_done);
+  TEST_ASSERT_EQUAL_INT(0, left());
+  TEST_ASSERT_EQUAL_INT(1, programs_at("t0"));
+  TEST_ASSERT_TRUE(run("ip link del group 9"));
 }
 
 void one_address_too_many_is_refused_once() {
@@ -457,6 +500,7 @@ int main() {
   RUN_TEST(what_a_killed_one_left_stays_until_there_is_authority);
   RUN_TEST(without_a_fence_of_its_own_the_former_one_goes_with_the_address);
   RUN_TEST(a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence);
+  RUN_TEST(many_links_at_tcx_are_attached_and_left_as_turns_come);
   RUN_TEST(one_address_too_many_is_refused_once);
   RUN_TEST(a_clock_that_is_slewed_too_much_is_noticed);
   RUN_TEST(a_grant_counts_only_if_the_fence_saw_it);
