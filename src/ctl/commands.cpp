@@ -1,8 +1,6 @@
 #include "ctl/commands.hpp"
 
 #include <poll.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -66,20 +64,6 @@ bool is_colourful() {
   return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
 }
 
-std::string vips_json(const std::vector<std::string>& vips) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartObject();
-  json.Key("vips");
-  json.StartArray();
-  for (const std::string& vip : vips) {
-    json.String(vip.data(), static_cast<rapidjson::SizeType>(vip.size()));
-  }
-  json.EndArray();
-  json.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize());
-}
-
 bool names(const std::vector<std::string>& wanted, const VipStatus& vip) {
   if (wanted.empty()) return true;
   return std::any_of(wanted.begin(), wanted.end(), [&vip](const std::string& text) {
@@ -127,10 +111,6 @@ int wait_until_done(HttpClient& client, const Look& look, int64_t patience_ms = 
   }
   return complain(kRefused, "accepted, but after " + std::to_string(patience_ms / 1000) + " s " +
                                 progress.missing);
-}
-
-int post(const CommandLine& line, const char* path) {
-  return judge(HttpClient(line.socket).post(path, "{}"));
 }
 
 class Screen {
@@ -189,7 +169,7 @@ int resign(const CommandLine& line) {
   std::string body;
   Status before;
   int verdict = fetch(client, &body, &before);
-  if (verdict == kDone) verdict = judge(client.post("/v1/resign", vips_json(line.words)));
+  if (verdict == kDone) verdict = judge(client.post("/v1/resign", list_json("vips", line.words)));
   if (verdict != kDone) return verdict;
   return wait_until_done(client, [&](const Status& now) {
     const std::string name = still_owned(before, now, line.words);
@@ -263,11 +243,18 @@ int override_check(const CommandLine& line) {
 }
 
 int resume_node(const CommandLine& line) {
-  return post(line, "/v1/resume");
+  return judge(HttpClient(line.socket).post("/v1/resume", "{}"));
 }
 
+// What a configuration warns of does not make it a bad one: it is in force.
 int reload(const CommandLine& line) {
-  return post(line, "/v1/reload");
+  const Answer answer = HttpClient(line.socket).post("/v1/reload", "{}");
+  const int verdict = judge(answer);
+  if (verdict != kDone) return verdict;
+  for (const std::string& warning : read_warnings(answer.body)) {
+    fprintf(stderr, "warning: %s\n", harmless(warning).c_str());
+  }
+  return kDone;
 }
 
 int show_history(const CommandLine& line) {

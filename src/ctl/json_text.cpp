@@ -8,18 +8,37 @@
 #include <algorithm>
 
 namespace vipd::ctl {
+namespace {
+
+using Json = rapidjson::Writer<rapidjson::StringBuffer>;
+
+void put(Json* json, std::string_view text) {
+  const std::string valid = valid_utf8(text);
+  json->String(valid.data(), static_cast<rapidjson::SizeType>(valid.size()));
+}
+
+}  // namespace
 
 std::string object_json(Texts members) {
   rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  const auto put = [&json](const std::string& text) {
-    json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-  };
+  Json json(buffer);
   json.StartObject();
   for (const auto& [name, value] : members) {
-    put(valid_utf8(name));
-    put(valid_utf8(value));
+    put(&json, name);
+    put(&json, value);
   }
+  json.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string list_json(std::string_view name, std::span<const std::string> texts) {
+  rapidjson::StringBuffer buffer;
+  Json json(buffer);
+  json.StartObject();
+  put(&json, name);
+  json.StartArray();
+  for (const std::string& text : texts) put(&json, text);
+  json.EndArray();
   json.EndObject();
   return std::string(buffer.GetString(), buffer.GetSize());
 }

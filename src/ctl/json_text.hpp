@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,8 @@ namespace vipd::ctl {
 // An object whose members are texts, in this order.
 using Texts = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 [[nodiscard]] std::string object_json(Texts members);
+// {"name":["...", ...]}
+[[nodiscard]] std::string list_json(std::string_view name, std::span<const std::string> texts);
 // {"error":"reason"}
 [[nodiscard]] std::string error_json(std::string_view reason);
 [[nodiscard]] bool is_ascii(std::string_view text);

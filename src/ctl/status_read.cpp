@@ -157,4 +157,12 @@ std::string read_error(std::string_view json) {
   return parse(json, &document) ? text(document, "error") : "";
 }
 
+std::vector<std::string> read_warnings(std::string_view json) {
+  rapidjson::Document document;
+  if (!parse(json, &document)) return {};
+  return list<std::string>(document, "warning", [](const Value& value) {
+    return value.IsString() ? std::string(value.GetString(), value.GetStringLength()) : "";
+  });
+}
+
 }  // namespace vipd::ctl

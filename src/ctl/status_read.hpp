@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vipd/status.hpp"
 
@@ -14,5 +15,7 @@ namespace vipd::ctl {
 [[nodiscard]] std::optional<Status> read_status(std::string_view json);
 // The text of {"error":"..."}; empty when it is something else.
 [[nodiscard]] std::string read_error(std::string_view json);
+// The texts of {"warning":["...", ...]}; none when it is something else.
+[[nodiscard]] std::vector<std::string> read_warnings(std::string_view json);
 
 }  // namespace vipd::ctl

@@ -9,6 +9,7 @@
 #include "ctl/json_text.hpp"
 #include "ctl/server.hpp"
 #include "daemon/kept.hpp"
+#include "daemon/settings.hpp"
 #include "daemon/vips.hpp"
 #include "vipd/log.hpp"
 
@@ -37,6 +38,13 @@ ctl::Response refused(int status, std::string_view reason) {
 
 ctl::Response done() {
   return {.body = "{}"};
+}
+
+// The first line, and how many follow: a faulty file may have a hundred of them.
+std::string in_one_line(const std::string& reason) {
+  const auto more = std::count(reason.begin(), reason.end(), '\n');
+  if (more == 0) return reason;
+  return reason.substr(0, reason.find('\n')) + " (and " + std::to_string(more) + " more)";
 }
 
 std::string nodes_of(const VipView& view, LeaseId own) {
@@ -70,9 +78,7 @@ ctl::Response Commands::run(const Row& row, const std::string& body) {
   ctl::Response answer = (this->*row.answer)(body);
   rapidjson::Document json;
   if (answer.status >= 400 && parse_body(answer.body, &json)) {
-    std::string reason = text_of(json, "error");
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    needs_.note(std::string(row.name) + " refused: " + reason);
+    needs_.note(std::string(row.name) + " refused: " + in_one_line(text_of(json, "error")));
   }
   return answer;
 }
@@ -203,9 +209,12 @@ ctl::Response Commands::take(const std::string& body) {
 // --- the daemon
 
 ctl::Response Commands::reload(const std::string&) {
+  const Reread read = needs_.reload();
   std::string all;
-  for (const std::string& error : needs_.reload()) all += (all.empty() ? "" : "\n") + error;
-  return all.empty() ? done() : refused(422, all);
+  for (const std::string& error : read.errors) all += (all.empty() ? "" : "\n") + error;
+  if (!all.empty()) return refused(422, all);
+  if (read.warnings.empty()) return done();
+  return {.body = ctl::list_json("warning", read.warnings)};
 }
 
 ctl::Response Commands::set_check(const std::string& body) {

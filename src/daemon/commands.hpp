@@ -19,6 +19,7 @@ namespace vipd {
 
 class Kept;
 class Vips;
+struct Reread;
 struct VipConfig;
 
 class Commands {
@@ -34,7 +35,7 @@ class Commands {
     std::function<void(const Address& vip)> transfer_asked;
     // False: there is no such check. word: up, down or auto.
     std::function<bool(const std::string& name, const std::string& word)> override_check;
-    std::function<std::vector<std::string>()> reload;  // what is wrong with the configuration
+    std::function<Reread()> reload;
   };
 
   struct Row {

@@ -67,7 +67,7 @@ class Daemon {
   void hear_signals();
   void stop();
   void feed_watchdog();
-  [[nodiscard]] std::vector<std::string> reload();
+  [[nodiscard]] Reread reload();
   void take_next();
   void take(Config next);
 
@@ -427,26 +427,23 @@ void Daemon::stop() {
 // --- another configuration
 // It is read in this turn, taken at the start of the next, and the one before forgotten in a third:
 // with thousands of VIPs each takes long. Whoever asks after the answer sees it in force.
-std::vector<std::string> Daemon::reload() {
+Reread Daemon::reload() {
   supervisor_.reloading();
-  std::vector<std::string> errors =
-      read_again(options_.sources, programs_.runner() != nullptr, &next_);
-  if (!errors.empty()) supervisor_.ready();
+  Reread read = read_again(options_.sources, programs_.runner() != nullptr, config_, &next_);
+  if (!read.errors.empty()) supervisor_.ready();
   (void)loop_.add_timer(loop_.now(), [] {});  // the next turn is at once
-  return errors;
+  return read;
 }
 
 void Daemon::take_next() {
   if (!next_) return;
   if (engine_.core().node_state() == NodeState::Releasing) return next_.reset();
-  keep_until_restart(config_, &*next_);
   take(*std::exchange(next_, std::nullopt));
   journal_.note("configuration read again");
   log::info("configuration read again, VIPs: %zu", config_.vips.size());
   supervisor_.ready();
 }
 
-// What a living session cannot change is told to the core, which says that it waits for a restart.
 void Daemon::take(Config next) {
   Config before = std::exchange(config_, std::move(next));
   vips_.changed();
@@ -458,9 +455,6 @@ void Daemon::take(Config next) {
   gate_.configure(config_.checks);
   feed(event::Reconfigured{settings()});
   gate_.reconfigured(before.vips);
-  config_.node_name = before.node_name;
-  config_.session_timeout = before.session_timeout;
-  config_.session_heartbeat = before.session_heartbeat;
   network_.reconfigured();
   api_.listen(config_.http_listen);
   (void)loop_.add_timer(loop_.now(), [old = std::make_shared<Config>(std::move(before))] {});

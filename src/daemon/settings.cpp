@@ -9,22 +9,49 @@
 
 namespace vipd {
 
-std::vector<std::string> read_again(const conf::Sources& sources, bool has_helper,
-                                    std::optional<Config>* next) {
+namespace {
+
+// What a living session, or a process without privileges, cannot change. `next` gets the values in
+// force; the keys of those that differ.
+std::string keep_until_restart(const Config& now, Config* next) {
+  std::string keys;
+  const auto keep = [&keys](const char* key, const auto& old, auto* wanted) {
+    if (*wanted == old) return;
+    *wanted = old;
+    keys += (keys.empty() ? "" : ", ") + std::string(key);
+  };
+  keep("node.name", now.node_name, &next->node_name);
+  keep("etcd.prefix", now.etcd.prefix, &next->etcd.prefix);
+  keep("session.timeout", now.session_timeout, &next->session_timeout);
+  keep("session.heartbeat", now.session_heartbeat, &next->session_heartbeat);
+  keep("control.socket", now.control_socket, &next->control_socket);
+  keep("state.dir", now.state_dir, &next->state_dir);
+  keep("user", now.user, &next->user);
+  keep("fence", now.fence, &next->fence);
+  return keys;
+}
+
+}  // namespace
+
+Reread read_again(const conf::Sources& sources, bool has_helper, const Config& now,
+                  std::optional<Config>* next) {
   conf::Result result = conf::load(sources);
+  Reread read{.errors = std::move(result.errors), .warnings = std::move(result.warnings)};
   const std::string program = Programs::first_of(result.config);
   if (!has_helper && !program.empty()) {
-    result.errors.push_back(program +
-                            ": vipd was started without a program to run; restart it for this one");
+    read.errors.push_back(program +
+                          ": vipd was started without a program to run; restart it for this one");
   }
-  for (const std::string& error : result.errors) log::error("%s", error.c_str());
-  for (const std::string& warning : result.warnings) log::warn("%s", warning.c_str());
-  if (result.errors.empty()) {
-    *next = std::move(result.config);
-  } else {
+  for (const std::string& error : read.errors) log::error("%s", error.c_str());
+  if (!read.errors.empty()) {
     log::error("the configuration was not changed");
+    return read;
   }
-  return result.errors;
+  const std::string keys = keep_until_restart(now, &result.config);
+  if (!keys.empty()) read.warnings.push_back("not changed until the daemon is restarted: " + keys);
+  for (const std::string& warning : read.warnings) log::warn("%s", warning.c_str());
+  *next = std::move(result.config);
+  return read;
 }
 
 Settings settings_of(const Config& config) {
@@ -52,19 +79,6 @@ Settings settings_of(const Config& config) {
                              .group = vip.group});
   }
   return settings;
-}
-
-void keep_until_restart(const Config& now, Config* next) {
-  if (next->etcd.prefix != now.etcd.prefix || next->control_socket != now.control_socket ||
-      next->state_dir != now.state_dir || next->user != now.user || next->fence != now.fence) {
-    log::warn(
-        "etcd.prefix, control.socket, state.dir, user and fence stay as they are until a restart");
-  }
-  next->etcd.prefix = now.etcd.prefix;
-  next->control_socket = now.control_socket;
-  next->state_dir = now.state_dir;
-  next->user = now.user;
-  next->fence = now.fence;
 }
 
 }  // namespace vipd

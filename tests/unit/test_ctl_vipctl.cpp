@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include "ctl/json_text.hpp"
 #include "ctl/server.hpp"
 #include "ctl/status_text.hpp"
 #include "fixture.hpp"
@@ -48,6 +49,10 @@ class Daemon {
     if (request.path == "/v1/take" && request.body == R"({"vip":"api"})") return {.body = "{}"};
     if (request.path == "/v1/take") {
       return {.status = 409, .body = "{\"error\":\"nobody is known\"}"};
+    }
+    if (request.path == "/v1/reload") {
+      return {.body =
+                  ctl::list_json("warning", std::vector<std::string>{"a.conf:1: odd", "\033[31m"})};
     }
     if (request.path == "/v1/quit") loop_.stop(0);
     return {.status = 404, .body = "no JSON"};
@@ -284,9 +289,17 @@ void refusal_is_told_line_by_line() {
   const Result result = house.run({"resign", "refuse"});
   TEST_ASSERT_EQUAL_INT(1, result.status);
   TEST_ASSERT_EQUAL_STRING("vipctl: first\nvipctl: second?[31m\n", result.err);
-  const Result other = house.run({"reload"});
+  const Result other = house.run({"resume"});
   TEST_ASSERT_EQUAL_INT(1, other.status);
   TEST_ASSERT_EQUAL_STRING("vipctl: the daemon answered with status 404\n", other.err);
+}
+
+void reload_that_warns_is_done() {
+  House house;
+  const Result result = house.run({"reload"});
+  TEST_ASSERT_EQUAL_INT(0, result.status);
+  TEST_ASSERT_EQUAL_STRING("", result.out);
+  TEST_ASSERT_EQUAL_STRING("warning: a.conf:1: odd\nwarning: ?[31m\n", result.err);
 }
 
 void pause_waits_for_the_daemon_and_for_the_vips() {
@@ -393,6 +406,7 @@ int main() {
   RUN_TEST(resign_of_a_node_that_is_alone_ends_too);
   RUN_TEST(resign_that_does_not_happen_is_told);
   RUN_TEST(refusal_is_told_line_by_line);
+  RUN_TEST(reload_that_warns_is_done);
   RUN_TEST(pause_waits_for_the_daemon_and_for_the_vips);
   RUN_TEST(pause_that_persists_says_so);
   RUN_TEST(transfer_waits_until_that_node_is_the_first);

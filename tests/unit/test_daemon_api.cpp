@@ -5,6 +5,7 @@
 #include "ctl/commands.hpp"
 #include "ctl/server.hpp"
 #include "daemon/commands.hpp"
+#include "daemon/settings.hpp"
 #include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
@@ -34,7 +35,7 @@ struct Bench : bench::StateFolder, bench::IdleCore {
                      .note = [](const std::string&) {},
                      .transfer_asked = [](const Address&) {},
                      .override_check = [](const std::string&, const std::string&) { return true; },
-                     .reload = [] { return std::vector<std::string>(); }}};
+                     .reload = [] { return Reread(); }}};
   Api api{loop,
           {.status = [] { return Status(); },
            .metrics = [] { return Metrics(); },

@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "ctl/server.hpp"
+#include "daemon/settings.hpp"
 #include "daemon_bench.hpp"
 #include "harness.hpp"
 #include "logged.hpp"
@@ -23,7 +26,7 @@ struct Bench : bench::OneVip, bench::StateFolder, bench::IdleCore {
   std::vector<Event> fed;
   std::vector<std::string> noted;
   std::vector<std::string> overrides;
-  std::vector<std::string> faults;
+  Reread read;
 
   Bench() {
     views[0].address = kVip;
@@ -44,7 +47,7 @@ struct Bench : bench::OneVip, bench::StateFolder, bench::IdleCore {
                            overrides.push_back(name + "=" + word);
                            return name == "web";
                          },
-                     .reload = [this] { return faults; }}};
+                     .reload = [this] { return read; }}};
 
   template <typename T>
   [[nodiscard]] const T* only() const {
@@ -163,8 +166,33 @@ void the_log_level_is_one_of_the_configuration() {
 void a_faulty_configuration_is_refused_with_every_fault() {
   Bench b;
   TEST_ASSERT_EQUAL_INT(200, b.commands.reload("").status);
-  b.faults = {"a.conf:1: no", "a.conf:2: no"};
+  b.read.errors = {"a.conf:1: no", "a.conf:2: no"};
   TEST_ASSERT_TRUE(refused(b.commands.reload(""), 422, R"(a.conf:1: no\na.conf:2: no)"));
+}
+
+// A person reads the history line by line, and a file may have a hundred faults.
+void the_history_has_the_first_fault_and_their_number() {
+  const auto rows = Commands::all();
+  const auto reload =
+      std::find_if(rows.begin(), rows.end(), [](const auto& row) { return row.name == "reload"; });
+  Bench b;
+  b.read.errors = {"a.conf:1: no"};
+  TEST_ASSERT_EQUAL_INT(422, b.commands.run(*reload, "").status);
+  TEST_ASSERT_EQUAL_STRING("reload refused: a.conf:1: no", b.noted.back());
+  b.read.errors = {"a.conf:1: no", "a.conf:2: no", "a.conf:3: no"};
+  TEST_ASSERT_EQUAL_INT(422, b.commands.run(*reload, "").status);
+  TEST_ASSERT_EQUAL_STRING("reload refused: a.conf:1: no (and 2 more)", b.noted.back());
+}
+
+void a_reload_answers_with_its_warnings() {
+  Bench b;
+  TEST_ASSERT_EQUAL_STRING("{}", b.commands.reload("").body);
+  b.read.warnings = {"a.conf:1: \"odd\"", "not changed until the daemon is restarted: user"};
+  const ctl::Response answer = b.commands.reload("");
+  TEST_ASSERT_EQUAL_INT(200, answer.status);
+  TEST_ASSERT_EQUAL_STRING(
+      R"({"warning":["a.conf:1: \"odd\"","not changed until the daemon is restarted: user"]})",
+      answer.body);
 }
 
 void while_the_daemon_stops_nothing_is_done() {
@@ -194,6 +222,8 @@ int main() {
   RUN_TEST(a_check_is_set_by_word);
   RUN_TEST(the_log_level_is_one_of_the_configuration);
   RUN_TEST(a_faulty_configuration_is_refused_with_every_fault);
+  RUN_TEST(the_history_has_the_first_fault_and_their_number);
+  RUN_TEST(a_reload_answers_with_its_warnings);
   RUN_TEST(while_the_daemon_stops_nothing_is_done);
   return UNITY_END();
 }

@@ -84,14 +84,15 @@ void a_faulty_file_changes_nothing() {
   const std::string path = folder.path() + "/vipd.conf";
   const conf::Sources sources{.paths = {path}, .overrides = {}};
   const std::string good = "vip.api.address = 192.0.2.1\nvip.api.link = lo\n";
+  const Config now;
   std::optional<Config> next;
   logged::lines.clear();
   fixture::write(path, good + "vip.api.adress = 192.0.2.2\n");
-  TEST_ASSERT_EQUAL_INT(1, read_again(sources, true, &next).size());
+  TEST_ASSERT_EQUAL_INT(1, read_again(sources, true, now, &next).errors.size());
   TEST_ASSERT_FALSE(next.has_value());
   TEST_ASSERT_EQUAL_INT(1, logged::count("the configuration was not changed"));
   fixture::write(path, good);
-  TEST_ASSERT_TRUE(read_again(sources, true, &next).empty());
+  TEST_ASSERT_TRUE(read_again(sources, true, now, &next).errors.empty());
   TEST_ASSERT_EQUAL_STRING("api", next.value().vips.at(0).name);
 }
 
@@ -104,13 +105,43 @@ void the_first_program_needs_a_restart() {
   for (const char* key : {"check.x.exec", "vip.api.notify", "vip.api.acquire"}) {
     fixture::write(path, good + key + " = /bin/true\n");
     std::optional<Config> next;
-    const std::vector<std::string> errors = read_again(sources, false, &next);
+    const std::vector<std::string> errors = read_again(sources, false, Config(), &next).errors;
     TEST_ASSERT_EQUAL_INT(1, errors.size());
     TEST_ASSERT_TRUE(errors[0].starts_with(std::string(key) + ": "));
     TEST_ASSERT_FALSE(next.has_value());
-    TEST_ASSERT_TRUE(read_again(sources, true, &next).empty());
+    TEST_ASSERT_TRUE(read_again(sources, true, Config(), &next).errors.empty());
     TEST_ASSERT_TRUE(next.has_value());
   }
+}
+
+// What waits for a restart is as before for every part, and the person who reloads is told.
+void keys_that_wait_for_a_restart_are_named() {
+  const fixture::Folder folder;
+  const std::string path = folder.path() + "/vipd.conf";
+  const conf::Sources sources{.paths = {path}, .overrides = {}};
+  const std::string good = "vip.api.address = 192.0.2.1\nvip.api.link = lo\nnode.name = n1\n";
+  fixture::write(path, good);
+  const Config now = conf::load(sources).config;
+  std::optional<Config> next;
+  TEST_ASSERT_TRUE(read_again(sources, true, now, &next).warnings.empty());
+  const std::string all =
+      "node.name, etcd.prefix, session.timeout, session.heartbeat, control.socket, state.dir, "
+      "user, fence";
+  fixture::write(path, good +
+                           "vip.api.priority = 7\netcd.prefix = /x\nsession.timeout = 7s\n"
+                           "session.heartbeat = 1s\ncontrol.socket = /run/x\nstate.dir = /run/x\n"
+                           "user = root\nfence = none\nvip.api.preempt_delay = 9s\n");
+  logged::lines.clear();
+  const conf::Sources renamed{.paths = {path}, .overrides = {"node.name=n2"}};
+  const std::vector<std::string> warnings = read_again(renamed, true, now, &next).warnings;
+  TEST_ASSERT_EQUAL_INT(2, warnings.size());
+  TEST_ASSERT_TRUE(warnings[0].starts_with(path + ":"));
+  TEST_ASSERT_EQUAL_STRING("not changed until the daemon is restarted: " + all, warnings[1]);
+  for (const std::string& warning : warnings) TEST_ASSERT_EQUAL_INT(1, logged::count(warning));
+  Config same = now;
+  same.vips = next->vips;
+  TEST_ASSERT_EQUAL_INT(7, next->vips[0].priority.value());
+  TEST_ASSERT_EQUAL_STRING(conf::print(same), conf::print(*next));
 }
 
 }  // namespace
@@ -121,5 +152,6 @@ int main() {
   RUN_TEST(the_core_is_told_everything_of_a_vip);
   RUN_TEST(a_faulty_file_changes_nothing);
   RUN_TEST(the_first_program_needs_a_restart);
+  RUN_TEST(keys_that_wait_for_a_restart_are_named);
   return UNITY_END();
 }
