@@ -27,9 +27,9 @@ struct Sources {
 };
 
 struct Result {
-  Config config;  // valid only when errors is empty
-  std::vector<std::string>
-      errors;  // "FILE:LINE: what is wrong, and what would be right", all of them
+  Config config;                    // valid only when errors is empty
+  std::vector<std::string> errors;  // "FILE:LINE: what is wrong, and what would be right", all of
+                                    // them; no LINE where it is the file as a whole
   // The same of what is accepted although it does not work, or not as it was meant (warnings.hpp).
   // Empty where there are errors.
   std::vector<std::string> warnings{};

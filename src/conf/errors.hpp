@@ -15,7 +15,10 @@ struct Position {
   std::string_view file;
   size_t line = 0;  // 0: the file as a whole
 
-  [[nodiscard]] std::string text() const { return std::string(file) + ":" + std::to_string(line); }
+  // "FILE:LINE", or "FILE".
+  [[nodiscard]] std::string text() const {
+    return std::string(file) + (line == 0 ? "" : ":" + std::to_string(line));
+  }
 };
 
 class Errors {

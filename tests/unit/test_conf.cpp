@@ -198,13 +198,13 @@ void vips_keep_the_order_of_the_files() {
 
 void missing_file_is_an_error_and_the_only_one() {
   const Result result = load({.paths = {"/nonexistent/vipd.conf"}, .overrides = {}});
-  TEST_ASSERT_EQUAL_STRING("/nonexistent/vipd.conf:0: cannot be read: No such file or directory\n",
+  TEST_ASSERT_EQUAL_STRING("/nonexistent/vipd.conf: cannot be read: No such file or directory\n",
                            fixture::joined(result.errors));
 }
 
 void what_is_no_file_is_an_error() {
   const Result result = load({.paths = {"/dev/null"}, .overrides = {}});
-  TEST_ASSERT_EQUAL_STRING("/dev/null:0: cannot be read: not a regular file\n",
+  TEST_ASSERT_EQUAL_STRING("/dev/null: cannot be read: not a regular file\n",
                            fixture::joined(result.errors));
 }
 
@@ -213,7 +213,7 @@ void empty_folder_means_no_vip() {
   const Result result = load({.paths = {folder.path()}, .overrides = {}});
   TEST_ASSERT_EQUAL_STRING(
       folder.path() +
-          ":0: there is no *.conf in this folder; write at least vip.NAME.address and "
+          ": there is no *.conf in this folder; write at least vip.NAME.address and "
           "vip.NAME.link\n",
       fixture::joined(result.errors));
 }
