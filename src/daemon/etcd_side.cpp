@@ -1,18 +1,25 @@
 #include "daemon/etcd_side.hpp"
 
+#include <algorithm>
 #include <cassert>
+#include <deque>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "daemon/etcd_options.hpp"
 #include "daemon/store.hpp"
 #include "etcd/client.hpp"
 #include "etcd/compaction.hpp"
+#include "vipd/in_turns.hpp"
 #include "vipd/log.hpp"
 
 namespace vipd {
 
 namespace {
+
+constexpr size_t kAtOnce = 64;  // keys: well below a millisecond
 
 void log_failure(const char* what, const etcd::Error& error) {
   log::debug("etcd: %s: %s", what, error.said().c_str());
@@ -22,9 +29,17 @@ void log_failure(const char* what, const etcd::Error& error) {
 
 struct EtcdSide::Impl {
   Impl(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
-      : loop(loop), store(std::move(prefix)), feed(std::move(feed)) {}
+      : loop(loop), store(std::move(prefix)), feed(std::move(feed)), work(loop) {}
+
+  // A read of all keys that was answered, and is turned into the core's terms.
+  struct Reading {
+    event::PrefixRead read;
+    std::vector<etcd::KeyValue> kvs;
+    size_t taken = 0;
+  };
 
   void failed(RequestId request, const etcd::Error& error);
+  [[nodiscard]] bool read_some();
   void look_at_compaction();
   void look_again_in_an_hour();
 
@@ -34,6 +49,8 @@ struct EtcdSide::Impl {
   std::unique_ptr<etcd::Client> client;
   etcd::Compaction compaction;
   size_t txns_under_way = 0;
+  std::deque<Reading> readings;
+  InTurns work;  // on the first of them
 };
 
 EtcdSide::EtcdSide(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
@@ -122,14 +139,36 @@ void EtcdSide::perform(const action::SendTxn& a) {
 
 void EtcdSide::perform(const action::ReadPrefix& a) {
   Impl& self = *impl_;
-  const auto done = [&self, request = a.request](const etcd::RangeAnswer* answer,
+  const auto done = [&self, request = a.request](etcd::RangeAnswer* answer,
                                                  const etcd::Error* error) {
     if (answer == nullptr) return self.failed(request, *error);
-    self.feed(event::PrefixRead{.request = request,
-                                .header = Store::header(answer->header),
-                                .entries = self.store.entries(answer->kvs)});
+    event::PrefixRead read = {request, Store::header(answer->header), {}};
+    read.entries.reserve(answer->kvs.size());
+    self.readings.push_back({.read = std::move(read), .kvs = std::move(answer->kvs)});
+    if (self.work.is_busy()) return;
+    (void)self.work.start([&self] { return self.read_some(); }, nullptr);
   };
   self.client->snapshot(self.store.ranges(), done);
+}
+
+// All of thousands at once would be a long turn: they are forgotten bit by bit, too, and the core
+// takes them up in a turn that has time.
+bool EtcdSide::Impl::read_some() {
+  Reading& reading = readings.front();
+  std::vector<Entry>& entries = reading.read.entries;
+  const std::span<etcd::KeyValue> left = std::span(reading.kvs).subspan(reading.taken);
+  const std::span<etcd::KeyValue> some = left.first(std::min(left.size(), kAtOnce));
+  if (!some.empty()) {
+    std::vector<Entry> more = store.entries(some);
+    entries.insert(entries.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
+    std::fill(some.begin(), some.end(), etcd::KeyValue());
+    reading.taken += some.size();
+    return true;
+  }
+  const event::PrefixRead whole = std::move(reading.read);
+  readings.pop_front();
+  feed(whole);
+  return !readings.empty();
 }
 
 void EtcdSide::perform(const action::OpenWatch& a) {

@@ -75,7 +75,7 @@ bool Store::decode(const etcd::KeyValue& kv, Entry* entry) const {
   return true;
 }
 
-std::vector<Entry> Store::entries(const std::vector<etcd::KeyValue>& kvs) const {
+std::vector<Entry> Store::entries(std::span<const etcd::KeyValue> kvs) const {
   std::vector<Entry> out;
   out.reserve(kvs.size());
   for (const etcd::KeyValue& kv : kvs) {

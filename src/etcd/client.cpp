@@ -174,8 +174,8 @@ void Client::keep_alive(int64_t lease, Done<KeptAlive> done) {
 
 void Client::revoke(int64_t lease, Done<Header> done) {
   impl_->call<Header>(Purpose::Revoke, write_lease(lease), 0, read_header,
-                      [done = std::move(done)](const Header* header, const Error* error) {
-                        const Header gone;
+                      [done = std::move(done)](Header* header, const Error* error) {
+                        Header gone;
                         const bool found = error == nullptr || error->code != code::kNotFound;
                         done(found ? header : &gone, found ? error : nullptr);
                       });

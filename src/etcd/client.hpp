@@ -103,9 +103,9 @@ struct WatchEvent {
 };
 
 // Either `answer` is set (error == nullptr) or `error` is. Exactly one call for each request, never
-// from inside the call that made the request.
+// from inside the call that made the request. What is in the answer may be moved out of it.
 template <typename T>
-using Done = std::function<void(const T* answer, const Error* error)>;
+using Done = std::function<void(T* answer, const Error* error)>;
 
 struct WatchHandlers {
   // The server confirmed the watch. header.revision may be behind what was asked for (lagging

@@ -1,5 +1,6 @@
 #include "daemon/etcd_side.hpp"
 
+#include "etcd/base64.hpp"
 #include "harness.hpp"
 #include "played_member.hpp"
 
@@ -117,6 +118,73 @@ void the_watch_is_of_our_prefix_and_shows_what_comes() {
   TEST_ASSERT_TRUE(std::holds_alternative<event::WatchEnded>(b.fed[2]));
 }
 
+// As etcd answers a txn of ranges, all keys in the first of them.
+std::string snapshot_of(int keys, const std::string& request) {
+  std::string text = "{" + kHeader + R"(,"succeeded":true,"responses":[{"response_range":{"kvs":[)";
+  for (int i = 0; i < keys; i++) {
+    const std::string key =
+        "/vipd/vip/10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + "/7";
+    text += (i == 0 ? R"({"key":")" : R"(,{"key":")") + vipd::etcd::base64_encode(key) +
+            R"(","create_revision":"5","mod_revision":"6"})";
+  }
+  text += "],\"count\":\"" + std::to_string(keys) + "\"}}";
+  size_t at = request.find("request_range");
+  while ((at = request.find("request_range", at + 1)) != std::string::npos) {
+    text += R"(,{"response_range":{}})";
+  }
+  return reply(text + "]}");
+}
+
+size_t snapshots_answered(const vipd::EtcdSide& etcd) {
+  size_t count = 0;
+  for (const vipd::RequestCounts& each : etcd.requests()) {
+    if (each.operation == "snapshot") count += each.count;
+  }
+  return count;
+}
+
+// Each is judged and turned into the core's terms, which takes longer than a turn may.
+void thousands_of_keys_are_read_over_several_turns() {
+  constexpr int kKeys = 2000;
+  Bench b([](const std::string& path, const std::string& text) {
+    return path == "/v3/kv/txn" ? snapshot_of(kKeys, text) : good(path, text);
+  });
+  // Each turn is spent as soon as it begins.
+  b.loop.on_turn_start([&b] {
+    const vipd::MonoTime until = b.loop.now() + Duration::milliseconds(11);
+    while (b.loop.now() < until) continue;
+  });
+  b.etcd.perform(action::ReadPrefix{.request = 5});
+  int turns = 0;  // since the answer was there
+  for (int i = 0; i < 1000 && b.fed.empty(); i++) {
+    b.loop.run_once(Duration::milliseconds(10));
+    turns += snapshots_answered(b.etcd) == 0 ? 0 : 1;
+  }
+  TEST_ASSERT_EQUAL_INT(1, b.fed.size());
+  const auto* read = std::get_if<event::PrefixRead>(&b.fed[0]);
+  TEST_ASSERT_NOT_NULL(read);
+  TEST_ASSERT_EQUAL_UINT64(5, read->request);
+  TEST_ASSERT_EQUAL_INT(33, read->header.revision);
+  TEST_ASSERT_EQUAL_INT(kKeys, read->entries.size());
+  TEST_ASSERT_TRUE(turns > 1);
+}
+
+void reads_are_told_whole() {
+  Bench b([](const std::string& path, const std::string& text) {
+    return path == "/v3/kv/txn" ? snapshot_of(200, text) : good(path, text);
+  });
+  for (const vipd::RequestId request : {5, 6, 7}) {
+    b.etcd.perform(action::ReadPrefix{.request = request});
+  }
+  TEST_ASSERT_TRUE(run_until(b.loop, [&] { return b.fed.size() == 3; }));
+  vipd::RequestId all = 0;
+  for (const vipd::Event& event : b.fed) {
+    TEST_ASSERT_EQUAL_INT(200, std::get<event::PrefixRead>(event).entries.size());
+    all += std::get<event::PrefixRead>(event).request;
+  }
+  TEST_ASSERT_EQUAL_UINT64(18, all);
+}
+
 void people_are_told_what_etcd_says_of_itself() {
   Bench b(good);
   vipd::Status before;
@@ -153,6 +221,8 @@ int main() {
   RUN_TEST(a_refusal_ends_the_request_and_says_when_etcd_is_full);
   RUN_TEST(a_keepalive_that_fails_is_no_event);
   RUN_TEST(the_watch_is_of_our_prefix_and_shows_what_comes);
+  RUN_TEST(thousands_of_keys_are_read_over_several_turns);
+  RUN_TEST(reads_are_told_whole);
   RUN_TEST(people_are_told_what_etcd_says_of_itself);
   return UNITY_END();
 }
