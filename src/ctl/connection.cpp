@@ -28,7 +28,9 @@ Connection::Connection(Loop& loop, sys::Fd fd, const Server::Handler& handler, c
   set_wait(Wait::Request);
 }
 
+// At the end of the daemon no other turn follows the one that told of it.
 Connection::~Connection() {
+  if (is_stream_ && !is_dead_) flush();
   loop_.cancel_timer(timer_);
   loop_.remove_fd(watch_);
 }

@@ -415,6 +415,16 @@ void lines_of_a_turn_are_sent_together() {
   }
 }
 
+void what_was_told_last_is_sent_at_the_end() {
+  House house;
+  Client client(house);
+  client.ask(kEvents);
+  house.server->publish("{}");
+  house.server.reset();
+  TEST_ASSERT_EQUAL_STRING("3\r\n{}\n\r\n", client.receive());
+  TEST_ASSERT_TRUE(client.is_closed);
+}
+
 // Who reads is not held up by who does not, and what the latter is not sent takes no more than its
 // limit.
 void who_does_not_read_costs_the_others_nothing() {
@@ -712,6 +722,7 @@ int main() {
   RUN_TEST(client_that_only_sends_is_not_read_without_end);
   RUN_TEST(stream_gets_each_line_as_a_chunk);
   RUN_TEST(lines_of_a_turn_are_sent_together);
+  RUN_TEST(what_was_told_last_is_sent_at_the_end);
   RUN_TEST(who_does_not_read_costs_the_others_nothing);
   RUN_TEST(stream_of_an_old_client_has_no_chunks);
   RUN_TEST(stream_that_nobody_reads_is_dropped);
