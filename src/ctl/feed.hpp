@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <string>
 #include <string_view>
 
@@ -20,7 +20,7 @@ class Feed {
   void forget_before(uint64_t position);
 
  private:
-  std::deque<std::string> pieces_;
+  std::list<std::string> pieces_;
   uint64_t begin_ = 0;
   uint64_t end_ = 0;
 };

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
-#include <deque>
-#include <iterator>
+#include <list>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "daemon/etcd_options.hpp"
@@ -49,7 +47,7 @@ struct EtcdSide::Impl {
   std::unique_ptr<etcd::Client> client;
   etcd::Compaction compaction;
   size_t txns_under_way = 0;
-  std::deque<Reading> readings;
+  std::list<Reading> readings;
   InTurns work;  // on the first of them
 };
 
@@ -155,14 +153,13 @@ void EtcdSide::perform(const action::ReadPrefix& a) {
 // takes them up in a turn that has time.
 bool EtcdSide::Impl::read_some() {
   Reading& reading = readings.front();
-  std::vector<Entry>& entries = reading.read.entries;
-  const std::span<etcd::KeyValue> left = std::span(reading.kvs).subspan(reading.taken);
-  const std::span<etcd::KeyValue> some = left.first(std::min(left.size(), kAtOnce));
-  if (!some.empty()) {
-    std::vector<Entry> more = store.entries(some);
-    entries.insert(entries.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
-    std::fill(some.begin(), some.end(), etcd::KeyValue());
-    reading.taken += some.size();
+  if (reading.taken < reading.kvs.size()) {
+    const size_t end = std::min(reading.taken + kAtOnce, reading.kvs.size());
+    for (; reading.taken < end; reading.taken++) {
+      etcd::KeyValue& kv = reading.kvs[reading.taken];
+      store.decode(kv, &reading.read.entries);
+      kv = etcd::KeyValue();
+    }
     return true;
   }
   const event::PrefixRead whole = std::move(reading.read);

@@ -75,13 +75,15 @@ bool Store::decode(const etcd::KeyValue& kv, Entry* entry) const {
   return true;
 }
 
-std::vector<Entry> Store::entries(std::span<const etcd::KeyValue> kvs) const {
+std::vector<Entry> Store::entries(const std::vector<etcd::KeyValue>& kvs) const {
   std::vector<Entry> out;
   out.reserve(kvs.size());
-  for (const etcd::KeyValue& kv : kvs) {
-    if (!decode(kv, &out.emplace_back())) out.pop_back();
-  }
+  for (const etcd::KeyValue& kv : kvs) decode(kv, &out);
   return out;
+}
+
+void Store::decode(const etcd::KeyValue& kv, std::vector<Entry>* entries) const {
+  if (!decode(kv, &entries->emplace_back())) entries->pop_back();
 }
 
 std::vector<Change> Store::changes(const std::vector<etcd::WatchEvent>& events) const {

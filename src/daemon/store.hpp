@@ -2,7 +2,6 @@
 // of EtcdSide; pure.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +18,8 @@ class Store {
   [[nodiscard]] etcd::Txn request(const Txn& txn) const;
   [[nodiscard]] static Header header(const etcd::Header& header);
   // Keys that have no part in the protocol are left out.
-  [[nodiscard]] std::vector<Entry> entries(std::span<const etcd::KeyValue> kvs) const;
+  [[nodiscard]] std::vector<Entry> entries(const std::vector<etcd::KeyValue>& kvs) const;
+  void decode(const etcd::KeyValue& kv, std::vector<Entry>* entries) const;
   [[nodiscard]] std::vector<Change> changes(const std::vector<etcd::WatchEvent>& events) const;
   // Whether a key has a part in the protocol.
   [[nodiscard]] bool is_ours(std::string_view key) const;
