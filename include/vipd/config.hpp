@@ -2,8 +2,13 @@
 // makes it, src/daemon/daemon.cpp hands the parts on.
 #pragma once
 
+#include <algorithm>
+#include <initializer_list>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vipd/event.hpp"
@@ -22,6 +27,29 @@ struct RouteConfig {
   bool operator==(const RouteConfig&) const = default;
 };
 
+// Names of checks. VIPs that need the same ones share one list: there may be hundreds of checks,
+// and all of them are needed by each of thousands of VIPs.
+class CheckNames {
+ public:
+  CheckNames() = default;
+  CheckNames(std::initializer_list<std::string> names)
+      : CheckNames(std::vector<std::string>(names)) {}
+  explicit CheckNames(std::vector<std::string> names)
+      : names_(std::make_shared<const std::vector<std::string>>(std::move(names))) {}
+
+  [[nodiscard]] std::span<const std::string> all() const {
+    return names_ == nullptr ? std::span<const std::string>() : *names_;
+  }
+  [[nodiscard]] auto begin() const { return all().begin(); }
+  [[nodiscard]] auto end() const { return all().end(); }
+  bool operator==(const CheckNames& other) const {
+    return names_ == other.names_ || std::equal(begin(), end(), other.begin(), other.end());
+  }
+
+ private:
+  std::shared_ptr<const std::vector<std::string>> names_;
+};
+
 struct VipConfig {
   std::string name;
   Address address;
@@ -34,9 +62,9 @@ struct VipConfig {
   Duration preempt_delay = Duration::seconds(30);
   bool source = false;  // may be chosen for outgoing connections
   bool kill_connections = true;
-  std::vector<std::string> checks;  // names; every one must be up
-  std::string notify;               // path of a program; empty: none
-  std::string acquire;              // likewise; must succeed before the address is set
+  CheckNames checks;    // every one must be up
+  std::string notify;   // path of a program; empty: none
+  std::string acquire;  // likewise; must succeed before the address is set
 
   bool operator==(const VipConfig&) const = default;
 };

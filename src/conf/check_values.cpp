@@ -158,10 +158,11 @@ std::string span_text(Duration span) {
   return duration_text(span);
 }
 
-bool parse_check_names(std::string_view text, std::vector<std::string>* out, std::string* reason) {
+bool parse_check_names(std::string_view text, CheckNames* out, std::string* reason) {
   constexpr std::string_view kNone = "none";
-  out->clear();
+  *out = {};
   if (text == kNone) return true;
+  std::vector<std::string> names;
   const std::string_view all = text;
   while (true) {
     const size_t comma = text.find(',');
@@ -170,17 +171,19 @@ bool parse_check_names(std::string_view text, std::vector<std::string>* out, std
       return fail(reason, all,
                   "is not a list of checks; write names with one comma between them, or none");
     }
-    if (std::find(out->begin(), out->end(), name) != out->end()) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
       return fail(reason, all, "has " + std::string(name) + " twice");
     }
     if (name == kNone) return fail(reason, all, "has none and others; write one of the two");
-    out->emplace_back(name);
-    if (comma == std::string_view::npos) return true;
+    names.emplace_back(name);
+    if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
   }
+  *out = CheckNames(std::move(names));
+  return true;
 }
 
-std::string check_names_text(const std::vector<std::string>& names) {
+std::string check_names_text(const CheckNames& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text.empty() ? "none" : text;

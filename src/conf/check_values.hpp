@@ -31,9 +31,8 @@ namespace vipd::conf {
 [[nodiscard]] std::string span_text(Duration span);
 
 // "none", or names with commas between them.
-[[nodiscard]] bool parse_check_names(std::string_view text, std::vector<std::string>* out,
-                                     std::string* reason);
-[[nodiscard]] std::string check_names_text(const std::vector<std::string>& names);
+[[nodiscard]] bool parse_check_names(std::string_view text, CheckNames* out, std::string* reason);
+[[nodiscard]] std::string check_names_text(const CheckNames& names);
 
 template <CheckKind Kind, auto Parse>
 constexpr CheckText kind_key(std::string_view argument) {

@@ -52,7 +52,7 @@ std::string Settler::value(const VipConfig& vip, const Key& key) const {
     if (!own_checks_.contains(name)) shared.push_back(name);
   }
   std::sort(shared.begin(), shared.end());
-  return check_names_text(shared);
+  return check_names_text(CheckNames(std::move(shared)));
 }
 
 void Settler::count() {

@@ -97,7 +97,7 @@ class Loader {
   void check_peer_timeout();
   void check_vip_keys(const Vip& vip);
   void check_check_files(const CheckConfig& config, TlsTrial try_tls);
-  void check_uses(Vip* vip, const std::vector<std::string>& known);
+  void check_uses(Vip* vip, const CheckNames& known);
   const Position& place_of(const std::string& key) const;  // REQUIRES: it was given
   GivenAt given_at() const;
 
@@ -122,9 +122,7 @@ void Loader::set_defaults() {
   for (const Key& key : keys()) {
     // VipConfig and CheckConfig have their own.
     if (key.fallback.empty() || key.scope() != Scope::Daemon) continue;
-    const bool is_valid = parse_value(key, key.fallback, {.config = &config_}, &reason);
-    assert(is_valid);
-    static_cast<void>(is_valid);
+    if (!parse_value(key, key.fallback, {.config = &config_}, &reason)) assert(false);
   }
   config_.node_name = default_node_name();
 }
@@ -406,8 +404,9 @@ void Loader::check_addresses() {
 
 void Loader::check_checks() {
   for (const Check& check : checks_.list) judge(check.config, check.first, given_at(), &errors_);
-  std::vector<std::string> known;
-  for (const Check& check : checks_.list) known.push_back(check.config.name);
+  std::vector<std::string> names;
+  for (const Check& check : checks_.list) names.push_back(check.config.name);
+  const CheckNames known(std::move(names));
   for (Vip& vip : vips_.list) check_uses(&vip, known);
 }
 
@@ -419,7 +418,7 @@ void Loader::check_check_files(const CheckConfig& config, TlsTrial try_tls) {
 }
 
 // Fills in what VIPs need that do not say it.
-void Loader::check_uses(Vip* vip, const std::vector<std::string>& known) {
+void Loader::check_uses(Vip* vip, const CheckNames& known) {
   const std::string key = "vip." + vip->config.name + ".checks";
   const auto given = given_.find(key);
   if (given == given_.end()) {
@@ -430,9 +429,10 @@ void Loader::check_uses(Vip* vip, const std::vector<std::string>& known) {
   for (const std::string& name : vip->config.checks) {
     if (checks_.index.contains(name) || errors_.full()) continue;
     const std::string fault = key + ": there is no check " + quoted(name);
-    errors_.add(place_of(key), known.empty()
+    errors_.add(place_of(key), known.all().empty()
                                    ? fault + "; define it, or write none"
-                                   : fault + "; the nearest is '" + nearest(name, known) + "'");
+                                   : fault + "; the nearest is '" +
+                                         nearest(name, {known.begin(), known.end()}) + "'");
   }
 }
 

@@ -30,7 +30,10 @@ void Vips::changed() {
   by_check_.clear();
   std::set<std::string> links;
   for (size_t place = 0; place < configured_.size(); place++) {
-    for (const std::string& check : configured_[place].checks) by_check_.emplace(check, place);
+    const CheckNames& checks = configured_[place].checks;
+    if (place == 0 || checks != configured_[place - 1].checks) {  // thousands may share a long list
+      for (const std::string& check : checks) by_check_.emplace(check, place);
+    }
     links.insert(configured_[place].link);
   }
   by_address_ = sorted(configured_, [](const VipConfig& one, const VipConfig& other) {

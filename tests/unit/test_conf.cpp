@@ -317,6 +317,35 @@ void a_megabyte_of_faults_costs_little() {
   }
 }
 
+std::string vips_on_eth0(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    const std::string head = "vip.v" + std::to_string(i);
+    text += head + ".address = 10.1." + std::to_string(i / 250) + "." +
+            std::to_string(i % 250 + 1) + "\n" + head + ".link = eth0\n";
+  }
+  return text;
+}
+
+// What a thousand VIPs cost where there are so many checks, in allocations.
+size_t cost_of_vips(int checks) {
+  std::string text;
+  for (int i = 0; i < checks; ++i) {
+    text += "check.a-check-with-a-long-name-" + std::to_string(i) + ".file = /x\n";
+  }
+  const size_t start = allocations::count;
+  (void)load_text(text + vips_on_eth0(1));
+  const size_t one = allocations::count - start;
+  (void)load_text(text + vips_on_eth0(1001));
+  return allocations::count - start - 2 * one;
+}
+
+// 16,384 VIPs may need 256 checks each; copies of their names would be 130 MB.
+void vips_that_need_all_checks_share_one_list() {
+  TEST_ASSERT_TRUE(load_text(vips_on_eth0(1001)).errors.empty());
+  TEST_ASSERT_TRUE(cost_of_vips(100) < cost_of_vips(1) + 1000);
+}
+
 // ---- whatever is printed reads back to the same ------------------------------------------------
 
 std::mt19937 random_source(20260131);
@@ -400,7 +429,9 @@ Config any_config() {
   for (int i = any(0, 5); i > 0; --i) {
     config.checks.push_back(any_check(i));
     for (vipd::VipConfig& vip : config.vips) {
-      if (any(0, 2) != 0) vip.checks.push_back(config.checks.back().name);
+      std::vector<std::string> names(vip.checks.begin(), vip.checks.end());
+      names.push_back(config.checks.back().name);
+      if (any(0, 2) != 0) vip.checks = vipd::CheckNames(std::move(names));
     }
   }
   const vipd::VipConfig first = config.vips.front();
@@ -567,6 +598,7 @@ int main() {
   RUN_TEST(number_of_vips_is_bounded);
   RUN_TEST(number_of_errors_is_bounded);
   RUN_TEST(a_megabyte_of_faults_costs_little);
+  RUN_TEST(vips_that_need_all_checks_share_one_list);
   RUN_TEST(what_is_printed_reads_back_to_the_same);
   RUN_TEST(random_bytes_never_crash);
   RUN_TEST(shipped_example_shows_the_defaults);
