@@ -144,14 +144,18 @@ void test_the_version_is_told_inside() {
 }
 
 #ifdef __x86_64__
+int call_getpid_of_i386() {
+  signal(SIGSEGV, SIG_DFL);  // a kernel without such calls sends it; ASan would end with status 1
+  long result = 20;
+  asm volatile("int $0x80" : "+a"(result) : : "memory");
+  return 0;
+}
+
 // Its numbers mean other calls: 26 is ptrace there, and msync here.
 void test_calls_of_another_architecture_end_the_process() {
   NEEDS(has_filters(), "a kernel with seccomp filters");
-  TEST_ASSERT_EQUAL_INT(100 + SIGSYS, status_inside([] {
-                          long result = 20;  // getpid
-                          asm volatile("int $0x80" : "+a"(result) : : "memory");
-                          return 0;
-                        }));
+  NEEDS(status_of(call_getpid_of_i386) == 0, "a kernel with the calls of i386");
+  TEST_ASSERT_EQUAL_INT(100 + SIGSYS, status_inside(call_getpid_of_i386));
 }
 #endif
 
