@@ -84,8 +84,17 @@ define archive
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 endef
 
+# What is tested is compiled with the headers that most files include read once. What is shipped is
+# not, so that a header that a file does not name is missed there.
+EARLY := tests/early.hpp
+$(B)/san/early.hpp.gch: FLAVOUR = $(SANITIZE)
+$(B)/san/tests/early.hpp.gch: FLAVOUR = $(SANITIZE) -fno-sanitize=undefined
+$(B)/san/early.hpp.gch $(B)/san/tests/early.hpp.gch: $(EARLY) Makefile; $(compile)
+$(B)/san/src/%.o: private CPPFLAGS += -include $(B)/san/early.hpp
+$(B)/san/tests/%.o: private CPPFLAGS += -include $(B)/san/tests/early.hpp
 $(B)/obj/%.o: %.cpp Makefile; $(compile)
-$(B)/san/%.o: %.cpp Makefile; $(compile)
+$(B)/san/src/%.o: src/%.cpp Makefile $(B)/san/early.hpp.gch; $(compile)
+$(B)/san/tests/%.o: tests/%.cpp Makefile $(B)/san/tests/early.hpp.gch; $(compile)
 $(B)/fuzz/%.o: %.cpp Makefile; $(compile)
 
 $(B)/vipd: LDFLAGS += $(LDHARDEN)
