@@ -33,10 +33,11 @@ class Skip(Exception):
     pass
 
 
-def case(seconds):
-    """Marks a test with about how long it takes, so that the longest can start first."""
+def case(seconds, weight=1):
+    """Marks a test with about how long it takes, so that the longest can start first; and with how
+    many others it weighs as much as, for one that keeps a processor busy."""
     def mark(function):
-        function.seconds = seconds
+        function.seconds, function.weight = seconds, weight
         return function
     return mark
 

@@ -53,6 +53,6 @@ def test_idle_cost_1_vip(t):
     idle(t, 1)
 
 
-@case(seconds=75)
+@case(seconds=75, weight=3)
 def test_idle_cost_100_vips(t):
     idle(t, 100)

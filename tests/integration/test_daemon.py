@@ -48,7 +48,7 @@ def test_daemon_killed(t):
         time.sleep(2)
 
 
-@case(seconds=40)
+@case(seconds=40, weight=3)
 def test_daemon_killed_100_vips(t):
     lab = up(t, peer_timeout="1s", vips=100)
     vips = list(lab.vips.values())

@@ -128,7 +128,7 @@ def test_fence_at_tcx(t):
         t.equal(len(filters(host)), 1, f"{host}: programs after a clean stop")
 
 
-@case(seconds=20)
+@case(seconds=20, weight=3)
 def test_fence_on_links_that_vanish(t):
     """A hundred with a VIP each, at once, as when a container host is drained: the kernel waits for
     none of them. With the fence at tcx it took 5 s, and no address could be renewed meanwhile."""
@@ -152,7 +152,7 @@ def test_fence_on_links_that_vanish(t):
     t.bound_ms("longest turn", longest.ms, 50 if ALONE else 1000, (start, time.monotonic()))
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_fence_moves_on_many_links(t):
     """Somebody's first program at tcx, of one link of two hundred: the fence of all moves there,
     which takes the kernel up to 50 ms a link. The address is renewed in between."""

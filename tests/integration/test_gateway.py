@@ -220,7 +220,7 @@ class Peak:
         forget_peak(self.host.vipd.pid)
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_memory_under_floods(t):
     """32 MB and more in the place of every kind of answer: the owner keeps the address, and never
     takes more than a few megabytes."""
@@ -246,7 +246,7 @@ def test_memory_under_floods(t):
     t.check(not lab.witness.find("del", since=moment), "the address went")
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_memory_of_a_snapshot(t):
     """A start with 8 MB of other people's keys in what it reads; with more keys of ours
     than a node with one VIP takes; with keys without end."""
@@ -267,7 +267,7 @@ def test_memory_of_a_snapshot(t):
         peak.check(way)
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_foreign_keys_below_the_prefix(t):
     """16 MiB of somebody else's below our prefix, and some among our own keys: a start reads past
     them, and the watch goes on while they change."""

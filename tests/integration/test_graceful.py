@@ -11,9 +11,9 @@ from baseline import Baseline
 from case import ALONE, case
 from lab import TIMEOUT
 
-ROUNDS = 7
+ROUNDS = 7 if ALONE else 3
 AIM_MS = 5
-ROLLS = 10
+ROLLS = 10 if ALONE else 4
 APART = 0.5      # s, from one restart to the next
 WORST_MS = 500   # a wait for somebody is 1 to 5 s, a probe 0.6 s
 
@@ -41,6 +41,8 @@ def summary(gaps):
 
 
 def elect_gaps(lab, vip):
+    if not ALONE:
+        return None
     baseline = Baseline(lab, vip)
     gaps = [baseline.hand_over() for _ in range(ROUNDS)]
     baseline.end()
@@ -48,13 +50,14 @@ def elect_gaps(lab, vip):
 
 
 def judge(t, ours, theirs, worst, stalled):
-    t.figure(f"gap {summary(ours)}, etcdctl elect with ip addr {summary(theirs)}")
+    beside = f", etcdctl elect with ip addr {summary(theirs)}" if theirs else ""
+    t.figure(f"gap {summary(ours)}{beside}")
     if stalled:
         t.figure(f"machine stalled for {stalled:.0f} ms in these gaps")
-    if statistics.median(ours) > AIM_MS:
-        t.figure(f"above the aim of {AIM_MS} ms")
     t.check(worst - stalled <= WORST_MS, f"a hand-over took {worst:.0f} ms")
-    if ALONE:
+    if theirs:
+        if statistics.median(ours) > AIM_MS:
+            t.figure(f"above the aim of {AIM_MS} ms")
         t.check(statistics.median(ours) <= statistics.median(theirs), "longer than etcdctl elect")
 
 
@@ -95,9 +98,9 @@ def test_graceful_resign(t):
     compare(t, lab, lab.addresses[0], resign, lambda owner: None)
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_graceful_rolling(t):
-    """Each daemon is restarted half a second after the other, ten times round: after the first
+    """Each daemon is restarted half a second after the other, some times round: after the first
     round nobody has been there for a timeout. (The hosts are taken in the order of the queue, so it
     is always the owner that goes.)"""
     lab = t.lab(extra_vips=["10.77.0.99"])

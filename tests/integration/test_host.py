@@ -75,7 +75,7 @@ def test_host_dies(t):
     crashes(t, vips=1, rounds=2)
 
 
-@case(seconds=40)
+@case(seconds=40, weight=3)
 def test_host_dies_100_vips(t):
     crashes(t, vips=100, rounds=2)
 

@@ -117,7 +117,7 @@ class Arranged:
         return bool((self.host.status() or {}).get("etcd", {}).get("endpoint"))
 
 
-@case(seconds=60)
+@case(seconds=60, weight=3)
 def test_judged_by_n_as_by_the_daemon(t):
     """Files of all sorts, judged three ways."""
     a = Arranged(t)

@@ -148,7 +148,7 @@ def test_others_at_our_address(t):
         wait_for(lambda: state(host, vip)[0] == "owner", 5, f"owner again after {where}")
 
 
-@case(seconds=30)
+@case(seconds=30, weight=3)
 def test_lost_netlink_messages(t):
     """More changes than the kernel queues while the daemon stands still, and dumps that are
     interrupted by more: it looks anew and puts back what it missed."""

@@ -129,7 +129,7 @@ def settled(lab, moved):
     return before
 
 
-@case(seconds=75)
+@case(seconds=75, weight=3)
 def test_auto_spreads(t):
     """30 VIPs over three nodes; those of a node that goes are spread, and come back with it."""
     count = 30

@@ -39,7 +39,7 @@ def killed_and_started(t, bench):
     return is_judged
 
 
-@case(seconds=25)
+@case(seconds=25, weight=3)
 def test_thousands_of_vips_cost_another_nothing(t):
     lab = t.lab(vips=VIPS, hosts=1)
     lab.addresses = lab.addresses[:1]

@@ -39,7 +39,7 @@ void measure_stalls(int cpu) {
   sched_setaffinity(0, sizeof only, &only);
   const std::string who = "cpu" + std::to_string(cpu);
   while (!g_quit) {
-    const int64_t wanted = now_ns() + kMs;
+    const int64_t wanted = now_ns() + kStallEvery;
     sleep_until(wanted);
     const int64_t now = now_ns();
     if (now - wanted > kStall) emit_stall(wanted, now, who.c_str());

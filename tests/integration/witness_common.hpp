@@ -27,7 +27,8 @@
 namespace witness {
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int64_t kStall = 5 * kMs;  // lateness worth reporting
+constexpr int64_t kStall = 5 * kMs;       // lateness worth reporting
+constexpr int64_t kStallEvery = 4 * kMs;  // and so much of it may pass unseen
 constexpr int64_t kLockStall = 20 * kMs;
 constexpr int64_t kLockEvery = 10 * kMs;
 constexpr int64_t kLate = 10 * kMs;    // an answer later than this is not service
