@@ -56,7 +56,7 @@ def settle(lab):
     def second():
         queue = (lab.wait_owner(vip).vip_status(vip) or {"queue": []})["queue"]
         return queue[1]["node"] if len(queue) == len(lab.hosts) else None
-    started = lab.host(wait_for(second, 10, "the owner to see the queue")).vipd_started
+    started = lab.host(wait_for(second, 20, "the owner to see the queue")).vipd_started
     time.sleep(max(0.0, started + TIMEOUT + 0.5 - time.monotonic()))
     wait_term(lab, len(lab.hosts) - 1)
 

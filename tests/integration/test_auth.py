@@ -18,7 +18,8 @@ def guarded(t, hosts=1, user="vip", etcd_options=(), **options):
     with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(PASSWORD + "\n")
     settings = {"etcd.user": user, "etcd.password_file": secret}
-    lab = t.lab(hosts=hosts, settings=settings, etcd_options=etcd_options, **options)
+    cheap = ["--bcrypt-cost", "4"]  # with 10, a busy machine needs a second for each password
+    lab = t.lab(hosts=hosts, settings=settings, etcd_options=[*cheap, *etcd_options], **options)
     lab.start_etcd()
     api = lab.hosts[0].gateway
     for name in ("root", "vip", "guest"):

@@ -223,6 +223,6 @@ def nothing_lost(t, timeout, seconds, rounds):
     all_frames_lost(t, lab, seconds)
 
 
-@case(seconds=45)
+@case(seconds=45, weight=3)
 def test_peer_nothing_lost(t):
     nothing_lost(t, "1s", 1.0, rounds=2)

@@ -61,7 +61,7 @@ class Supervisor:
         return all(any(line.startswith(word) for line in rest) for word in words)
 
 
-@case(seconds=50)
+@case(seconds=50, weight=3)
 def test_program_replaced(t):
     """Same process and session, every address there all the time; the supervisor is told."""
     lab = t.lab(vips=20)
