@@ -237,7 +237,8 @@ void Core::Impl::drive_removals() {
     const bool nowhere = vip.address == Vip::AddressState::Absent && !has_key(vip);
     if (vip.resigning && nowhere && !chain_.busy()) vip.resigning = false;
   }
-  if (!any_dropped) return;
+  // Whether a session that is taken up has a key of it is not known before it is ours.
+  if (!any_dropped || session_.taking_up()) return;
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
   const size_t erased = vips_.erase_if([this](const Vip& vip) {
     // Not before our watch shows it too: it must not come back under the key that was released.

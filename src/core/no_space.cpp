@@ -108,9 +108,11 @@ bool Core::Impl::beat_read(const event::PrefixRead& e) {
   const LeaseId lease = chain_.lease();
   const Entry* session = find_entry(e.entries, {KeyKind::Session, lease, {}});
   const bool writes = find_entry(e.entries, {KeyKind::Writes, lease, {}}) != nullptr;
-  for (Vip& vip : vips_) {
-    const Entry* key = find_entry(e.entries, {KeyKind::Candidate, lease, vip.settings.address});
-    vip.key.read(key == nullptr ? 0 : key->created);
+  for (Vip& vip : vips_) vip.key.read(0);
+  for (const Entry& entry : e.entries) {
+    const bool is_ours = entry.key.kind == KeyKind::Candidate && entry.key.lease == lease;
+    Vip* vip = is_ours ? find(entry.key.vip) : nullptr;
+    if (vip != nullptr) vip->key.read(entry.created);
   }
   const MonoTime before = chain_.deadline();
   settle(chain_.read(now_, *sent, session, e.header.revision, writes));

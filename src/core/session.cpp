@@ -139,14 +139,16 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     vip->remembered = revision;
   }
   // What the former process was queued for and we are not configured for must be left.
+  const size_t configured = vips_.size();
   for (const Address& address : view_.vips_of(memory_.lease)) {
-    if (find(address) != nullptr) continue;
+    if (vips_.at(address) != nullptr) continue;
     Vip* vip = vips_.add();
     vip->settings.address = address;
     vip->settings.name = address.text();
     vip->dropped = true;
     vip->link = &links_[""];
   }
+  if (vips_.size() != configured) vips_.group(settings_.vips);
   return true;
 }
 

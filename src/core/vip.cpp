@@ -34,6 +34,11 @@ void KeyRights::forget() {
 }
 
 void VipTable::group(const std::vector<VipSettings>& settings) {
+  by_address_.resize(vips_.size());
+  std::iota(by_address_.begin(), by_address_.end(), uint32_t{0});
+  std::sort(by_address_.begin(), by_address_.end(), [this](uint32_t one, uint32_t other) {
+    return vips_[one].settings.address < vips_[other].settings.address;
+  });
   groups_.clear();
   for (Vip& vip : vips_) vip.group = Vip::kAlone;
   std::map<std::string, size_t> numbers;
@@ -46,15 +51,25 @@ void VipTable::group(const std::vector<VipSettings>& settings) {
     groups_[number].push_back(static_cast<size_t>(vip - vips_.data()));
     vip->group = static_cast<int>(number);
   }
-  by_address_.resize(vips_.size());
-  std::iota(by_address_.begin(), by_address_.end(), uint32_t{0});
-  std::sort(by_address_.begin(), by_address_.end(), [this](uint32_t one, uint32_t other) {
-    return vips_[one].settings.address < vips_[other].settings.address;
-  });
+}
+
+// They are walked through in the same order again and again: the one after the last is the likely
+// next.
+Vip* VipTable::find(const Address& address) {
+  for (const size_t place : {found_, found_ + 1}) {
+    const bool is_it = place < vips_.size() && vips_[place].settings.address == address;
+    if (!is_it) continue;
+    found_ = place;
+    return &vips_[place];
+  }
+  const Vip* vip = at(address);
+  if (vip == nullptr) return nullptr;
+  found_ = static_cast<size_t>(vip - vips_.data());
+  return &vips_[found_];
 }
 
 const Vip* VipTable::at(const Address& address) const {
-  assert(by_address_.size() == vips_.size());
+  assert(by_address_.size() <= vips_.size());
   const auto found = std::lower_bound(by_address_.begin(), by_address_.end(), address,
                                       [this](uint32_t place, const Address& wanted) {
                                         return vips_[place].settings.address < wanted;

@@ -232,10 +232,9 @@ class VipTable {
     }
     return nullptr;
   }
-  [[nodiscard]] Vip* find(const Address& address) {
-    return next([&address](const Vip& vip) { return vip.settings.address == address; });
-  }
-  // As find(), of those that group() has seen, and nothing goes on from it.
+  // Of those that group() has seen.
+  [[nodiscard]] Vip* find(const Address& address);
+  // As find(), and nothing goes on from it.
   [[nodiscard]] const Vip* at(const Address& address) const;
   // Where those begin that come after it.
   [[nodiscard]] auto after_found() {

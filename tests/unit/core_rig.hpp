@@ -84,6 +84,7 @@ class Rig {
 class AnsweredRig : public Rig {
  public:
   void start(const vipd::Settings& settings) {
+    shown_ = 0;
     Rig::start(settings);
     perform();
   }
