@@ -47,19 +47,39 @@ def test_options(t):
 
 
 @case(seconds=3)
-def test_warnings_are_in_the_log(t):
-    """What is accepted although it does not work, at the start and at a reload."""
+def test_warnings(t):
+    """What is accepted although it does not work, at the start and at a reload: in the log, and as
+    the answer to vipctl. What is refused is told line by line."""
     host = t.lab(hosts=1).hosts[0]
     daemon = host.start_vipd(etcd__servername="etcd.example")
     first = "etcd.servername is of use for https alone, and no endpoint is"
     wait_for(lambda: first in daemon.text(), 5, "a warning at the start")
-    host.write_config(vip__v1__preempt_delay="1m")
-    wait_for(lambda: host.vipctl("reload").returncode == 0, 5, "a reload")
+    wait_for(lambda: host.vipctl("version").returncode == 0, 5, "the control socket")
+    host.write_config(vip__v1__preempt_delay="1m", session__timeout="60s",
+                      session__heartbeat="1s", fence="none")
+    done = host.vipctl("reload")
     second = "vip.v1.preempt_delay has no effect without vip.v1.preempt = yes"
-    wait_for(lambda: second in daemon.text(), 5, "a warning at the reload")
-    for text in (first, second):
+    third = "not changed until the daemon is restarted: session.timeout, session.heartbeat, fence"
+    told = done.stderr.splitlines()
+    t.equal((done.returncode, len(told)), (0, 2), f"exit status and lines of {told}")
+    t.check(told[0].startswith(f"warning: {host.folder}/vipd.conf:") and told[0].endswith(second),
+            told)
+    t.equal(told[1], f"warning: {third}", "the other warning")
+    t.equal(host.status()["session"]["timeout_ms"], 5000, "session timeout in force")
+    wait_for(lambda: third in daemon.text(), 5, "the warnings in the log")
+    for text in (first, second, third):
         said = [line for line in daemon.text().splitlines() if text in line]
-        t.check(len(said) == 1 and f" warn  {host.folder}/vipd.conf:" in said[0], said)
+        t.check(len(said) == 1 and " warn  " in said[0], said)
+        t.check(text == third or f"{host.folder}/vipd.conf:" in said[0], said)
+    host.write_config(vip__v1__adress="10.0.0.9", vip__v1__prioritty="7")
+    done = host.vipctl("reload")
+    told = done.stderr.splitlines()
+    t.equal((done.returncode, len(told)), (1, 2), f"exit status and lines of {told}")
+    t.check(all(line.startswith(f"vipctl: {host.folder}/vipd.conf:") for line in told), told)
+    last = host.vipctl("history").stdout.splitlines()[-1]
+    t.check(told[0].removeprefix("vipctl: ") + " (and 1 more)" in last, last)
+    host.write_config()
+    t.equal(host.vipctl("reload").stderr, "", "standard error output without warnings")
 
 
 @case(seconds=3)
