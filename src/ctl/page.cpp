@@ -122,7 +122,8 @@ const kind = s => ({owner: 'good', running: 'good', fault: 'bad', standby: ''})[
 function fact(title, value, cls, ...more) {
   return el('div', '', el('span', 'soft small', title), el('b', cls || '', value), ...more);
 }
-function renewedBy(lease) {
+function renewedBy(lease, fence) {
+  if (fence.reason && lease.reason == fence.reason) return '';
   if (!lease.grantors.length || lease.holds) return lease.reason;
   const name = g => (g.node || 'a node without a session') + (g.grants ? '' : ' (silent)');
   return 'renewed by ' + lease.grantors.map(name).join(', ') + ', ' +
@@ -136,7 +137,8 @@ function etcdFact(e) {
   return fact('etcd', state, state == 'connected' ? '' : 'bad',
     soft(error && error.matters ? error.endpoint + ': ' + error.text : e.endpoint + ' ' + e.version),
     soft(e.cluster_problem || (e.cluster_id && 'cluster ' + e.cluster_id)),
-    ...others.map(o => soft(o.endpoint + ' is of cluster ' + o.cluster_id)));
+    ...others.map(o => soft(o.endpoint + ' belongs to cluster ' + o.cluster_id +
+      (o.members && ' (members: ' + o.members + ')') + ', and is not used')));
 }
 function drawFacts(s) {
   const fenceless = !s.fence.in_force, holds = s.peer_lease.holds;
@@ -154,12 +156,12 @@ function drawFacts(s) {
     etcdFact(s.etcd),
     fact('Peer lease of this node', holds ? 'holds without etcd' : s.peer_lease.state,
          fenceless || holds ? 'warn' : '',
-         el('span', 'soft small', renewedBy(s.peer_lease)),
+         el('div', 'soft small', renewedBy(s.peer_lease, s.fence)),
          el('div', 'soft small', 'packet fence: ' + (fenceless ?
             'none (' + s.fence.reason + ')' : s.fence.kind))),
     fact('Checks of this node', s.checks.length ? s.checks.filter(c => c.state == 'up').length +
          ' of ' + s.checks.length + ' up' : 'none',
-         down ? 'bad' : '', el('span', 'soft small', down && 'down: ' + down)));
+         down ? 'bad' : '', el('div', 'soft small', down && 'down: ' + down)));
 }
 function drawNodes(s) {
   const list = nodes.map(n => {

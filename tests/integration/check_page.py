@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The status page of three real daemons in Chromium: what it shows, that it follows, that what
-other nodes are called stays text, and that it asks for nothing but v1/status. Pictures in
-build/page. (`make check-page`)"""
+other nodes are called stays text, that it asks for nothing but v1/status, and how it looks while
+something is wrong. Pictures in build/page. (`make check-page`)"""
 
 import json
 import os
@@ -12,7 +12,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import browser  # noqa: E402
+import holding  # noqa: E402
 import lab  # noqa: E402
+import peers  # noqa: E402
 import spaces  # noqa: E402
 
 PORT = 9300
@@ -27,11 +29,12 @@ def check(condition, name, reason=""):
 
 
 def queue_up(place, address):
-    """Somebody of that name stands in the queue, last."""
+    """Somebody of that name stands in the queue, last. Returns what ends that."""
     host = place.hosts[0]
     grant = place.etcdctl(host, "lease", "grant", "600").stdout.split()[1]
     value = json.dumps({"node": HOSTILE, "priority": 100})
     place.etcdctl(host, "put", f"--lease={grant}", f"/vipd/vip/{address}/{grant}", value)
+    return lambda: place.etcdctl(host, "lease", "revoke", grant)
 
 
 def pictures(page, name):
@@ -68,26 +71,59 @@ def others(page, status):
     good &= pictures(page, "thousand")
 
     status["vips"] = [vip]
-    status["etcd"]["connected"] = False
-    status["peer_lease"].update(holds=True, reason="etcd is away, 2 nodes agree")
-    show(page, status)
-    text = page.text()
-    good &= check("holds without etcd" in text and "2 nodes agree" in text, "shows_holding", text)
+    return good & fenceless(page, json.loads(json.dumps(status))) & mismatch(page, status)
 
-    status["etcd"]["connected"] = True
-    status["etcd"]["endpoints"][1].update(mismatch=True, cluster_id="abcdef")
-    status["fence"].update(in_force=False, reason="the kernel has no BPF")
+
+def fenceless(page, status):
+    """What the core says of a link where another program comes first."""
+    reason = "bypassed on eth0 by another filter"
+    status["fence"].update(in_force=False, reason=reason)
+    status["peer_lease"].update(state="none", left_ms=0, reason=reason, grantors=[],
+                                would_hold=False, no_hold_because="there is no peer lease")
     show(page, status)
     text = page.text()
-    good &= check("two clusters" in text and "is of cluster abcdef" in text, "shows_mismatch", text)
-    good &= check("none (the kernel has no BPF)" in text, "shows_no_fence", text)
-    return good & pictures(page, "trouble")
+    good = check("none (" + reason + ")" in text and text.count(reason) == 1, "shows_no_fence",
+                 text)
+    return good & pictures(page, "fenceless")
+
+
+def mismatch(page, status):
+    """A member that was made anew, alone."""
+    status["etcd"]["endpoints"][1].update(mismatch=True, cluster_id="7a2e51c09d3b8f46",
+                                          members="n2")
+    show(page, status)
+    text = page.text()
+    good = check("two clusters" in text and
+                 "belongs to cluster 7a2e51c09d3b8f46 (members: n2), and is not used" in text,
+                 "shows_mismatch", text)
+    return good & pictures(page, "mismatch")
+
+
+def holds_on(place, page):
+    """Without etcd the node of the page keeps all VIPs."""
+    first = place.hosts[0]
+    for name, vip in place.vips.items():
+        owner = place.wait_owner(vip)
+        if owner is not first:
+            owner.vipctl("transfer", name, first.name)
+            place.wait_owner(vip, besides=owner)
+    peers.settle(place)
+    holding.wait_mark(place)
+    holding.kill_etcd(place)
+    page.wait_text("holds without etcd", 30)
+    text = page.text()
+    good = check("not connected" in text and "this node keeps v1, v2, v3" in text and
+                 "3 of 3 owned" in text, "shows_holding", text)
+    good &= pictures(page, "holding")
+    holding.start_etcd_again(place)
+    page.wait_text("renewed by", 30)
+    return good
 
 
 def run(place, page):
     vips = list(place.vips.values())
     owner = place.wait_owner(vips[0])
-    queue_up(place, vips[0])
+    leave = queue_up(place, vips[0])
     page.open(URL)
     page.wait_text("3 of 3 owned", 60)
     page.wait_text("onerror", 10)
@@ -122,6 +158,8 @@ def run(place, page):
     asked = set(page.requests) - {URL, URL + "v1/status"}
     good &= check(page.requests.count(URL + "v1/status") > 3 and
                   all(url.startswith("data:") for url in asked), "asks_nobody_else", asked)
+    leave()
+    good &= holds_on(place, page)
     asked = spaces.run("ip", "netns", "exec", place.hosts[0].ns, "curl", "-s", URL + "v1/status")
     return good & others(page, json.loads(asked.stdout))
 
@@ -131,7 +169,8 @@ def main():
     shutil.rmtree(PICTURES, ignore_errors=True)
     os.makedirs(f"{PICTURES}/profile")
     settings = {"http.listen": f"127.0.0.1:{PORT}", "check.there.file": "/bin",
-                "check.gone.file": "/nowhere"}  # nobody minds the second
+                "check.gone.file": "/nowhere",  # nobody minds the second
+                "peer.hold": "yes"}
     settings.update({f"vip.v{number}.checks": "there" for number in range(1, 4)})
     logs = os.path.join(lab.BUILD, "test-logs", "check_page")
     with lab.Lab(vips=3, logs=logs, settings=settings) as place:
