@@ -38,17 +38,16 @@ namespace vipd {
   X(HandedOver)      /* to another, by priority or as asked */            \
   X(TransferGivenUp) /* the node that was asked for is not ready */       \
   X(SpaceAgain)                                                           \
-  X(TermEntered)  /* the other nodes renew our peer lease */              \
-  X(TermLeft)     /* and no longer: why */                                \
-  X(TermRefused)  /* no term is entered: why */                           \
-  X(TermExpired)  /* here: the owner has asked for no grant in time */    \
-  X(HoldBegun)    /* etcd is away, and all grantors agree that we keep */ \
-  X(HoldEnded)    /* and how that ended */                                \
-  X(HoldRefused)  /* peer.hold = yes, but somebody ignores marks */       \
-  X(GrantsEnded)  /* an owner whose session is gone or silent */          \
-  X(MarkDeleted)  /* of one that has let go */                            \
-  X(NodesDiffer)  /* what should be the same on all nodes, or must not */ \
-  X(NeedsRestart) /* a changed setting has no effect on a live session */
+  X(TermEntered) /* the other nodes renew our peer lease */               \
+  X(TermLeft)    /* and no longer: why */                                 \
+  X(TermRefused) /* no term is entered: why */                            \
+  X(TermExpired) /* here: the owner has asked for no grant in time */     \
+  X(HoldBegun)   /* etcd is away, and all grantors agree that we keep */  \
+  X(HoldEnded)   /* and how that ended */                                 \
+  X(HoldRefused) /* peer.hold = yes, but somebody ignores marks */        \
+  X(GrantsEnded) /* an owner whose session is gone or silent */           \
+  X(MarkDeleted) /* of one that has let go */                             \
+  X(NodesDiffer) /* what should be the same on all nodes, or must not */
 
 #define VIPD_ENUMERATOR(value) value,
 enum class ReportKind { VIPD_REPORTS(VIPD_ENUMERATOR) };

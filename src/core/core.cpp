@@ -263,11 +263,6 @@ void Core::Impl::stop_goes_on() {
 }
 
 void Core::Impl::on(const event::Reconfigured& e) {
-  if (e.settings.timeout != settings_.timeout || e.settings.heartbeat != settings_.heartbeat ||
-      e.settings.node != settings_.node) {
-    report(ReportKind::NeedsRestart,
-           "node.name and session.* stay as they are until the daemon is restarted");
-  }
   if (e.settings.cluster != settings_.cluster) binding_.configure(e.settings.cluster, now_);
   const Settings before = std::exchange(settings_, e.settings);
   // These stay as the session and the process began with them.

@@ -42,7 +42,6 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::ConflictSeen:
     case ReportKind::ConflictOver:
     case ReportKind::ReleaseGivenUp:
-    case ReportKind::NeedsRestart:
     case ReportKind::NodesDiffer:
       return log::Level::Warn;
   }
