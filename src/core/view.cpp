@@ -26,7 +26,11 @@ void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entri
   queues_.clear();
   foreign_ = 0;
   unknown_ = Queue{};
-  for (const Entry& entry : entries) apply_change(now, Change{.deleted = false, .entry = entry});
+  Change change;  // one for all: of thousands the memory would be asked for again and again
+  for (const Entry& entry : entries) {
+    change.entry = entry;
+    apply_change(now, change);
+  }
   const Duration longest = std::max(own_timeout, longest_timeout());
   unknown_.not_before = std::max(not_before, now + timing::with_drift(longest));
   for (auto& [vip, queue] : queues_) {

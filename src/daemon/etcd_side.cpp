@@ -28,6 +28,7 @@ void log_failure(const char* what, const etcd::Error& error) {
 struct EtcdSide::Impl {
   Impl(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
       : loop(loop), store(std::move(prefix)), feed(std::move(feed)), work(loop) {}
+  ~Impl() { loop.cancel_timer(telling); }
 
   // A read of all keys that was answered, and is turned into the core's terms.
   struct Reading {
@@ -38,6 +39,8 @@ struct EtcdSide::Impl {
 
   void failed(RequestId request, const etcd::Error& error);
   [[nodiscard]] bool read_some();
+  void read_next();
+  void tell();
   void look_at_compaction();
   void look_again_in_an_hour();
 
@@ -49,6 +52,7 @@ struct EtcdSide::Impl {
   size_t txns_under_way = 0;
   std::list<Reading> readings;
   InTurns work;  // on the first of them
+  Loop::Timer telling = Loop::Timer::None;
 };
 
 EtcdSide::EtcdSide(Loop& loop, std::string prefix, std::function<void(const Event&)> feed)
@@ -143,29 +147,36 @@ void EtcdSide::perform(const action::ReadPrefix& a) {
     event::PrefixRead read = {request, Store::header(answer->header), {}};
     read.entries.reserve(answer->kvs.size());
     self.readings.push_back({.read = std::move(read), .kvs = std::move(answer->kvs)});
-    if (self.work.is_busy()) return;
-    (void)self.work.start([&self] { return self.read_some(); }, nullptr);
+    if (self.readings.size() == 1) self.read_next();
   };
   self.client->snapshot(self.store.ranges(), done);
 }
 
+void EtcdSide::Impl::read_next() {
+  (void)work.start([this] { return read_some(); }, nullptr);
+}
+
 // All of thousands at once would be a long turn: they are forgotten bit by bit, too, and the core
-// takes them up in a turn that has time.
+// takes them up in a turn that has done none of this.
 bool EtcdSide::Impl::read_some() {
   Reading& reading = readings.front();
-  if (reading.taken < reading.kvs.size()) {
-    const size_t end = std::min(reading.taken + kAtOnce, reading.kvs.size());
-    for (; reading.taken < end; reading.taken++) {
-      etcd::KeyValue& kv = reading.kvs[reading.taken];
-      store.decode(kv, &reading.read.entries);
-      kv = etcd::KeyValue();
-    }
-    return true;
+  const size_t end = std::min(reading.taken + kAtOnce, reading.kvs.size());
+  for (; reading.taken < end; reading.taken++) {
+    etcd::KeyValue& kv = reading.kvs[reading.taken];
+    store.decode(kv, &reading.read.entries);
+    kv = etcd::KeyValue();
   }
-  const event::PrefixRead whole = std::move(reading.read);
+  if (end < reading.kvs.size()) return true;
+  telling = loop.add_timer(loop.now(), [this] { tell(); });
+  return false;
+}
+
+void EtcdSide::Impl::tell() {
+  telling = Loop::Timer::None;
+  const event::PrefixRead whole = std::move(readings.front().read);
   readings.pop_front();
   feed(whole);
-  return !readings.empty();
+  if (!readings.empty()) read_next();
 }
 
 void EtcdSide::perform(const action::OpenWatch& a) {
