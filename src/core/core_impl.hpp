@@ -445,7 +445,8 @@ struct Core::Impl {
 
   // The VIPs
   VipTable vips_;
-  std::map<std::string, LinkView> links_;  // by name; each stays where it is
+  MonoTime strangers_gone_at_ = MonoTime::long_ago();  // set by a former process for other VIPs
+  std::map<std::string, LinkView> links_;              // by name; each stays where it is
   KernelCalls kernel_;
 
   // The peer lease

@@ -53,6 +53,9 @@ bool Core::Impl::is_still_ours(const Vip& vip) const {
 // of its programs runs. A key under which the VIP is never installed again goes as well.
 bool Core::Impl::to_leave(const Vip& vip) const {
   if (is_up(vip) || !has_key(vip)) return false;
+  // A former process may have set it, and nobody here looks after it.
+  const bool is_stranger = vip.dropped && vip.settings.link.empty();
+  if (is_stranger && now_ < strangers_gone_at_) return false;
   if (is_spent(vip.key, key_created(vip)) && !vip.acquiring.runs) return true;
   const bool is_in_use = !vips_.all_of_group(
       vip, [](const Vip& each) { return !is_up(each) && !each.acquiring.runs; });

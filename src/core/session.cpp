@@ -148,7 +148,9 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
     vip->dropped = true;
     vip->link = &links_[""];
   }
-  if (vips_.size() != configured) vips_.group(settings_.vips);
+  if (vips_.size() == configured) return true;
+  vips_.group(settings_.vips);
+  strangers_gone_at_ = now_ + timing::kLongestLifetime;
   return true;
 }
 

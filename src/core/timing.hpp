@@ -12,6 +12,8 @@ namespace vipd::timing {
 constexpr Duration kKernelLateness = Duration::milliseconds(1250);
 constexpr Duration kLifetimeMargin = Duration::milliseconds(1300);
 constexpr int64_t kMaxLifetimeS = 14;
+// After so long every address is gone whose lifetime a process set that has ended.
+constexpr Duration kLongestLifetime = Duration::seconds(kMaxLifetimeS) + kKernelLateness;
 
 // The least authority that is worth a new address: a lifetime of one second.
 constexpr Duration kLeastAuthority = kLifetimeMargin + Duration::seconds(1);
