@@ -51,7 +51,9 @@ bool Connection::told(std::string_view line) {
   if (!is_stream_) return true;
   has_progress_ = false;
   if (!is_chunked_) output_.append(line).append("\n");
-  if (output_.size() + (feed_.end() - heard()) > kMaxPending) is_dead_ = true;
+  // More may be told in one turn than is kept for it: a reader who keeps up is sent some of it.
+  if (pending() > kMaxPending) flush();
+  if (pending() > kMaxPending) is_dead_ = true;
   return settle();
 }
 

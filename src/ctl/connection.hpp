@@ -50,6 +50,7 @@ class Connection {
   void flush_feed();
   [[nodiscard]] size_t send_some(std::string_view text);
   // HTTP/1.0 knows no chunks, so such a client has lines of its own.
+  [[nodiscard]] size_t pending() const { return output_.size() + (feed_.end() - heard()); }
   [[nodiscard]] bool reads_feed() const { return is_stream_ && is_chunked_; }
   [[nodiscard]] bool is_written() const {
     return output_.empty() && shared_ == nullptr && heard() == feed_.end();

@@ -231,6 +231,7 @@ void FenceSide::begin_turn() {
   if (!is_started_ || hooks_ == nullptr) return;
   if (loop_.now() >= look_at_) look_after();
   if (is_looking_) look_at_some();
+  if (is_looking_) (void)loop_.add_timer(loop_.now(), [] {});  // the next turn comes at once
 }
 
 void FenceSide::look_after() {
