@@ -341,7 +341,7 @@ void a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence() {
 // somebody else is.
 void many_links_at_tcx_are_attached_and_left_as_turns_come() {
   if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
-  constexpr int kPairs = 20;
+  constexpr int kPairs = 40;
   Host host;
   TEST_ASSERT_TRUE(put_foreign_at_tcx("t0"));
   for (int i = 0; i < kPairs; i++) {
@@ -371,8 +371,7 @@ void many_links_at_tcx_are_attached_and_left_as_turns_come() {
   (void)daemon.loop.add_timer(daemon.loop.now(),
                               [&] { daemon.fence.stop([&] { is_done = true; }); });
   daemon.loop.run_once(Duration::milliseconds(10));
-  TEST_ASSERT_FALSE(is_done);
-  TEST_ASSERT_TRUE(left() > 0);
+  TEST_ASSERT_FALSE(is_done);  // though each turn goes on for 2 ms
   while (!is_done && daemon.loop.now() - begin < Duration::seconds(60)) daemon.turns();
   TEST_ASSERT_TRUE(is_done);
   TEST_ASSERT_EQUAL_INT(0, left());
