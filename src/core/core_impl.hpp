@@ -445,8 +445,7 @@ struct Core::Impl {
 
   // The VIPs
   VipTable vips_;
-  MonoTime strangers_gone_at_ = MonoTime::long_ago();  // set by a former process for other VIPs
-  std::map<std::string, LinkView> links_;              // by name; each stays where it is
+  std::map<std::string, LinkView> links_;  // by name; each stays where it is
   KernelCalls kernel_;
 
   // The peer lease

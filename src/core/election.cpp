@@ -220,7 +220,9 @@ void Core::Impl::host_slept(MonoTime before, Duration span) {
   peer_lease_.forget_grants();
   promises_.restart(now_);
   view_.restart_waits(before, now_, settings_.timeout);
-  if (strangers_gone_at_ > before) strangers_gone_at_ = now_ + timing::kLongestLifetime;
+  if (session_.strangers_gone_at > before) {
+    session_.strangers_gone_at = now_ + timing::kLongestLifetime;
+  }
   take_everything_down();
   fence_.closed();
   refresh_peer_deadline();
@@ -240,7 +242,7 @@ void Core::Impl::drive_removals() {
   }
   // Whether a session that is taken up has a key of it is not known before it is ours.
   if (!any_dropped || session_.taking_up()) return;
-  due(strangers_gone_at_);
+  due(session_.strangers_gone_at);
   // A VIP that was configured away is forgotten once nothing of it is left, here and in etcd.
   const size_t erased = vips_.erase_if([this](const Vip& vip) {
     // Not before our watch shows it too: it must not come back under the key that was released.

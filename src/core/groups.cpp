@@ -55,7 +55,7 @@ bool Core::Impl::to_leave(const Vip& vip) const {
   if (is_up(vip) || !has_key(vip)) return false;
   // A former process may have set it, and nobody here looks after it.
   const bool is_stranger = vip.dropped && vip.settings.link.empty();
-  if (is_stranger && now_ < strangers_gone_at_) return false;
+  if (is_stranger && now_ < session_.strangers_gone_at) return false;
   if (is_spent(vip.key, key_created(vip)) && !vip.acquiring.runs) return true;
   const bool is_in_use = !vips_.all_of_group(
       vip, [](const Vip& each) { return !is_up(each) && !each.acquiring.runs; });

@@ -66,6 +66,8 @@ class OwnSession {
 
   Heartbeats heartbeats;
   MonoTime remembered_at = MonoTime::long_ago();  // when the memory of it was written last
+  // What a former process set for VIPs that no configuration names any more is gone by then.
+  MonoTime strangers_gone_at = MonoTime::long_ago();
 
  private:
   SessionState state_ = SessionState::Absent;

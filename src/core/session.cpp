@@ -150,7 +150,7 @@ bool Core::Impl::take_up_session(const std::vector<Entry>& entries) {
   }
   if (vips_.size() == configured) return true;
   vips_.group(settings_.vips);
-  strangers_gone_at_ = now_ + timing::kLongestLifetime;
+  session_.strangers_gone_at = now_ + timing::kLongestLifetime;
   return true;
 }
 
