@@ -164,8 +164,8 @@ void Connection::flush() {
   if (shared_sent_ == shared_->size()) shared_.reset();
 }
 
-// However little of the turn is left: what is published in one is bounded by its budget, and who
-// would be sent less than that would fall behind although he reads.
+// However little of the turn is left: who is sent less than a turn publishes falls behind although
+// he reads.
 void Connection::flush_feed() {
   for (size_t sent = 0; sent < kMostSent && !is_dead_;) {
     const std::string_view text = feed_.from(heard_);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/timing.hpp"
 #include "daemon/reach.hpp"
 #include "daemon/targets.hpp"
 #include "daemon/vips.hpp"
@@ -23,8 +24,6 @@ namespace {
 
 // Whatever a notice may have missed is found by then.
 constexpr Duration kPeriodicLook = Duration::seconds(60);
-// Of an address, and how late the kernel may end it.
-constexpr Duration kLongestLifetime = Duration::milliseconds(14'000 + 1'250);
 constexpr Duration kLookRetry = Duration::seconds(1);
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kMostForResets = Duration::milliseconds(40);
@@ -133,7 +132,7 @@ bool Network::meet_leftovers(const Memory& former) {
   const net::AddressBook book(links_.all(), addresses);
   links_.find_auto(book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
   if (addresses_.meet_leftovers(book, former, netlink_.get())) {
-    strangers_until_ = loop_.now() + kLongestLifetime;
+    strangers_until_ = loop_.now() + timing::kLongestLifetime;
   }
   return true;
 }
