@@ -19,6 +19,7 @@ namespace {
 
 constexpr Duration kGather = Duration::milliseconds(100);
 constexpr size_t kMostOdd = 8;  // told one by one at each look
+constexpr size_t kAtOnce = 64;  // VIPs: well below a millisecond
 
 // An address with the length of its subnet would take the host's own along when it goes.
 unsigned whole(const Address& address) {
@@ -182,13 +183,21 @@ const std::string& Addresses::who(uint32_t port) {
 
 // --- a look
 
-void Addresses::judge(const net::AddressBook& book, net::Netlink* netlink) {
+void Addresses::compare(const net::AddressBook& book, net::Netlink* netlink) {
   culprit_.reset();
   find_lost(book);
   find_strays(book, netlink);
-  odd_ = 0;
-  for (const VipConfig& vip : vips_.all()) judge(vip, book, netlink);
+  judged_ = odd_ = 0;
+}
+
+bool Addresses::judge_some(const net::AddressBook& book, net::Netlink* netlink) {
+  const std::vector<VipConfig>& vips = vips_.all();
+  for (const size_t end = std::min(judged_ + kAtOnce, vips.size()); judged_ < end; judged_++) {
+    judge(vips[judged_], book, netlink);
+  }
+  if (judged_ < vips.size()) return true;
   if (odd_ > kMostOdd) log::warn("... and %zu more VIPs of that kind", odd_ - kMostOdd);
+  return false;
 }
 
 void Addresses::find_lost(const net::AddressBook& book) {

@@ -51,9 +51,11 @@ class Addresses {
   // A notice of the kernel, of any address on any link.
   void added(const net::AddressInfo& info);
   void removed(const net::AddressInfo& info);
-  // Compares all VIPs with what the kernel's lists show: finds what was lost, left behind or set by
-  // others, and sets routes that are missing.
-  void judge(const net::AddressBook& book, net::Netlink* netlink);
+  // Compares all VIPs with what the kernel's lists show: what was lost or left behind.
+  void compare(const net::AddressBook& book, net::Netlink* netlink);
+  // ... and, for a few VIPs more of the same lists, what others have set; sets routes that are
+  // missing. False: those were the last.
+  [[nodiscard]] bool judge_some(const net::AddressBook& book, net::Netlink* netlink);
 
   // Sets the VIP on that link for `lifetime_s` seconds, or renews it; on another link it is removed
   // first. 0 or an errno, as net::Netlink::add_address().
@@ -103,7 +105,8 @@ class Addresses {
   std::vector<Address> inherited_;
   std::unique_ptr<Routes> routes_;
   std::optional<std::pair<uint32_t, std::string>> culprit_;  // since the last look
-  size_t odd_ = 0;                                           // found by this look
+  size_t judged_ = 0;                                        // by this look
+  size_t odd_ = 0;                                           // found by it
 };
 
 }  // namespace vipd

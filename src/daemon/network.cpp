@@ -25,6 +25,7 @@ namespace {
 // Whatever a notice may have missed is found by then.
 constexpr Duration kPeriodicLook = Duration::seconds(60);
 constexpr Duration kLookRetry = Duration::seconds(1);
+constexpr Duration kLookAfterLook = Duration::milliseconds(10);
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kMostForResets = Duration::milliseconds(40);
 
@@ -35,6 +36,16 @@ void say(const net::Conntrack::Done& done) {
 }
 
 }  // namespace
+
+// What the kernel has shown at one moment.
+struct Network::Lists {
+  Lists(const std::map<int, net::Link>& links, std::vector<net::AddressInfo> listed,
+        const std::function<bool(const Address&)>& installed)
+      : addresses(std::move(listed)), book(links, addresses, installed) {}
+
+  std::vector<net::AddressInfo> addresses;
+  net::AddressBook book;
+};
 
 Network::Network(Loop& loop, const Vips& vips, Handlers handlers)
     : loop_(loop),
@@ -50,7 +61,8 @@ Network::Network(Loop& loop, const Vips& vips, Handlers handlers)
           loop,
           Reach::Handlers{.has = [this](const Address& a) { return may_speak_for(a); },
                           .is_vip = [this](const Address& a) { return vips_.at(a) != nullptr; },
-                          .found = handlers_.reachable})) {}
+                          .found = handlers_.reachable})),
+      judging_(loop) {}
 
 Network::~Network() = default;
 
@@ -142,19 +154,31 @@ bool Network::look() {
   std::vector<net::AddressInfo> addresses;
   if (!netlink_->dump(&links, &addresses)) return false;
   links_.set(std::move(links));
-  const net::AddressBook book(links_.all(), addresses,
+  auto lists =
+      std::make_unique<Lists>(links_.all(), std::move(addresses),
                               [this](const Address& address) { return addresses_.is_up(address); });
-  links_.find_auto(book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
+  links_.find_auto(lists->book, [this](bool is_v6) { return netlink_->default_link(is_v6); });
   handlers_.links_seen();
   links_.tell();
-  addresses_.judge(book, netlink_.get());
+  addresses_.compare(lists->book, netlink_.get());
+  judge(std::move(lists));
   return true;
+}
+
+// What changes meanwhile is seen by the look after this.
+void Network::judge(std::unique_ptr<Lists> lists) {
+  judged_ = std::move(lists);
+  const bool is_done =
+      judging_.start([this] { return addresses_.judge_some(judged_->book, netlink_.get()); },
+                     [this] { judged_.reset(); });
+  if (is_done) judged_.reset();
 }
 
 // Under constant change no dump is whole; what is known stays in force until one is.
 void Network::look_again() {
   loop_.cancel_timer(look_timer_);
   look_at_ = MonoTime::never();
+  if (judging_.is_busy()) return look_within(kLookAfterLook);
   const bool is_whole = look();
   if (!is_whole) log::debug("the kernel's lists kept changing; looking again in a second");
   look_within(is_whole ? kPeriodicLook : kLookRetry);

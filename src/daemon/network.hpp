@@ -13,6 +13,7 @@
 #include "daemon/links.hpp"
 #include "vipd/action.hpp"
 #include "vipd/config.hpp"
+#include "vipd/in_turns.hpp"
 #include "vipd/loop.hpp"
 
 namespace vipd::net {
@@ -87,10 +88,13 @@ class Network {
   [[nodiscard]] net::ClaimListener* listener() const { return links_.listener(); }
 
  private:
+  struct Lists;
+
   [[nodiscard]] bool may_speak_for(const Address& address) const;
   // False when the kernel would not say.
   [[nodiscard]] bool meet_leftovers(const Memory& former);
   [[nodiscard]] bool look();
+  void judge(std::unique_ptr<Lists> lists);
   void look_again();
   void look_within(Duration wait);
   void link_is_news();
@@ -114,6 +118,8 @@ class Network {
   Loop::Timer news_timer_ = Loop::Timer::None;
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
+  std::unique_ptr<Lists> judged_;  // by what is under way
+  InTurns judging_;
   bool cannot_reset_ = false;
   std::set<int> mute_links_;
   std::set<Address> seen_to_;  // their connections; they are about to be removed

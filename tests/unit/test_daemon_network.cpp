@@ -63,6 +63,8 @@ struct Bench : bench::OneVip {
   Loop loop;
   std::vector<Event> fed;
   std::string obstacle;
+  size_t judged = 0;  // VIPs
+  int looks = 0;      // that came to the last of them
   int links_seen = 0;
   std::string reason;
 
@@ -82,7 +84,12 @@ struct Bench : bench::OneVip {
   Network network{loop,
                   vips,
                   {.feed = [this](const Event& event) { fed.push_back(event); },
-                   .obstacle = [this](const VipConfig&, const std::string& o) { obstacle = o; },
+                   .obstacle =
+                       [this](const VipConfig& vip, const std::string& o) {
+                         obstacle = o;
+                         judged++;
+                         looks += &vip == &configured.back() ? 1 : 0;
+                       },
                    .links_seen = [this] { links_seen++; },
                    .has_authority = [] { return true; },
                    .reachable = [](const Address&, bool) {}}};
@@ -240,6 +247,33 @@ void a_foreign_address_on_this_host_is_an_obstacle() {
   TEST_ASSERT_TRUE(b.wait_for([&] { return b.obstacle.empty(); }));
 }
 
+// A notice that comes meanwhile must not begin it anew, again and again.
+void thousands_are_looked_at_over_several_turns() {
+  constexpr size_t kVips = 16'000;
+  Bench b;
+  for (uint32_t i = 1; i < kVips; i++) {
+    b.configured.push_back(b.configured[0]);
+    b.configured.back().address = Address::v4(0x0a000000 + i);
+  }
+  b.vips.changed();
+  TEST_ASSERT_TRUE(b.start());
+  TEST_ASSERT_EQUAL_INT(kVips, b.judged);
+  b.looks = 0;
+  b.loop.on_turn_start([&b] {  // its turns are spent as soon as they begin
+    const MonoTime until = b.loop.now() + Duration::milliseconds(11);
+    while (b.loop.now() < until) continue;
+  });
+  int turns = 0;
+  for (int i = 0; i < 1000 && b.looks < 2; i++) {
+    const size_t before = b.judged;
+    b.network.reconfigured();
+    b.loop.run_once(Duration::milliseconds(20));
+    turns += b.judged > before ? 1 : 0;
+  }
+  TEST_ASSERT_EQUAL_INT(2, b.looks);
+  TEST_ASSERT_TRUE(turns > 2 * 2);
+}
+
 // LVS, IPVS: it is there on every node. But ARP may be answered for it all the same.
 void a_copy_on_lo_is_no_obstacle_but_warned_of() {
   Bench b;
@@ -383,6 +417,7 @@ int main() {
   RUN_TEST(who_removes_an_address_of_ours_is_named);
   RUN_TEST(what_expired_is_said_to_have_expired);
   RUN_TEST(a_foreign_address_on_this_host_is_an_obstacle);
+  RUN_TEST(thousands_are_looked_at_over_several_turns);
   RUN_TEST(a_copy_on_lo_is_no_obstacle_but_warned_of);
   RUN_TEST(an_address_of_a_former_version_is_replaced_and_the_hosts_own_stays);
   RUN_TEST(a_stray_of_a_former_version_takes_nothing_of_the_hosts_along);
