@@ -9,6 +9,11 @@ namespace vipd {
 namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
+// A round of renewals that takes this long has too little of the time: its bursts become longer,
+// up to so many times, one more for each half of it. Lifetimes end otherwise where others use up
+// each turn.
+constexpr Duration kLongRound = Duration::seconds(1);
+constexpr int64_t kLongestBurst = 4;
 // Enough for a turn of the loop to end. It is not time that others need: the kernel sees to that.
 constexpr Duration kBreath = Duration::microseconds(200);
 // Renewals take an eighth of the time, if lifetimes allow for it.
@@ -25,7 +30,13 @@ constexpr Duration kFramesInterval = Duration::milliseconds(2);
 MonoTime KernelCalls::next_at(MonoTime now, bool turn_is_spent) const {
   assert(!busy());
   if (now < burst_ends_) return now;
-  return turn_is_spent ? now + kBreath : burst_ends_ + kBreath;
+  if (!turn_is_spent) return burst_ends_ + kBreath;
+  return burst(now) > kBurst ? burst_ends_ + kBurst : now + kBreath;
+}
+
+Duration KernelCalls::burst(MonoTime now) const {
+  const int64_t halves = is_renewing_ ? (now - round_began_) / (kLongRound / 2) : 0;
+  return kBurst * std::clamp<int64_t>(halves, 1, kLongestBurst);
 }
 
 void KernelCalls::add(MonoTime now, Duration lifetime) {
@@ -33,7 +44,7 @@ void KernelCalls::add(MonoTime now, Duration lifetime) {
   adding_ = true;
   lifetime_ = std::min(lifetime_, lifetime);
   if (now < burst_ends_ + kBreath) return;
-  burst_ends_ = now + kBurst;
+  burst_ends_ = now + burst(now);
   burst_begins_ = true;
 }
 
@@ -41,7 +52,7 @@ void KernelCalls::add(MonoTime now, Duration lifetime) {
 // there would be one address to a look at all.
 void KernelCalls::added_in_turn(MonoTime now) {
   adding_ = false;
-  if (std::exchange(burst_begins_, false)) burst_ends_ = now + kBurst;
+  if (std::exchange(burst_begins_, false)) burst_ends_ = now + burst(now);
 }
 
 void KernelCalls::removed() {

@@ -37,7 +37,8 @@ class KernelCalls {
   [[nodiscard]] bool adding() const { return adding_; }
   [[nodiscard]] bool removing() const { return removals_ > 0; }
 
-  // When one more may be added. In a turn that is spent no burst begins. REQUIRES: !busy().
+  // When one more may be added. In a turn that is spent no burst begins, but for a round of
+  // renewals that takes long. REQUIRES: !busy().
   [[nodiscard]] MonoTime next_at(MonoTime now, bool turn_is_spent) const;
   // REQUIRES: !adding().
   void add(MonoTime now, Duration lifetime);
@@ -70,6 +71,7 @@ class KernelCalls {
 
  private:
   void begin_round(MonoTime now);
+  [[nodiscard]] Duration burst(MonoTime now) const;
 
   bool adding_ = false;
   size_t removals_ = 0;

@@ -265,6 +265,20 @@ void short_lifetimes_are_renewed_sooner() {
   }
 }
 
+// By what comes before, again and again: requests, what etcd shows, a processor that others use.
+void lifetimes_are_renewed_where_each_turn_is_spent() {
+  World world;
+  world.call = 1 * kMs;
+  world.start(600, Duration::seconds(15));
+  world.run(30'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(600, world.up.size());
+  world.renewals = 0;
+  world.turn_is_spent = true;
+  world.run(20'000 * kMs);
+  TEST_ASSERT_TRUE(world.renewals >= 600 * 2);
+  TEST_ASSERT_TRUE(world.least_left >= Duration::seconds(2));
+}
+
 // Its key is in the queue that the former process was in.
 void a_vip_that_a_restart_finds_no_more_is_left() {
   World world;
@@ -326,6 +340,7 @@ int main() {
   RUN_TEST(frames_go_a_few_at_a_time);
   RUN_TEST(lifetimes_of_many_are_renewed_as_often_as_they_need);
   RUN_TEST(short_lifetimes_are_renewed_sooner);
+  RUN_TEST(lifetimes_are_renewed_where_each_turn_is_spent);
   RUN_TEST(a_vip_that_a_restart_finds_no_more_is_left);
   RUN_TEST(many_vips_are_found_in_any_order);
   RUN_TEST(who_waits_for_his_turn_says_so);
