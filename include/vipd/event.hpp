@@ -104,7 +104,13 @@ struct TxnAnswered {
   bool succeeded;
   std::vector<Entry> entries;
 };
-struct PrefixRead { RequestId request; Header header; std::vector<Entry> entries; };
+// A long answer comes in parts, in order; `goes_on`: this is not the last of them.
+struct PrefixRead {
+  RequestId request;
+  Header header;
+  std::vector<Entry> entries;
+  bool goes_on = false;
+};
 // No answer, or a refusal: a write may still have been, or yet be, executed.
 // no_space: etcd takes no writes at present.
 struct RequestFailed { RequestId request; std::string reason; bool no_space = false; };

@@ -1,6 +1,7 @@
 // Connection, snapshot and watch: what etcd shows, and whether it is still the same etcd.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -28,8 +29,18 @@ void Core::Impl::drive_connection() {
   emit(action::ReadPrefix{.request = request});
 }
 
+// A long answer is taken in part by part, and nothing else is looked at meanwhile.
+bool Core::Impl::is_part_of_answer(const Event& event) {
+  const auto* read = std::get_if<event::PrefixRead>(&event);
+  if (read == nullptr || !read->goes_on) return false;
+  snapshot_.arrives(*read);
+  return true;
+}
+
 void Core::Impl::on(const event::PrefixRead& e) {
-  if (beat_read(e)) return;
+  snapshot_.arrives(e);
+  Snapshot::Arrived all = snapshot_.take_arrived();
+  if (beat_read(e.request, e.header, all.entries)) return;
   const bool checking = snapshot_.take_check(e.request);
   if (!checking && !snapshot_.take_read(e.request)) return;
   if (!same_history(e.header, e.request) || checking) return;
@@ -37,21 +48,21 @@ void Core::Impl::on(const event::PrefixRead& e) {
     report(ReportKind::Connected, "etcd answers, cluster " + cluster_hex(binding_.cluster()));
   }
   requests_.heard(now_);
-  view_.load(now_, e.header.revision, e.entries, settings_.timeout);
+  view_.load(now_, e.header.revision, std::move(all.view), settings_.timeout);
   watch_goes_on();
-  replay_.load(e.header.revision, e.entries);
+  const std::vector<Entry>& entries = replay_.load(e.header.revision, std::move(all.entries));
   snapshot_.load();
   watch_.close(now_);
-  revoke_former_sessions(e.entries);
+  revoke_former_sessions(entries);
   if (chain_.lease() == LeaseId::None) {
     // A former session that cannot be taken up is no more than a dead one.
-    if (session_.state() == SessionState::Absent && !take_up_session(e.entries)) forget_memory();
+    if (session_.state() == SessionState::Absent && !take_up_session(entries)) forget_memory();
     return;
   }
-  const auto own = std::find_if(e.entries.begin(), e.entries.end(), [&](const Entry& entry) {
+  const auto own = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
     return entry.key.kind == KeyKind::Session && entry.key.lease == chain_.lease();
   });
-  settle(chain_.found(now_, own == e.entries.end() ? nullptr : &*own, e.header.revision));
+  settle(chain_.found(now_, own == entries.end() ? nullptr : &*own, e.header.revision));
 }
 
 void Core::Impl::read_failed(const std::string& why) {

@@ -163,7 +163,7 @@ void Core::Impl::step(const Input& input, const Event& event, Actions* actions) 
   now_ = input.now;
   // An owner of many VIPs announces each of them several times. Such a claim decides nothing, not
   // even after a stall: claims that waited with it answer no probe of this step.
-  if (is_idle_claim(event)) return;
+  if (is_idle_claim(event) || is_part_of_answer(event)) return;
   const MonoTime wanted = step_.next();
   const auto [slept, before, stalled] = step_.begin(input, actions);
   said_.stood_still = stalled && slept == Duration() ? now_ - wanted : Duration();

@@ -156,6 +156,7 @@ struct Core::Impl {
   // --- connection.cpp: snapshot and watch
   void drive_connection();
   void drive_watch();
+  [[nodiscard]] bool is_part_of_answer(const Event& event);
   void read_failed(const std::string& why);
   // --- session.cpp: lease, links, memory, the end
   void drive_session();
@@ -323,7 +324,8 @@ struct Core::Impl {
   void delete_keys();
   void beat_by_reading();
   [[nodiscard]] bool writes_deleted() const;
-  [[nodiscard]] bool beat_read(const event::PrefixRead& e);
+  [[nodiscard]] bool beat_read(RequestId request, const Header& header,
+                               const std::vector<Entry>& entries);
   [[nodiscard]] bool deletion_answered(const event::TxnAnswered& e);
 
   // --- peers.cpp: the terms of our own peer lease

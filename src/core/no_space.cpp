@@ -100,22 +100,23 @@ void Core::Impl::beat_by_reading() {
 
 // [safety] It counts from before it was sent, and only while nobody may take us for dead: our
 // session key is the end of our chain and has no `writes` key. Of each VIP the key must be there.
-bool Core::Impl::beat_read(const event::PrefixRead& e) {
-  const std::optional<MonoTime> sent = read_beats_.answered(e.request);
+bool Core::Impl::beat_read(RequestId request, const Header& header,
+                           const std::vector<Entry>& entries) {
+  const std::optional<MonoTime> sent = read_beats_.answered(request);
   if (!sent) return false;
-  if (!same_history(e.header, e.request)) return true;
+  if (!same_history(header, request)) return true;
   connected();
   const LeaseId lease = chain_.lease();
-  const Entry* session = find_entry(e.entries, {KeyKind::Session, lease, {}});
-  const bool writes = find_entry(e.entries, {KeyKind::Writes, lease, {}}) != nullptr;
+  const Entry* session = find_entry(entries, {KeyKind::Session, lease, {}});
+  const bool writes = find_entry(entries, {KeyKind::Writes, lease, {}}) != nullptr;
   for (Vip& vip : vips_) vip.key.read(0);
-  for (const Entry& entry : e.entries) {
+  for (const Entry& entry : entries) {
     const bool is_ours = entry.key.kind == KeyKind::Candidate && entry.key.lease == lease;
     Vip* vip = is_ours ? find(entry.key.vip) : nullptr;
     if (vip != nullptr) vip->key.read(entry.created);
   }
   const MonoTime before = chain_.deadline();
-  settle(chain_.read(now_, *sent, session, e.header.revision, writes));
+  settle(chain_.read(now_, *sent, session, header.revision, writes));
   if (chain_.deadline() > before) authority_renewed();
   if (chain_.live() && chain_.by_read()) kernel_.renew_at(now_);
   return true;

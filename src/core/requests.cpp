@@ -40,6 +40,13 @@ void Snapshot::checking(RequestId request) {
   checking_ = request;
 }
 
+// [safety] What came of one answer, and was cut off, is no part of the next.
+void Snapshot::arrives(const event::PrefixRead& part) {
+  if (arrived_.request != part.request) arrived_ = {.request = part.request};
+  arrived_.entries.insert(arrived_.entries.end(), part.entries.begin(), part.entries.end());
+  if (part.request == reading_) arrived_.view.gather(part.entries);
+}
+
 void Snapshot::load() {
   loaded_ = answered_ = fresh_ = true;
   backoff_ = Duration();

@@ -6,8 +6,10 @@
 #include <cassert>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "core/timing.hpp"
+#include "core/view.hpp"
 #include "vipd/event.hpp"
 #include "vipd/types.hpp"
 
@@ -68,6 +70,18 @@ class Snapshot {
   [[nodiscard]] bool take_read(RequestId request) { return take(&reading_, request); }
   [[nodiscard]] bool take_check(RequestId request) { return take(&checking_, request); }
 
+  // --- answers that come in parts, one answer after another
+  // What has come of one. A view is made of it only where it is to be loaded.
+  struct Arrived {
+    RequestId request = 0;
+    std::vector<Entry> entries{};
+    View view{};
+  };
+  // Takes a part, and decides nothing.
+  void arrives(const event::PrefixRead& part);
+  // All of an answer, whose last part has arrived.
+  [[nodiscard]] Arrived take_arrived() { return std::exchange(arrived_, {}); }
+
   // --- what came of it
   void load();
   void watched() { fresh_ = false; }
@@ -88,6 +102,7 @@ class Snapshot {
   bool fresh_ = false;
   RequestId reading_ = 0;
   RequestId checking_ = 0;
+  Arrived arrived_;
   MonoTime read_at_ = MonoTime::long_ago();
   Duration backoff_;
 };

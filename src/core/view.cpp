@@ -14,31 +14,28 @@ int View::Queue::position(LeaseId lease) const {
   return -1;
 }
 
-void View::load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
-                Duration own_timeout) {
+void View::gather(const std::vector<Entry>& entries) {
+  for (const Entry& entry : entries) {
+    apply_change(MonoTime::long_ago(), Change{.deleted = false, .entry = entry});
+  }
+}
+
+void View::load(MonoTime now, Revision revision, View&& gathered, Duration own_timeout) {
   // What had to be waited out before still has to be.
   MonoTime not_before = unknown_.not_before;
   for (const auto& [vip, queue] : queues_) not_before = std::max(not_before, queue.not_before);
-  sessions_.clear();
-  peers_.clear();
-  asked_ = nullptr;
-  marks_.clear();
-  queues_.clear();
-  foreign_ = 0;
-  unknown_ = Queue{};
-  Change change;  // one for all: of thousands the memory would be asked for again and again
-  for (const Entry& entry : entries) {
-    change.entry = entry;
-    apply_change(now, change);
-  }
+  const MonoTime echoed = echoed_;
+  *this = std::move(gathered);
+  echoed_ = echoed;
   const Duration longest = std::max(own_timeout, longest_timeout());
   unknown_.not_before = std::max(not_before, now + timing::with_drift(longest));
   for (auto& [vip, queue] : queues_) {
     queue.not_before = unknown_.not_before;
     queue.since.fill(now);
   }
+  // [safety] As of now, however early its part of the snapshot came.
   for (auto& [lease, session] : sessions_) {
-    if (!session.present) session.gone_since = now;
+    (session.present ? session.last_seen : session.gone_since) = now;
   }
   suspect_marked(&unknown_, revision);
   for (auto& [vip, queue] : queues_) suspect_marked(&queue, revision);

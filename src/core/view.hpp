@@ -82,10 +82,11 @@ class View {
     [[nodiscard]] int position(LeaseId lease) const;
   };
 
+  // More of a snapshot, all of which one that began empty is to be load()ed with.
+  void gather(const std::vector<Entry>& entries);
   // Forgets everything and starts from a snapshot: nobody knows who held what just before it, so
   // every VIP is left alone for the longest timeout in sight.
-  void load(MonoTime now, Revision revision, const std::vector<Entry>& entries,
-            Duration own_timeout);
+  void load(MonoTime now, Revision revision, View&& gathered, Duration own_timeout);
   // When the last of our heartbeats was sent that the watch has shown: what it shows from now on
   // was committed after that, however late it comes.
   void echoed(MonoTime sent) { echoed_ = sent; }

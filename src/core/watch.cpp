@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace vipd {
 
@@ -67,13 +68,14 @@ bool same(const Change& a, const Change& b) {
 
 }  // namespace
 
-void Replay::load(Revision revision, const std::vector<Entry>& entries) {
+const std::vector<Entry>& Replay::load(Revision revision, std::vector<Entry> entries) {
   *this = Replay();
   floor_ = revision;
   for (const Entry& entry : entries) {
     if (entry.key.kind == KeyKind::Session) begin_ = std::max(begin_, entry.modified);
   }
-  snapshot_ = entries;
+  snapshot_ = std::move(entries);
+  return snapshot_;
 }
 
 void Replay::restart() {

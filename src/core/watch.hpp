@@ -70,8 +70,8 @@ class Watch {
 // end in what it shows. Without a session put nothing can be verified, and nothing is proven.
 class Replay {
  public:
-  // A snapshot of that revision. Nothing is proven until a watch has gone past it.
-  void load(Revision revision, const std::vector<Entry>& entries);
+  // A snapshot of that revision, which it keeps. Nothing is proven until a watch has gone past it.
+  const std::vector<Entry>& load(Revision revision, std::vector<Entry> entries);
   // Whole revisions, in order, that were applied.
   void add(const std::vector<Change>& changes);
 

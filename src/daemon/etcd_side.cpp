@@ -30,17 +30,19 @@ struct EtcdSide::Impl {
       : loop(loop), store(std::move(prefix)), feed(std::move(feed)), work(loop) {}
   ~Impl() { loop.cancel_timer(telling); }
 
-  // A read of all keys that was answered, and is turned into the core's terms.
+  // A read of all keys that was answered, as far as the core has not been told of it.
   struct Reading {
-    event::PrefixRead read;
+    RequestId request;
+    Header header;
     std::vector<etcd::KeyValue> kvs;
-    size_t taken = 0;
+    size_t told = 0;
   };
 
   void failed(RequestId request, const etcd::Error& error);
-  [[nodiscard]] bool read_some();
-  void read_next();
-  void tell();
+  void tell_next();
+  [[nodiscard]] bool tell_part();
+  void tell_last();
+  [[nodiscard]] event::PrefixRead next_part();
   void look_at_compaction();
   void look_again_in_an_hour();
 
@@ -144,39 +146,54 @@ void EtcdSide::perform(const action::ReadPrefix& a) {
   const auto done = [&self, request = a.request](etcd::RangeAnswer* answer,
                                                  const etcd::Error* error) {
     if (answer == nullptr) return self.failed(request, *error);
-    event::PrefixRead read = {request, Store::header(answer->header), {}};
-    read.entries.reserve(answer->kvs.size());
-    self.readings.push_back({.read = std::move(read), .kvs = std::move(answer->kvs)});
-    if (self.readings.size() == 1) self.read_next();
+    self.readings.push_back({.request = request,
+                             .header = Store::header(answer->header),
+                             .kvs = std::move(answer->kvs)});
+    if (self.readings.size() == 1) self.tell_next();
   };
   self.client->snapshot(self.store.ranges(), done);
 }
 
-void EtcdSide::Impl::read_next() {
-  (void)work.start([this] { return read_some(); }, nullptr);
+void EtcdSide::Impl::tell_next() {
+  telling = Loop::Timer::None;
+  (void)work.start([this] { return tell_part(); }, nullptr);
 }
 
-// All of thousands at once would be a long turn: they are forgotten bit by bit, too, and the core
-// takes them up in a turn that has done none of this.
-bool EtcdSide::Impl::read_some() {
+// All of thousands at once would be a long turn. The core acts on the last part, in a turn that
+// does none of this.
+bool EtcdSide::Impl::tell_part() {
+  const Reading& reading = readings.front();
+  const bool is_last = reading.kvs.size() - reading.told <= kAtOnce;
+  if (is_last) {
+    telling = loop.add_timer(loop.now(), [this] { tell_last(); });
+  } else {
+    feed(next_part());
+  }
+  return !is_last;
+}
+
+void EtcdSide::Impl::tell_last() {
+  telling = Loop::Timer::None;
+  const event::PrefixRead last = next_part();
+  readings.pop_front();
+  feed(last);
+  if (!readings.empty()) telling = loop.add_timer(loop.now(), [this] { tell_next(); });
+}
+
+// What was told is forgotten bit by bit, too.
+event::PrefixRead EtcdSide::Impl::next_part() {
   Reading& reading = readings.front();
-  const size_t end = std::min(reading.taken + kAtOnce, reading.kvs.size());
-  for (; reading.taken < end; reading.taken++) {
-    etcd::KeyValue& kv = reading.kvs[reading.taken];
-    store.decode(kv, &reading.read.entries);
+  const size_t end = std::min(reading.told + kAtOnce, reading.kvs.size());
+  event::PrefixRead part = {.request = reading.request,
+                            .header = reading.header,
+                            .entries = {},
+                            .goes_on = end < reading.kvs.size()};
+  for (; reading.told < end; reading.told++) {
+    etcd::KeyValue& kv = reading.kvs[reading.told];
+    store.decode(kv, &part.entries);
     kv = etcd::KeyValue();
   }
-  if (end < reading.kvs.size()) return true;
-  telling = loop.add_timer(loop.now(), [this] { tell(); });
-  return false;
-}
-
-void EtcdSide::Impl::tell() {
-  telling = Loop::Timer::None;
-  const event::PrefixRead whole = std::move(readings.front().read);
-  readings.pop_front();
-  feed(whole);
-  if (!readings.empty()) read_next();
+  return part;
 }
 
 void EtcdSide::perform(const action::OpenWatch& a) {

@@ -87,7 +87,8 @@ void Journal::after(const event::WatchAdvanced& shown) {
   note_owners();
 }
 
-void Journal::after(const event::PrefixRead&) {
+void Journal::after(const event::PrefixRead& read) {
+  if (read.goes_on) return;
   for (const VipConfig& vip : vips_.all()) shown_.push_back(vip.address);
   note_owners();
 }

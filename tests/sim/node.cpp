@@ -1,6 +1,7 @@
 // A process: the daemon's turn around the real core. It follows src/daemon/*.cpp: actions in their
 // order, each netlink completion told at once, before the action after it.
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "sim/world.hpp"
@@ -257,6 +258,26 @@ void World::feed_next(int n, const vipd::Event& event) {
   node.inbox.insert(node.inbox.begin(), Mail{.source = 2, .event = event});
 }
 
+// A long answer comes in parts, which decide nothing. Returns the last.
+vipd::event::PrefixRead World::feed_parts(Node* node, vipd::Input input,
+                                          const vipd::event::PrefixRead& whole) {
+  constexpr ptrdiff_t kAtOnce = 3;
+  input.random = 0;
+  vipd::event::PrefixRead part = {
+      .request = whole.request, .header = whole.header, .entries = {}, .goes_on = true};
+  auto next = whole.entries.begin();
+  for (; whole.entries.end() - next > kAtOnce; next += kAtOnce) {
+    part.entries.assign(next, next + kAtOnce);
+    if (records_) node->heard.push_back({.input = input, .event = part});
+    vipd::Actions nothing;
+    node->core->step(input, part, &nothing);
+    assert(nothing.empty());
+  }
+  part.entries.assign(next, whole.entries.end());
+  part.goes_on = false;
+  return part;
+}
+
 void World::push_step(Node* node, const vipd::Event& event) {
   if (options_.groups) note_alone(node, event);
   if (const auto* lost = std::get_if<vipd::event::AddressLost>(&event)) {
@@ -271,8 +292,10 @@ void World::push_step(Node* node, const vipd::Event& event) {
   if (story_.on()) say(static_cast<int>(node - nodes_.data()), "%s", describe(event).c_str());
   tally_.steps++;
   const vipd::Input input = this->input(node);
-  if (records_) node->heard.push_back({.input = input, .event = event});
-  node->core->step(input, event, &frame.actions);
+  const auto* read = std::get_if<vipd::event::PrefixRead>(&event);
+  const vipd::Event last = read == nullptr ? event : feed_parts(node, input, *read);
+  if (records_) node->heard.push_back({.input = input, .event = last});
+  node->core->step(input, last, &frame.actions);
   forget_older_words(node);
   if (now_ / kMs != last_ms_) {
     last_ms_ = now_ / kMs;

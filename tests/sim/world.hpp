@@ -94,6 +94,8 @@ class World {
   void handle(int node, Mail& mail);
   void feed(int node, const vipd::Event& event);
   void feed_next(int node, const vipd::Event& event);
+  vipd::event::PrefixRead feed_parts(Node* node, vipd::Input input,
+                                     const vipd::event::PrefixRead& whole);
   void push_step(Node* node, const vipd::Event& event);
   static void forget_older_words(Node* node);
   void run_turn(int node);

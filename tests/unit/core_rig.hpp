@@ -126,6 +126,10 @@ class AnsweredRig : public Rig {
     completions.emplace_back(vipd::event::AddressRemoved{a.address, 0});
   }
   virtual void act(const vipd::action::SendProbe&) {}
+  virtual void act(const vipd::action::ReadPrefix& a) {
+    last_request = a.request;
+    answers.emplace_back(vipd::event::PrefixRead{a.request, store.header(), store.everything()});
+  }
   virtual void act(const vipd::action::SendTxn& a) {
     last_request = a.request;
     bool succeeded = false;
@@ -157,10 +161,6 @@ class AnsweredRig : public Rig {
     (void)store.revoke(a.lease);
     answers.emplace_back(vipd::event::LeaseRevoked{a.request});
     show();
-  }
-  void act(const vipd::action::ReadPrefix& a) {
-    last_request = a.request;
-    answers.emplace_back(vipd::event::PrefixRead{a.request, store.header(), store.everything()});
   }
   void act(const vipd::action::OpenWatch& a) {
     shown_ = a.from;

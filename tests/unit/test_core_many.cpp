@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "core/vip.hpp"
 #include "core_rig.hpp"
@@ -36,6 +37,9 @@ class World : public rig::AnsweredRig {
   int tellings = 0;  // steps that told people that VIPs are owned
   int remembered = 0;
   Duration least_left = Duration::seconds(100);  // of a lifetime, at its renewal
+  size_t at_once = SIZE_MAX;                     // of an answer, in one part
+  size_t parts = 0;
+  bool breaks = false;  // the next answer, in its middle
 
   void start(uint32_t vips = kVips, Duration timeout = Duration::seconds(5)) {
     Settings settings = settings_of(vips);
@@ -117,6 +121,23 @@ class World : public rig::AnsweredRig {
     AnsweredRig::act(a);
   }
   void act(const action::SendProbe& a) override { probed[a.address]++; }
+  void act(const action::ReadPrefix& a) override {
+    AnsweredRig::act(a);
+    event::PrefixRead rest = std::get<event::PrefixRead>(answers.back());
+    answers.pop_back();
+    while (rest.entries.size() > at_once) {
+      const auto end = rest.entries.begin() + static_cast<ptrdiff_t>(at_once);
+      answers.emplace_back(
+          event::PrefixRead{a.request, rest.header, {rest.entries.begin(), end}, true});
+      rest.entries.erase(rest.entries.begin(), end);
+      parts++;
+    }
+    if (std::exchange(breaks, false)) {
+      answers.emplace_back(event::RequestFailed{a.request, "cut"});
+    } else {
+      answers.emplace_back(rest);
+    }
+  }
   void act(const action::SendTxn& a) override {
     const Value& value = a.txn.success.front().value;
     if (value.released && left.empty()) pending = completions.size();
@@ -279,6 +300,35 @@ void lifetimes_are_renewed_where_each_turn_is_spent() {
   TEST_ASSERT_TRUE(world.least_left >= Duration::seconds(2));
 }
 
+// Thousands of keys at once are a long turn.
+void a_long_answer_is_taken_in_part_by_part() {
+  World world;
+  world.start(kVips, Duration::seconds(15));
+  world.run(22'000 * kMs);
+  TEST_ASSERT_EQUAL_INT(kVips, world.up.size());
+  world.at_once = 64;
+  for (const bool breaks : {true, false}) {
+    Settings settings = World::settings_of(kVips);
+    settings.timeout = Duration::seconds(15);
+    world.breaks = breaks;
+    world.parts = 0;
+    world.restart(settings);
+    while (world.parts == 0) world.go_on();
+    while (!world.answers.empty() && std::holds_alternative<event::PrefixRead>(world.answers[0]) &&
+           std::get<event::PrefixRead>(world.answers[0]).goes_on) {
+      world.go_on();
+      TEST_ASSERT_TRUE(world.actions.empty());
+      TEST_ASSERT_EQUAL_INT(0, world.core->revision());
+    }
+    world.run(5'000 * kMs);
+    TEST_ASSERT_EQUAL_INT(kVips, world.up.size());
+    const std::vector<VipView> vips = world.core->vips(world.now());
+    TEST_ASSERT_TRUE(std::all_of(vips.begin(), vips.end(), [](const VipView& vip) {
+      return vip.state == VipState::Owner && vip.queue.size() == 1;
+    }));
+  }
+}
+
 // Its key is in the queue that the former process was in.
 void a_vip_that_a_restart_finds_no_more_is_left() {
   World world;
@@ -341,6 +391,7 @@ int main() {
   RUN_TEST(lifetimes_of_many_are_renewed_as_often_as_they_need);
   RUN_TEST(short_lifetimes_are_renewed_sooner);
   RUN_TEST(lifetimes_are_renewed_where_each_turn_is_spent);
+  RUN_TEST(a_long_answer_is_taken_in_part_by_part);
   RUN_TEST(a_vip_that_a_restart_finds_no_more_is_left);
   RUN_TEST(many_vips_are_found_in_any_order);
   RUN_TEST(who_waits_for_his_turn_says_so);

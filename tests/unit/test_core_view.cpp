@@ -90,13 +90,19 @@ size_t suspects() {
   return view.queue(kVip).suspects.size();
 }
 
+void load(MonoTime now, Revision revision, const std::vector<Entry>& entries) {
+  View gathered;
+  gathered.gather(entries);
+  view.load(now, revision, std::move(gathered), kTimeout);
+}
+
 }  // namespace
 
 // Two in the queue, session 1 at its head, last seen at `kStart`; the first snapshot is waited out.
 void setUp() {
   view = View();
   revision = 100;
-  view.load(kStart - Duration::seconds(3600), revision, {}, kTimeout);
+  load(kStart - Duration::seconds(3600), revision, {});
   apply(kStart, {session(1), writes(1), candidate(1)});
   apply(kStart, {session(2), writes(2), candidate(2)});
 }
@@ -109,7 +115,7 @@ static void the_lowest_create_revision_is_the_head() {
 
 static void after_a_snapshot_every_vip_waits_for_the_longest_timeout_in_sight() {
   Entry other = session(7, false, Duration::seconds(9)).entry;
-  view.load(kStart, 200, {other}, kTimeout);
+  load(kStart, 200, {other});
   TEST_ASSERT_TRUE(not_before() == kStart + timing::with_drift(Duration::seconds(9)));
   TEST_ASSERT_TRUE(view.queue(*Address::parse("10.0.0.1")).not_before == not_before());
 }
@@ -175,7 +181,7 @@ static void a_longer_wait_is_never_shortened() {
 
 // Somebody vanished, and nobody of ours knows the one before the snapshot.
 static void a_wait_that_is_not_over_ends_with_a_release_of_what_was_held() {
-  view.load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry}, kTimeout);
+  load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry});
   revision = 200;
   apply(at_ms(10), {session(2), writes(2), candidate(2)});
   TEST_ASSERT_TRUE(not_before() > at_ms(1000));
@@ -193,7 +199,7 @@ static void a_place_that_is_given_up_ends_no_wait() {
 
 // Whoever ends a silent session says that it let go, and never that it held anything.
 static void what_somebody_else_says_was_held_ends_no_wait() {
-  view.load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry}, kTimeout);
+  load(at_ms(0), 200, {session(1).entry, writes(1).entry, candidate(1).entry});
   revision = 200;
   Change ended = handed_on(1);
   ended.entry.value.instance = "somebody else";
@@ -294,9 +300,22 @@ static void a_suspect_shows_that_it_has_acted_or_its_mark_goes() {
   TEST_ASSERT_EQUAL_INT(0, suspects());
 }
 
+// An owner that was shown by an early part of a long answer has not been silent since then.
+static void a_snapshot_in_parts_is_of_the_moment_of_its_last() {
+  View gathered;
+  gathered.gather({session(7).entry, writes(7).entry, candidate(7).entry});
+  TEST_ASSERT_TRUE(view.session(lease(7)) == nullptr);
+  gathered.gather({writes(8).entry, candidate(8).entry});
+  view.load(at_ms(900), 200, std::move(gathered), kTimeout);
+  TEST_ASSERT_TRUE(view.session(lease(1)) == nullptr);
+  TEST_ASSERT_TRUE(view.session(lease(7))->last_seen == at_ms(900));
+  TEST_ASSERT_TRUE(view.session(lease(8))->gone_since == at_ms(900));
+  TEST_ASSERT_EQUAL_INT(2, view.queue(kVip).candidates.size());
+  TEST_ASSERT_TRUE(not_before() == at_ms(900) + timing::with_drift(kTimeout));
+}
+
 static void after_a_snapshot_marks_are_suspected_where_they_are_not_queued() {
-  view.load(kStart, 200, {session(7).entry, mark(7).entry, mark(8).entry, candidate(8).entry},
-            kTimeout);
+  load(kStart, 200, {session(7).entry, mark(7).entry, mark(8).entry, candidate(8).entry});
   TEST_ASSERT_EQUAL_INT(1, suspects());
   TEST_ASSERT_TRUE(view.queue(kVip).suspects[0].lease == lease(7));
   TEST_ASSERT_EQUAL_INT(2, view.queue(*Address::parse("10.0.0.1")).suspects.size());
@@ -341,6 +360,7 @@ int main() {
   RUN_TEST(who_has_a_mark_may_have_what_it_did_not_release);
   RUN_TEST(without_a_mark_or_with_a_release_nobody_is_suspected);
   RUN_TEST(a_suspect_shows_that_it_has_acted_or_its_mark_goes);
+  RUN_TEST(a_snapshot_in_parts_is_of_the_moment_of_its_last);
   RUN_TEST(after_a_snapshot_marks_are_suspected_where_they_are_not_queued);
   RUN_TEST(all_honour_marks_but_old_daemons_and_foreign_candidates);
   return UNITY_END();
