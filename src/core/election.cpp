@@ -49,9 +49,12 @@ Revision Core::Impl::key_created(const Vip& vip) const {
 }
 
 Revision Core::Impl::headed_since(const Vip& vip) const {
-  const View::Candidate* head = view_.queue(vip.settings.address).head();
-  if (head == nullptr || !chain_.live() || head->lease != chain_.lease()) return 0;
-  return head->created;
+  if (vip.head.as_of != view_.queues_as_of()) {
+    const View::Candidate* head = view_.queue(vip.settings.address).head();
+    vip.head = {.as_of = view_.queues_as_of()};
+    if (head != nullptr) vip.head = {vip.head.as_of, head->lease, head->created};
+  }
+  return chain_.live() && vip.head.lease == chain_.lease() ? vip.head.created : 0;
 }
 
 bool Core::Impl::covered(const Vip& vip) const {

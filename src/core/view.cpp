@@ -205,6 +205,7 @@ void View::apply_session(MonoTime now, const Change& change) {
 }
 
 void View::apply_candidate(const Change& change) {
+  as_of_.number++;
   const Entry& entry = change.entry;
   auto [place, fresh] = queues_.try_emplace(entry.key.vip, Slot{unknown_, nullptr});
   std::vector<Candidate>& candidates = place->second.candidates;

@@ -105,6 +105,8 @@ class View {
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
+  // Another one after each change of any queue's candidates, also where the view is replaced.
+  [[nodiscard]] uint64_t queues_as_of() const { return as_of_.number; }
   [[nodiscard]] const std::map<LeaseId, Session>& sessions() const { return sessions_; }
   // By the owner's lease; without those whose value is none of ours.
   [[nodiscard]] const std::map<LeaseId, Peers>& peers() const { return peers_; }
@@ -156,7 +158,19 @@ class View {
   };
   void forget_order();
 
+  // Whatever is assigned to it, it goes on.
+  struct Counter {
+    uint64_t number = 1;
+    Counter() = default;
+    Counter(const Counter&) = default;
+    Counter& operator=(const Counter&) {
+      number++;
+      return *this;
+    }
+  };
+
   std::unordered_map<Address, Slot, Address::Hash> queues_;
+  Counter as_of_;
   mutable const std::pair<const Address, Slot>* asked_ = nullptr;  // last
   Queue unknown_;  // a VIP that nobody is queued for; carries the first snapshot's not_before
   MonoTime echoed_ = MonoTime::long_ago();

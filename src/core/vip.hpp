@@ -144,6 +144,13 @@ struct Place {
 
 struct LinkView;
 
+// The head of its queue, as of one state of all queues: thousands are looked at many times a step.
+struct KnownHead {
+  uint64_t as_of = 0;  // View::queues_as_of()
+  LeaseId lease = LeaseId::None;
+  Revision created = 0;
+};
+
 struct Vip {
   // The kernel's side. Everything but Absent means that the address may be on the link. Inherited:
   // by the lifetime that a former process gave it, until we have authority of our own.
@@ -156,6 +163,7 @@ struct Vip {
   int priority = 0;                // ours, as a number
   VipState state = VipState::Standby;
   KeyRights key;
+  mutable KnownHead head;
   Revision remembered = 0;  // of what was waited out, as the state directory has it
 
   AddressState address = AddressState::Absent;

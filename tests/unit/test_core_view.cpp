@@ -1,5 +1,8 @@
 #include "core/view.hpp"
 
+#include <cstdint>
+#include <set>
+
 #include "core/timing.hpp"
 #include "harness.hpp"
 
@@ -314,6 +317,28 @@ static void a_snapshot_in_parts_is_of_the_moment_of_its_last() {
   TEST_ASSERT_TRUE(not_before() == at_ms(900) + timing::with_drift(kTimeout));
 }
 
+// [safety] Who was the head is remembered by it: a number that came again would be a head of
+// before.
+static void no_state_of_the_queues_has_the_number_of_another() {
+  std::set<uint64_t> seen;
+  const auto is_new = [&seen] { return seen.insert(view.queues_as_of()).second; };
+  TEST_ASSERT_TRUE(is_new());
+  apply(at_ms(1), {session(1), session(2)});
+  TEST_ASSERT_FALSE(is_new());
+  apply(at_ms(2), {candidate(3)});
+  TEST_ASSERT_TRUE(is_new());
+  Change gone = candidate(3);
+  gone.deleted = true;
+  apply(at_ms(3), {gone});
+  TEST_ASSERT_TRUE(is_new());
+  load(at_ms(4), 200, {});
+  TEST_ASSERT_TRUE(is_new());
+  view = View();
+  TEST_ASSERT_TRUE(is_new());
+  view = View(view);
+  TEST_ASSERT_TRUE(is_new());
+}
+
 static void after_a_snapshot_marks_are_suspected_where_they_are_not_queued() {
   load(kStart, 200, {session(7).entry, mark(7).entry, mark(8).entry, candidate(8).entry});
   TEST_ASSERT_EQUAL_INT(1, suspects());
@@ -361,6 +386,7 @@ int main() {
   RUN_TEST(without_a_mark_or_with_a_release_nobody_is_suspected);
   RUN_TEST(a_suspect_shows_that_it_has_acted_or_its_mark_goes);
   RUN_TEST(a_snapshot_in_parts_is_of_the_moment_of_its_last);
+  RUN_TEST(no_state_of_the_queues_has_the_number_of_another);
   RUN_TEST(after_a_snapshot_marks_are_suspected_where_they_are_not_queued);
   RUN_TEST(all_honour_marks_but_old_daemons_and_foreign_candidates);
   return UNITY_END();
