@@ -13,6 +13,7 @@ namespace {
 
 // Lifetimes are whole seconds, some of only one.
 constexpr Duration kRenew = Duration::milliseconds(500);
+constexpr size_t kMostNames = 8;  // of thousands of VIPs, in a line
 
 }  // namespace
 
@@ -113,10 +114,12 @@ void Core::Impl::drive_hold() {
 std::string Core::Impl::hold_words(MonoTime now) const {
   const PeerTerm& term = peer_lease_.in_force()->key();
   std::string vips;
+  size_t count = 0;
   for (const Vip& vip : vips_) {
-    if (vip.address != Vip::AddressState::Present) continue;
+    if (vip.address != Vip::AddressState::Present || ++count > kMostNames) continue;
     vips += (vips.empty() ? "" : ", ") + vip.settings.name;
   }
+  if (count > kMostNames) vips += " and " + std::to_string(count - kMostNames) + " more";
   return "etcd has been away for " + in_seconds(now - (chain_.deadline() - settings_.timeout)) +
          "; " + nodes_of(term) + (term.grantors.size() == 1 ? " agrees" : " agree") +
          " that this node keeps " + vips;

@@ -95,6 +95,7 @@ def outage(t, lab, what, away, back, seconds, stays=True):
     wait_hold(owner)
     words = owner.status()["peer_lease"]["reason"]
     t.check("etcd has been away for" in words and "this node keeps v1" in words, words)
+    t.check(len(lab.vips) == 1 or words.endswith(f", v8 and {len(lab.vips) - 8} more"), words)
     time.sleep(max(0.0, since + seconds - time.monotonic()))
     t.check(holds(owner), f"{owner} holds on after {seconds} s")
     back(lab)

@@ -39,7 +39,7 @@ def test_hold_killed_for_a_minute(t):
 
 @case(seconds=60)
 def test_hold_two_nodes(t):
-    lab = holding.up(t, hosts=2)
+    lab = holding.up(t, hosts=2, vips=10)
     holding.outage(t, lab, "etcd killed", holding.kill_etcd, holding.start_etcd_again, 3 * TIMEOUT)
 
 
