@@ -117,19 +117,29 @@ bool FenceSide::may_remove_former() const {
   return hooks_ != nullptr && hooks_->has_former() && loop_.now() >= network_.strangers_until();
 }
 
-// As detach_next(). The links that were there first are those of the VIPs, as a rule.
+// As detach_next(). No packets of a VIP pass before its link is clear.
 bool FenceSide::remove_next_former() {
   if (!may_remove_former()) return false;
-  const auto link = network_.links().all().upper_bound(cleared_);
-  if (link != network_.links().all().end()) {
-    cleared_ = link->first;
-    is_clear_ &= hooks_->remove_former(cleared_);
+  if (!to_clear_) {
+    to_clear_ = links_of_vips_last();
+    is_clear_ = true;
+  }
+  if (!to_clear_->empty()) {
+    is_clear_ &= hooks_->remove_former(to_clear_->back());
+    to_clear_->pop_back();
     return true;
   }
   if (is_clear_) hooks_->forget_former();
-  cleared_ = 0;
-  is_clear_ = true;
+  to_clear_.reset();
   return false;
+}
+
+std::vector<int> FenceSide::links_of_vips_last() const {
+  std::vector<int> links;
+  for (const auto& [index, link] : network_.links().all()) links.push_back(index);
+  std::stable_partition(links.begin(), links.end(),
+                        [this](int index) { return !network_.links().is_of_vip(index); });
+  return links;
 }
 
 // --- links

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,7 @@ class FenceSide {
   [[nodiscard]] bool may_remove_former() const;
   void remove_former();
   [[nodiscard]] bool remove_next_former();
+  [[nodiscard]] std::vector<int> links_of_vips_last() const;
   [[nodiscard]] bool detach_next();
 
   Loop& loop_;
@@ -118,9 +120,10 @@ class FenceSide {
   std::map<int, Guard> guards_;                   // by link
   std::string clock_fault_;
   std::string room_fault_;
-  InTurns removal_;          // of ours or a former process's
-  int cleared_ = 0;          // the link from which that one's was removed last
-  bool is_clear_ = true;     // of them, so far
+  InTurns removal_;  // of ours or a former process's
+  std::optional<std::vector<int>>
+      to_clear_;             // links from which that one's is removed, the next last
+  bool is_clear_ = true;     // of those before
   bool is_detached_ = true;  // ours, likewise
   bool is_started_ = false;
   MonoTime started_;

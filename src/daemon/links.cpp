@@ -104,6 +104,11 @@ std::string Links::names() const {
   return text + (count > kLinksNamed ? ", ..." : "");
 }
 
+bool Links::is_of_vip(int index) const {
+  return std::any_of(told_.begin(), told_.end(),
+                     [index](const auto& link) { return link.second.index == index; });
+}
+
 int Links::told_index(const std::string& text) const {
   const auto told = told_.find(text);
   return told == told_.end() ? 0 : told->second.index;

@@ -67,6 +67,8 @@ class Links {
   [[nodiscard]] std::string auto_fault(const std::string& text) const;
   // Those that are there, by name, for a message: a few are enough.
   [[nodiscard]] std::string names() const;
+  // Whether a VIP is for that link, as the core was last told of it.
+  [[nodiscard]] bool is_of_vip(int index) const;
   // The number of the link as the core was last told of it; 0: there is none.
   [[nodiscard]] int told_index(const std::string& text) const;
 

@@ -379,6 +379,42 @@ void many_links_at_tcx_are_attached_and_left_as_turns_come() {
   TEST_ASSERT_TRUE(run("ip link del group 9"));
 }
 
+// Of hundreds, the VIP's may be any: none of its packets pass before that one is clear.
+void a_former_fence_leaves_the_links_of_vips_first() {
+  if (!has_tcx()) TEST_IGNORE_MESSAGE("this kernel has no tcx");
+  Host host;
+  TEST_ASSERT_TRUE(put_foreign_at_tcx("t0"));
+  for (int i = 0; i < 40; i++) {
+    const std::string n = std::to_string(i);
+    TEST_ASSERT_TRUE(run("ip link add m" + n + " group 9 type veth peer name n" + n));
+  }
+  const auto start = [](Daemon* daemon) {
+    daemon->config.vips[0].link = "m39";
+    daemon->vips.changed();
+    daemon->start();
+    const MonoTime end = daemon->loop.now() + Duration::seconds(30);
+    while (!daemon->fence.is_in_force() && daemon->loop.now() < end) daemon->turns();
+    TEST_ASSERT_TRUE(daemon->fence.is_in_force());
+  };
+  {
+    Daemon killed(host);
+    start(&killed);
+  }
+  Daemon daemon(host);
+  start(&daemon);
+  TEST_ASSERT_EQUAL_INT(4, programs_at("m39"));
+  // Each turn is spent as soon as it begins.
+  daemon.loop.on_turn_start([&daemon] {
+    const MonoTime until = daemon.loop.now() + Duration::milliseconds(11);
+    while (daemon.loop.now() < until) continue;
+  });
+  (void)daemon.loop.add_timer(daemon.loop.now(), [&] { daemon.set_fence(Duration::seconds(60)); });
+  daemon.loop.run_once(Duration::milliseconds(10));
+  TEST_ASSERT_EQUAL_INT(2, programs_at("m39"));
+  TEST_ASSERT_EQUAL_INT(4, programs_at("m0"));
+  TEST_ASSERT_TRUE(run("ip link del group 9"));
+}
+
 void one_address_too_many_is_refused_once() {
   Host host;
   Daemon daemon(host);
@@ -500,6 +536,7 @@ int main() {
   RUN_TEST(without_a_fence_of_its_own_the_former_one_goes_with_the_address);
   RUN_TEST(a_clean_stop_leaves_nothing_and_a_failed_one_a_closed_fence);
   RUN_TEST(many_links_at_tcx_are_attached_and_left_as_turns_come);
+  RUN_TEST(a_former_fence_leaves_the_links_of_vips_first);
   RUN_TEST(one_address_too_many_is_refused_once);
   RUN_TEST(a_clock_that_is_slewed_too_much_is_noticed);
   RUN_TEST(a_grant_counts_only_if_the_fence_saw_it);
