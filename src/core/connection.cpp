@@ -29,7 +29,7 @@ void Core::Impl::drive_connection() {
   emit(action::ReadPrefix{.request = request});
 }
 
-// A long answer is taken in part by part, and nothing else is looked at meanwhile.
+// A long answer is taken in part by part. Before the last of them nothing is decided by it.
 bool Core::Impl::is_part_of_answer(const Event& event) {
   const auto* read = std::get_if<event::PrefixRead>(&event);
   if (read == nullptr || !read->goes_on) return false;

@@ -321,7 +321,7 @@ void Core::Impl::on(const event::AddressFound& e) {
 }
 
 void Core::Impl::on(const event::AddressAdded& e) {
-  kernel_.added();
+  kernel_.added(now_);
   Vip* vip = find(e.address);
   if (vip == nullptr) return;
   const bool renewed = vip->address == Vip::AddressState::Present;

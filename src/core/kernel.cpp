@@ -9,10 +9,9 @@ namespace vipd {
 namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
-// A round of renewals that takes this long has too little of the time: its bursts become longer,
-// up to so many times, one more for each half of it. Lifetimes end otherwise where others use up
-// each turn.
-constexpr Duration kLongRound = Duration::seconds(1);
+// Renewals that go on for this long have too little of the time: their bursts become twice as long,
+// then three times, up to so many. Lifetimes end otherwise where others use up each turn.
+constexpr Duration kLongRound = Duration::milliseconds(500);
 constexpr int64_t kLongestBurst = 4;
 // Enough for a turn of the loop to end. It is not time that others need: the kernel sees to that.
 constexpr Duration kBreath = Duration::microseconds(200);
@@ -31,12 +30,13 @@ MonoTime KernelCalls::next_at(MonoTime now, bool turn_is_spent) const {
   assert(!busy());
   if (now < burst_ends_) return now;
   if (!turn_is_spent) return burst_ends_ + kBreath;
-  return burst(now) > kBurst ? burst_ends_ + kBurst : now + kBreath;
+  const MonoTime soon = now + kBreath;
+  return burst(now) > kBurst ? std::min(soon, burst_ends_ + kBurst) : soon;
 }
 
 Duration KernelCalls::burst(MonoTime now) const {
-  const int64_t halves = is_renewing_ ? (now - round_began_) / (kLongRound / 2) : 0;
-  return kBurst * std::clamp<int64_t>(halves, 1, kLongestBurst);
+  const int64_t more = is_renewing_ ? (now - renewing_since_) / kLongRound : 0;
+  return kBurst * std::min(1 + more, kLongestBurst);
 }
 
 void KernelCalls::add(MonoTime now, Duration lifetime) {
@@ -48,10 +48,17 @@ void KernelCalls::add(MonoTime now, Duration lifetime) {
   burst_begins_ = true;
 }
 
+// A burst ends with its last call, however long the kernel held that up: what others need is what
+// follows it.
+void KernelCalls::added(MonoTime now) {
+  adding_ = false;
+  burst_ends_ = std::max(burst_ends_, now);
+}
+
 // What the step before the first call took does not count, or where it takes longer than a burst
 // there would be one address to a look at all.
 void KernelCalls::added_in_turn(MonoTime now) {
-  adding_ = false;
+  added(now);
   if (std::exchange(burst_begins_, false)) burst_ends_ = now + burst(now);
 }
 
@@ -62,7 +69,7 @@ void KernelCalls::removed() {
 
 void KernelCalls::renew_all(MonoTime now) {
   renew_at_ = MonoTime::never();
-  is_renewing_ = true;
+  if (!std::exchange(is_renewing_, true)) renewing_since_ = now;
   begin_round(now);
 }
 

@@ -37,13 +37,13 @@ class KernelCalls {
   [[nodiscard]] bool adding() const { return adding_; }
   [[nodiscard]] bool removing() const { return removals_ > 0; }
 
-  // When one more may be added. In a turn that is spent no burst begins, but for a round of
-  // renewals that takes long. REQUIRES: !busy().
+  // When one more may be added. In a turn that is spent no burst begins, but for renewals that take
+  // long. REQUIRES: !busy().
   [[nodiscard]] MonoTime next_at(MonoTime now, bool turn_is_spent) const;
   // REQUIRES: !adding().
   void add(MonoTime now, Duration lifetime);
   // Its completion has come. added_in_turn(): and the next call follows at once.
-  void added() { adding_ = false; }
+  void added(MonoTime now);
   void added_in_turn(MonoTime now);
 
   void remove() { removals_++; }
@@ -56,7 +56,7 @@ class KernelCalls {
   // At that time at the latest.
   void renew_by(MonoTime time) { renew_at_ = std::min(renew_at_, time); }
   [[nodiscard]] MonoTime renewal() const { return renew_at_; }
-  // A round of renewals begins; its last call has been made.
+  // A round of renewals begins, also in the midst of another; its last call has been made.
   void renew_all(MonoTime now);
   void renewed_all(MonoTime now);
   // An address is about to be set; `first`: nothing else is there. Many that come up one after the
@@ -79,6 +79,7 @@ class KernelCalls {
   bool burst_begins_ = false;  // with the call that is under way
   MonoTime renew_at_ = MonoTime::never();
   bool is_renewing_ = false;
+  MonoTime renewing_since_ = MonoTime::long_ago();
   MonoTime round_began_ = MonoTime::long_ago();
   Duration round_took_;
   Duration lifetime_;  // the shortest of this round
