@@ -19,7 +19,7 @@ namespace {
 
 constexpr Duration kGather = Duration::milliseconds(100);
 constexpr size_t kMostOdd = 8;  // told one by one at each look
-constexpr size_t kAtOnce = 64;  // VIPs: well below a millisecond
+constexpr size_t kAtOnce = 8;   // VIPs: one call to the kernel for each that has routes
 
 // An address with the length of its subnet would take the host's own along when it goes.
 unsigned whole(const Address& address) {
@@ -187,15 +187,23 @@ void Addresses::compare(const net::AddressBook& book, net::Netlink* netlink) {
   culprit_.reset();
   find_lost(book);
   find_strays(book, netlink);
-  judged_ = odd_ = 0;
+  for (auto& [address, place] : known_) place.was_up = place.is_up;
+  left_ = vips_.all().size();
+  odd_ = 0;
+  // What is new may be owned before its turn comes.
+  for (const VipConfig& vip : vips_.all()) {
+    if (!known_.contains(vip.address)) judge(vip, book, netlink);
+  }
 }
 
+// Goes round, so that lists that come again and again keep no VIP from being judged.
 bool Addresses::judge_some(const net::AddressBook& book, net::Netlink* netlink) {
   const std::vector<VipConfig>& vips = vips_.all();
-  for (const size_t end = std::min(judged_ + kAtOnce, vips.size()); judged_ < end; judged_++) {
-    judge(vips[judged_], book, netlink);
+  for (size_t i = 0; i < kAtOnce && left_ > 0 && !vips.empty(); i++, left_--) {
+    next_ = next_ < vips.size() ? next_ : 0;
+    judge(vips[next_++], book, netlink);
   }
-  if (judged_ < vips.size()) return true;
+  if (left_ > 0 && !vips.empty()) return true;
   if (odd_ > kMostOdd) log::warn("... and %zu more VIPs of that kind", odd_ - kMostOdd);
   return false;
 }
@@ -252,7 +260,9 @@ void Addresses::judge(const VipConfig& vip, const net::AddressBook& book, net::N
   // IPv6 routes would get a longer lifetime than what is left of the address's.
   const bool is_due = vip.address.is_v4() || was_alone != known.is_alone;
   if (is_due && known.is_up) keep_routes(vip, netlink);
-  handlers_.obstacle(vip, book.obstacle(vip.address, link_index, known.is_up));
+  // An address that has gone since the lists were read was ours in them.
+  const bool is_or_was_up = known.is_up || known.was_up;
+  handlers_.obstacle(vip, book.obstacle(vip.address, link_index, is_or_was_up));
   std::string oddity = book.oddity(vip.address, vip.prefix_length, link_index);
   if (oddity.empty()) oddity = answered_anyway(vip, book);
   const size_t said = oddity.empty() ? 0 : std::hash<std::string>{}(oddity);

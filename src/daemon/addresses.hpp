@@ -53,8 +53,8 @@ class Addresses {
   void removed(const net::AddressInfo& info);
   // Compares all VIPs with what the kernel's lists show: what was lost or left behind.
   void compare(const net::AddressBook& book, net::Netlink* netlink);
-  // ... and, for a few VIPs more of the same lists, what others have set; sets routes that are
-  // missing. False: those were the last.
+  // ... and, for a few VIPs more, what others have set; sets routes that are missing. False: those
+  // were the last since compare(). REQUIRES: the book that was compared last.
   [[nodiscard]] bool judge_some(const net::AddressBook& book, net::Netlink* netlink);
 
   // Sets the VIP on that link for `lifetime_s` seconds, or renews it; on another link it is removed
@@ -77,6 +77,7 @@ class Addresses {
     unsigned prefix_length = 32;
     int lifetime_s = 0;  // 0: of a former process
     bool is_up = false;
+    bool was_up = false;    // when the lists were read that are judged by
     bool is_alone = false;  // no address of the host's own is in its subnet, says the last look
     size_t oddity = 0;      // a hash of what is odd about it, says the last look; 0: nothing
   };
@@ -105,7 +106,8 @@ class Addresses {
   std::vector<Address> inherited_;
   std::unique_ptr<Routes> routes_;
   std::optional<std::pair<uint32_t, std::string>> culprit_;  // since the last look
-  size_t judged_ = 0;                                        // by this look
+  size_t next_ = 0;                                          // VIP to be judged
+  size_t left_ = 0;                                          // VIPs to be judged by this look
   size_t odd_ = 0;                                           // found by it
 };
 

@@ -25,7 +25,6 @@ namespace {
 // Whatever a notice may have missed is found by then.
 constexpr Duration kPeriodicLook = Duration::seconds(60);
 constexpr Duration kLookRetry = Duration::seconds(1);
-constexpr Duration kLookAfterLook = Duration::milliseconds(10);
 // A turn should not take longer: heartbeats wait meanwhile.
 constexpr Duration kMostForResets = Duration::milliseconds(40);
 
@@ -165,9 +164,10 @@ bool Network::look() {
   return true;
 }
 
-// What changes meanwhile is seen by the look after this.
+// What is under way goes on with newer lists.
 void Network::judge(std::unique_ptr<Lists> lists) {
   judged_ = std::move(lists);
+  if (judging_.is_busy()) return;
   const bool is_done =
       judging_.start([this] { return addresses_.judge_some(judged_->book, netlink_.get()); },
                      [this] { judged_.reset(); });
@@ -178,7 +178,6 @@ void Network::judge(std::unique_ptr<Lists> lists) {
 void Network::look_again() {
   loop_.cancel_timer(look_timer_);
   look_at_ = MonoTime::never();
-  if (judging_.is_busy()) return look_within(kLookAfterLook);
   const bool is_whole = look();
   if (!is_whole) log::debug("the kernel's lists kept changing; looking again in a second");
   look_within(is_whole ? kPeriodicLook : kLookRetry);

@@ -257,7 +257,7 @@ void thousands_are_looked_at_over_several_turns() {
   }
   b.vips.changed();
   TEST_ASSERT_TRUE(b.start());
-  TEST_ASSERT_EQUAL_INT(kVips, b.judged);
+  TEST_ASSERT_TRUE(b.judged >= kVips);
   b.looks = 0;
   b.loop.on_turn_start([&b] {  // its turns are spent as soon as they begin
     const MonoTime until = b.loop.now() + Duration::milliseconds(11);
