@@ -117,7 +117,7 @@ bool FenceSide::may_remove_former() const {
   return hooks_ != nullptr && hooks_->has_former() && loop_.now() >= network_.strangers_until();
 }
 
-// As detach_next(). No packets of a VIP pass before its link is clear.
+// As detach_next(). No packets of a VIP pass before its link is clear, and what is below it.
 bool FenceSide::remove_next_former() {
   if (!may_remove_former()) return false;
   if (!to_clear_) {
@@ -134,11 +134,18 @@ bool FenceSide::remove_next_former() {
   return false;
 }
 
+// What is below a VIP's link drops its packets as well: next to last are all but those of
+// containers.
 std::vector<int> FenceSide::links_of_vips_last() const {
+  const std::map<int, net::Link>& all = network_.links().all();
   std::vector<int> links;
-  for (const auto& [index, link] : network_.links().all()) links.push_back(index);
-  std::stable_partition(links.begin(), links.end(),
-                        [this](int index) { return !network_.links().is_of_vip(index); });
+  for (auto link = all.rbegin(); link != all.rend(); ++link) links.push_back(link->first);
+  const auto rank = [&](int index) {
+    if (network_.links().is_of_vip(index)) return 2;
+    return all.at(index).is_fleeting ? 0 : 1;
+  };
+  std::stable_sort(links.begin(), links.end(),
+                   [&](int one, int other) { return rank(one) < rank(other); });
   return links;
 }
 
