@@ -38,8 +38,8 @@ def test_announces_until_the_port_forwards(t):
     lab.start_etcd()
     host.start_vipd()
     lab.wait_owner()
-    ear = ArpListener(lab.lan)
     ip("link", "set", host.port, "down", ns=lab.lan)
+    ear = ArpListener(lab.lan)  # what the new owner announced is not heard any more
     ip("link", "set", host.port, "up", ns=lab.lan)
     moment = time.monotonic()
     heard = ear.announcements(VIP, 6.5)
