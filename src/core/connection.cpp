@@ -33,13 +33,12 @@ void Core::Impl::drive_connection() {
 bool Core::Impl::is_part_of_answer(const Event& event) {
   const auto* read = std::get_if<event::PrefixRead>(&event);
   if (read == nullptr || !read->goes_on) return false;
-  snapshot_.arrives(*read);
+  (void)snapshot_.arrives(*read);
   return true;
 }
 
 void Core::Impl::on(const event::PrefixRead& e) {
-  snapshot_.arrives(e);
-  Snapshot::Arrived all = snapshot_.take_arrived();
+  Snapshot::Arrived& all = snapshot_.arrives(e);
   if (beat_read(e.request, e.header, all.entries)) return;
   const bool checking = snapshot_.take_check(e.request);
   if (!checking && !snapshot_.take_read(e.request)) return;

@@ -41,10 +41,14 @@ void Snapshot::checking(RequestId request) {
 }
 
 // [safety] What came of one answer, and was cut off, is no part of the next.
-void Snapshot::arrives(const event::PrefixRead& part) {
-  if (arrived_.request != part.request) arrived_ = {.request = part.request};
+Snapshot::Arrived& Snapshot::arrives(const event::PrefixRead& part) {
+  if (std::exchange(arrived_.request, part.request) != part.request) {
+    arrived_.entries.clear();
+    arrived_.view = View();
+  }
   arrived_.entries.insert(arrived_.entries.end(), part.entries.begin(), part.entries.end());
   if (part.request == reading_) arrived_.view.gather(part.entries);
+  return arrived_;
 }
 
 void Snapshot::load() {

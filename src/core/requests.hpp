@@ -74,13 +74,12 @@ class Snapshot {
   // What has come of one. A view is made of it only where it is to be loaded.
   struct Arrived {
     RequestId request = 0;
-    std::vector<Entry> entries{};
-    View view{};
+    std::vector<Entry> entries;
+    View view;
   };
-  // Takes a part, and decides nothing.
-  void arrives(const event::PrefixRead& part);
-  // All of an answer, whose last part has arrived.
-  [[nodiscard]] Arrived take_arrived() { return std::exchange(arrived_, {}); }
+  // Takes a part, and decides nothing. What has come of its answer so far, which may be moved from
+  // once it is all; good until the next part.
+  Arrived& arrives(const event::PrefixRead& part);
 
   // --- what came of it
   void load();
