@@ -138,14 +138,16 @@ bool FenceSide::remove_next_former() {
 // containers.
 std::vector<int> FenceSide::links_of_vips_last() const {
   const std::map<int, net::Link>& all = network_.links().all();
-  std::vector<int> links;
-  for (auto link = all.rbegin(); link != all.rend(); ++link) links.push_back(link->first);
-  const auto rank = [&](int index) {
-    if (network_.links().is_of_vip(index)) return 2;
-    return all.at(index).is_fleeting ? 0 : 1;
+  const auto rank = [this](const net::Link& link) {
+    if (network_.links().is_of_vip(link.index)) return 2;
+    return link.is_fleeting ? 0 : 1;
   };
-  std::stable_sort(links.begin(), links.end(),
-                   [&](int one, int other) { return rank(one) < rank(other); });
+  std::vector<int> links;
+  for (int wanted = 0; wanted <= 2; wanted++) {
+    for (auto link = all.rbegin(); link != all.rend(); ++link) {
+      if (rank(link->second) == wanted) links.push_back(link->first);
+    }
+  }
   return links;
 }
 
