@@ -9,10 +9,9 @@ namespace vipd {
 namespace {
 
 constexpr Duration kBurst = Duration::milliseconds(10);
-// Renewals that go on for this long have too little of the time: their bursts become twice as long,
-// then three times, up to so many. Lifetimes end otherwise where others use up each turn.
+// Renewals that go on for this long have too little of the time: their bursts become twice as long.
+// Lifetimes end otherwise where others use up each turn.
 constexpr Duration kLongRound = Duration::milliseconds(500);
-constexpr int64_t kLongestBurst = 4;
 // Enough for a turn of the loop to end. It is not time that others need: the kernel sees to that.
 constexpr Duration kBreath = Duration::microseconds(200);
 // Renewals take an eighth of the time, if lifetimes allow for it.
@@ -35,8 +34,8 @@ MonoTime KernelCalls::next_at(MonoTime now, bool turn_is_spent) const {
 }
 
 Duration KernelCalls::burst(MonoTime now) const {
-  const int64_t more = is_renewing_ ? (now - renewing_since_) / kLongRound : 0;
-  return kBurst * std::min(1 + more, kLongestBurst);
+  const bool is_late = is_renewing_ && now >= renewing_since_ + kLongRound;
+  return is_late ? kBurst * 2 : kBurst;
 }
 
 void KernelCalls::add(MonoTime now, Duration lifetime) {
