@@ -15,8 +15,10 @@ int View::Queue::position(LeaseId lease) const {
 }
 
 void View::gather(const std::vector<Entry>& entries) {
+  Change change;  // one for all: of thousands the memory would be asked for again and again
   for (const Entry& entry : entries) {
-    apply_change(MonoTime::long_ago(), Change{.deleted = false, .entry = entry});
+    change.entry = entry;
+    apply_change(MonoTime::long_ago(), change);
   }
 }
 

@@ -82,7 +82,7 @@ class View {
     [[nodiscard]] int position(LeaseId lease) const;
   };
 
-  // More of a snapshot, all of which one that began empty is to be load()ed with.
+  // Takes more of a snapshot. REQUIRES: it began empty, and is given to load() once it has all.
   void gather(const std::vector<Entry>& entries);
   // Forgets everything and starts from a snapshot: nobody knows who held what just before it, so
   // every VIP is left alone for the longest timeout in sight.
@@ -105,7 +105,7 @@ class View {
   // nullptr for a lease that has neither session nor candidate.
   [[nodiscard]] const Session* session(LeaseId lease) const;
   [[nodiscard]] const Queue& queue(const Address& vip) const;
-  // Another one after each change of any queue's candidates, also where the view is replaced.
+  // Another number after each change of any queue's candidates, and whenever the view is replaced.
   [[nodiscard]] uint64_t queues_as_of() const { return as_of_.number; }
   [[nodiscard]] const std::map<LeaseId, Session>& sessions() const { return sessions_; }
   // By the owner's lease; without those whose value is none of ours.

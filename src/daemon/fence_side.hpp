@@ -121,9 +121,9 @@ class FenceSide {
   std::string clock_fault_;
   std::string room_fault_;
   InTurns removal_;  // of ours or a former process's
-  std::optional<std::vector<int>>
-      to_clear_;             // links from which that one's is removed, the next last
-  bool is_clear_ = true;     // of those before
+  // The links from which that one's is still to be removed, the next one last; none: not begun.
+  std::optional<std::vector<int>> to_clear_;
+  bool is_clear_ = true;     // of it, those before
   bool is_detached_ = true;  // ours, likewise
   bool is_started_ = false;
   MonoTime started_;

@@ -166,12 +166,12 @@ bool Network::look() {
 
 // What is under way goes on with newer lists.
 void Network::judge(std::unique_ptr<Lists> lists) {
-  judged_ = std::move(lists);
+  lists_ = std::move(lists);
   if (judging_.is_busy()) return;
   const bool is_done =
-      judging_.start([this] { return addresses_.judge_some(judged_->book, netlink_.get()); },
-                     [this] { judged_.reset(); });
-  if (is_done) judged_.reset();
+      judging_.start([this] { return addresses_.judge_some(lists_->book, netlink_.get()); },
+                     [this] { lists_.reset(); });
+  if (is_done) lists_.reset();
 }
 
 // Under constant change no dump is whole; what is known stays in force until one is.

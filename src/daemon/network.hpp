@@ -118,7 +118,7 @@ class Network {
   Loop::Timer news_timer_ = Loop::Timer::None;
   Loop::Timer look_timer_ = Loop::Timer::None;
   MonoTime look_at_ = MonoTime::never();
-  std::unique_ptr<Lists> judged_;  // by them, while that is under way
+  std::unique_ptr<Lists> lists_;  // as long as VIPs are judged by them
   InTurns judging_;
   bool cannot_reset_ = false;
   std::set<int> mute_links_;

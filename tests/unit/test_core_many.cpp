@@ -329,7 +329,7 @@ void late_renewals_leave_turns_for_others() {
     world.most_at_once = 0;
     world.run(20'000 * kMs);
     TEST_ASSERT_TRUE(world.most_at_once > 1);
-    TEST_ASSERT_TRUE(world.most_at_once * call <= 40 + 3 * call);
+    TEST_ASSERT_TRUE(world.most_at_once * call <= 20 + 3 * call);
   }
 }
 
