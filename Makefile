@@ -308,12 +308,14 @@ check-network: all $(B)/witness
 	@tools/setup run
 	OFTEN=1 tests/integration/run asked_and_looked_at_again
 
-# What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, what
-# an idle owner costs. Two minutes.
+# What a busy machine would spoil, one test after the other: hand-overs beside etcdctl elect, how
+# soon an address is announced, defended and let go, what an idle owner costs. Four minutes.
 check-figures: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	ALONE=1 tools/figures $@ tests/integration/run -j 1 graceful_sigterm graceful_resign \
-	  graceful_rolling idle_cost_1_vip idle_cost_100_vips
+	  graceful_rolling address_and_announcements ipv6_address_and_announcements \
+	  foreign_host_is_left_alone_then_defended_against sigterm_without_etcd \
+	  connections_are_reset_on_release idle_cost_1_vip idle_cost_100_vips
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
 ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js

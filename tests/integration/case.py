@@ -88,6 +88,10 @@ class Case:
         self.check(value - stalled <= limit,
                    f"{what}: {value:.1f} ms, limit {limit:.0f} ms{excuse}")
 
+    def bound_speed(self, what, value, limit, window):
+        """What takes so long where nothing else runs, and beside other tests waits for nobody."""
+        self.bound_ms(what, value, limit if ALONE else NO_WAIT_MS, window)
+
     def bound_gap(self, what, limit, vip, since):
         """The client's longest time without an answer of the VIP since then <= limit, in ms."""
         gap, *window = self._lab.witness.longest_gap(vip, since)

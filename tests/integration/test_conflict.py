@@ -47,8 +47,8 @@ def test_foreign_host_is_left_alone_then_defended_against(t):
         claim(n2, vip)
         heard = [h for h in ear.announcements(vip, 1) if h[2] == n1.mac]
         t.check(heard, f"{vip} was not defended")
-        t.bound_ms(f"{vip} defended after", (heard[0][0] - moment) * 1e3, 200,
-                   (moment, heard[0][0]))
+        t.bound_speed(f"{vip} defended after", (heard[0][0] - moment) * 1e3, 200,
+                      (moment, heard[0][0]))
         kinds = [kind for _, kind, _ in heard]
         t.check(len(kinds) == len(set(kinds)), f"{vip} was defended more than once: {kinds}")
         ear.close()

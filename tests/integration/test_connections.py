@@ -82,7 +82,7 @@ def test_connections_are_reset_on_release(t):
         if vip == KEPT:
             t.figure(f"{kind}: {late:.0f} ms after the address went")
         else:
-            t.bound_ms(f"{kind}: after the address went", late, 100, (gone, client.broken))
+            t.bound_speed(f"{kind}: after the address went", late, 100, (gone, client.broken))
     time.sleep(0.3)
     t.check(idle.broken is None, f"{KEPT}, idle: reset although it should not be")
     for end in stop:
