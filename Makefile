@@ -315,7 +315,7 @@ check-figures: all $(B)/witness $(B)/san/vipd
 	ALONE=1 tools/figures $@ tests/integration/run -j 1 graceful_sigterm graceful_resign \
 	  graceful_rolling address_and_announcements ipv6_address_and_announcements \
 	  foreign_host_is_left_alone_then_defended_against sigterm_without_etcd \
-	  connections_are_reset_on_release idle_cost_1_vip idle_cost_100_vips
+	  connections_are_reset_on_release others_at_our_address idle_cost_1_vip idle_cost_100_vips
 
 # Beside another implementation of etcd's gateway, which comes from npm into build/.
 ANTIETCD := $(B)/antietcd/node_modules/antietcd/antietcd-app.js

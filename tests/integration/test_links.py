@@ -116,12 +116,13 @@ def test_others_at_our_address(t):
     host.start_vipd()
     lab.wait_owner()
     time.sleep(0.5)
-    for least, most in ((0, 150), (190, 300), (390, 600)):
+    for number, (least, most) in enumerate(((0, 150), (190, 300), (390, 600)), 1):
         moment = time.monotonic()
         remove_address(host, vip, 32)
-        back = lab.witness.wait(lambda: lab.witness.find("add", since=moment), 5,
-                                "it to be back")[0]["t"]
-        t.bound_ms("back after", (back - moment) * 1e3, most, (moment, back))
+        wait_for(lambda: host.vipd.text().count("owner: taken again") == number, 5, "it to be back")
+        lab.witness.sync()  # a renewal that was under way may have set it, too
+        back = lab.witness.find("add", since=moment)[-1]["t"]
+        t.bound_speed("back after", (back - moment) * 1e3, most, (moment, back))
         t.check((back - moment) * 1e3 >= least, "no back-off")
     wait_for(lambda: "(3 times so far)" in host.vipd.text(), 5, "it to be told")
     t.check(f"v1: {own_name()} had removed {vip} from {LINK}" in host.vipd.text(), "not who it was")

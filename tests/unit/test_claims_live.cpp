@@ -111,6 +111,9 @@ void test_hears_the_answer_to_a_probe() {
   TEST_ASSERT_TRUE(run(in_other + "link set t1 up"));
   TEST_ASSERT_TRUE(run(in_other + "addr add 192.0.2.15/32 dev t1"));
   TEST_ASSERT_TRUE(run(in_other + "addr add 2001:db8::15/128 dev t1 nodad"));
+  // The kernel adds an IPv6 address's own route in a work queue, later than the address.
+  TEST_ASSERT_TRUE(run("timeout 5 sh -c 'until " + in_other +
+                       "-6 route get 2001:db8::15 > /dev/null 2>&1; do sleep 0.01; done'"));
   const auto listener = listen({kVip, kVip6});
   for (const Address& address : {kVip, kVip6}) {
     TEST_ASSERT_EQUAL_INT(0, packet->probe({.link_index = index_of("t0"), .mac = kMac}, address));

@@ -22,6 +22,10 @@ const Address kVip = *Address::parse("192.0.2.15");
 const Address kVip6 = *Address::parse("2001:db8::15");
 const Duration kSecond = Duration::seconds(1);
 
+// The kernel adds an IPv6 address's own route in a work queue, later than the address.
+constexpr char kUntilRoute[] =
+    "timeout 5 sh -c 'until ip -6 route get 2001:db8::15 > /dev/null 2>&1; do sleep 0.01; done'";
+
 bool is_isolated = false;
 
 bool run(const std::string& command) {
@@ -154,7 +158,7 @@ int main() {
   UNITY_BEGIN();
   is_isolated = unshare(CLONE_NEWNET) == 0 && run("ip link set lo up") &&
                 run("ip addr add 192.0.2.15/32 dev lo && ip addr add 192.0.2.1/32 dev lo") &&
-                run("ip addr add 2001:db8::15/128 dev lo nodad");
+                run("ip addr add 2001:db8::15/128 dev lo nodad") && run(kUntilRoute);
   RUN_TEST(test_connections_to_the_address_are_reset_and_no_others);
   RUN_TEST(test_one_family_leaves_the_other_alone);
   RUN_TEST(test_what_the_kernel_refuses_is_not_counted);
