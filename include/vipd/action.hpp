@@ -14,39 +14,40 @@
 namespace vipd {
 
 // What a Report is about; the seam gives it a log level and may count it.
-#define VIPD_REPORTS(X)                                                   \
-  X(Connected)   /* etcd answered, after it had not */                    \
-  X(Unreachable) /* said once, not with each failed try */                \
-  X(SessionOpened)                                                        \
-  X(SessionTakenUp)  /* that of this node's former process */             \
-  X(Fenced)          /* the session was lost; all addresses go */         \
-  X(AuthorityLost)   /* the fencing deadline came; all addresses go */    \
-  X(TakeoverTried)   /* a silent head's session is about to be deleted */ \
-  X(TakeoverRefused) /* it lives after all */                             \
-  X(TakeoverDone)                                                         \
-  X(OrphanRevoked) /* keys without a session: their lease is revoked */   \
-  X(WatchReplaced)                                                        \
-  X(HistoryLost)     /* compaction: waiting as after a start */           \
-  X(ClusterUnclear)  /* which one is the right one */                     \
-  X(ClusterChanged)  /* another cluster, or restored from a backup */     \
-  X(AddressFailed)   /* the kernel refused */                             \
-  X(AddressRestored) /* somebody removed it; it is back */                \
-  X(ConflictSeen)    /* a foreign host claims an address */               \
-  X(ConflictOver)    /* nobody answers any more */                        \
-  X(ReleaseGivenUp)  /* stopped without telling etcd */                   \
-  X(NoSpace)         /* etcd takes no writes: heartbeats are reads */     \
-  X(HandedOver)      /* to another, by priority or as asked */            \
-  X(TransferGivenUp) /* the node that was asked for is not ready */       \
-  X(SpaceAgain)                                                           \
-  X(TermEntered) /* the other nodes renew our peer lease */               \
-  X(TermLeft)    /* and no longer: why */                                 \
-  X(TermRefused) /* no term is entered: why */                            \
-  X(TermExpired) /* here: the owner has asked for no grant in time */     \
-  X(HoldBegun)   /* etcd is away, and all grantors agree that we keep */  \
-  X(HoldEnded)   /* and how that ended */                                 \
-  X(HoldRefused) /* peer.hold = yes, but somebody ignores marks */        \
-  X(GrantsEnded) /* an owner whose session is gone or silent */           \
-  X(MarkDeleted) /* of one that has let go */                             \
+#define VIPD_REPORTS(X)                                                      \
+  X(Connected)   /* etcd answered, after it had not */                       \
+  X(Unreachable) /* said once, not with each failed try */                   \
+  X(SessionOpened)                                                           \
+  X(SessionTakenUp)  /* that of this node's former process */                \
+  X(Fenced)          /* the session was lost; all addresses go */            \
+  X(AuthorityLost)   /* the fencing deadline came; all addresses go */       \
+  X(TakeoverTried)   /* a silent head's session is about to be deleted */    \
+  X(TakeoverRefused) /* it lives after all */                                \
+  X(TakeoverDone)                                                            \
+  X(OrphanRevoked) /* keys without a session: their lease is revoked */      \
+  X(WatchReplaced)                                                           \
+  X(HistoryLost)      /* compaction: waiting as after a start */             \
+  X(ClusterUnclear)   /* which one is the right one */                       \
+  X(ClusterChanged)   /* another cluster, or restored from a backup */       \
+  X(AddressFailed)    /* the kernel refused */                               \
+  X(AddressRestored)  /* somebody removed it; it is back */                  \
+  X(ConflictSeen)     /* a foreign host claims an address */                 \
+  X(ConflictDefended) /* once etcd has confirmed that the address is ours */ \
+  X(ConflictOver)     /* nobody answers any more */                          \
+  X(ReleaseGivenUp)   /* stopped without telling etcd */                     \
+  X(NoSpace)          /* etcd takes no writes: heartbeats are reads */       \
+  X(HandedOver)       /* to another, by priority or as asked */              \
+  X(TransferGivenUp)  /* the node that was asked for is not ready */         \
+  X(SpaceAgain)                                                              \
+  X(TermEntered) /* the other nodes renew our peer lease */                  \
+  X(TermLeft)    /* and no longer: why */                                    \
+  X(TermRefused) /* no term is entered: why */                               \
+  X(TermExpired) /* here: the owner has asked for no grant in time */        \
+  X(HoldBegun)   /* etcd is away, and all grantors agree that we keep */     \
+  X(HoldEnded)   /* and how that ended */                                    \
+  X(HoldRefused) /* peer.hold = yes, but somebody ignores marks */           \
+  X(GrantsEnded) /* an owner whose session is gone or silent */              \
+  X(MarkDeleted) /* of one that has let go */                                \
   X(NodesDiffer) /* what should be the same on all nodes, or must not */
 
 #define VIPD_ENUMERATOR(value) value,

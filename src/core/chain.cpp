@@ -151,6 +151,11 @@ Chain::Outcome Chain::judge(MonoTime now, const Entry& entry) {
       return commit(now, i, entry.modified);
     }
   }
+  // As whoever takes over leaves it; what we released ourselves is one of our attempts.
+  if (entry.value.released) {
+    return {.kind = Outcome::Kind::Fenced,
+            .why = "another node ended it, as nothing was heard of this one"};
+  }
   return {.kind = Outcome::Kind::Fenced, .why = "the session key was written by somebody else"};
 }
 

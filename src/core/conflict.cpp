@@ -167,6 +167,9 @@ void Core::Impl::answer_claim(Vip* vip) {
       if (now_ - conflict.defended_at < kDefendInterval) return;
       conflict.defended_at = now_;
       emit(action::SendAnnouncement{.address = vip->settings.address});
+      report(ReportKind::ConflictDefended,
+             "etcd confirms that " + vip->settings.address.text() + " is ours; announced again",
+             vip->settings.address);
       return;
     case ConflictPolicy::Release:
       // What a fabric answers for others would answer for the next owner, too.

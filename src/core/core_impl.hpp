@@ -228,6 +228,7 @@ struct Core::Impl {
   [[nodiscard]] MonoTime obstacle_ends(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] VipState state_of(const Vip& vip, Obstacle obstacle) const;
   [[nodiscard]] std::string reason_of(const Vip& vip, Obstacle obstacle, MonoTime now) const;
+  [[nodiscard]] std::string why_resigned(const Vip& vip) const;
   [[nodiscard]] std::string reason_of(const Vip& vip, const Hindrance& hindrance,
                                       MonoTime now) const;
   [[nodiscard]] std::string owner_of(const Vip& vip, MonoTime now) const;
@@ -391,7 +392,7 @@ struct Core::Impl {
   [[nodiscard]] Revision acted_on();
   void judge_owner(LeaseId lease, const View::Peers& mark);
   void end_grants(const View::Peers& mark, const std::string& why);
-  [[nodiscard]] MonoTime heard_until(const View::Session& session, MonoTime since);
+  [[nodiscard]] MonoTime heard_until(Duration timeout, MonoTime since);
   void hold_echoed();
   // --- marks.cpp: who says that an owner with a mark has let go, and who waits for that
   [[nodiscard]] Host own_host() const;

@@ -95,7 +95,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::Probing:
       return "asking whether another host has the address";
     case Obstacle::Resigning:
-      return vip.dropped ? "no longer configured" : "resigned";
+      return vip.dropped ? "no longer configured" : why_resigned(vip);
     case Obstacle::NotQueued:
       if (!snapshot_.loaded()) return "etcd has not answered yet";
       return chain_.live() ? "joining the queue" : "opening a session in etcd";
@@ -104,6 +104,9 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::KeyRetired:
       return "released, joining the queue again";
     case Obstacle::NoAuthority:
+      if (hold_.said && vip.address == Vip::AddressState::Present) {
+        return "kept without etcd, as all others agree";
+      }
       return "etcd has not confirmed a heartbeat in time";
     case Obstacle::NoGrants:
       return "the other nodes have not renewed the peer lease in time";
@@ -120,6 +123,15 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "waiting for " + vip.settings.name + ", of the same group";
   }
   return "";
+}
+
+// Without having it, a node leaves its place only for a better one, or when somebody asks.
+std::string Core::Impl::why_resigned(const Vip& vip) const {
+  const std::vector<View::Candidate>& queue = view_.queue(vip.settings.address).candidates;
+  const auto better = std::find_if(queue.begin(), queue.end(),
+                                   [&](const View::Candidate& c) { return outranks(c, vip); });
+  if (vip.state == VipState::Owner || better == queue.end()) return "resigned";
+  return "making way for " + better->node + ", whose priority is higher";
 }
 
 std::string Core::Impl::reason_of(const Vip& vip, const Hindrance& hindrance, MonoTime now) const {

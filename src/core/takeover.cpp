@@ -2,6 +2,7 @@
 // is ended by a comparison that a living one would have broken, then its lease is revoked.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/core_impl.hpp"
 #include "core/timing.hpp"
@@ -61,7 +62,7 @@ void Core::Impl::drive_takeovers() {
   if (!snapshot_.loaded() || !chain_.live() || orders_.stopping) return;
   std::erase_if(takeovers_.sessions,
                 [this](const auto& item) { return view_.session(item.first) == nullptr; });
-  hold_.doubts_others = false;
+  const bool doubted = std::exchange(hold_.doubts_others, false);
   for (const Vip& vip : vips_) {
     const int own = view_.queue(vip.settings.address).position(chain_.lease());
     // The head and the second are the ones that beat; a dead second would make a clean hand-over
@@ -70,6 +71,7 @@ void Core::Impl::drive_takeovers() {
       consider_candidate(vip, static_cast<size_t>(place), own - place);
     }
   }
+  if (hold_.doubts_others && !doubted) step_.again(now_);  // a heartbeat of ours may be due
 }
 
 void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) {
@@ -94,7 +96,7 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   if (mark != nullptr && !has_word(candidate.lease, *mark)) return;
   const Duration timeout = session->timeout > Duration() ? session->timeout : settings_.timeout;
   const MonoTime silent_since =
-      heard_until(*session, std::max(session->last_seen, queue.since[place]));
+      heard_until(timeout, std::max(session->last_seen, queue.since[place]));
   const MonoTime dead_at = silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
   const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
   if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;

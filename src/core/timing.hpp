@@ -87,6 +87,12 @@ constexpr Duration interrupted_after(Duration timeout) {
   return timeout * 3 / 4;
 }
 
+// How soon after etcd a node is heard that lives: half as long again as the slowest heartbeat of an
+// owner takes.
+constexpr Duration reports_back_within(Duration timeout) {
+  return timeout * 3 / 16;
+}
+
 // The second in a queue beats just often enough to have authority for an address at any moment.
 constexpr Duration standby_interval(Duration timeout, Duration heartbeat) {
   return std::max(heartbeat, (timeout - kLeastAuthority) * 3 / 4);

@@ -40,6 +40,7 @@ log::Level level_of(ReportKind kind) {
     case ReportKind::TransferGivenUp:
     case ReportKind::SpaceAgain:
     case ReportKind::ConflictSeen:
+    case ReportKind::ConflictDefended:
     case ReportKind::ConflictOver:
     case ReportKind::ReleaseGivenUp:
     case ReportKind::NodesDiffer:

@@ -131,6 +131,12 @@ class Host:
             moment = datetime.datetime.fromisoformat(when + "+00:00").timestamp()
             yield what, int(term), moment - wall
 
+    def said_at(self, words):
+        """When its daemon first logged that (monotonic)."""
+        line = next(line for line in self.vipd.text().splitlines() if words in line)
+        wall = datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+        return wall - (time.time() - time.monotonic())
+
     def start_vipd(self, **changes):
         path = self.write_config(**changes)
         self.vipd_started = time.monotonic()

@@ -144,6 +144,38 @@ def test_quorum_lost(t):
     lab.wait_queue(3)
 
 
+@case(seconds=60)
+def test_etcd_away_changes_no_owner(t):
+    """All members killed for longer than a session timeout: then the owner is the former one,
+    although the others have a higher priority, and everybody has the same session."""
+    lab = t.lab()
+    vip = lab.addresses[0]
+    lab.start_etcd()
+    for host in lab.hosts:
+        host.start_vipd(vip__v1__priority=str(100 + host.number))
+        owner = lab.wait_owner()
+    lab.wait_queue(3)
+    t.equal(owner.name, "n1", "owner, which was first")
+    time.sleep(2)
+    sessions = [host.status()["session"]["id"] for host in lab.hosts]
+    for _ in range(3):
+        moment = time.monotonic()
+        for host in lab.hosts:
+            host.etcd.kill()
+        lab.witness.wait(lambda: lab.witness.find("del", since=moment, vip=vip), 10,
+                         "the address gone")
+        time.sleep(4)
+        for host in lab.hosts:
+            host.start_etcd()
+        quorum = lab.wait_quorum()
+        t.equal(lab.wait_owner(vip, 15).name, owner.name, "owner with etcd")
+        added = lab.witness.find("add", since=moment, vip=vip)[0]["t"]
+        t.figure(f"back after {max(0.0, added - quorum):.2f} s")
+        time.sleep(3)
+        t.equal(lab.wait_owner(vip).name, owner.name, "owner 3 s later")
+        t.equal([host.status()["session"]["id"] for host in lab.hosts], sessions, "sessions")
+
+
 def keys(lab):
     return lab.hosts[0].gateway.range("/vipd/")
 
