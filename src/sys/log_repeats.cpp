@@ -34,8 +34,9 @@ void Repeats::tell(int64_t now_ms, bool all, const Write& write) {
 
 void Repeats::close(Message* message, const Write& write) {
   if (message->count > kWritten) {
-    write(message->level,
-          std::to_string(message->count - kWritten) + " more times: " + message->text);
+    const uint64_t more = message->count - kWritten;
+    const std::string times = more == 1 ? "once more" : std::to_string(more) + " more times";
+    write(message->level, times + ": " + message->text);
   }
   *message = {};
 }

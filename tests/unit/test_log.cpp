@@ -264,7 +264,7 @@ void test_counts_are_told_when_room_is_needed_or_at_the_end() {
   TEST_ASSERT_EQUAL_STRING("2 more times: first", lines[0]);
   for (int i = 0; i < 4; ++i) (void)repeats.admit(20, log::Level::Info, "last", into(&lines));
   repeats.tell(21, true, into(&lines));
-  TEST_ASSERT_EQUAL_STRING("1 more times: last", lines.back());
+  TEST_ASSERT_EQUAL_STRING("once more: last", lines.back());
   TEST_ASSERT_TRUE(repeats.admit(22, log::Level::Info, "last", into(&lines)));
 }
 
