@@ -153,7 +153,7 @@ void say_who_judged(const Config& config) {
   std::string reason;
   if (geteuid() == 0 || !sys::find_user(config.user, &user, &reason)) return;
   if (user.uid == geteuid()) return;
-  fprintf(stderr, "vipd: what user %s may read was not checked; run vipd -n as root\n",
+  fprintf(stderr, "vipd: what user %s may read and write was not checked; run vipd -n as root\n",
           config.user.c_str());
 }
 

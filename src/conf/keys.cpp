@@ -390,6 +390,7 @@ const Key kLaterKeys[] = {
          "a reload.\n"
          "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
          "vipd makes it or its name ends in /vipd.\n"
+         "Any other state.dir must be writable by the user: otherwise a crash moves the VIPs.\n"
          "Programs of checks and notifications are run as that user, without any capability."},
 };
 

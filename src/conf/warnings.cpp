@@ -12,6 +12,7 @@
 
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
+#include "sys/user.hpp"
 #include "vipd/config.hpp"
 
 namespace vipd::conf {
@@ -66,6 +67,7 @@ class Warner {
   void unused_checks();
   void lonely_groups();
   void hold();
+  void state_dir();
 
  private:
   void add(const std::string& key, const std::string& words) {
@@ -196,6 +198,23 @@ void Warner::hold() {
       "fence = auto");
 }
 
+// The session is written there. One that is new, or ends in /vipd, is given to the user; where that
+// is somebody else than who is judged, nothing can be said.
+void Warner::state_dir() {
+  const std::string& folder = config_.state_dir;
+  sys::User user{.uid = geteuid(), .gid = 0, .groups = {}};
+  std::string who = "uid " + std::to_string(user.uid), ignored;
+  if (!config_.user.empty()) {
+    who = "user " + config_.user;
+    if (!sys::find_user(config_.user, &user, &ignored) || user.uid != geteuid()) return;
+  }
+  if (folder.ends_with("/vipd")) return;
+  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0 || errno == ENOENT) return;
+  add("state.dir", "state.dir: " + quoted(folder) + " cannot be written by " + who +
+                       ": after a crash its VIPs move; chown it, or name a folder that ends in "
+                       "/vipd");
+}
+
 void Warner::unused_checks() {
   std::set<std::string> used;
   for (const VipConfig& vip : config_.vips) {
@@ -239,6 +258,7 @@ void warn(const Config& config, const GivenAt& given_at, Errors* warnings) {
   warner.unused_checks();
   warner.lonely_groups();
   warner.hold();
+  warner.state_dir();
 }
 
 }  // namespace vipd::conf

@@ -1,5 +1,6 @@
 // What is accepted although it does not work, or not as it was meant: for people. It stops neither
-// a start nor a reload. Looks at programs as the process's effective user; changes nothing.
+// a start nor a reload. Looks at programs and at state.dir as the process's effective user;
+// changes nothing.
 #pragma once
 
 #include <functional>

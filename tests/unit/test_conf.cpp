@@ -123,6 +123,33 @@ void a_password_in_clear_is_warned_of() {
   }
 }
 
+void a_state_dir_that_cannot_be_written_is_warned_of() {
+  fixture::Folder folder;
+  const std::string kept = folder.path() + "/kept";
+  const std::string given = folder.path() + "/vipd";
+  const auto warnings = [](const std::string& state_dir, const std::string& user = "") {
+    return fixture::joined(load_text(kLeast + "state.dir = " + state_dir + "\n" + user).warnings);
+  };
+  for (const std::string& path : {kept, given}) {
+    TEST_ASSERT_EQUAL_STRING("", warnings(path));  // the daemon will make it
+    TEST_ASSERT_EQUAL_INT(0, mkdir(path.c_str(), 0755));
+    TEST_ASSERT_EQUAL_STRING("", warnings(path));
+    TEST_ASSERT_EQUAL_INT(0, chmod(path.c_str(), 0555));
+  }
+  const std::string words = "state.dir: '" + kept + "' cannot be written by ";
+  const std::string end =
+      ": after a crash its VIPs move; chown it, or name a folder that ends in /vipd\n";
+  const auto is_said = [&](const std::string& said, const std::string& who) {
+    return said.ends_with(words + who + end);
+  };
+  TEST_ASSERT_TRUE(is_said(warnings(kept), "uid " + std::to_string(geteuid())));
+  TEST_ASSERT_EQUAL_STRING("", warnings(given));
+  TEST_ASSERT_EQUAL_INT(0, chmod(kept.c_str(), 0755));
+  const std::string other = warnings(kept, "user = 1234\n");
+  TEST_ASSERT_TRUE(geteuid() == 0 ? is_said(other, "user 1234") : other.empty());
+  for (const std::string& path : {kept, given}) rmdir(path.c_str());
+}
+
 void least_configuration_has_the_documented_defaults() {
   const Result result = load_text("node.name = n1\n" + kLeast);
   TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
@@ -578,6 +605,7 @@ int main() {
   RUN_TEST(words_that_mean_the_same_are_taken);
   RUN_TEST(every_warning);
   RUN_TEST(a_password_in_clear_is_warned_of);
+  RUN_TEST(a_state_dir_that_cannot_be_written_is_warned_of);
   RUN_TEST(utf16_is_named);
   RUN_TEST(least_configuration_has_the_documented_defaults);
   RUN_TEST(everything_set_prints_canonically);
