@@ -42,7 +42,13 @@ std::unique_ptr<PacketSocket> PacketSocket::open(std::string* reason) {
   // Protocol 0: sends only; no frame is ever copied to this socket (packet(7)).
   const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
-    *reason = sys::errno_text("packet socket");
+    const int error = errno;
+    *reason = sys::errno_text("packet socket", error);
+    if (error == EPERM) {
+      *reason +=
+          "; vipd needs CAP_NET_RAW and CAP_NET_ADMIN: start it as root (vipd(8), PRIVILEGES); "
+          "`user` drops the other rights afterwards";
+    }
     return nullptr;
   }
   return std::unique_ptr<PacketSocket>(new PacketSocket(fd));

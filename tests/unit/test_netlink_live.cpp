@@ -426,6 +426,20 @@ void test_announcement_errors() {
   TEST_ASSERT_EQUAL_INT(EAFNOSUPPORT, packet->announce({link_index, kBroadcastMac}, vip, both));
 }
 
+void test_who_lacks_rights_is_told_which() {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::string reason;
+    const bool is_nobody = setresuid(65534, 65534, 65534) == 0;
+    const bool is_refused = PacketSocket::open(&reason) == nullptr;
+    const bool is_told = reason.find("needs CAP_NET_RAW and CAP_NET_ADMIN") != reason.npos;
+    _exit(is_nobody && is_refused && is_told ? 0 : 1);
+  }
+  int status = -1;
+  TEST_ASSERT_EQUAL_INT(child, waitpid(child, &status, 0));
+  TEST_ASSERT_EQUAL_INT(0, status);
+}
+
 }  // namespace
 
 int main() {
@@ -450,5 +464,6 @@ int main() {
   RUN_TEST(test_advertisement_arrives);
   RUN_TEST(test_router_is_known_by_its_forwarding);
   RUN_TEST(test_announcement_errors);
+  RUN_TEST(test_who_lacks_rights_is_told_which);
   return UNITY_END();
 }
