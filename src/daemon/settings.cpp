@@ -40,7 +40,8 @@ Reread read_again(const conf::Sources& sources, bool has_helper, const Config& n
   const std::string program = Programs::first_of(result.config);
   if (!has_helper && !program.empty()) {
     read.errors.push_back(program +
-                          ": vipd was started without a program to run; restart it for this one");
+                          ": vipd was started without a program to run, so nothing was changed; "
+                          "restart it, which hands its VIPs over");
   }
   for (const std::string& error : read.errors) log::error("%s", error.c_str());
   if (!read.errors.empty()) {

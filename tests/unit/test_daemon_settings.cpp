@@ -108,6 +108,8 @@ void the_first_program_needs_a_restart() {
     const std::vector<std::string> errors = read_again(sources, false, Config(), &next).errors;
     TEST_ASSERT_EQUAL_INT(1, errors.size());
     TEST_ASSERT_TRUE(errors[0].starts_with(std::string(key) + ": "));
+    TEST_ASSERT_TRUE(
+        errors[0].ends_with("nothing was changed; restart it, which hands its VIPs over"));
     TEST_ASSERT_FALSE(next.has_value());
     TEST_ASSERT_TRUE(read_again(sources, true, Config(), &next).errors.empty());
     TEST_ASSERT_TRUE(next.has_value());
