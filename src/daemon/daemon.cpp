@@ -445,6 +445,9 @@ void Daemon::take_next() {
 }
 
 void Daemon::take(Config next) {
+  for (const VipConfig& vip : next.vips) {
+    if (vips_.at(vip.address) == nullptr) ledger_.added(vip.address);
+  }
   Config before = std::exchange(config_, std::move(next));
   vips_.changed();
   network_.vips_changed();

@@ -27,6 +27,11 @@ void Ledger::take(const action::Report& report) {
   if (kind == ReportKind::SpaceAgain || forgotten) node_.no_space = false;
 }
 
+void Ledger::added(const Address& vip) {
+  vips_[vip].since = sys::wall_clock_text();
+  vips_[vip].last_change.clear();
+}
+
 const Ledger::OfVip& Ledger::of(const Address& vip) const {
   static const OfVip kNothing;
   const auto found = vips_.find(vip);

@@ -21,6 +21,8 @@ class Ledger {
 
   void take(const action::ReportState& change);
   void take(const action::Report& report);
+  // It was not configured before, or not of late.
+  void added(const Address& vip);
   void announced(const Address& vip) { vips_[vip].counts.announcements++; }
   void reachable(const Address& vip, bool is) { vips_[vip].counts.reachable = is; }
   // A new transfer was asked for: forgets why the one before was given up.

@@ -32,6 +32,19 @@ void changes_are_counted_by_the_state_they_lead_to() {
   TEST_ASSERT_FALSE(ledger.node().takeovers.contains("first"));
 }
 
+void a_vip_that_is_added_is_there_since_then() {
+  Ledger ledger;
+  ledger.take(change(VipState::Standby, VipState::Owner));
+  TEST_ASSERT_TRUE(ledger.of(*Address::parse("192.0.2.2")).since.empty());
+  for (const char* text : {"192.0.2.1", "192.0.2.2"}) {
+    const Address address = *Address::parse(text);
+    ledger.added(address);
+    TEST_ASSERT_FALSE(ledger.of(address).since.empty());
+    TEST_ASSERT_EQUAL_STRING("", ledger.of(address).last_change);
+  }
+  TEST_ASSERT_EQUAL_UINT64(1, ledger.of(kVip).transitions);
+}
+
 void reports_are_counted_where_they_belong() {
   Ledger ledger;
   ledger.take(report(ReportKind::ConflictSeen));
@@ -80,6 +93,7 @@ void of_a_vip_never_heard_of_there_is_nothing() {
 int main() {
   UNITY_BEGIN();
   RUN_TEST(changes_are_counted_by_the_state_they_lead_to);
+  RUN_TEST(a_vip_that_is_added_is_there_since_then);
   RUN_TEST(reports_are_counted_where_they_belong);
   RUN_TEST(no_space_is_over_when_the_core_has_forgotten_it);
   RUN_TEST(why_a_transfer_failed_is_kept_until_the_next_one);
