@@ -47,6 +47,29 @@ std::string in_one_line(const std::string& reason) {
   return reason.substr(0, reason.find('\n')) + " (and " + std::to_string(more) + " more)";
 }
 
+// What was typed after the command's name: " check down", and of long lists how much more.
+std::string words_of(const std::string& body) {
+  constexpr size_t kLongest = 100;
+  rapidjson::Document json;
+  if (!parse_body(body, &json)) return "";
+  std::string words;
+  size_t more = 0;
+  const auto add = [&](const rapidjson::Value& value) {
+    if (!value.IsString()) return;
+    const bool fits = more == 0 && words.size() + value.GetStringLength() < kLongest;
+    if (fits) words.append(" ").append(value.GetString());
+    if (!fits) more++;
+  };
+  for (const auto& member : json.GetObject()) {
+    if (!member.value.IsArray()) {
+      add(member.value);
+      continue;
+    }
+    for (const rapidjson::Value& each : member.value.GetArray()) add(each);
+  }
+  return more == 0 ? words : words + " and " + std::to_string(more) + " more";
+}
+
 std::string nodes_of(const VipView& view, LeaseId own) {
   std::string text;
   for (const CandidateView& candidate : view.queue) {
@@ -74,7 +97,7 @@ ctl::Response Commands::run(const Row& row, const std::string& body) {
   if (needs_.core().node_state() == NodeState::Releasing) {
     return refused(409, "the daemon is stopping");
   }
-  needs_.note(std::string(row.name) + " asked by vipctl");
+  needs_.note(std::string(row.name) + words_of(body) + " asked by vipctl");
   ctl::Response answer = (this->*row.answer)(body);
   rapidjson::Document json;
   if (answer.status >= 400 && parse_body(answer.body, &json)) {

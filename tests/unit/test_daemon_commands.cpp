@@ -184,6 +184,30 @@ void the_history_has_the_first_fault_and_their_number() {
   TEST_ASSERT_EQUAL_STRING("reload refused: a.conf:1: no (and 2 more)", b.noted.back());
 }
 
+// Whoever looks for the reason of a move reads what was asked for, as it was typed.
+void the_history_has_the_words_of_a_command() {
+  const auto rows = Commands::all();
+  const auto noted = [&](std::string_view name, const std::string& body) {
+    Bench b;
+    const auto row =
+        std::find_if(rows.begin(), rows.end(), [&](const auto& each) { return each.name == name; });
+    (void)b.commands.run(*row, body);
+    return b.noted.front();
+  };
+  TEST_ASSERT_EQUAL_STRING("check web down asked by vipctl",
+                           noted("check", R"({"name":"web","state":"down"})"));
+  TEST_ASSERT_EQUAL_STRING("transfer api b asked by vipctl", noted("transfer", kToB));
+  TEST_ASSERT_EQUAL_STRING("resign api db asked by vipctl",
+                           noted("resign", R"({"vips":["api","db"]})"));
+  TEST_ASSERT_EQUAL_STRING("pause asked by vipctl", noted("pause", R"({"persist":false})"));
+  std::string body = R"({"vips":["a")";
+  for (int i = 0; i < 1000; i++) body += R"(,"thirty-letters-are-quite-a-lot")";
+  TEST_ASSERT_EQUAL_STRING(
+      "resign a thirty-letters-are-quite-a-lot thirty-letters-are-quite-a-lot "
+      "thirty-letters-are-quite-a-lot and 997 more asked by vipctl",
+      noted("resign", body + "]}"));
+}
+
 void a_reload_answers_with_its_warnings() {
   Bench b;
   TEST_ASSERT_EQUAL_STRING("{}", b.commands.reload("").body);
@@ -223,6 +247,7 @@ int main() {
   RUN_TEST(the_log_level_is_one_of_the_configuration);
   RUN_TEST(a_faulty_configuration_is_refused_with_every_fault);
   RUN_TEST(the_history_has_the_first_fault_and_their_number);
+  RUN_TEST(the_history_has_the_words_of_a_command);
   RUN_TEST(a_reload_answers_with_its_warnings);
   RUN_TEST(while_the_daemon_stops_nothing_is_done);
   return UNITY_END();
