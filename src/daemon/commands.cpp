@@ -106,6 +106,17 @@ ctl::Response Commands::run(const Row& row, const std::string& body) {
   return answer;
 }
 
+ctl::Response Commands::unknown_vip(const std::string& name) const {
+  constexpr size_t kMostNames = 8;
+  std::string there;
+  const std::vector<VipConfig>& all = needs_.vips.all();
+  const size_t named = std::min(all.size(), kMostNames);
+  for (size_t i = 0; i < named; i++) there += (i == 0 ? "" : ", ") + all[i].name;
+  if (all.size() > named) there += " and " + std::to_string(all.size() - named) + " more";
+  return refused(
+      404, "no VIP is called " + name + "; there " + (there.empty() ? "is none" : "are: " + there));
+}
+
 ctl::Response Commands::resign(const std::string& body) {
   event::ResignAsked asked;
   rapidjson::Document json;
@@ -116,7 +127,7 @@ ctl::Response Commands::resign(const std::string& body) {
     for (const rapidjson::Value& name : vips.GetArray()) {
       if (!name.IsString()) return refused(400, "\"vips\" must be a list of names");
       const VipConfig* vip = needs_.vips.named(name.GetString());
-      if (vip == nullptr) return refused(404, std::string("no VIP is called ") + name.GetString());
+      if (vip == nullptr) return unknown_vip(name.GetString());
       asked.vips.push_back(vip->address);
     }
   }
@@ -168,9 +179,9 @@ ctl::Response Commands::transfer(const std::string& body) {
     return refused(400, R"(the body must be {"vip":"NAME","node":"NODE"})");
   }
   const VipConfig* vip = needs_.vips.named(name);
-  if (vip == nullptr) return refused(404, "no VIP is called " + name);
+  if (vip == nullptr) return unknown_vip(name);
   const std::optional<VipView> view = needs_.view(vip->address);
-  if (!view) return refused(404, "no VIP is called " + name);
+  if (!view) return unknown_vip(name);
   return transfer(*vip, *view, node);
 }
 
@@ -218,9 +229,9 @@ ctl::Response Commands::take(const std::string& body) {
   const std::string name = is_object ? text_of(json, "vip") : "";
   if (name.empty()) return refused(400, R"(the body must be {"vip":"NAME"})");
   const VipConfig* vip = needs_.vips.named(name);
-  if (vip == nullptr) return refused(404, "no VIP is called " + name);
+  if (vip == nullptr) return unknown_vip(name);
   const std::optional<VipView> view = needs_.view(vip->address);
-  if (!view) return refused(404, "no VIP is called " + name);
+  if (!view) return unknown_vip(name);
   if (!view->may_be_held) {
     return refused(409, "nobody is known who may still have VIP '" + name + "'");
   }

@@ -65,6 +65,7 @@ class Commands {
   [[nodiscard]] ctl::Response set_log_level(const std::string& body);
 
  private:
+  [[nodiscard]] ctl::Response unknown_vip(const std::string& name) const;
   [[nodiscard]] ctl::Response transfer(const VipConfig& vip, const VipView& view,
                                        const std::string& node);
 

@@ -79,6 +79,23 @@ void resign_takes_names_and_addresses() {
   TEST_ASSERT_EQUAL_INT(1, b.fed.size());
 }
 
+void a_vip_that_is_not_there_is_answered_with_those_that_are() {
+  Bench b;
+  const std::string body = R"({"vip":"ap"})";
+  TEST_ASSERT_TRUE(refused(b.commands.take(body), 404, "no VIP is called ap; there are: api\""));
+  for (int i = 2; i <= 10; i++) {
+    b.configured.push_back(b.configured[0]);
+    b.configured.back().name = "v" + std::to_string(i);
+    b.configured.back().address = *Address::parse("192.0.2." + std::to_string(i));
+  }
+  b.vips.changed();
+  TEST_ASSERT_TRUE(refused(b.commands.take(body), 404,
+                           "there are: api, v2, v3, v4, v5, v6, v7, v8 and 2 more\""));
+  b.configured.clear();
+  b.vips.changed();
+  TEST_ASSERT_TRUE(refused(b.commands.take(body), 404, "no VIP is called ap; there is none\""));
+}
+
 void a_pause_that_persists_is_written_before_it_is_answered() {
   Bench b;
   TEST_ASSERT_EQUAL_INT(200, b.commands.pause(R"({"persist":true})").status);
@@ -238,6 +255,7 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(resign_without_names_means_all);
   RUN_TEST(resign_takes_names_and_addresses);
+  RUN_TEST(a_vip_that_is_not_there_is_answered_with_those_that_are);
   RUN_TEST(a_pause_that_persists_is_written_before_it_is_answered);
   RUN_TEST(a_pause_that_cannot_persist_is_none);
   RUN_TEST(take_frees_what_may_be_held_and_nothing_else);
