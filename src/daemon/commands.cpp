@@ -67,6 +67,8 @@ std::string words_of(const std::string& body) {
     }
     for (const rapidjson::Value& each : member.value.GetArray()) add(each);
   }
+  const auto is_odd = [](unsigned char c) { return c < ' ' || c > '~'; };
+  std::replace_if(words.begin(), words.end(), is_odd, '?');  // for terminals and for JSON
   return more == 0 ? words : words + " and " + std::to_string(more) + " more";
 }
 

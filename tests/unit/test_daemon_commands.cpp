@@ -217,6 +217,8 @@ void the_history_has_the_words_of_a_command() {
   TEST_ASSERT_EQUAL_STRING("resign api db asked by vipctl",
                            noted("resign", R"({"vips":["api","db"]})"));
   TEST_ASSERT_EQUAL_STRING("pause asked by vipctl", noted("pause", R"({"persist":false})"));
+  TEST_ASSERT_EQUAL_STRING("resign ?[2J?? asked by vipctl",
+                           noted("resign", "{\"vips\":[\"\\u001b[2J\xc3\xa4\"]}"));
   std::string body = R"({"vips":["a")";
   for (int i = 0; i < 1000; i++) body += R"(,"thirty-letters-are-quite-a-lot")";
   TEST_ASSERT_EQUAL_STRING(
