@@ -113,6 +113,7 @@ struct Status {
   std::string etcd_error_endpoint;
   int64_t etcd_error_age_ms = 0;
   bool etcd_error_matters = false;  // etcd does not answer, or somebody has to mend this
+  std::string nodes_differ;         // in what they must not, in words; empty: in nothing
   std::vector<VipStatus> vips;
   std::vector<CheckStatus> checks;  // all that are configured
   std::vector<HistoryEntry> moves;  // the last changes of owners; only for the status page

@@ -97,6 +97,10 @@ ClusterView Core::cluster() const {
   return {.id = impl_->binding_.cluster(), .objection = impl_->binding_.objection()};
 }
 
+const std::string& Core::differences() const {
+  return impl_->said_.differs;
+}
+
 const Heartbeats& Core::heartbeats() const {
   return impl_->session_.heartbeats;
 }

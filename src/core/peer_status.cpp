@@ -44,8 +44,9 @@ PeersView Core::Impl::peers_view(MonoTime now) const {
   if (term == nullptr) return view;
   const PeerTerm& key = term->key();
   view.timeout = key.timeout;
-  // Where no link carries a VIP there is nothing to give up.
-  if (!obeyed.empty()) view.left = std::clamp(terms_.deadline() - now, Duration(), key.timeout);
+  // Where nothing is owned, or no link carries a VIP, there is nothing to give up.
+  if (!obeyed.empty() && has_any())
+    view.left = std::clamp(terms_.deadline() - now, Duration(), key.timeout);
   for (const Grantor& grantor : key.grantors) {
     const MonoTime newest = term->newest(grantor.incarnation, terms_.carrying());
     view.grantors.push_back({.node = node_of(grantor.incarnation),

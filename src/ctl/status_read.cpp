@@ -148,6 +148,7 @@ std::optional<Status> read_status(std::string_view json) {
     status.etcd_objection = text(*etcd, "cluster_problem");
     status.etcd_endpoints = list(*etcd, "endpoints", read_endpoint);
   }
+  status.nodes_differ = text(document, "nodes_differ");
   status.checks = list(document, "checks", read_check);
   return status;
 }

@@ -217,6 +217,7 @@ std::string StatusJson::text() && {
   Json& json = impl_->json;
   json.EndArray();
   put_list(json, "checks", status.checks, put_check);
+  put(json, "nodes_differ", status.nodes_differ);
   if (!status.moves.empty()) put_list(json, "moves", status.moves, put_move);
   json.EndObject();
   return std::string(impl_->buffer.GetString(), impl_->buffer.GetSize());
@@ -235,7 +236,7 @@ std::vector<std::string> node_lines(const Status& status) {
                   ", timeout " + std::to_string(status.timeout_ms) + " ms, authority " +
                   std::to_string(status.authority_ms) + " ms, " + etcd_of(status));
   if (std::string line = peer_line(status); !line.empty()) lines.push_back(std::move(line));
-  for (std::string& line : cluster_lines(status)) lines.push_back(std::move(line));
+  for (std::string& line : trouble_lines(status)) lines.push_back(std::move(line));
   return lines;
 }
 
@@ -264,7 +265,7 @@ std::string peer_line(const Status& status) {
     line += grantor.node.empty() ? "a node without a session" : grantor.node;
     if (!grantor.grants) line += " (silent)";
   }
-  if (lease.grantors.empty()) return line;
+  if (lease.grantors.empty() || lease.left_ms == 0) return line;
   line +=
       ", " + std::to_string(lease.left_ms) + " of " + std::to_string(lease.timeout_ms) + " ms left";
   if (lease.would_hold) return line + (lease.holds ? "" : "; without etcd: holds on");
@@ -272,7 +273,7 @@ std::string peer_line(const Status& status) {
   return line + "; without etcd: lets go (" + lease.no_hold_because + ")";
 }
 
-std::vector<std::string> cluster_lines(const Status& status) {
+std::vector<std::string> trouble_lines(const Status& status) {
   std::vector<std::string> lines;
   if (!status.etcd_objection.empty()) lines.push_back("etcd: " + status.etcd_objection);
   for (const EndpointStatus& each : status.etcd_endpoints) {
@@ -281,6 +282,7 @@ std::vector<std::string> cluster_lines(const Status& status) {
     lines.push_back("etcd: " + each.endpoint + " belongs to cluster " + each.cluster_id + members +
                     ", not to " + status.etcd_cluster_id + ", and is not used");
   }
+  if (!status.nodes_differ.empty()) lines.push_back("warning: " + status.nodes_differ);
   return lines;
 }
 

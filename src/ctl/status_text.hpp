@@ -33,7 +33,7 @@ class StatusJson {
 [[nodiscard]] std::string vip_line(const VipStatus& vip);
 // Packet fence and peer lease; empty where nothing is known of them.
 [[nodiscard]] std::string peer_line(const Status& status);
-// What is wrong with the clusters of the endpoints; nothing where all is well.
-[[nodiscard]] std::vector<std::string> cluster_lines(const Status& status);
+// What somebody has to mend: clusters of endpoints, nodes that differ. Nothing where all is well.
+[[nodiscard]] std::vector<std::string> trouble_lines(const Status& status);
 
 }  // namespace vipd::ctl

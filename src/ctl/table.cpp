@@ -174,7 +174,7 @@ std::string status_table(const Status& status, bool colours) {
   std::string text = daemon_line(status, colours);
   const std::string peers = peer_line(status);
   if (!peers.empty()) text += harmless(peers) + "\n";
-  for (const std::string& line : cluster_lines(status)) {
+  for (const std::string& line : trouble_lines(status)) {
     text += painted(Cell{harmless(line), kRed}, colours) + "\n";
   }
   text += "\n";

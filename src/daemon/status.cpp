@@ -107,6 +107,7 @@ Status status_of(const Parts& parts) {
   const ClusterView cluster = parts.engine.core().cluster();
   if (cluster.id != 0) status.etcd_cluster_id = cluster_hex(cluster.id);
   status.etcd_objection = cluster.objection;
+  status.nodes_differ = parts.engine.core().differences();
   for (const CheckConfig& check : parts.config.checks) {
     status.checks.push_back(parts.gate.check(check.name));
   }

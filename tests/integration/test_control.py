@@ -344,6 +344,27 @@ def test_sigterm_leaves_nothing(t):
             lab.wait_owner()
 
 
+@case(seconds=15)
+def test_nodes_that_differ_are_named(t):
+    """On each of them for as long as they do: in the log, the table and the JSON."""
+    lab = t.lab(hosts=2)
+    lab.start_etcd()
+    n1, n2 = lab.hosts
+    n1.start_vipd()
+    n2.start_vipd(session__timeout="6s")
+    said = {n1: "n2 has a session.timeout of 6.0 s, this node of 5.0 s; give all nodes the same",
+            n2: "n1 has a session.timeout of 5.0 s, this node of 6.0 s; give all nodes the same"}
+    for host, words in said.items():
+        wait_for(lambda: (host.status() or {}).get("nodes_differ") == words, 5,
+                 f"{host} to name the difference")
+        t.check(f"warning: {words}\n" in host.vipctl("status").stdout, "not in the table")
+        t.check(words in host.vipd.text(), "not in the log")
+    n2.vipd.end()
+    n2.start_vipd()
+    wait_for(lambda: (n1.status() or {}).get("nodes_differ") == "", 5, "no difference")
+    t.check("warning" not in n1.vipctl("status").stdout, "still in the table")
+
+
 @case(seconds=25)
 def test_sigterm_without_etcd(t):
     """It ends all the same, soon, and without the address."""

@@ -71,6 +71,8 @@ Status troubled() {
       .kind = "clsact", .in_force = false, .reason = "bypassed on eth0 by another filter"};
   status.peer_lease.state = "none";
   status.peer_lease.reason = "bypassed on eth0 by another filter";
+  status.nodes_differ =
+      "n\033[31m has a session.timeout of 8.0 s, this node of 7.5 s; give all nodes the same";
   VipStatus vip;
   vip.name = "a-longer-name";
   vip.address = "10.0.0.1";
