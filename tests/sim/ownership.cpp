@@ -78,7 +78,7 @@ Excuse World::excuse_of(const Node& node, int vip, int64_t* until) const {
     return Excuse::Unfenced;
   }
   if (now_ > *until && twins_grant()) {
-    *until = std::max(now_, twins_grant_until_);
+    *until = std::max(now_ + kMs, twins_grant_until_);  // nobody knows for how long both grant
     return Excuse::Grantors;
   }
   if (now_ > *until) return Excuse::None;
@@ -126,7 +126,10 @@ void World::note_overlap(int vip, Excuse excuse) {
     const int64_t lasted = now_ - overlap.since;
     int64_t& worst = tally_.worst_overlap[static_cast<size_t>(overlap.excuse)];
     worst = std::max(worst, lasted);
-    const bool is_bounded = overlap.excuse != Excuse::Reader && overlap.excuse != Excuse::Elsewhere;
+    // A copy that holds on without etcd does so until it finds out.
+    const bool holds_on = overlap.excuse == Excuse::Grantors && options_.hold;
+    const bool is_bounded =
+        overlap.excuse != Excuse::Reader && overlap.excuse != Excuse::Elsewhere && !holds_on;
     if (lasted > in_true_time(timeout_) && is_bounded) {
       fail("ownership", "two had v%d for %.3f s, excused by %s", vip + 1,
            static_cast<double>(lasted) / 1e9, words_of(overlap.excuse));
@@ -134,7 +137,8 @@ void World::note_overlap(int vip, Excuse excuse) {
     overlap = {};
     return;
   }
-  if (overlap.excuse != Excuse::None) return;
+  const bool grants_last = excuse == Excuse::Grantors && overlap.excuse != Excuse::Grantors;
+  if (overlap.excuse != Excuse::None && !grants_last) return;
   overlap = {.excuse = excuse, .since = now_};
   SAY(-1, "(two have v%d, excused by %s)", vip + 1, words_of(excuse));
   tally_.count(rule_of(excuse));
