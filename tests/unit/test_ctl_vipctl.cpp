@@ -212,7 +212,8 @@ void status_is_shown() {
   TEST_ASSERT_TRUE(table.out.find('\033') == std::string::npos);
   const Result json = house.run({"status", "--json"});
   TEST_ASSERT_EQUAL_INT(0, json.status);
-  TEST_ASSERT_TRUE(json.out.starts_with("{\"version\":\"1.2.3\",") && json.out.ends_with("]}\n"));
+  TEST_ASSERT_TRUE(json.out.starts_with("{\"version\":\"1.2.3\",") &&
+                   json.out.ends_with("\"nodes_differ\":\"\"}\n"));
 }
 
 void usage_errors_end_with_2() {
