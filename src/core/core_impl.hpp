@@ -392,7 +392,6 @@ struct Core::Impl {
   [[nodiscard]] Revision acted_on();
   void judge_owner(LeaseId lease, const View::Peers& mark);
   void end_grants(const View::Peers& mark, const std::string& why);
-  [[nodiscard]] MonoTime heard_until(Duration timeout, MonoTime since);
   void hold_echoed();
   // --- marks.cpp: who says that an owner with a mark has let go, and who waits for that
   [[nodiscard]] Host own_host() const;
@@ -417,6 +416,7 @@ struct Core::Impl {
   void drive_takeovers();
   // distance: how many places behind it we are.
   void consider_candidate(const Vip& vip, size_t place, int distance);
+  [[nodiscard]] MonoTime heard_until(Duration timeout, MonoTime since);
   void end_session(LeaseId lease, const View::Session& session, Takeover* takeover);
   void report_takeover(LeaseId lease, const View::Session& session, const Takeover& takeover);
   void add_deletions(LeaseId lease, const Takeover& takeover, Txn* txn) const;

@@ -192,22 +192,6 @@ void Core::Impl::end_grants(const View::Peers& mark, const std::string& why) {
   report(ReportKind::GrantsEnded, mark.node + ": " + why + "; no grant to it any more");
 }
 
-// The moment from which a session with that timeout counts as silent; `since`: by what etcd has
-// shown of it. While etcd does not answer us, it shows nothing of the living either: so after an
-// outage every session gets the time for a heartbeat to report back, and an owner stays the owner.
-// It may be a grantor of one that holds on, which would lose its VIPs with it: then it gets a whole
-// timeout, as an owner does.
-MonoTime Core::Impl::heard_until(Duration timeout, MonoTime since) {
-  const bool held = !view_.marks().empty();
-  if (!held && read_beats_.wanted()) return since;  // such heartbeats are not shown
-  const Duration in_doubt = held ? timeout / 4 : timeout - timing::reports_back_within(timeout);
-  if (!due(since + in_doubt)) return since;
-  hold_.doubts_others = true;
-  const bool steady = now_ - hold_.echoed_at <= settings_.timeout / 2;
-  const MonoTime heard = steady ? hold_.steady_since : now_;
-  return std::max(since, held ? heard : heard - in_doubt);
-}
-
 void Core::Impl::hold_echoed() {
   if (now_ - hold_.echoed_at > settings_.timeout / 2) hold_.steady_since = now_;
   hold_.echoed_at = now_;

@@ -91,7 +91,8 @@ void Core::Impl::consider_making_way(Vip* vip) {
   if (own != vip->place.number) vip->place.reorder_at = now_ + pause;
   vip->place.number = own;
   if (own < 0) return;
-  // Who lost the VIP with etcd has it again with etcd, as an owner that makes no way either.
+  // An owner that lost the VIP because etcd was away takes it again when etcd is back: until then
+  // it makes no way, as no owner does.
   if (own == 0 && !is_echoed()) vip->place.reorder_at = now_ + pause;
   const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
                                   [&](const View::Candidate& c) { return outranks(c, *vip); });

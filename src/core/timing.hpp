@@ -87,8 +87,8 @@ constexpr Duration interrupted_after(Duration timeout) {
   return timeout * 3 / 4;
 }
 
-// How soon after etcd a node is heard that lives: half as long again as the slowest heartbeat of an
-// owner takes.
+// How soon after etcd is back a node is heard that lives: it repeats the heartbeat that failed, or
+// sends the next one after an eighth of a timeout, and half as long again is left for its answer.
 constexpr Duration reports_back_within(Duration timeout) {
   return timeout * 3 / 16;
 }
