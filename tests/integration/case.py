@@ -89,8 +89,8 @@ class Case:
                    f"{what}: {value:.1f} ms, limit {limit:.0f} ms{excuse}")
 
     def bound_speed(self, what, value, limit, window):
-        """What takes so long where nothing else runs; beside other tests it waits for nobody else
-        in addition."""
+        """value <= limit where nothing else runs. Beside other tests it is longer by less than a
+        wait for somebody would take."""
         self.bound_ms(what, value, limit if ALONE else limit + NO_WAIT_MS, window)
 
     def bound_gap(self, what, limit, vip, since):

@@ -47,6 +47,12 @@ def vip_addresses(count):
             for n in range(count)]
 
 
+def moment_of(utc):
+    """What a log calls that time, by the monotonic clock."""
+    wall = datetime.datetime.fromisoformat(utc + "+00:00").timestamp()
+    return wall - (time.time() - time.monotonic())
+
+
 class Host:
     """One machine: its names, its processes, what can happen to it."""
 
@@ -126,16 +132,13 @@ class Host:
 
     def leaders(self):
         """What its etcd member has logged of leaders: what, raft's term, and when (monotonic)."""
-        wall = time.time() - time.monotonic()
         for when, what, term in LEADER.findall(self.etcd.text() if self.etcd else ""):
-            moment = datetime.datetime.fromisoformat(when + "+00:00").timestamp()
-            yield what, int(term), moment - wall
+            yield what, int(term), moment_of(when)
 
     def said_at(self, words):
         """When its daemon first logged that (monotonic)."""
         line = next(line for line in self.vipd.text().splitlines() if words in line)
-        wall = datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
-        return wall - (time.time() - time.monotonic())
+        return moment_of(line.split()[0].removesuffix("Z"))
 
     def start_vipd(self, **changes):
         path = self.write_config(**changes)

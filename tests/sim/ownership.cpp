@@ -126,7 +126,7 @@ void World::note_overlap(int vip, Excuse excuse) {
     const int64_t lasted = now_ - overlap.since;
     int64_t& worst = tally_.worst_overlap[static_cast<size_t>(overlap.excuse)];
     worst = std::max(worst, lasted);
-    // A copy that holds on without etcd does so until it finds out.
+    // Two copies hold on without etcd until a heartbeat of one of them is committed.
     const bool holds_on = overlap.excuse == Excuse::Grantors && options_.hold;
     const bool is_bounded =
         overlap.excuse != Excuse::Reader && overlap.excuse != Excuse::Elsewhere && !holds_on;
@@ -137,7 +137,7 @@ void World::note_overlap(int vip, Excuse excuse) {
     overlap = {};
     return;
   }
-  const bool grants_last = excuse == Excuse::Grantors && overlap.excuse != Excuse::Grantors;
+  const bool grants_last = options_.hold && excuse == Excuse::Grantors && overlap.excuse != excuse;
   if (overlap.excuse != Excuse::None && !grants_last) return;
   overlap = {.excuse = excuse, .since = now_};
   SAY(-1, "(two have v%d, excused by %s)", vip + 1, words_of(excuse));
