@@ -1,4 +1,5 @@
-// What the configuration files say, checked, with the defaults filled in. Plain data: src/conf
+// The checked contents of the configuration files, with the defaults filled in.
+// Plain data: src/conf
 // makes it, src/daemon/daemon.cpp hands the parts on.
 #pragma once
 

@@ -85,7 +85,8 @@ class Core {
   // How the last head of its queue before the present one went, in words.
   [[nodiscard]] std::string how(const Address& vip) const;
   [[nodiscard]] ClusterView cluster() const;
-  // What another node has that all should have the same, or must not, in words; "": nothing.
+  // What another node has that must be the same on all nodes but differs, or that must differ but
+  // is the same, in words; "": nothing.
   [[nodiscard]] const std::string& differences() const;
   [[nodiscard]] Revision revision() const;  // up to which our watch has shown etcd
   // All that a next process could take up is in the last action::Remember.

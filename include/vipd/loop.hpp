@@ -53,8 +53,9 @@ class Loop {
    private:
     Loop& loop_;
   };
-  // Whether this turn has lasted for as long as one part may use it: who has more to do of what can
-  // wait does it in the next turn. Heartbeats, and all that others wait for, come in between.
+  // Whether this turn has lasted for as long as one part may use it: work that can wait is
+  // continued in the next turn. Heartbeats, and everything that other nodes wait for, come in
+  // between.
   [[nodiscard]] bool budget_is_spent() const;
   // How long turns took, waiting not included.
   [[nodiscard]] const Histogram& turns() const;

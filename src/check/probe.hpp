@@ -1,5 +1,5 @@
-// One look at something, again and again: a file for each kind. Never blocks, never judges more
-// than the one look.
+// A single run of a check, repeated by the caller: a file for each kind. Never blocks; judges only
+// the one run.
 #pragma once
 
 #include <functional>

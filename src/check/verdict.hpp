@@ -10,7 +10,7 @@ enum class State { Unknown, Up, Down };
 [[nodiscard]] std::string_view name_of(State state);
 
 // Unknown until the first good result, which is believed at once, or until `fall` bad ones in a
-// row: a start under load is no reason to let go of what a former process of this node owned.
+// row: a slow start must not cost a VIP that a former process of this node owned.
 class Verdict {
  public:
   // True when the state has changed.

@@ -15,7 +15,7 @@ const Key kCheckKeys[] = {
      .fallback = "",
      .fallback_words = "none",
      .help = "Up when this URL, http or https, answers with one of the statuses below.\n"
-             "Redirections are not followed, and each time a new connection is made.\n"
+             "Redirections are not followed. Each run makes a new connection.\n"
              "Each check has exactly one of the keys that say when it is up; see CHECKS below."},
     {.name = "check.NAME.tcp",
      .type = kind_key<CheckKind::Tcp, parse_host_port>("HOST:PORT"),
@@ -27,13 +27,13 @@ const Key kCheckKeys[] = {
      .fallback = "",
      .fallback_words = "none",
      .help = "Up when this program ends with status 0.\n"
-             "Arguments are divided by blanks; there is no shell, and nothing is quoted."},
+             "Arguments are separated by blanks; there is no shell and no quoting."},
     {.name = "check.NAME.file",
      .type = kind_key<CheckKind::File, parse_path>("PATH"),
      .fallback = "",
      .fallback_words = "none",
      .help = "Up while this file or folder exists.\n"
-             "It should be on a local file system: on one that hangs, the daemon would, too."},
+             "It should be on a local file system: if that hangs, the daemon hangs, too."},
     {.name = "check.NAME.arp",
      .type = kind_key<CheckKind::Arp, parse_neighbour>("ADDRESS"),
      .fallback = "",
@@ -46,8 +46,8 @@ const Key kCheckKeys[] = {
      .fallback = "",
      .fallback_words = "none",
      .help = "Up while this network interface is there, is up and has carrier.\n"
-             "Written as vip.NAME.link is.\n"
-             "The kernel tells when that changes; interval counts only until rise or fall is\n"
+             "It is written like vip.NAME.link.\n"
+             "The kernel reports changes at once; interval matters only until rise or fall is\n"
              "reached."},
     {.name = "check.NAME.etcd",
      .type = kind_key<CheckKind::Etcd, parse_etcd_key>("KEY [= VALUE]"),
@@ -57,7 +57,7 @@ const Key kCheckKeys[] = {
          "Up while this key of etcd has the value VALUE, or without one this node's name, such\n"
          "as the leader's key of Patroni, /service/CLUSTER/leader.\n"
          "While etcd does not answer, the check stays as it is.\n"
-         "Each run is one range, so the interval is at least 1s.\n"
+         "Each run is one request to etcd, so the interval must be at least 1s.\n"
          "Where etcd's authentication is on, etcd.user needs to read the key."},
     {.name = "check.NAME.status",
      .type = CheckText{"STATUS[-STATUS][, ...]",
@@ -80,14 +80,14 @@ const Key kCheckKeys[] = {
          "For http: a file whose lines are sent as headers, each in the form NAME: VALUE, such\n"
          "as Authorization: Bearer TOKEN.\n"
          "It is refused when others can read it; see SECRETS.\n"
-         "It is read for each run; while it cannot be used, what was read before is sent."},
+         "It is read for each run; while it cannot be used, the headers read last are sent."},
     {.name = "check.NAME.interval",
      .type = span_key<&CheckConfig::interval>(),
      .fallback = "1s",
      .fallback_words = "",
      .help =
-         "From the beginning of one run to that of the next, give or take a tenth; 100ms to 1h.\n"
-         "There are never two at once."},
+         "The time from the start of one run to that of the next, plus or minus a tenth; 100ms to\n"
+         "1h. Two runs never overlap."},
     {.name = "check.NAME.timeout",
      .type = span_key<&CheckConfig::timeout>(),
      .fallback = "1s",

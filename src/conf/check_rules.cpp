@@ -28,7 +28,7 @@ class Judge {
   }
   void pair(const std::string& key, const std::string& other) {
     if (is_given(key) && !is_given(other)) {
-      add(key, " is of no use without " + text(other) + "; write both");
+      add(key, " has no effect without " + text(other) + "; write both");
     }
   }
 
@@ -45,11 +45,11 @@ void Judge::kinds(const Position& first) {
   has_one_kind_ = count == 1;
   if (count != 1) {
     errors_->add(first, "check '" + check_.name + "' has " +
-                            (count == 0 ? "nothing to look at" : "more than one kind") +
-                            "; write one of " + text(kinds_text()));
+                            (count == 0 ? "no target" : "more than one kind") + "; write one of " +
+                            text(kinds_text()));
   }
   if (check_.name == "none") {
-    errors_->add(first, "no check can be called none, which means that there is none");
+    errors_->add(first, "no check can be called none: that word stands for no checks");
   }
 }
 
@@ -57,18 +57,18 @@ void Judge::kinds(const Position& first) {
 void Judge::options() {
   const bool is_https = check_.target.starts_with("https://") || !has_one_kind_;
   for (const char* key : {"cacert", "cert", "key", "insecure"}) {
-    if (!is_https && is_given(key)) add(key, " is of use for https alone");
+    if (!is_https && is_given(key)) add(key, " has no effect without https");
   }
   const bool is_http = check_.kind == CheckKind::Http || !has_one_kind_;
   for (const char* key : {"status", "header_file"}) {
-    if (!is_http && is_given(key)) add(key, " is of use for http alone");
+    if (!is_http && is_given(key)) add(key, " has no effect in other checks than http");
   }
   constexpr Duration kBetweenRanges = Duration::seconds(1);
   if (check_.kind == CheckKind::Etcd && check_.interval < kBetweenRanges && is_given("interval")) {
-    add("interval", " is less than 1s, which is the least for a key of etcd");
+    add("interval", " is less than 1s, the minimum for a key of etcd");
   }
   if (check_.insecure && is_given("cacert")) {
-    add("cacert", " is of no use with " + text("insecure") + " = yes; write one of the two");
+    add("cacert", " has no effect with " + text("insecure") + " = yes; write only one of the two");
   }
   pair("cert", "key");
   pair("key", "cert");

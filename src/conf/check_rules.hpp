@@ -1,4 +1,4 @@
-// What only shows of a check when all of its keys are read. Pure.
+// Faults of a check that only show once all of its keys have been read. Pure.
 #pragma once
 
 #include "conf/errors.hpp"

@@ -1,5 +1,5 @@
-// Places in configuration files, and the faults found there. Bounded: no file can make more of
-// them than a person reads, nor keep a daemon that is told to read it again for long.
+// Places in configuration files, and the faults found there. Bounded: a file yields no more faults
+// than a person reads, and cannot block a reloading daemon for long.
 #pragma once
 
 #include <cstddef>

@@ -84,7 +84,7 @@ void Settler::settle(const Key& key) {
     } else if (value(*vip, key) != wanted) {
       errors_->add(*place(*vip, key), setting(*vip, key) + ", but " + setting(first, key) + " (" +
                                           place(first, key)->text() + "); the VIPs of group '" +
-                                          vip->group + "' have one: keep one of the two");
+                                          vip->group + "' share this setting: keep one of the two");
     }
   }
 }

@@ -179,8 +179,8 @@ std::string value_fault(std::string_view value) {
   const bool is_specifier = value.size() == 2 && first == '%';
   if (first == '$' || value.starts_with("~/") || is_specifier || has(value, "${") ||
       has(value, "$(")) {
-    return "asks to be expanded, and nothing is here; write the value itself, or leave "
-           "the key out";
+    return "would have to be expanded, and nothing is expanded here; write the value itself, or "
+           "leave the key out";
   }
   for (const std::string_view mark : {" ;", " //", "\t;", "\t//"}) {
     if (has(value, mark)) return "has a comment that does not begin with #; write # instead";

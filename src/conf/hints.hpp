@@ -1,5 +1,5 @@
-// What a person meant who wrote a key or a value as other programs take it: the words. Only
-// words: nothing here makes a value good. Pure.
+// Hints for keys and values that are written as other programs want them. For messages only:
+// nothing here makes a value valid. Pure.
 #pragma once
 
 #include <span>
@@ -20,7 +20,7 @@ namespace vipd::conf {
 // The place of the name that is written or meant (true, INFO, warning); names.size(): of none.
 [[nodiscard]] size_t chosen(std::string_view text, std::span<const std::string_view> names);
 // What to do with the rest of "192.168.0.15/24 dev eth0", "[2001:db8::15]" or "fe80::15%eth0"; ""
-// where nothing is known.
+// if there is no hint.
 [[nodiscard]] std::string address_hint(std::string_view text);
 
 // "interface" for "link": the key that is meant, as written in the table, by the last word of what

@@ -45,7 +45,7 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "the host name",
      .help = "What people see for this node in the status and the logs of all nodes.\n"
-             "Nothing depends on its being unique, but vipd warns where it is not."},
+             "It need not be unique for safety, but vipd warns if two nodes share a name."},
     {.name = "etcd.endpoints",
      .type = TextList{"URL[, URL]...", parse_endpoint,
                       [](Config& c) -> std::vector<std::string>& { return c.etcd.endpoints; }},
@@ -56,9 +56,8 @@ const Key kKeys[] = {
          "Each is http://HOST or http://HOST:PORT (2379 when left out), the same with https, or\n"
          "unix:/PATH for a Unix socket; HOST is a name, an IPv4 address, or an IPv6 address in\n"
          "brackets.\n"
-         "Each address of a name is tried; when all of them fail it is looked up again.\n"
-         "A member that does not answer is passed over for the next until it has been well again\n"
-         "for a while."},
+         "Each address of a name is tried; when all of them fail, the name is looked up again.\n"
+         "A member that does not answer is skipped until it has answered again for a while."},
     {.name = "etcd.cluster",
      .type =
          Text{"HEX|auto", parse_cluster, [](Config& c) -> std::string& { return c.etcd.cluster; }},
@@ -67,8 +66,8 @@ const Key kKeys[] = {
      .help =
          "The id of the etcd cluster to which all endpoints must belong, in hexadecimal, as\n"
          "`vipctl status` and `etcdctl endpoint status` show it.\n"
-         "With auto it is the one that more than half of etcd.endpoints name; until then no VIP\n"
-         "is taken, after a restart neither.\n"
+         "With auto it is the cluster that more than half of etcd.endpoints name.\n"
+         "Until they have named one, no VIP is taken, not even after a restart.\n"
          "A single endpoint decides alone.\n"
          "Endpoints of another cluster are reported and not used."},
     {.name = "etcd.discover",
@@ -77,11 +76,10 @@ const Key kKeys[] = {
      .fallback = "no",
      .fallback_words = "",
      .help =
-         "Whether further members are taken from the list that etcd keeps of them, after those of\n"
-         "etcd.endpoints.\n"
-         "Only those that are reached by http or https as one of these is.\n"
-         "Where a member's own URL has no JSON gateway, its host is asked by the scheme and port of\n"
-         "the member that listed it.\n"
+         "Whether members from etcd's own member list are used as well, after etcd.endpoints.\n"
+         "Only members with a scheme (http or https) that an endpoint has are used.\n"
+         "If a listed URL has no JSON gateway, its host is asked by the scheme and port of the\n"
+         "member that listed it.\n"
          "A member that calls itself localhost is left out."},
     {.name = "etcd.cacert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cacert; }},
@@ -89,18 +87,17 @@ const Key kKeys[] = {
      .fallback_words = "the system's authorities",
      .help =
          "CA certificates (PEM) for verifying the server certificates of etcd's members.\n"
-         "A member of https that has no valid certificate for its name or address is not used.\n"
+         "An https member without a valid certificate for its name or address is not used.\n"
          "This file and the next two are read again when they change; while one of them is\n"
-         "missing or does not fit, the files read before stay in use.\n"
-         "Nothing is asked of etcd until they could be read once."},
+         "missing or does not fit the others, the old ones stay in use.\n"
+         "No request is sent to etcd until all of them have been read once."},
     {.name = "etcd.cert",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.cert; }},
      .fallback = "",
      .fallback_words = "none",
      .help =
-         "The certificate (PEM) that is shown to etcd, and those of its issuers that etcd does\n"
-         "not have.\n"
-         "Where etcd's authentication is on it must not have a common name (CN)."},
+         "The client certificate (PEM), followed by intermediate ones that etcd does not have.\n"
+         "If etcd's authentication is on, it must not have a common name (CN)."},
     {.name = "etcd.key",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.key; }},
      .fallback = "",
@@ -125,13 +122,13 @@ const Key kKeys[] = {
      .help = "The file with that user's password, in one line.\n"
              "It is refused when others can read it; see SECRETS.\n"
              "It is read again whenever a new token is needed.\n"
-             "It is sent only to a member that has just said that it belongs to the right cluster."},
+             "It is sent only to a member that has just named the right cluster."},
     {.name = "etcd.prefix",
      .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
      .fallback = "/vipd",
      .fallback_words = "",
      .help = "All keys in etcd start with this.\n"
-             "Keys of others below it do no harm, and are not read.\n"
+             "Other programs' keys below it do no harm, and are not read.\n"
              "Nodes that share VIPs must agree on it."},
     {.name = "session.timeout",
      .type = Span{s(3), kMinute, false, [](Config& c) -> Duration& { return c.session_timeout; }},
@@ -139,7 +136,7 @@ const Key kKeys[] = {
      .fallback_words = "",
      .help = "How long after its owner's last heartbeat another node may take a VIP.\n"
              "An owner that hears nothing from etcd gives its VIPs up before that time is over.\n"
-             "The same on all nodes."},
+             "It must be the same on all nodes."},
     {.name = "session.heartbeat",
      .type =
          Span{ms(100), s(15), false, [](Config& c) -> Duration& { return c.session_heartbeat; }},
@@ -155,8 +152,8 @@ const Key kKeys[] = {
          "How long after its owner fell silent another node may take a VIP, where the other nodes\n"
          "renew the owner's peer lease over the LAN and the packet fence is in force; see PEER\n"
          "LEASE below.\n"
-         "At most half of session.timeout, which counts otherwise.\n"
-         "With 0s this node holds no peer lease, and renews those of others all the same."},
+         "At most half of session.timeout, which applies in all other cases.\n"
+         "With 0s this node holds no peer lease, but still renews those of other nodes."},
     {.name = "peer.hold",
      .type = Choice{kNoYes, [](const Config& c) { return size_t{c.peer_hold}; },
                     [](Config& c, size_t n) { c.peer_hold = n == 1; }},
@@ -165,7 +162,7 @@ const Key kKeys[] = {
      .help =
          "Whether this node keeps its VIPs while etcd is away, for as long as all nodes that renew\n"
          "its peer lease do; see HOLDING ON below.\n"
-         "Set it only once every node runs a version that knows of it: an older one may take a\n"
+         "Set it only once every node runs a version that supports it: an older one may take a\n"
          "VIP that is held."},
     {.name = "fence",
      .type = Choice{kFences, [](const Config& c) { return static_cast<size_t>(c.fence); },
@@ -174,16 +171,17 @@ const Key kKeys[] = {
      .fallback_words = "",
      .help =
          "Whether a program in the kernel drops the packets of a VIP once this node's authority\n"
-         "for it is over: where the kernel takes it, or never.\n"
+         "for it is over: if the kernel supports it, or never.\n"
          "Without it there is no peer lease."},
     {.name = "vip.NAME.address",
      .type = VipText{"ADDRESS[/LENGTH]", parse_vip_address, vip_address_text},
      .fallback = "",
      .fallback_words = "",
      .help = "The address to share, IPv4 or IPv6.\n"
-             "It is always set as /32 or /128, whatever LENGTH is: that names its subnet, whose\n"
-             "route comes with the address where the link has no other address in it.\n"
-             "One address: for both protocols configure two VIPs.\n"
+             "It is always set as /32 or /128, whatever LENGTH is.\n"
+             "LENGTH names its subnet; the subnet's route is added with the address if the link\n"
+             "has no other address in it.\n"
+             "A VIP is one address: for both protocols configure two VIPs.\n"
              "Required for each VIP; no two VIPs may have the same address."},
     {.name = "vip.NAME.link",
      .type = VipText{"LINK|auto", parse_vip_link, vip_link_text},
@@ -194,8 +192,8 @@ const Key kKeys[] = {
          "mac:aa:bb:cc:dd:ee:ff.\n"
          "With auto it is the one on which the host has an address of the VIP's subnet, or else, for\n"
          "a VIP without LENGTH, that of the default route.\n"
-         "To change it, or the LENGTH of a VIP with auto, takes the address down for a moment.\n"
-         "It may appear later than the daemon.\n"
+         "Changing it, or the LENGTH of a VIP with auto, removes the address for a moment.\n"
+         "The interface may appear after the daemon has started.\n"
          "Required for each VIP."},
     {.name = "vip.NAME.routes",
      .type = VipText{"DESTINATION via GATEWAY [table N], ...", parse_routes, routes_text},
@@ -219,10 +217,10 @@ const Key kKeys[] = {
          "This node's place in the queue, 0 to 255: a standby makes way for one of higher\n"
          "priority.\n"
          "An owner does not, unless vip.NAME.preempt is set.\n"
-         "With auto the number is worked out from the node's name and the address or group, so\n"
-         "that many VIPs spread evenly over the nodes and few move when a node comes or goes; all\n"
-         "nodes should have it then, each a name of its own, and preempt for VIPs to return to a\n"
-         "node that is back."},
+         "With auto the number is computed from the node's name and the address or group, so\n"
+         "that many VIPs spread evenly over the nodes, and few move when a node joins or leaves.\n"
+         "Then set auto on all nodes, give each its own name, and set preempt to let VIPs return\n"
+         "to a node that is back."},
     {.name = "vip.NAME.preempt",
      .type = switch_key<&VipConfig::preempt>(),
      .fallback = "no",
@@ -235,7 +233,7 @@ const Key kKeys[] = {
      .fallback = "30s",
      .fallback_words = "",
      .help = "How long that standby must have been ready before, 0s to 1h.\n"
-             "Never less than session.timeout, which a node that has just started waits itself."},
+             "At least session.timeout is used, as a node that has just started waits for that."},
     {.name = "vip.NAME.source",
      .type = switch_key<&VipConfig::source>(),
      .fallback = "no",
@@ -243,8 +241,8 @@ const Key kKeys[] = {
      .help = "Whether the host may choose the address as source of outgoing connections.\n"
              "Without it the address is deprecated (RFC 4862); connections to the address itself\n"
              "and answers are not affected.\n"
-             "IPv4 has no such choice: there the first address of the link's subnet is taken, and\n"
-             "a route with src makes it another."},
+             "IPv4 has no such choice: the first address of the link's subnet is used, unless a\n"
+             "route with src names another."},
     {.name = "vip.NAME.kill_connections",
      .type = switch_key<&VipConfig::kill_connections>(),
      .fallback = "yes",
@@ -252,9 +250,9 @@ const Key kKeys[] = {
      .help = "Whether TCP connections to the address are reset before it goes, so that clients\n"
              "connect to the next owner at once.\n"
              "Listening sockets stay.\n"
-             "What the kernel tracks of connections to the address (conntrack) is deleted after it\n"
-             "has gone, so that NAT decides anew: for clients behind this host, and of containers.\n"
-             "Those notice with the next packet that they send."},
+             "Entries of conntrack for the address are deleted after it was removed, so that NAT\n"
+             "decides anew for connections of containers, and of clients behind this host.\n"
+             "These clients notice with the next packet that they send."},
     {.name = "vip.NAME.checks",
      .type = VipText{"CHECK[, CHECK]...|none",
                      [](std::string_view text, VipConfig* vip, std::string* reason) {
@@ -264,7 +262,7 @@ const Key kKeys[] = {
      .fallback = "",
      .fallback_words = "all that are defined",
      .help = "The checks that must be up, by their names.\n"
-             "While one of them is down this node keeps out of the VIP's queue, and lets it go."},
+             "While one of them is down, this node gives the VIP up and stays out of its queue."},
     {.name = "vip.NAME.notify",
      .type = VipText{"PATH",
                      [](std::string_view text, VipConfig* vip, std::string* reason) {
@@ -301,8 +299,8 @@ const Key kLaterKeys[] = {
      .fallback = "5",
      .fallback_words = "",
      .help =
-         "How many times a VIP is announced to its network after it was taken, or whenever its\n"
-         "link came back: the first at once."},
+         "How many times a VIP is announced after it was taken, and whenever its link has come\n"
+         "back; the first time at once."},
     {.name = "announce.interval",
      .type =
          Span{ms(10), kMinute, false, [](Config& c) -> Duration& { return c.announce.interval; }},
@@ -314,14 +312,14 @@ const Key kLaterKeys[] = {
      .fallback = "60s",
      .fallback_words = "",
      .help = "How often the owner repeats the announcement after that.\n"
-             "A link that was just up may not forward yet, so for 40 s it is each 5 s at least."},
+             "A link that has just come up may not forward yet: for 40 s it is at most 5 s."},
     {.name = "announce.targets",
      .type = TextList{"ADDRESS[, ADDRESS]...", parse_neighbour,
                       [](Config& c) -> std::vector<std::string>& { return c.announce.targets; }},
      .fallback = "",
      .fallback_words = "none",
      .help =
-         "Neighbours that get each announcement in a frame to them alone as well: routers behind\n"
+         "Neighbours that also get each announcement as a unicast frame, such as routers behind\n"
          "a fabric or a wireless network that suppresses broadcasts.\n"
          "They are looked for on the links of the VIPs; one that does not answer is logged once."},
     {.name = "conflict",
@@ -340,10 +338,10 @@ const Key kLaterKeys[] = {
      .fallback = "yes",
      .fallback_words = "",
      .help =
-         "Whether to ask the network for a VIP before it is taken where nobody knows who had it\n"
-         "last, after the machine stood still, and for 40 s after the link came up.\n"
+         "Whether to probe the network for a VIP before it is taken, if it is not known who had\n"
+         "it last; also after the machine stood still, and for 40 s after the link came up.\n"
          "While a host outside the election answers, the VIP is in fault.\n"
-         "Write no where a router or a fabric answers for addresses of others (proxy ARP)."},
+         "Set no if a router or a fabric answers for other hosts' addresses (proxy ARP)."},
     {.name = "control.socket",
      .type = Text{"PATH", parse_socket_path,
                   [](Config& c) -> std::string& { return c.control_socket; }},
@@ -359,7 +357,7 @@ const Key kLaterKeys[] = {
          "Where to serve a status page, /v1/status, /metrics and /healthz over TCP, to everybody\n"
          "who can connect there; nothing can be changed that way.\n"
          "An IPv6 address is written in brackets.\n"
-         "A port that is taken is tried again every 5 s."},
+         "A port that is already in use is tried again every 5 s."},
     {.name = "state.dir",
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.state_dir; }},
      .fallback = kDefaultStateDir,
@@ -384,10 +382,11 @@ const Key kLaterKeys[] = {
      .fallback = "",
      .fallback_words = "whoever starts the daemon",
      .help =
-         "Who the daemon is once it has started, with the groups that /etc/group gives a name.\n"
-         "Of the capabilities it keeps CAP_NET_ADMIN and CAP_NET_RAW alone, as root, too.\n"
-         "So that user must be able to read all files that it is to read later, and this one for\n"
-         "a reload.\n"
+         "The user that the daemon becomes once it has started; for a name, with its groups from\n"
+         "/etc/group.\n"
+         "Even as root, it keeps only the capabilities CAP_NET_ADMIN and CAP_NET_RAW.\n"
+         "So the user must be able to read all files that are read later, and this one for a\n"
+         "reload.\n"
          "The socket and the files in state.dir are given to the user, and state.dir itself when\n"
          "vipd makes it or its name ends in /vipd.\n"
          "Any other state.dir must be writable by the user: otherwise a crash moves the VIPs.\n"

@@ -323,7 +323,7 @@ std::string Loader::denied(const std::string& fault) const {
 
 void Loader::check_pair(const std::string& key, const std::string& other) {
   if (!given_.contains(key) || given_.contains(other)) return;
-  errors_.add(place_of(key), key + " is of no use without " + other + "; write both");
+  errors_.add(place_of(key), key + " has no effect without " + other + "; write both");
 }
 
 void Loader::check_heartbeat() {

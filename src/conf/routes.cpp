@@ -33,7 +33,7 @@ bool parse_destination(std::string_view text, const Address& gateway, RouteConfi
   const std::optional<Address> address = Address::parse(text.substr(0, slash));
   if (!address || address->is_v4() != gateway.is_v4()) {
     return fail(reason, text,
-                "is no destination of the gateway's family; write default, " +
+                "is not a destination of the gateway's address family; write default, " +
                     std::string(gateway.is_v4() ? "10.0.0.0/8" : "2001:db8::/32"));
   }
   const auto bits = static_cast<unsigned>(8 * address->size());
@@ -44,8 +44,8 @@ bool parse_destination(std::string_view text, const Address& gateway, RouteConfi
   }
   if (network_of(*address, *length) != *address) {
     return fail(reason, text,
-                "has bits behind its length; write " + network_of(*address, *length).text() + "/" +
-                    std::to_string(*length));
+                "has bits set beyond its prefix length; write " +
+                    network_of(*address, *length).text() + "/" + std::to_string(*length));
   }
   route->length = *length;
   if (*length != 0) route->destination = *address;
@@ -92,10 +92,10 @@ bool parse_routes(std::string_view text, VipConfig* vip, std::string* reason) {
     RouteConfig route;
     if (!parse_route(text.substr(0, comma), &route, reason)) return false;
     if (std::find(routes.begin(), routes.end(), route) != routes.end()) {
-      return fail(reason, text_of(route), "is there twice");
+      return fail(reason, text_of(route), "is given twice");
     }
     routes.push_back(route);
-    if (routes.size() > kMostRoutes) return fail(reason, text, "is one more than 32 routes");
+    if (routes.size() > kMostRoutes) return fail(reason, text, "has more than 32 routes");
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
   }

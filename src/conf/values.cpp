@@ -71,7 +71,7 @@ const char* unusable_v6(const Address& vip, unsigned length) {
   if (zeros(15) && bytes[15] == 1) return "is the loopback address, which other hosts cannot reach";
   if (bytes[0] == 0xff) return "is a multicast address, which no single host owns";
   if (zeros(10) && bytes[10] == 0xff && bytes[11] == 0xff)
-    return "is an IPv4 address in the dress of IPv6; write it as IPv4";
+    return "is an IPv4-mapped IPv6 address; write it as IPv4";
   // RFC 6164: both addresses of a /127 are hosts.
   if (length < 127 && ends_in_zeros(bytes, length)) {
     return "is the anycast address of all routers of its network (RFC 4291), not of one host";

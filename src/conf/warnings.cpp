@@ -99,14 +99,14 @@ const std::string& Warner::fault_of(const std::string& program) {
 void Warner::tls() {
   if (first(is_https) != nullptr || config_.etcd.discover) return;
   for (const char* key : {"etcd.cacert", "etcd.cert", "etcd.key", "etcd.servername"}) {
-    add(key, std::string(key) + " is of use for https alone, and no endpoint is");
+    add(key, std::string(key) + " has no effect: no endpoint uses https");
   }
 }
 
 void Warner::password() {
   const std::string* const url = first(is_in_clear);
   if (url == nullptr) return;
-  add("etcd.user", "etcd.user: the password goes to " + *url + " in clear; write https");
+  add("etcd.user", "etcd.user: the password is sent to " + *url + " in clear text; write https");
 }
 
 void Warner::headers(const CheckConfig& check) {
@@ -115,7 +115,7 @@ void Warner::headers(const CheckConfig& check) {
       !is_in_clear(check.target.substr(0, check.target.find('/', kScheme))))
     return;
   const std::string key = "check." + check.name + ".header_file";
-  add(key, key + ": the headers go to " + check.target + " in clear; write https");
+  add(key, key + ": the headers are sent to " + check.target + " in clear text; write https");
 }
 
 void Warner::endpoints() {
@@ -128,7 +128,7 @@ void Warner::endpoints() {
   const auto needs_link = [](const std::string& url) { return host_of(url).starts_with("fe80:"); };
   if (const std::string* const url = first(needs_link)) {
     add("etcd.endpoints", "etcd.endpoints: " + *url +
-                              " is a link-local address, which needs a link, and no URL names one; "
+                              " is a link-local address; it needs a link, which no URL can name; "
                               "write another address of that host");
   }
   std::map<Address, const std::string*> hosts;
@@ -140,7 +140,7 @@ void Warner::endpoints() {
     if (own == hosts.end()) continue;
     add("etcd.endpoints", "etcd.endpoints: " + *own->second + " is the address of VIP '" +
                               vip.name +
-                              "', which nobody has without etcd; write a member's own address");
+                              "', which no node has without etcd; write a member's own address");
   }
 }
 
@@ -150,9 +150,8 @@ void Warner::program(const std::string& key, const std::string& path) {
   if (fault.empty()) return;
   const std::string program = path.substr(0, path.find(' '));
   const bool has_arguments = program != path && fault_of(program).empty();
-  add(key,
-      key + ": " + quoted(path) + " cannot be run: " +
-          (has_arguments ? "the program gets arguments of vipd alone; write " + program : fault));
+  add(key, key + ": " + quoted(path) + " cannot be run: " +
+               (has_arguments ? "only vipd gives the program arguments; write " + program : fault));
 }
 
 void Warner::programs() {

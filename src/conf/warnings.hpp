@@ -1,4 +1,4 @@
-// What is accepted although it does not work, or not as it was meant: for people. It stops neither
+// Warnings about settings that are accepted but do not work, or not as intended. They stop neither
 // a start nor a reload. Looks at programs and at state.dir as the process's effective user;
 // changes nothing.
 #pragma once

@@ -210,7 +210,7 @@ std::string Binding::objection() const {
     if (cluster == most->first) continue;
     text += ", " + std::to_string(count) + " to cluster " + cluster_hex(cluster);
   }
-  if (named == voters()) return text + ": no majority; mend the endpoints, or set etcd.cluster";
+  if (named == voters()) return text + ": no majority; correct the endpoints, or set etcd.cluster";
   const size_t missing = voters() / 2 + 1 - most->second;
   return text + ": waiting for " + (missing == 1 ? "one" : std::to_string(missing)) + " more";
 }

@@ -2,11 +2,12 @@
 // configured endpoints say; judges, never sends. Pure: the time comes with each call.
 //
 // Each endpoint has one vote, that of its latest statement. Endpoints that lead to the same member
-// have one vote together, so that no member is counted twice. Who decides for a cluster must have
-// spoken for it lately, so that one which was mended meanwhile, unheard, is not counted.
+// have one vote together, so that no member is counted twice. Only recent statements count when the
+// cluster is decided, so that an endpoint that was corrected meanwhile is not counted for the wrong
+// one.
 //
-// It also says until when others may own by another cluster, of which this process cannot hear by
-// its own: what is taken before then could have two owners.
+// It also says until when other nodes may own VIPs by another cluster, which this process's own
+// cluster cannot show: a VIP that is taken before then could have two owners.
 #pragma once
 
 #include <cstddef>

@@ -154,9 +154,9 @@ Chain::Outcome Chain::judge(MonoTime now, const Entry& entry) {
   // As whoever takes over leaves it; what we released ourselves is one of our attempts.
   if (entry.value.released) {
     return {.kind = Outcome::Kind::Fenced,
-            .why = "another node ended it, as nothing was heard of this one"};
+            .why = "another node ended it, because it heard nothing from this one"};
   }
-  return {.kind = Outcome::Kind::Fenced, .why = "the session key was written by somebody else"};
+  return {.kind = Outcome::Kind::Fenced, .why = "the session key was written by another process"};
 }
 
 Chain::Outcome Chain::answered(MonoTime now, const event::TxnAnswered& answer) {

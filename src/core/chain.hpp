@@ -1,7 +1,7 @@
 // Our session's chain of compare-and-swaps (ARCHITECTURE.md, "Heartbeat" and "Authority"). Every
 // write to a key of ours is a link of it, so at most one of the attempts made at one end ever
-// commits, and a late twin can undo nothing. Builds txns and judges what came of them; never sends
-// anything.
+// commits, and a delayed duplicate can undo nothing. Builds txns and judges their results; never
+// sends anything.
 #pragma once
 
 #include <cassert>

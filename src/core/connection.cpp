@@ -126,7 +126,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   }
   if (replay_.begin() == 0) return adrift_advanced(e.changes);
   if (!replay_.matches(e.changes, view_.applied())) {
-    forget_cluster("etcd's history is another one: restored from a backup?");
+    forget_cluster("etcd's history has changed: restored from a backup?");
     return;
   }
   const Revision before = view_.applied();
@@ -181,7 +181,7 @@ void Core::Impl::on(const event::WatchEnded& e) {
 
 // Nobody knows who held what meanwhile.
 void Core::Impl::read_anew(const std::string& why) {
-  report(ReportKind::HistoryLost, why + "; reading everything anew");
+  report(ReportKind::HistoryLost, why + "; reading everything again");
   read_again();
 }
 

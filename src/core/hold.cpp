@@ -45,7 +45,7 @@ std::string Core::Impl::who_ignores_marks() const {
     if (session.present && !session.honours)
       return session.node + "'s vipd is too old for peer.hold";
   }
-  return "a candidate is queued that is not vipd's";
+  return "a foreign candidate is in the queue";
 }
 
 // Why this node may not hold on; "": it may.
@@ -140,7 +140,7 @@ void Core::Impl::say_hold() {
                   "etcd was away for " + span + "; this node kept what it had");
   }
   const std::string why = no_hold_reason(now_);
-  report(ReportKind::HoldEnded, "etcd has been away for " + span + "; nothing is held any more" +
+  report(ReportKind::HoldEnded, "etcd has been away for " + span + "; this node stops holding on" +
                                     (why.empty() ? "" : ": " + why));
 }
 
@@ -189,7 +189,7 @@ void Core::Impl::judge_owner(LeaseId lease, const View::Peers& mark) {
 
 void Core::Impl::end_grants(const View::Peers& mark, const std::string& why) {
   promises_.stop(mark.term.number);
-  report(ReportKind::GrantsEnded, mark.node + ": " + why + "; no grant to it any more");
+  report(ReportKind::GrantsEnded, mark.node + ": " + why + "; it gets no more grants");
 }
 
 void Core::Impl::hold_echoed() {

@@ -34,8 +34,7 @@ struct LostSession {
 };
 
 struct Hold {
-  // So many processes that are no more are remembered. For one that was forgotten somebody may
-  // have to say `vipctl take`.
+  // How many former processes are remembered. If one was forgotten, `vipctl take` may be needed.
   static constexpr size_t kMostFormer = 64;
   std::vector<uint64_t> former{};  // incarnations, oldest first
   [[nodiscard]] bool is_former(uint64_t incarnation) const {

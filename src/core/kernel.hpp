@@ -17,7 +17,7 @@ namespace vipd {
 // of links and switches, and hold up the heartbeats.
 class Burst {
  public:
-  // Takes one; false: none may go before next().
+  // Takes one to send; false: none may be sent before next().
   [[nodiscard]] bool take(MonoTime now);
   [[nodiscard]] MonoTime next() const { return next_; }
 

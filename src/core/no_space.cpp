@@ -47,7 +47,7 @@ void Core::Impl::drive_no_space() {
   if (!writes_deleted()) return;
   if (read_beats_.reader()) return beat_by_reading();
   if (read_beats_.is_deleting()) return;
-  fence("etcd takes no writes, and its writes key was deleted by somebody else", true);
+  fence("etcd takes no writes, and its writes key was deleted by another process", true);
   step_.again(now_);
 }
 

@@ -158,10 +158,9 @@ void Core::Impl::consider_transfer(Vip* vip) {
   } else if (place < 1 || due(vip->transfer.by)) {
     vip->transfer.to = LeaseId::None;
     report(ReportKind::TransferGivenUp,
-           std::string("not handed over: ") +
-               (place < 1      ? "the node that was asked for left the queue"
-                : !is_echoed() ? "etcd does not answer"
-                               : "the node that was asked for is not ready"),
+           std::string("not handed over: ") + (place < 1      ? "the requested node left the queue"
+                                               : !is_echoed() ? "etcd does not answer"
+                                                              : "the requested node is not ready"),
            vip->settings.address);
   } else if (place > 1 && due(vip->transfer.at)) {
     vip->transfer.at = now_ + timing::request_timeout(settings_.timeout);

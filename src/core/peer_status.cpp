@@ -19,7 +19,7 @@ std::string Core::Impl::no_term_reason() const {
   if (!fence_.in_force()) return fence_.reason();
   if (!snapshot_.loaded() || !chain_.live()) return "there is no session in etcd";
   if (orders_.stopping) return "the daemon is stopping";
-  if (!has_any()) return "nothing is owned";
+  if (!has_any()) return "this node owns no VIP";
   if (read_beats_.wanted()) return "etcd takes no writes";
   if (!may_try()) return "etcd has not confirmed a heartbeat lately";
   return terms_.refusal().empty() ? terms_.left_because() : terms_.refusal();

@@ -285,7 +285,7 @@ void Core::Impl::judge_try() {
   if (granted.empty() || same || timeout * 2 > settings_.timeout) {
     peer_lease_.drop_try();
     if (!same) terms_.counts.refused++;
-    if (!same) return refuse_term("no other node grants one in time");
+    if (!same) return refuse_term("no other node grants a term in time");
     terms_.try_at(now_ + kTryAgain);
     due(terms_.try_at());
     return;
@@ -355,11 +355,11 @@ void Core::Impl::leave_term(const std::string& why) {
 void Core::Impl::consider_leaving() {
   if (!peer_lease_.obeys() || terms_.is_leaving()) return;
   if (settings_.peer_timeout == Duration() && !is_holding()) {
-    return leave_term("none is wanted now");
+    return leave_term("it is switched off");
   }
   if (!fence_.in_force()) return leave_term(fence_.reason());
   if (fence_.missed_a_grant()) return leave_term("the packet fence did not see a grant");
-  if (terms_.asking().empty()) return leave_term("nothing is owned");
+  if (terms_.asking().empty()) return leave_term("this node owns no VIP");
   // A deletion that is sent while etcd is away may be executed without an answer, and then the
   // others must wait for the whole timeout.
   if (!is_echoed()) return;

@@ -43,7 +43,7 @@ void Core::Impl::drive_session() {
         break;
       }
       // What is written but never shown gives no authority, and keeps the others away.
-      fence("its heartbeats are not shown by any watch", true);
+      fence("no watch shows its heartbeats", true);
       step_.again(now_);
       return;
   }
@@ -236,7 +236,7 @@ void Core::Impl::settle(const Chain::Outcome& outcome) {
   if (session_.state() == SessionState::Opening) {
     report(session_.taking_up() ? ReportKind::SessionTakenUp : ReportKind::SessionOpened,
            "session " + lease_hex(chain_.lease()) +
-               (session_.taking_up() ? " of the former process is taken up" : " is open") +
+               (session_.taking_up() ? " of the former process is resumed" : " is open") +
                ", timeout " + in_seconds(settings_.timeout));
     session_.live();
   }

@@ -105,7 +105,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
       return "released, joining the queue again";
     case Obstacle::NoAuthority:
       if (hold_.said && vip.address == Vip::AddressState::Present) {
-        return "kept without etcd, as all others agree";
+        return "kept without etcd: all other nodes agree";
       }
       return "etcd has not confirmed a heartbeat in time";
     case Obstacle::NoGrants:
@@ -118,7 +118,7 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
     case Obstacle::Acquiring:
       return "its acquire program is running";
     case Obstacle::RemovedByOthers:
-      return "somebody removed the address from " + vip.settings.link + "; putting it back";
+      return "somebody removed the address from " + vip.settings.link + "; restoring it";
     case Obstacle::OthersFirst:
       return "waiting for " + vip.settings.name + ", of the same group";
   }

@@ -45,7 +45,7 @@ class Step {
   // --- bursts
   // A look at everything begins, of so many VIPs: nothing but bursts happens until the next one.
   void looks(MonoTime now, size_t vips);
-  // Another one would find nothing to do by now, and the last one is not long ago.
+  // Another look would find nothing to do, and the last one is recent.
   [[nodiscard]] bool only_burst_is_due(MonoTime now) const;
   void burst_goes_on() { burst_ = MonoTime::never(); }
   [[nodiscard]] bool burst_waits() const { return !burst_.is_never(); }

@@ -28,8 +28,8 @@ struct Takeover {
   int refusals = 0;     // since then
   int revocations = 0;
   bool no_space = false;  // etcd takes no put: the session key is deleted instead
-  // Where the key of its peer lease stood whose grantors say that it has expired; 0: the session
-  // fell silent in etcd.
+  // The revision of its peer lease's key, if the grantors say that the lease has expired; 0: the
+  // session fell silent in etcd.
   Revision peers = 0;
 };
 

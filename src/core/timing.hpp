@@ -12,13 +12,13 @@ namespace vipd::timing {
 constexpr Duration kKernelLateness = Duration::milliseconds(1250);
 constexpr Duration kLifetimeMargin = Duration::milliseconds(1300);
 constexpr int64_t kMaxLifetimeS = 14;
-// After so long every address is gone whose lifetime a process set that has ended.
+// After this time every address that an ended process has set is gone.
 constexpr Duration kLongestLifetime = Duration::seconds(kMaxLifetimeS) + kKernelLateness;
 
-// The least authority that is worth a new address: a lifetime of one second.
+// The least authority for which an address is added: enough for a lifetime of one second.
 constexpr Duration kLeastAuthority = kLifetimeMargin + Duration::seconds(1);
 
-// So much before the fencing deadline the process takes its addresses down itself.
+// How long before the fencing deadline the process takes its addresses down itself.
 constexpr Duration kTakeDownMargin = Duration::milliseconds(50);
 
 // A renewal without news comes this much before its lifetime would lose a whole second.
@@ -69,25 +69,26 @@ constexpr Duration ask_every(Duration timeout) {
   return timeout / 2;
 }
 
-// Within this every node that runs, and that reaches an endpoint, has been told that it leads to
-// another cluster now: once more asked, and answered.
+// Within this time every running node that reaches an endpoint has learned that it now leads to
+// another cluster: it has asked again and been answered.
 constexpr Duration told_within(Duration timeout) {
   return ask_every(timeout) + request_timeout(timeout);
 }
 
-// How long an owner by another cluster may stay that has just begun not to be the right one: it
-// beats until it is told, and may be stopped just after that heartbeat.
+// How long an owner by another cluster may keep its VIPs after that cluster ceased to be the right
+// one: it sends heartbeats until it learns that, and may be stopped just after the last one.
 constexpr Duration others_gone_within(Duration timeout) {
   return with_drift(told_within(timeout) + timeout);
 }
 
-// A process that took no step for so long may have missed that, and was not to be told in time. Two
-// questions in turn are not so far apart.
+// A process that took no step for this long may have missed such a change. Two questions to an
+// endpoint are never this far apart.
 constexpr Duration interrupted_after(Duration timeout) {
   return timeout * 3 / 4;
 }
 
-// How soon after etcd is back a node is heard that lives: it repeats the heartbeat that failed, or
+// How soon after etcd is back the heartbeat of a live node is seen:
+// it repeats the heartbeat that failed, or
 // sends the next one after an eighth of a timeout, and half as long again is left for its answer.
 constexpr Duration reports_back_within(Duration timeout) {
   return timeout * 3 / 16;

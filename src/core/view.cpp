@@ -281,7 +281,7 @@ void View::judge_head(MonoTime now, const Before& before, const Release* release
   }
   judge_suspect(&queue, head.lease, false, revision);
   queue.cause = TakeoverCause::Vanished;
-  queue.how = who + " is gone without a release; waited it out";
+  queue.how = who + " left without a release and was waited out";
   const bool known = session != nullptr && session->known;
   const Duration timeout = known && session->timeout > Duration() ? session->timeout : own_timeout;
   // A session whose heartbeats are reads leaves no trace of them, and nobody knows how a foreign

@@ -84,7 +84,7 @@ class View {
 
   // Takes more of a snapshot. REQUIRES: it began empty, and is given to load() once it has all.
   void gather(const std::vector<Entry>& entries);
-  // Forgets everything and starts from a snapshot: nobody knows who held what just before it, so
+  // Forgets everything and starts from a snapshot. It is not known who held what just before it, so
   // every VIP is left alone for the longest timeout in sight.
   void load(MonoTime now, Revision revision, View&& gathered, Duration own_timeout);
   // When the last of our heartbeats was sent that the watch has shown: what it shows from now on

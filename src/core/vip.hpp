@@ -14,8 +14,8 @@
 
 namespace vipd {
 
-// What our candidate key of one VIP is good for: under which create revision of it the VIP may be
-// installed, and what a release of it may say (ARCHITECTURE.md, "Taking a VIP"). Judges, never
+// What our candidate key of a VIP entitles us to: under which of its create revisions the VIP may
+// be installed, and what its release may state (ARCHITECTURE.md, "Taking a VIP"). Judges, never
 // sends. Every `created` is a create revision of the key, above 0 while there is one.
 class KeyRights {
  public:
@@ -56,7 +56,7 @@ class KeyRights {
     held_in_ = term;
   }
   [[nodiscard]] uint64_t held_in() const { return held_in_; }
-  // Whoever lets go may be followed by somebody, whatever becomes of etcd.
+  // Once this node lets go, another one may follow, whatever happens to etcd.
   void let_go() { waited_out_ = 0; }
   // [safety] It was installed under the very key that it has: every former owner was waited out.
   [[nodiscard]] bool was_held(Revision created) const { return held_ != 0 && held_ == created; }

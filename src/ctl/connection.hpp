@@ -1,5 +1,5 @@
 // One client of the control socket: bytes in, requests to the handler, answers out. Bounded in size
-// and time. Never decides when it is destroyed: handle() and told() say that it is to be.
+// and time. Never destroys itself: handle() and told() return whether it must be destroyed.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ class Connection {
   // This line was added to the feed. It is sent in a later turn, with all that has come by then.
   [[nodiscard]] bool told(std::string_view line);
   [[nodiscard]] bool is_stream() const { return is_stream_; }
-  // Up to where it needs the feed no more.
+  // The position in the feed up to which it needs nothing any more.
   [[nodiscard]] uint64_t heard() const { return reads_feed() ? heard_ : feed_.end(); }
 
  private:

@@ -1,5 +1,5 @@
-// What all who stream are told, each byte of it kept once: until the slowest of them has been sent
-// it. Knows no connection.
+// The lines for all streaming clients. Each byte is kept once, until the slowest client has been
+// sent it. Knows nothing of connections.
 #pragma once
 
 #include <cstddef>

@@ -262,7 +262,7 @@ constexpr Family kFamilies[] = {
     {"vipd_conflicts_total", "counter", "Times that a host outside the election claimed the VIP.",
      nullptr, put_count<&VipCounts::conflicts>},
     {"vipd_address_restored_total", "counter",
-     "Times that somebody else had removed the address from our link.", nullptr,
+     "How often the address was restored after something else had removed it.", nullptr,
      put_count<&VipCounts::restored>},
 };
 

@@ -1,5 +1,6 @@
-// Answers that cost much because there are many VIPs: rendered once for all who had asked by then,
-// one at a time over all servers, and not again before three times as long has passed. So clients
+// Answers that are costly because there are many VIPs. They are rendered once for all clients that
+// had asked by then, one at a time over all servers, and not again until three times the rendering
+// time has passed. So clients
 // that poll as fast as they can cost a quarter of a processor.
 //
 // One that takes longer than a turn may is rendered over several. It is consistent in this: each

@@ -1,5 +1,5 @@
-// The VIPs' addresses as the kernel shows them: where they were put, left behind by a former
-// process, lost, or put there by others. Part of the network.
+// The VIPs' addresses as the kernel shows them: those that were set, left behind by a former
+// process, lost, or set by other programs. Part of the network.
 #pragma once
 
 #include <cstddef>

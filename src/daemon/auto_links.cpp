@@ -59,7 +59,7 @@ void AutoLinks::find(const std::vector<std::string>& names, const net::AddressBo
       found.index = by_family[is_v6];
     }
     if (!links.contains(found.index)) found.index = 0;
-    const std::string of = " have an address of " + subnet.text + ", write which one is meant";
+    const std::string of = " have an address of " + subnet.text + "; write the link's name";
     found.fault = fitting.size() > 1 ? "link = auto: " + list_of(fitting, links) + of
                                      : "link = auto: no link has an address of " + subnet.text;
     found_.emplace(name, std::move(found));

@@ -1,5 +1,5 @@
-// What this host lacks for a configuration, or has in its way: for vipd -n. Reads the kernel's
-// lists and changes nothing; the daemon itself waits, and says the same when it runs.
+// What a configuration needs and this host lacks, or what is in its way: for vipd -n. Reads the
+// kernel's lists and changes nothing. The daemon itself waits for it, and logs the same.
 #pragma once
 
 #include <string>

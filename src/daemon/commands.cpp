@@ -235,9 +235,9 @@ ctl::Response Commands::take(const std::string& body) {
   const std::optional<VipView> view = needs_.view(vip->address);
   if (!view) return unknown_vip(name);
   if (!view->may_be_held) {
-    return refused(409, "nobody is known who may still have VIP '" + name + "'");
+    return refused(409, "no node is known that may still have VIP '" + name + "'");
   }
-  log::warn("vip %s: take asked by vipctl: whoever may have it is off", name.c_str());
+  log::warn("vip %s: take asked by vipctl: the host that may have it is off", name.c_str());
   needs_.feed(event::TakeAsked{.vip = vip->address});
   return done();
 }

@@ -190,7 +190,7 @@ void Daemon::finish() {
   gate_.stop();
   fence_.stop([this] {
     (void)loop_.add_timer(loop_.now() + kLastNotifications, [this] {
-      log::warn("stopped before all programs and tracked connections were done with");
+      log::warn("stopped before all programs had ended and all tracked connections were deleted");
       loop_.stop(0);
     });
     programs_.when_idle([this] { network_.when_idle([this] { loop_.stop(0); }); });

@@ -1,6 +1,6 @@
 // Runs the core: its steps, what it wants done in order, and the one timer for all that it waits
-// for. Decides nothing, and performs nothing itself. Actions that there is one of for each VIP take
-// no more of a turn than the loop's budget (ARCHITECTURE.md, "No turn is long").
+// for. Decides nothing, and performs nothing itself. Actions that exist once for each VIP take no
+// more of a turn than the loop's budget (ARCHITECTURE.md, "No turn is long").
 #pragma once
 
 #include <deque>
@@ -40,8 +40,9 @@ class Engine {
 
   // Makes the core and performs what it wants first. REQUIRES: once, before all that follows.
   void start(const Settings& settings);
-  // One step. What follows from a completion inside the kernel comes before what else was to be
-  // done. What the host shows (event::HostChanged) is gathered, and so is what the watch shows; the
+  // One step. Actions that follow from a completion inside a kernel call come before all other
+  // pending actions.
+  // What the host shows (event::HostChanged) is gathered, and so is what the watch shows; the
   // step for it is made before the next one of another event, or at the end of the turn. Nothing
   // happens after finish().
   void feed(const Event& event);

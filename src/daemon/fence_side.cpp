@@ -337,7 +337,7 @@ void FenceSide::perform(const action::SetFence& a) {
 // Once the core knows that there is no room it takes no VIP under a term.
 bool FenceSide::protect(const Address& address) {
   if (fence_ == nullptr || fence_->memory().protect(address) || !room_fault_.empty()) return true;
-  room_fault_ = "more addresses than it has room for before a restart";
+  room_fault_ = "there are more addresses than it has room for; restart the daemon";
   tell();
   return false;
 }

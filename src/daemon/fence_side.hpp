@@ -46,8 +46,8 @@ class FenceSide {
   // Loads the programs, or takes those of the process in whose place we run. Where there is no
   // fence reason() says why. Before privileges go. REQUIRES: once; state_dir is locked by us.
   void open(const Config& config, const Descriptors& inherited);
-  // This process has no fence, and that of a former one would cut our VIPs off: its addresses are
-  // to be removed first.
+  // This process has no fence, and the fence of a former one would silence our VIPs: the former
+  // one's addresses must be removed first.
   [[nodiscard]] bool is_in_the_way() const;
   // Puts it on the links that are there, on those that take the kernel long within half a second or
   // as turns come, and tells the core. REQUIRES: the network is open; the core is started.

@@ -34,7 +34,7 @@ bool Kept::open(const std::string& folder, std::string* reason) {
   former_ = read_memory(folder_->file(kMemoryFile), prefix_);
   remembered_ = former_;
   is_paused_ = access(folder_->file(kPauseFile).c_str(), F_OK) == 0;
-  if (is_paused_) log::warn("paused, as vipctl pause --persist said; vipctl resume ends it");
+  if (is_paused_) log::warn("paused by an earlier vipctl pause --persist; vipctl resume ends it");
   return true;
 }
 

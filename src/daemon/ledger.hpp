@@ -21,7 +21,7 @@ class Ledger {
 
   void take(const action::ReportState& change);
   void take(const action::Report& report);
-  // It was not configured before, or not of late.
+  // The VIP was not configured before, or not recently.
   void added(const Address& vip);
   void announced(const Address& vip) { vips_[vip].counts.announcements++; }
   void reachable(const Address& vip, bool is) { vips_[vip].counts.reachable = is; }

@@ -1,5 +1,5 @@
-// The network links that the configuration names: told to the core as they come, go and change, and
-// listened on for foreign claims of our addresses. Part of the network.
+// The network links that the configuration names: reports to the core when they appear, vanish or
+// change, and listens on them for foreign claims of our addresses. Part of the network.
 #pragma once
 
 #include <functional>
@@ -35,7 +35,7 @@ class Links {
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
-  // What the kernel shows; the core is not told.
+  // Takes what the kernel shows, without telling the core.
   void set(std::vector<net::Link> links);
   void changed(const net::Link& link);
   void removed(int index);

@@ -246,7 +246,7 @@ void Network::reset_connections(const Address& first,
   if (killed.error != 0) resets_failed(killed.error);
   if (killed.connections != 0) {
     log::info("%zu connections to %zu addresses reset%s", killed.connections, locals.size(),
-              killed.is_complete ? "" : ", and no time for more");
+              killed.is_complete ? "" : ", but not all in time");
   }
 }
 
@@ -255,8 +255,8 @@ void Network::resets_failed(int error) {
   if (error != EOPNOTSUPP) return log::debug("resetting connections: %s", strerror(error));
   if (std::exchange(cannot_reset_, true)) return;
   log::warn(
-      "this kernel cannot reset connections (it has no INET_DIAG_DESTROY): clients of a VIP "
-      "that goes notice when they send next");
+      "this kernel cannot reset connections (it has no INET_DIAG_DESTROY): when a VIP moves, its "
+      "clients notice only when they next send something");
 }
 
 // A link that is no Ethernet (IPoIB, tun) stays so: said once for each.
@@ -266,8 +266,8 @@ void Network::announcement_failed(const VipConfig& vip, const net::Link& link, i
                       strerror(error));
   }
   log::warn(
-      "vip %s: %s is no Ethernet, nothing can be announced there: its neighbours find the "
-      "address elsewhere only once they look for it again",
+      "vip %s: %s is not an Ethernet link, so nothing can be announced there: neighbours notice a "
+      "move only when they resolve the address again",
       vip.name.c_str(), link.name.c_str());
 }
 

@@ -1,5 +1,5 @@
 // Tells programs of each change of state: in order for each VIP, never two at once for one VIP. A
-// program that is slow gets the latest state next; what came between is left out, and said to be.
+// slow program gets the latest state next; changes in between are skipped, and that is logged.
 // Never waits.
 #pragma once
 

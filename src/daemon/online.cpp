@@ -14,7 +14,7 @@ namespace {
 
 constexpr Duration kPatience = Duration::seconds(3);
 constexpr std::string_view kSilent = "no answer within";
-constexpr const char* kLook = ": look at its name, routes and firewalls";
+constexpr const char* kLook = ": check its name, routes and firewalls";
 constexpr Duration kPause = Duration::milliseconds(100);
 
 // One endpoint, by a client of its own, so that its errors are those of this endpoint.

@@ -1,4 +1,4 @@
-// Whether etcd is there as the configuration says it: for vipd -n --online. Reads one key, writes
+// Whether etcd can be used as configured: for vipd -n --online. Reads one key, writes
 // nothing, and takes 3 seconds at most.
 #pragma once
 

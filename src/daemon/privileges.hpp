@@ -1,5 +1,5 @@
-// What is given up once everything is open that needs more, and before the first byte of foreign
-// input is read.
+// Gives privileges up, once everything that needs them is open and before any foreign input is
+// read.
 #pragma once
 
 #include <string>

@@ -120,7 +120,7 @@ void Reach::judge(const Address& vip, Look* look) {
   if (look->is_silent == !look->is_heard) return;
   look->is_silent = !look->is_heard;
   if (look->is_heard) {
-    log::info("vip %s: the network lets it pass now", look->name.c_str());
+    log::info("vip %s: the network passes its frames again", look->name.c_str());
     return;
   }
   log::warn(

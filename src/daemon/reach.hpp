@@ -1,6 +1,6 @@
 // Whether the network lets an owner speak for its VIP: ports and hypervisors may drop frames of
-// addresses that they do not know, and nobody tells. So a neighbour is asked in the VIP's name, and
-// where it is silent, in this host's. Says so, and does nothing about it. Part of the network.
+// addresses that they do not know, without notice. So a neighbour is asked with the VIP as sender,
+// and if it is silent, with this host's own address. Only reports the result. Part of the network.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,7 @@ class Reach {
 
   // REQUIRES: once, before announced().
   void open(net::PacketSocket* packet, net::ClaimListener* listener);
-  // Looks after an announcement, once a minute at most: the question tells the neighbours the same.
+  // Tests after an announcement, once a minute at most: the request announces the VIP just as well.
   // `targets`: whom to ask where the link has no gateway; addresses.
   void announced(const net::Sender& sender, const Address& vip, const std::string& name,
                  const std::vector<std::string>& targets);

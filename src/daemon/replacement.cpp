@@ -80,13 +80,13 @@ bool Replacement::is_possible(std::string* reason) const {
   if (config.session_timeout != now.session_timeout || config.etcd.prefix != now.etcd.prefix ||
       config.state_dir != now.state_dir) {
     *reason =
-        "session.timeout, etcd.prefix or state.dir are others in the configuration, which would "
+        "session.timeout, etcd.prefix or state.dir has changed in the configuration, which would "
         "cost the session; restart the daemon instead";
     return false;
   }
   // By then no helper can be forked any more.
   if (!Programs::first_of(config).empty() && !needs_.programs.can_run()) {
-    *reason = "no helper is there that runs the programs of the configuration; restart the daemon";
+    *reason = "there is no helper to run the configured programs; restart the daemon";
     return false;
   }
   return true;

@@ -1,4 +1,5 @@
-// The configuration read again, without what cannot change, and what the core is told of it.
+// Reloads the configuration except the keys that need a restart, and makes the core's settings of
+// it.
 #pragma once
 
 #include <optional>

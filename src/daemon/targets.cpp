@@ -115,7 +115,7 @@ void Targets::give_up(const Address& address, Target* target) {
     return item.first.first == address && item.second.mac != MacAddress{};
   });
   if (is_elsewhere || !said_.insert(address).second) return;
-  log::warn("announce.targets: %s does not answer; it hears only what all hear",
+  log::warn("announce.targets: %s does not answer; it gets only broadcasts",
             address.text().c_str());
 }
 

@@ -29,8 +29,8 @@ class Auth {
   // A token whose end is known is renewed when two thirds of its life are over.
   [[nodiscard]] bool renewal_due(MonoTime now) const { return now >= renew_at_; }
 
-  // The password, as the file has it now; as it had it before when that cannot be read now. Empty,
-  // and a reason, when it never could.
+  // The password in the file now, or the one read last if the file cannot be read now. Empty, and a
+  // reason, if it never could be read.
   [[nodiscard]] const std::string& password(std::string* reason);
 
   void granted(std::string token, MonoTime now);

@@ -187,7 +187,7 @@ void Client::txn(const Txn& txn, Group group, Done<TxnAnswer> done) {
                         std::string& body, TxnAnswer& out, Error& error) {
     if (!read_txn(body, out, error)) return false;
     if (out.responses == (out.succeeded ? yes : no)) return true;
-    error = {Error::kBadAnswer, "the answer is not that of the request", ""};
+    error = {Error::kBadAnswer, "the answer does not match the request", ""};
     return false;
   };
   impl_->call<TxnAnswer>(Purpose::Txn, write_txn(txn), group, read, std::move(done));

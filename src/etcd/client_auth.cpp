@@ -32,7 +32,7 @@ void Client::Impl::authenticate(MemberId member, MonoTime until) {
   const std::string& password = auth.password(&reason);
   if (!reason.empty()) complain({code::kUnauthenticated, reason, "etcd.password_file"});
   if (password.empty()) {
-    login.refusal = {code::kUnauthenticated, "nothing is asked: etcd.password_file " + reason, ""};
+    login.refusal = {code::kUnauthenticated, "nothing is sent: etcd.password_file " + reason, ""};
     login.not_before = loop.now() + kAfterRefusal;
     return defer([this] { give_up_waiting(login.refusal); });
   }
@@ -78,12 +78,11 @@ void Client::Impl::introduce(MemberId member, MonoTime until, Introduced done) {
 Error Client::Impl::no_password(uint64_t named, Error error) const {
   if (named != 0) {
     error.text = "it belongs to cluster " + cluster_hex(named) + ", not to " +
-                 cluster_hex(cluster) + ": it gets no password";
+                 cluster_hex(cluster) + ": no password is sent to it";
   } else if (blames_member(error.code)) {
     return error;
   } else {
-    error.text =
-        "it does not say to which cluster it belongs, so it gets no password: " + error.text;
+    error.text = "it does not name its cluster, so no password is sent to it: " + error.text;
   }
   error.code = Error::kSetup;
   return error;

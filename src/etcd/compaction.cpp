@@ -15,7 +15,8 @@ std::string Compaction::answered(MonoTime now, Revision current) {
   warn_at_ = now + kTooLong;
   return "etcd has kept all of its last " + std::to_string(revisions) + " revisions for " +
          std::to_string((now - since_) / Duration::seconds(3600)) +
-         " h: nobody compacts it, and its database grows; --auto-compaction-retention=1h does";
+         " h: nothing compacts it, so its database grows; start it with "
+         "--auto-compaction-retention=1h";
 }
 
 }  // namespace vipd::etcd

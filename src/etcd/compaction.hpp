@@ -1,5 +1,5 @@
-// Whether anybody compacts etcd. It keeps every heartbeat as a revision until somebody does, and
-// one that nobody compacts fills its quota in weeks. Pure: told what a read at a revision of an
+// Whether anything compacts etcd. etcd keeps every heartbeat as a revision until it is compacted;
+// otherwise it fills its quota within weeks. Pure: told what a read at a revision of an
 // hour ago gave, says what to read next and when to warn.
 #pragma once
 

@@ -12,8 +12,8 @@ bool has(const Error& error, std::string_view part) {
 }
 
 constexpr std::string_view kGrpcAlone =
-    "this port serves gRPC alone; etcd's JSON gateway is on that of its --listen-client-http-urls "
-    "(k3s, RKE2: https://127.0.0.1:2382; Talos: port 2383)";
+    "this port serves only gRPC; etcd's JSON gateway is on the port of its "
+    "--listen-client-http-urls (k3s, RKE2: https://127.0.0.1:2382; Talos: port 2383)";
 
 // A frame of HTTP/2 that a server begins with (RFC 9113, 3.4 and 6.5): its length, SETTINGS, no
 // flags, stream 0.
@@ -80,8 +80,8 @@ constexpr Words kWords[] = {
     {"does not match target host name", "it is for another name"},
     {"does not match with the expected CN", "it is for another name"},
     {"Signature algorithm (oid) is unsupported",
-     "it is signed by an algorithm that this build does not take (it takes RSA and ECDSA)"},
-    {"alert protocol version", "no version of TLS is spoken by both (vipd: 1.2 and 1.3)"},
+     "its signature algorithm is not supported by this build (RSA and ECDSA are)"},
+    {"alert protocol version", "server and vipd have no TLS version in common (vipd: 1.2, 1.3)"},
 };
 
 // libcurl's and its TLS library's words, without what only says who speaks.
@@ -128,9 +128,8 @@ std::string handshake_hint(const std::string& reason) {
     return " (does this port speak TLS? if not, write http://)";
   }
   if (reason.find("fatal alert") == std::string::npos) return "";
-  return " (it refuses us, or its certificate has a key that this build does not take: it takes "
-         "RSA "
-         "and ECDSA)";
+  return " (the server refuses us, or its certificate has a key that this build does not support: "
+         "it supports RSA and ECDSA)";
 }
 
 std::string because(const std::string& reason) {
@@ -155,7 +154,7 @@ std::string tls_text(TlsTrouble trouble, const std::string& reason, const TlsSet
     case TlsTrouble::Authorities:
       return "etcd.cacert " + tls.cacert + " cannot be used" + because(reason);
     case TlsTrouble::Files:
-      return "nothing is asked: etcd." + reason;
+      return "nothing is sent: etcd." + reason;
   }
   return reason;
 }

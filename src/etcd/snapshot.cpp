@@ -10,7 +10,7 @@ size_t cost_of(const KeyValue& kv) {
 
 std::string no_room_text(size_t room) {
   return "more keys than fit into " + std::to_string(room >> 10) +
-         " KiB, which grow with the number of VIPs here";
+         " KiB, a limit that grows with the number of VIPs configured here";
 }
 
 Snapshot::Snapshot(size_t ranges, Wanted wanted, size_t room)
@@ -58,7 +58,7 @@ bool Snapshot::finish(RangeAnswer& out, Error& error) {
   SnapshotFrame frame;
   if (!read_snapshot(splitter_.rest(), ranges_, frame, error)) return false;
   if (frame.count != count_) {
-    error = {Error::kBadAnswer, "not as many keys as it says", ""};
+    error = {Error::kBadAnswer, "the number of keys does not match the count", ""};
     return false;
   }
   out.header = frame.header;

@@ -18,7 +18,7 @@ class Turns {
   void begin(MonoTime now);
   void enter(const char* part, MonoTime now);
   void leave(MonoTime now);
-  // What is to be said of the turn; empty: it was not long.
+  // The message about the turn; empty if it was not long.
   [[nodiscard]] std::string end(MonoTime now);
 
   [[nodiscard]] const Histogram& lengths() const { return lengths_; }

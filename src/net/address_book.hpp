@@ -18,7 +18,8 @@ class AddressBook {
   AddressBook(const std::map<int, Link>& links, const std::vector<AddressInfo>& addresses,
               const std::function<bool(const Address&)>& installed = nullptr);
 
-  // Put there by vipd: by its mark, or by its kind of lifetime where the kernel keeps no marks.
+  // Whether vipd set it, judged by its mark, or by its kind of lifetime if the kernel keeps no
+  // marks.
   [[nodiscard]] bool is_ours(const AddressInfo& info) const;
   [[nodiscard]] std::vector<Address> ours() const;
   [[nodiscard]] bool has(const Address& address, int link_index, unsigned prefix_length) const;
@@ -30,13 +31,13 @@ class AddressBook {
   [[nodiscard]] std::string obstacle(const Address& vip, int link_index, bool is_up) const;
   // Another link without ARP that has it, too; empty: none has.
   [[nodiscard]] std::string silent_copy(const Address& vip, int link_index) const;
-  // Whether no address of the host's own on the link has to do with the VIP's subnet: none is in
-  // it, and of none the subnet has the VIP in it. False for a whole length (/32, /128): no subnet.
+  // Whether the host's own addresses on the link are unrelated to the VIP's subnet: none is in it,
+  // and none has a subnet that contains the VIP. False for a whole length (/32, /128): no subnet.
   [[nodiscard]] bool is_alone(const Address& vip, unsigned prefix_length, int link_index) const;
   // The links with ARP of which is_alone() would be false, but for a whole length: those with a
   // subnet that the address is in. In the order of their numbers.
   [[nodiscard]] std::vector<int> links_for(const Address& vip, unsigned prefix_length) const;
-  // What its neighbours may make of it, in words; empty: nothing special.
+  // What may be wrong with the address on that link, in words; empty: nothing.
   [[nodiscard]] std::string oddity(const Address& vip, unsigned prefix_length,
                                    int link_index) const;
 

@@ -22,8 +22,8 @@ constexpr uint16_t ares_op_REPLY = 2;
 // NOLINTEND(readability-identifier-naming)
 
 constexpr MacAddress kBroadcastMac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-// Whether a host can have it: a link without Ethernet addresses has none, and a group's is
-// nobody's.
+// Whether it can be a host's address: neither all zero (a link without Ethernet addresses) nor a
+// group address.
 [[nodiscard]] inline bool is_station(const MacAddress& mac) {
   return mac != MacAddress{} && (mac.bytes[0] & 1) == 0;
 }

@@ -1,4 +1,4 @@
-// Hears who else speaks as the owner of our addresses (RFC 5227, 2.4): ARP packets from such an
+// Listens for other hosts that claim our addresses (RFC 5227, 2.4): ARP packets from such an
 // address, neighbour advertisements for it. Two sockets for all links: each frame says by which it
 // came. A filter in the kernel lets nothing else through, so it costs nothing while nobody does;
 // other addresses replace it in place. Never sends, never judges.
@@ -42,7 +42,7 @@ class ClaimListener {
   // The addresses that `handler` hears of from now on, in place of those before. False when the
   // kernel refuses: then it is as it was.
   [[nodiscard]] bool listen(std::vector<Address> addresses, Handler handler);
-  // Another who wants to hear of one address, besides. What it returns is for forget().
+  // Adds a second handler, for one address. Pass the returned value to forget().
   enum class Id : uint64_t { None = 0 };
   [[nodiscard]] Id also(const Address& address, Handler handler);
   void forget(Id id);

@@ -1,5 +1,5 @@
-// Resets TCP connections by their local address (SOCK_DESTROY), so that clients connect anew at
-// once instead of waiting for answers that nobody gives. Listening sockets stay. The resets leave
+// Resets TCP connections by their local address (SOCK_DESTROY), so that clients reconnect at once
+// instead of waiting for answers that will not come. Listening sockets stay. The resets leave
 // only while the address is still there.
 //
 // Source: linux/inet_diag.h, linux/sock_diag.h, sock_diag(7).

@@ -124,7 +124,7 @@ sys::Fd bpf_load(std::span<const bpf_insn> code, const char* name, std::string* 
   const int fd = call_bpf(BPF_PROG_LOAD, attributes);
   if (fd >= 0) return sys::Fd(fd);
   if (errno != EINVAL) return refused("bpf program", reason);
-  *reason = "this kernel refuses the program (Linux 5.8)";
+  *reason = "this kernel refuses the program (it needs Linux 5.8)";
   return {};
 }
 

@@ -1,5 +1,5 @@
-// By which neighbour the kernel would send on a link, by its routing table. Reads only; asks for
-// one route, however many there are.
+// Which neighbour the kernel would use as the next hop on a link, by its routing table. Read-only;
+// asks for one route, however many there are.
 //
 // Source: rtnetlink(7), net/ipv4/route.c (inet_rtm_getroute), net/ipv6/route.c.
 #pragma once

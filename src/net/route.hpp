@@ -1,6 +1,6 @@
 // A route whose preferred source is a VIP, as a request to rtnetlink. Pure: builds messages.
 //
-// An IPv4 route with a source goes in the moment the address goes, by the kernel's own hand
+// The kernel removes an IPv4 route with a source together with that address
 // (net/ipv4/fib_semantics.c, fib_sync_down_addr). An IPv6 route stays and only loses its source: it
 // has an expiry, which is renewed with the address (net/ipv6/ip6_fib.c, fib6_add_rt2node).
 // Source: linux/rtnetlink.h, rtnetlink(7).

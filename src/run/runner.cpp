@@ -138,7 +138,7 @@ void Runner::on_readable() {
 }
 
 void Runner::helper_is_gone() {
-  log::error("the helper process that runs programs has ended: none is run until a restart");
+  log::error("the helper process has ended: no program is run until the daemon is restarted");
   loop_.remove_fd(watch_);
   watch_ = Loop::FdWatch::None;
   socket_.reset();

@@ -22,8 +22,8 @@ class Runner {
   enum class Id : uint64_t { None = 0 };
   using DoneHandler = std::function<void(const Ended& ended)>;
 
-  // Forks: what is open, locked or allowed at this moment does not matter, the helper keeps nothing
-  // of it but the user and the privileges. nullptr and a reason when the kernel refuses.
+  // Forks the helper. It keeps nothing that is open or locked at this moment, only the user and the
+  // privileges. nullptr and a reason when the kernel refuses.
   // user: whose programs they are; nullptr: of whoever we are.
   static std::unique_ptr<Runner> start(Loop& loop, const sys::User* user, std::string* reason);
   // The helper of the program in whose place we run: its socket came through execve(2). Programs

@@ -1,5 +1,5 @@
-// What the daemon will be allowed to do with files once it has given up root's rights, asked while
-// it still has them: for the time of an object the process acts as that user, without the
+// Finds out what the daemon may do with files once it has given up root's rights, while it still
+// has them. For the lifetime of an object the process acts as that user, without the
 // capabilities that look past owners and modes. The kernel judges, so groups, ACLs and the folders
 // on the way count as they will later.
 #pragma once

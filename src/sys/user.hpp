@@ -1,4 +1,5 @@
-// Who `user` names: looked up in /etc/passwd and /etc/group themselves, since the name services of
+// The account that `user` names, looked up directly in /etc/passwd and /etc/group,
+// since the name services of
 // the C library may ask the network, and differ between C libraries.
 #pragma once
 

@@ -49,7 +49,7 @@ struct Endpoint {
 // 1 to 65535, in decimal, without leading zeros.
 [[nodiscard]] bool is_port(std::string_view text);
 
-// Whether it is this host whoever says it: a loopback or unspecified address, or "localhost"
+// Whether it means the local host on every host: a loopback or unspecified address, or "localhost"
 // (RFC 6761, 6.3). Not for a Unix socket.
 [[nodiscard]] bool is_everyones_own(const Endpoint& endpoint);
 

@@ -1,5 +1,6 @@
 // Turns host names into addresses ahead of time: c-ares on the loop. No request ever waits for it:
-// it answers from what it knows, at once. Knows of names alone; addresses never come here.
+// it answers at once from what it has resolved so far. It handles names only; addresses are never
+// passed to it.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
-// The files of TLS, as they are in use: read when they change on disk, and only taken into use
-// once they were left alone for a while. Half a rotation (a file that is missing, unreadable, or
-// does not fit the others) leaves those in use that worked. What was configured and could never be
-// read is not left out: then there is a fault, and no request may be made. Knows nothing of TLS
+// The TLS files in use: read again when they change on disk, and taken into use once they have not
+// changed for a while. While one of them is missing, unreadable or does not fit the others (a
+// rotation that is half done), the old files stay in use. If a configured file could never be read,
+// there is a fault, and no request may be made. Knows nothing of TLS
 // itself.
 #pragma once
 

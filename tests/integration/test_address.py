@@ -158,7 +158,7 @@ def test_address_deleted_after_a_restart_comes_back(t):
     def lose(what, restart, times, *words):
         restart()
         begin = time.monotonic()
-        wait_for(lambda: owner.vipd.text().count("is taken up") == times, TIMEOUT, "the session")
+        wait_for(lambda: owner.vipd.text().count("is resumed") == times, TIMEOUT, "the session")
         wait_for(lambda: (owner.vip_status(vip) or {}).get("state") == "owner", TIMEOUT, "the VIP")
         moment = time.monotonic()
         ip("addr", *words, "dev", LINK, ns=owner.ns)

@@ -129,7 +129,7 @@ def test_auth_faults_are_named(t):
     process = host.start_vipd(etcd__endpoints=f"{other}, http://127.0.0.1:2379",
                               etcd__cluster=f"{ours:x}")
     says(host, f"{other}: it belongs to cluster ")
-    says(host, f", not to {ours:x}: it gets no password")
+    says(host, f", not to {ours:x}: no password is sent to it")
     lab.wait_owner()
     process.end()
     lab.witness.wait(lambda: not lab.witness.owner(lab.addresses[0]), 5, "the address gone")

@@ -52,7 +52,7 @@ def test_warnings(t):
     the answer to vipctl. What is refused is told line by line."""
     host = t.lab(hosts=1).hosts[0]
     daemon = host.start_vipd(etcd__servername="etcd.example")
-    first = "etcd.servername is of use for https alone, and no endpoint is"
+    first = "etcd.servername has no effect: no endpoint uses https"
     wait_for(lambda: first in daemon.text(), 5, "a warning at the start")
     wait_for(lambda: host.vipctl("version").returncode == 0, 5, "the control socket")
     host.write_config(vip__v1__preempt_delay="1m", session__timeout="60s",

@@ -21,7 +21,7 @@ SAYS = {
     "half": "unexpected answer: {",
     "types": 'missing or wrong "',
     "numbers": 'missing or wrong "revision"',
-    "bare": "the answer is not that of the request",
+    "bare": "the answer does not match the request",
     "endless": "answer larger than",
     "endless_head": "",  # the buffers' order decides whether it is too much, or too late
     "drip": "no answer within",

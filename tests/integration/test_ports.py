@@ -10,7 +10,7 @@ from lab import ETCD
 from spaces import run, wait_for
 
 HERE = "127.0.0.1"
-GRPC_ALONE = "this port serves gRPC alone; etcd's JSON gateway is on that of its " \
+GRPC_ALONE = "this port serves only gRPC; etcd's JSON gateway is on the port of its " \
     "--listen-client-http-urls"
 METRICS = "this is etcd's metrics port, or an etcd grpc-proxy; neither has the JSON gateway"
 

@@ -91,7 +91,7 @@ def test_privileges_of_another_user(t):
     lab.wait_quorum()
     owner.vipd.kill()  # its folder and files are the user's by now
     start(owner)
-    wait_for(lambda: "of the former process is taken up" in owner.vipd.text(), 10,
+    wait_for(lambda: "of the former process is resumed" in owner.vipd.text(), 10,
              "the session to be taken up")
     waited = waited_ms(lab)[owner.vipd.pid]
     time.sleep(LONGEST_LIFETIME)  # before that the VIP that this one does not know is not left

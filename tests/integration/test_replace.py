@@ -254,10 +254,10 @@ def test_copied_state_dir(t):
     config = host.write_config(state__dir=f"{host.folder}/copy",
                                control__socket=f"{host.folder}/copy.sock")
     second = host.spawn([VIPD, "-c", config], "second.log")
-    wait_for(lambda: "is taken up" in second.text() or "is open" in second.text(), 5,
+    wait_for(lambda: "is resumed" in second.text() or "is open" in second.text(), 5,
              "a session of the second")
     wait_for(lambda: " is lost" in host.vipd.text(), 5, "the first to find itself fenced")
-    taken = "is taken up" in second.text()
+    taken = "is resumed" in second.text()
     t.check(taken, "the second did not take the session up")
     wait_for(lambda: (host.status() or {}).get("session", {}).get("id") not in ("", session), 5,
              "a new session of the first")

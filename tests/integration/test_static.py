@@ -92,7 +92,7 @@ def test_static_names_what_it_cannot_take(t):
     for path, source in zip(server, other.issue("signed", SANS)):
         shutil.copy(source, path)  # etcd reads its own anew for each connection
     host.start_vipd(etcd__cacert=ca.cert)
-    wait_for(lambda: "it is signed by an algorithm that this build does not take"
+    wait_for(lambda: "its signature algorithm is not supported by this build"
              in host.vipd.text(), 6, "word of the signature")
 
 

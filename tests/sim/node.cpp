@@ -438,8 +438,8 @@ void World::act(int n, const vipd::action::Report& a) {
   tally_.reports[static_cast<size_t>(a.kind)]++;
   if (a.kind == vipd::ReportKind::SessionTakenUp) taken_up(n);
   if (a.kind == vipd::ReportKind::Fenced) part_twins(n);
-  const bool written = a.text.ends_with("written by somebody else") ||
-                       a.text.ends_with("nothing was heard of this one");
+  const bool written = a.text.ends_with("written by another process") ||
+                       a.text.ends_with("heard nothing from this one");
   if (a.kind == vipd::ReportKind::Fenced && written) check_fenced(n);
   if (a.kind == vipd::ReportKind::HoldBegun) tally_.count(Rule::HeldOn);
   if (a.kind == vipd::ReportKind::TakeoverDone) tally_.count(Rule::SessionTakenOver);

@@ -60,7 +60,7 @@ void two_that_fit_are_refused() {
   addresses.push_back(info(3, "192.0.2.2", 24));
   TEST_ASSERT_EQUAL_INT(0, found(kSubnet));
   TEST_ASSERT_EQUAL_STRING(
-      "link = auto: eth0 and eth1 have an address of 192.0.2.0/24, write which one is meant",
+      "link = auto: eth0 and eth1 have an address of 192.0.2.0/24; write the link's name",
       autos.fault(kSubnet));
   addresses.pop_back();
   TEST_ASSERT_EQUAL_INT(2, found(kSubnet));

@@ -113,9 +113,10 @@ void a_password_in_clear_is_warned_of() {
       folder.file("vipd.conf", user + "etcd.endpoints = http://127.0.0.1, http://10.0.0.2\n");
   const Result result = load({.paths = {path}, .overrides = {}});
   TEST_ASSERT_EQUAL_STRING("", fixture::joined(result.errors));
-  TEST_ASSERT_EQUAL_STRING(
-      path + ":3: etcd.user: the password goes to http://10.0.0.2:2379 in clear; write https\n",
-      fixture::joined(result.warnings));
+  TEST_ASSERT_EQUAL_STRING(path +
+                               ":3: etcd.user: the password is sent to http://10.0.0.2:2379 in "
+                               "clear text; write https\n",
+                           fixture::joined(result.warnings));
   for (const char* endpoint : {"http://127.0.0.1", "https://10.0.0.2", "unix:/run/etcd.sock"}) {
     folder.file("vipd.conf", user + "etcd.endpoints = " + endpoint + "\n");
     const Result none = load({.paths = {path}, .overrides = {}});

@@ -52,7 +52,7 @@ void two_must_agree() {
                            b.objection());
   TEST_ASSERT_FALSE(b.name(2, 1, kY));
   TEST_ASSERT_EQUAL_STRING(
-      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: no majority; mend the "
+      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: no majority; correct the "
       "endpoints, or set etcd.cluster",
       b.objection());
   TEST_ASSERT_TRUE(b.name(3, 1, kX));
@@ -196,7 +196,7 @@ void half_of_the_endpoints_do_not_bring_it_back() {
   (void)b.name(4000, 1, kY);
   TEST_ASSERT_TRUE(b.outvoted());
   TEST_ASSERT_EQUAL_STRING(
-      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: no majority; mend the "
+      "1 of 2 endpoints belongs to cluster abc, 1 to cluster def: no majority; correct the "
       "endpoints, or set etcd.cluster",
       b.objection());
   (void)b.name(5000, 1, kX);

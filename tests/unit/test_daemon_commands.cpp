@@ -123,7 +123,7 @@ const char kToB[] = R"({"vip":"api","node":"b"})";
 
 void take_frees_what_may_be_held_and_nothing_else() {
   Bench b;
-  TEST_ASSERT_TRUE(refused(b.commands.take(R"({"vip":"api"})"), 409, "nobody is known"));
+  TEST_ASSERT_TRUE(refused(b.commands.take(R"({"vip":"api"})"), 409, "no node is known"));
   TEST_ASSERT_TRUE(refused(b.commands.take(R"({"vip":"db"})"), 404, "no VIP is called db"));
   TEST_ASSERT_TRUE(refused(b.commands.take("{}"), 400, "the body must be"));
   TEST_ASSERT_TRUE(b.fed.empty());

@@ -422,8 +422,8 @@ void one_address_too_many_is_refused_once() {
   uint32_t next = 0x0a000000;
   while (daemon.fence.protect(Address::v4(next))) ++next;
   TEST_ASSERT_TRUE(next > 0x0a000000 + 256);
-  TEST_ASSERT_EQUAL_STRING("in force; more addresses than it has room for before a restart",
-                           daemon.told());
+  TEST_ASSERT_EQUAL_STRING(
+      "in force; there are more addresses than it has room for; restart the daemon", daemon.told());
   TEST_ASSERT_TRUE(daemon.fence.protect(Address::v4(next)));
 }
 

@@ -82,7 +82,7 @@ void a_pause_lives_until_it_is_ended() {
     Kept kept("/vipd");
     TEST_ASSERT_TRUE(kept.open(b.folder.path(), &b.reason));
     TEST_ASSERT_TRUE(kept.is_paused());
-    TEST_ASSERT_EQUAL_INT(1, logged::count("paused, as vipctl pause --persist said"));
+    TEST_ASSERT_EQUAL_INT(1, logged::count("paused by an earlier vipctl pause --persist"));
     TEST_ASSERT_TRUE(kept.resume(&b.reason));
     TEST_ASSERT_TRUE(kept.resume(&b.reason));  // nothing is there to be ended
   }

@@ -114,7 +114,7 @@ void without_its_password_nothing_is_asked() {
   const Result result = granted(g.loop, client);
   TEST_ASSERT_EQUAL_INT(16, result.error.code);
   TEST_ASSERT_TRUE(
-      result.error.text.starts_with("nothing is asked: etcd.password_file " + g.password_file));
+      result.error.text.starts_with("nothing is sent: etcd.password_file " + g.password_file));
   TEST_ASSERT_EQUAL_INT(0, g.member.accepted);
   chmod(g.password_file.c_str(), 0600);
   TEST_ASSERT_TRUE(run_until(g.loop, [&] { return granted(g.loop, client).good; }));
@@ -307,11 +307,11 @@ void a_member_that_has_not_named_our_cluster_gets_no_password() {
     o.ask_every = Duration::milliseconds(300);
     Client client(g.loop, o);
     TEST_ASSERT_TRUE(run_until(g.loop, [&] { return granted(g.loop, client).good; }));
-    TEST_ASSERT_EQUAL_STRING(
-        hides ? "it does not say to which cluster it belongs, so it gets no password: "
-                "etcdserver: invalid auth token"
-              : "it belongs to cluster 63, not to b: it gets no password",
-        client.last_error()->error.text);
+    TEST_ASSERT_EQUAL_STRING(hides
+                                 ? "it does not name its cluster, so no password is sent to it: "
+                                   "etcdserver: invalid auth token"
+                                 : "it belongs to cluster 63, not to b: no password is sent to it",
+                             client.last_error()->error.text);
     TEST_ASSERT_TRUE(run_until(g.loop, [&] { return stranger.requests.size() >= 4; }));
     TEST_ASSERT_EQUAL_INT(0, stranger.count(kAuthenticate));
     TEST_ASSERT_EQUAL_INT(1, g.asked());
@@ -326,7 +326,7 @@ void a_member_that_was_ours_gets_no_password() {
   g.header = kForeign;
   ++g.tokens;
   const Result refused = granted(g.loop, client);
-  TEST_ASSERT_EQUAL_STRING("it belongs to cluster 63, not to b: it gets no password",
+  TEST_ASSERT_EQUAL_STRING("it belongs to cluster 63, not to b: no password is sent to it",
                            refused.error.text);
   TEST_ASSERT_EQUAL_INT(1, g.asked());
 }

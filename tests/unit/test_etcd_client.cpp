@@ -40,7 +40,7 @@ void an_answer_to_another_request_is_a_bad_answer() {
   client.range_at("a", 0, second.done<RangeAnswer>());
   TEST_ASSERT_TRUE(run_until(loop, [&] { return first.calls + second.calls == 2; }));
   TEST_ASSERT_FALSE(first.good || second.good);
-  TEST_ASSERT_EQUAL_STRING("the answer is not that of the request", first.error.text);
+  TEST_ASSERT_EQUAL_STRING("the answer does not match the request", first.error.text);
   TEST_ASSERT_TRUE(second.error.text.starts_with("missing or wrong \"succeeded\" in "));
 }
 
@@ -216,8 +216,8 @@ void files_of_tls_that_cannot_be_read_mean_no_request() {
     Client client(loop, o);
     const Result result = granted(loop, client);
     TEST_ASSERT_EQUAL_INT(Error::kSetup, result.error.code);
-    TEST_ASSERT_TRUE(result.error.text.starts_with("nothing is asked: etcd.c") ||
-                     result.error.text.starts_with("nothing is asked: etcd.k"));
+    TEST_ASSERT_TRUE(result.error.text.starts_with("nothing is sent: etcd.c") ||
+                     result.error.text.starts_with("nothing is sent: etcd.k"));
     TEST_ASSERT_TRUE(result.error.text.ends_with("/nowhere/x.pem: No such file or directory"));
   }
   TEST_ASSERT_EQUAL_INT(0, member.accepted);

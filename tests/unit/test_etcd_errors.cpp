@@ -109,7 +109,7 @@ void each_port_that_is_no_gateway_is_named() {
   const std::string settings("\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0", 15);
   const std::string none = "404 page not found\n";
   const std::pair<Seen, const char*> ports[] = {
-      {{0, settings, 0, 0, ""}, "this port serves gRPC alone; "},
+      {{0, settings, 0, 0, ""}, "this port serves only gRPC; "},
       {{0, "\x15\x03\x01\x00\x02\x02\x50", 0, 0, ""}, "this port speaks TLS: "},
       {{421, "etcd received your", 0, 0, ""}, "etcd's --host-whitelist "},
       {{404, none, 200, 200, "3.4.23"}, "etcd's JSON gateway is off: "},
@@ -137,7 +137,7 @@ void a_hang_up_after_the_handshake_may_be_grpc() {
   answer.trouble = TlsTrouble::WeAreRefused;
   answer.problem = "Empty reply from server";
   const std::string text = transport_error(answer, {}).text;
-  TEST_ASSERT_TRUE(text.find("(etcd.cert, etcd.key)? Or: this port serves gRPC alone") != npos);
+  TEST_ASSERT_TRUE(text.find("(etcd.cert, etcd.key)? Or: this port serves only gRPC") != npos);
   TEST_ASSERT_TRUE(text.ends_with(" (libcurl: Empty reply from server)"));
   answer.problem =
       "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required";

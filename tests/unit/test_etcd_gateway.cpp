@@ -15,7 +15,7 @@ void bytes_of_another_protocol_are_named() {
   TEST_ASSERT_FALSE(client.last_error().has_value());
   const Result result = granted(loop, client);
   TEST_ASSERT_EQUAL_INT(Error::kSetup, result.error.code);
-  TEST_ASSERT_TRUE(result.error.text.starts_with("this port serves gRPC alone"));
+  TEST_ASSERT_TRUE(result.error.text.starts_with("this port serves only gRPC"));
   TEST_ASSERT_EQUAL_STRING(result.error.text, client.last_error()->error.text);
   TEST_ASSERT_EQUAL_STRING(grpc.url(), client.last_error()->error.endpoint);
   TEST_ASSERT_TRUE(client.last_error()->matters);

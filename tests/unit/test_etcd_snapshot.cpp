@@ -65,7 +65,7 @@ void an_answer_that_is_not_whole_is_refused() {
   for (size_t i = 0; i < kGood.size(); ++i) {
     TEST_ASSERT_MESSAGE(!read(kGood.substr(0, i)).starts_with("7"), kGood.substr(0, i));
   }
-  TEST_ASSERT_EQUAL_STRING("error not as many keys as it says",
+  TEST_ASSERT_EQUAL_STRING("error the number of keys does not match the count",
                            read(kHead + range(kv("YQ=="), "2") + "," + kEmpty + "]}"));
   TEST_ASSERT_TRUE(read(one + "]}").starts_with("error missing or wrong \"responses\""));
   TEST_ASSERT_TRUE(read(one + R"(,{"response_put":{}}]})").starts_with("error missing or wrong"));
@@ -110,7 +110,8 @@ void unwanted_keys_take_no_room() {
 
 void wanted_keys_have_a_bound() {
   TEST_ASSERT_EQUAL_STRING(
-      "wrong more keys than fit into 0 KiB, which grow with the number of VIPs here",
+      "wrong more keys than fit into 0 KiB, a limit that grows with the number of VIPs configured "
+      "here",
       read(kGood, {}, 2 * (kKeyCost + 2) - 1));
   TEST_ASSERT_EQUAL_STRING("7: a=a b=a", read(kGood, {}, 2 * (kKeyCost + 2)));
 }

@@ -210,7 +210,9 @@ void wanted_keys_have_a_bound() {
   for (int i = 7; i < 11; ++i) events += "," + put_at(i);
   stream.feed(line_of(events));
   TEST_ASSERT_EQUAL_STRING(
-      "ended -2 more keys than fit into 1 KiB, which grow with the number of VIPs here", trace);
+      "ended -2 more keys than fit into 1 KiB, a limit that grows with the number of VIPs "
+      "configured here",
+      trace);
 }
 
 void a_line_has_a_bound() {
