@@ -114,6 +114,7 @@ void Core::Impl::forget_cluster(const std::string& why) {
   report(ReportKind::ClusterChanged, why + "; starting over");
   session_is_lost();
   hold_.acted = 0;
+  said_.differs.clear();
   chain_.close();
   end_terms();
   session_.lost(now_);

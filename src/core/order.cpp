@@ -93,7 +93,7 @@ void Core::Impl::consider_making_way(Vip* vip) {
   if (own < 0) return;
   // An owner that lost the VIP because etcd was away takes it again when etcd is back: until then
   // it makes no way, as no owner does.
-  if (own == 0 && !is_echoed()) vip->place.reorder_at = now_ + pause;
+  if (own == 0 && etcd_is_away()) vip->place.reorder_at = now_ + pause;
   const bool better = std::any_of(queue.candidates.begin() + own + 1, queue.candidates.end(),
                                   [&](const View::Candidate& c) { return outranks(c, *vip); });
   if ((!better && !is_crossed(*vip)) || !due(vip->place.reorder_at)) return;

@@ -166,6 +166,14 @@ bool Core::Impl::is_echoed() const {
   return now_ - sent < settings_.heartbeat * 5 / 2;
 }
 
+// A watch that lags shows something, or misses a heartbeat that was committed: then other nodes may
+// see more of etcd than this one.
+bool Core::Impl::etcd_is_away() const {
+  const MonoTime missing = chain_.echo_missing_since();
+  const bool lags = !missing.is_never() && now_ - missing >= settings_.timeout / 2;
+  return !is_echoed() && !lags && now_ - watch_.shown_at() >= settings_.heartbeat * 5 / 2;
+}
+
 // The quickest first; the slow ones are left out before they make the term long.
 std::vector<uint64_t> Core::Impl::candidates() {
   std::vector<uint64_t> all;

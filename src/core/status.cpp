@@ -127,10 +127,12 @@ std::string Core::Impl::reason_of(const Vip& vip, Obstacle obstacle, MonoTime no
 
 // Without having it, a node leaves its place only for a better one, or when somebody asks.
 std::string Core::Impl::why_resigned(const Vip& vip) const {
-  const std::vector<View::Candidate>& queue = view_.queue(vip.settings.address).candidates;
-  const auto better = std::find_if(queue.begin(), queue.end(),
-                                   [&](const View::Candidate& c) { return outranks(c, vip); });
-  if (vip.state == VipState::Owner || better == queue.end()) return "resigned";
+  const View::Queue& queue = view_.queue(vip.settings.address);
+  const std::vector<View::Candidate>& all = queue.candidates;
+  const auto better =
+      std::find_if(all.begin() + std::max(queue.position(chain_.lease()), 0), all.end(),
+                   [&](const View::Candidate& c) { return outranks(c, vip); });
+  if (vip.state == VipState::Owner || better == all.end()) return "resigned";
   return "making way for " + better->node + ", whose priority is higher";
 }
 
@@ -184,7 +186,7 @@ std::string Core::Impl::how_lost(const Vip& vip, const Hindrance& why) const {
 std::string Core::Impl::nobody_follows(const Vip& vip, Obstacle why) const {
   const bool lost =
       why == Obstacle::NoAuthority || why == Obstacle::NoGrants || why == Obstacle::RemovedByOthers;
-  const bool away = vip.state == VipState::Owner && !lost && chain_.live() && !is_echoed();
+  const bool away = vip.state == VipState::Owner && !lost && chain_.live() && etcd_is_away();
   return away ? "; nobody can take it while etcd is away" : "";
 }
 

@@ -95,12 +95,17 @@ void Core::Impl::consider_candidate(const Vip& vip, size_t place, int distance) 
   const View::Peers* mark = view_.mark(candidate.lease);
   if (mark != nullptr && !has_word(candidate.lease, *mark)) return;
   const Duration timeout = session->timeout > Duration() ? session->timeout : settings_.timeout;
-  const MonoTime silent_since =
-      heard_until(timeout, std::max(session->last_seen, queue.since[place]));
-  const MonoTime dead_at = silent_since + timing::with_drift(timeout) + kStagger * (distance - 1);
+  const MonoTime shown = std::max(session->last_seen, queue.since[place]);
+  const MonoTime dead_at =
+      heard_until(timeout, shown) + timing::with_drift(timeout) + kStagger * (distance - 1);
   const bool begun = takeover.end != 0;  // more of its VIPs than fitted in the first txn
-  if (!due(begun ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
+  // [safety] Judged once, it stays so until it shows something, and no longer. etcd may never again
+  // be there for as long as a judgement takes.
+  const bool stands =
+      takeover.tries > 0 && takeover.peers == 0 && shown <= takeover.shown && view_.marks().empty();
+  if (!due(begun || stands ? takeover.next_try : std::max(dead_at, takeover.next_try))) return;
   if (!begun) takeover.peers = 0;
+  takeover.shown = shown;
   end_session(candidate.lease, *session, &takeover);
 }
 

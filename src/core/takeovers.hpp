@@ -25,6 +25,7 @@ struct Takeover {
   MonoTime again_at;  // when it is sent once more for want of an answer
   int tries = 0;
   Revision judged = 0;  // where its session key stood at our last attempt
+  MonoTime shown;       // since when it had shown nothing then
   int refusals = 0;     // since then
   int revocations = 0;
   bool no_space = false;  // etcd takes no put: the session key is deleted instead
