@@ -268,7 +268,8 @@ check unit integration:
 	@tools/setup build run
 	@$(MAKE) --no-print-directory $(or $(PROGRAMS),daemons)
 	@[ $@ != check ] || timeout 30 tools/unpack keepalived || true
-	@tests/run $(if $(filter check,$@),,$@) $(TESTS); $(give_back)
+	@$(if $(VIPD_REWRITE),$(if $(filter integration,$@),tools/figures $@)) tests/run $(if $(filter check,$@),,$@) $(TESTS); \
+	  $(give_back)
 
 # The integration tests, or TESTS of them, with every etcd that Debian's suites offer.
 check-etcd-versions:
