@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kStyle = R"css(
 :root { color-scheme: light dark; --bg: #f5f6f8; --card: #fff; --ink: #1c2430; --soft: #667085;
-  --line: #e3e7ee; --good: #12805c; --warn: #b25e09; --bad: #c0352b; --idle: #cfd6e1;
+  --line: #e3e7ee; --good: #12805c; --warn: #a65707; --bad: #c0352b; --idle: #cfd6e1;
   --n0: #3b6fd8; --n1: #0f9d8f; --n2: #b4548f; --n3: #c77d0a; --n4: #6b5bd2; --n5: #57892b;
   --n6: #c2553c; --n7: #5b7083; }
 @media (prefers-color-scheme: dark) { :root { --bg: #11151c; --card: #1a202a; --ink: #e6eaf1;
@@ -18,11 +18,12 @@ constexpr std::string_view kStyle = R"css(
 body { margin: 0 auto; max-width: 1120px; padding: 28px 20px 48px; background: var(--bg);
   color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: 10px 14px; }
-h1 { margin: 0; font-size: 24px; letter-spacing: -.01em; }
+h1 { margin: 0; min-width: 0; font-size: 24px; letter-spacing: -.01em;
+  overflow-wrap: anywhere; }
 h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06em;
   text-transform: uppercase; color: var(--soft); }
 .soft { color: var(--soft); } .mono { font-family: ui-monospace, "DejaVu Sans Mono", monospace; }
-.small { font-size: 13px; } .right { margin-left: auto; text-align: right; }
+.small { font-size: 13px; } .right { margin-left: auto; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .pill { display: inline-block; padding: 1px 10px; border-radius: 99px; font-size: 13px;
   font-weight: 600; border: 1px solid currentColor; color: var(--soft); white-space: nowrap; }
@@ -36,19 +37,20 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
 .meter i { display: block; height: 100%; border-radius: 9px; background: var(--good);
   transition: width .4s linear; }
 .nodes { display: flex; flex-wrap: wrap; gap: 12px; }
-.nodes .card { padding: 10px 16px; border-left: 4px solid var(--c); min-width: 150px; }
+.nodes .card { padding: 10px 16px 10px 18px; min-width: 150px; overflow-wrap: anywhere;
+  background: linear-gradient(var(--c), var(--c)) 0 / 4px 100% no-repeat var(--card); }
 .vip { display: grid; grid-template-columns: 1.1fr .7fr 1.3fr 1fr 1.5fr; gap: 4px 18px;
-  align-items: center; padding: 12px 18px; border-left: 4px solid var(--c); }
+  align-items: center; padding: 12px 18px; box-shadow: inset 4px 0 var(--c); }
 .vip + .vip { border-top: 1px solid var(--line); } .vips { overflow: hidden; }
 .vip > div { min-width: 0; overflow-wrap: anywhere; } .head { color: var(--soft);
   font-size: 12px; --c: transparent; padding: 8px 18px; }
-.node { display: inline-flex; align-items: center; gap: 6px; font-weight: 600; }
+.node { display: inline-flex; align-items: baseline; gap: 6px; font-weight: 600; }
 .node::before { content: ""; flex: none; width: 9px; height: 9px; border-radius: 50%;
   background: var(--c); }
-.queue .node { font-weight: 400; } .queue .node + .node::after { content: none; }
-.queue .arrow { color: var(--soft); margin: 0 6px; }
-.check { margin-right: 10px; white-space: nowrap; }
-.check::before { content: "\25CF\00A0"; color: var(--soft); }
+.queue .node { font-weight: 400; }
+.queue .node:not(:last-child)::after { content: "\203A"; color: var(--soft); margin-right: 2px; }
+.check { display: inline-flex; gap: 5px; margin-right: 10px; }
+.check::before { content: "\25CF"; color: var(--soft); }
 .check.up::before { color: var(--good); } .check.down::before { color: var(--bad); }
 .lanes { padding: 14px 18px 8px; }
 .lane { display: grid; grid-template-columns: 110px 1fr; align-items: center; gap: 12px;
@@ -73,7 +75,10 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
 @media (max-width: 760px) { .vip { grid-template-columns: 1fr 1fr; } .head { display: none; }
   .vip > div::before { content: attr(data-what); display: block; font-size: 12px;
     color: var(--soft); }
-  .vip { align-items: start; } .vip > div:last-child { grid-column: 1 / -1; } .moves td { padding: 5px 8px; }
+  .vip { align-items: start; row-gap: 10px; } .vip > div:first-child { grid-row: span 2; }
+  .vip > div:nth-child(3), .vip > div:last-child { grid-column: 1 / -1; order: 1; }
+  .moves td + td { padding-left: 0; } .moves td { padding-right: 10px; }
+  h1 { font-size: 20px; } .right { margin-left: 0; } .nodes .card { flex-grow: 1; }
   .lane { grid-template-columns: 70px 1fr; } .axis { margin-left: 82px; } }
 )css";
 
@@ -178,10 +183,9 @@ function drawNodes(s) {
 function drawVip(v) {
   const queue = el('div', 'queue small');
   for (const q of v.queue) {
-    if (queue.firstChild) queue.append(el('span', 'arrow', '\u203a'));
     const c = chip(q.node);
     c.title = 'priority ' + q.priority + ', session ' + q.session;
-    queue.append(c);
+    queue.append(c, ' ');
   }
   if (!v.queue.length) queue.append(el('span', 'soft', 'empty'));
   const checks = el('div', 'small');
@@ -210,7 +214,9 @@ function drawMoves(s) {
   if (!moves.length) return $('moves').replaceChildren(el('div', 'empty', 'None seen so far.'));
   const first = Math.min(moves[0].t, now - 60000), lanes = el('div', 'lanes');
   const at = t => 100 * (t - first) / (now - first);
-  for (const v of s.vips.slice(0, 24)) {
+  // The 24 that moved last, in the order of the rows above.
+  const last = [...new Set(moves.map(m => m.vip).reverse())].slice(0, 24);
+  for (const v of s.vips.filter(v => last.includes(v.name))) {
     const track = el('div', 'track'), own = moves.filter(m => m.vip == v.name);
     own.forEach((m, i) => {
       const end = i + 1 < own.length ? own[i + 1].t : now;
@@ -230,7 +236,7 @@ function drawMoves(s) {
                     el('td', '', chip(m.owner)), el('td', 'soft', m.reason)));
   }
   lanes.append(axis);
-  $('moves').replaceChildren(lanes, table);
+  $('moves').replaceChildren(...(lanes.children.length > 1 ? [lanes] : []), table);
 }
 function draw(s) {
   const names = new Set([s.node]);

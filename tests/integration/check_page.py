@@ -59,7 +59,8 @@ def show(page, status):
 def others(page, status):
     """What a laboratory shows only after minutes, made from a real status."""
     vip = status["vips"][0]
-    show(page, {**status, "vips": [vip], "moves": status["moves"][-1:]})
+    moves = [move for move in status["moves"] if move["vip"] == vip["name"]]
+    show(page, {**status, "vips": [vip], "moves": moves[-1:]})
     good = pictures(page, "one")
 
     status["vips"] = [{**vip, "name": f"v{n}", "address": f"10.9.{n // 250}.{n % 250 + 1}"}
