@@ -69,7 +69,7 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
   border-top: 1px solid var(--line); }
 .moves td:first-child { white-space: nowrap; } .moves td:last-child { width: 58%; }
 .empty { padding: 14px 18px; color: var(--soft); }
-#lost { margin-top: 16px; padding: 10px 18px; border-color: var(--bad); }
+.note { margin-top: 16px; padding: 10px 18px; border-color: currentColor; overflow-wrap: anywhere; }
 .stale main { opacity: .45; } pre { overflow: auto; }
 [hidden] { display: none; }
 @media (max-width: 760px) { .vip { grid-template-columns: 1fr 1fr; } .head { display: none; }
@@ -85,8 +85,9 @@ h2 { margin: 30px 0 10px; font-size: 13px; font-weight: 600; letter-spacing: .06
 constexpr std::string_view kBody = R"html(
 <header><h1 id="title">vipd</h1><span id="state" class="pill"></span>
 <span class="right soft small" id="clock"></span></header>
-<div id="lost" class="card bad" hidden></div>
+<div id="lost" class="card note bad" hidden></div>
 <main hidden>
+<div id="differ" class="card note warn" hidden></div>
 <div class="card facts" id="facts"></div>
 <h2>Nodes</h2><div class="nodes" id="nodes"></div>
 <h2>Virtual addresses</h2><div class="card vips" id="vips"></div>
@@ -252,6 +253,8 @@ function draw(s) {
   $('state').className = 'pill ' + kind(s.state);
   $('clock').textContent = 'vipd ' + s.version + ' \u00b7 ' + new Date(now).toLocaleString();
   document.title = s.node + ' \u00b7 vipd';
+  $('differ').textContent = 'Warning: ' + s.nodes_differ;
+  $('differ').hidden = !s.nodes_differ;
   drawFacts(s);
   // Many rows are drawn anew only when they changed, or to bring the ages up to date.
   const key = JSON.stringify([s.node, s.vips, s.moves, s.checks, Math.floor(now / 10000)]);

@@ -72,7 +72,9 @@ def others(page, status):
     good &= pictures(page, "thousand")
 
     status["vips"] = [vip]
-    return good & fenceless(page, json.loads(json.dumps(status))) & mismatch(page, status)
+    good &= fenceless(page, json.loads(json.dumps(status)))
+    good &= differ(page, json.loads(json.dumps(status)))
+    return good & mismatch(page, status)
 
 
 def fenceless(page, status):
@@ -86,6 +88,22 @@ def fenceless(page, status):
     good = check("none (" + reason + ")" in text and text.count(reason) == 1, "shows_no_fence",
                  text)
     return good & pictures(page, "fenceless")
+
+
+def differ(page, status):
+    """Names as long as they get, and what the core says of another node."""
+    words = "n2 has a session.timeout of 6.0 s, this node of 5.0 s; give all nodes the same"
+    good = check("Warning" not in page.text(), "hides_no_difference", page.text())
+    status["nodes_differ"] = words
+    long = "-".join(["router"] * 9)
+    vip = status["vips"][0]
+    checks = [{**vip["checks"][0], "name": f"{long}-{n}"} for n in range(3)]
+    queue = [{**vip["queue"][0], "node": f"{long}-{n}.example.org"} for n in range(7)]
+    status["vips"].append({**vip, "name": long, "checks": checks, "queue": queue})
+    show(page, status)
+    good &= check(page.text().count(f"Warning: {words}") == 1, "shows_nodes_that_differ",
+                  page.text())
+    return good & pictures(page, "differ")
 
 
 def mismatch(page, status):

@@ -346,7 +346,7 @@ def test_sigterm_leaves_nothing(t):
 
 @case(seconds=15)
 def test_nodes_that_differ_are_named(t):
-    """On each of them for as long as they do: in the log, the table and the JSON."""
+    """On each of them for as long as they do: in the log, the table, the JSON and the metrics."""
     lab = t.lab(hosts=2)
     lab.start_etcd()
     n1, n2 = lab.hosts
@@ -359,10 +359,12 @@ def test_nodes_that_differ_are_named(t):
                  f"{host} to name the difference")
         t.check(f"warning: {words}\n" in host.vipctl("status").stdout, "not in the table")
         t.check(words in host.vipd.text(), "not in the log")
+        t.check("\nvipd_nodes_differ 1\n" in host.vipctl("metrics").stdout, "not in the metrics")
     n2.vipd.end()
     n2.start_vipd()
     wait_for(lambda: (n1.status() or {}).get("nodes_differ") == "", 5, "no difference")
     t.check("warning" not in n1.vipctl("status").stdout, "still in the table")
+    t.check("\nvipd_nodes_differ 0\n" in n1.vipctl("metrics").stdout, "still in the metrics")
 
 
 @case(seconds=25)

@@ -42,6 +42,7 @@ Metrics example() {
   m.heartbeats.echoed = 3;
   m.heartbeats.failed = 1;
   for (const int ms : {1, 7, 3000}) m.heartbeats.took.add(Duration::milliseconds(ms));
+  m.status.nodes_differ = "n2 has a session.timeout of 6.0 s, this node of 5.0 s";
   m.status.fence = {.kind = "tcx", .in_force = true, .reason = ""};
   m.status.peer_lease.left_ms = 812;
   m.peers.terms = {.entered = 6, .changed = 5, .left = 4, .lost = 3, .refused = 2, .expired = 1};
@@ -74,6 +75,7 @@ void no_name_of_the_contract_is_missing() {
   const std::string text = text_of(example());
   for (const char* sample :
        {"vipd_build_info{",
+        "vipd_nodes_differ 1",
         "vipd_etcd_cluster_bound 1",
         "vipd_etcd_cluster_mismatch{endpoint=\"http://127.0.0.1:2379\"} 1",
         "vipd_etcd_cluster_mismatch{endpoint=\"http://10.0.0.2:2379\"} 0",

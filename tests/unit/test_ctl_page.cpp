@@ -42,6 +42,22 @@ void page_asks_for_nothing_but_the_status() {
   TEST_ASSERT_TRUE(page.size() < 16'000);
 }
 
+// Each name of the status that says what somebody has to mend.
+void no_trouble_is_left_out() {
+  const std::string page = status_page(Status{}, false, "abc");
+  for (const char* trouble : {".nodes_differ", ".cluster_problem", ".mismatch", ".last_error",
+                              ".fence.reason", ".peer_lease.holds", ".reason"}) {
+    TEST_ASSERT_MESSAGE(page.find(trouble) != std::string::npos, trouble);
+  }
+}
+
+// What a browser without scripts shows.
+void table_names_nodes_that_differ() {
+  Status status;
+  status.nodes_differ = "n2 has a session.timeout of 6.0 s, this node of 5.0 s";
+  TEST_ASSERT_EQUAL_INT(1, count(status_page(status, false, "abc"), status.nodes_differ));
+}
+
 void only_what_carries_the_nonce_may_run() {
   const std::string page = status_page(Status{}, false, "abc");
   TEST_ASSERT_EQUAL_INT(1, count(page, "<script nonce=\"abc\">"));
@@ -60,6 +76,8 @@ int main() {
   UNITY_BEGIN();
   RUN_TEST(names_of_other_nodes_stay_text);
   RUN_TEST(page_asks_for_nothing_but_the_status);
+  RUN_TEST(no_trouble_is_left_out);
+  RUN_TEST(table_names_nodes_that_differ);
   RUN_TEST(only_what_carries_the_nonce_may_run);
   return UNITY_END();
 }
