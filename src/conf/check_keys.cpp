@@ -15,7 +15,8 @@ const Key kCheckKeys[] = {
      .fallback = "",
      .fallback_words = "none",
      .help = "Up when this URL, http or https, answers with one of the statuses below.\n"
-             "Redirections are not followed. Each run makes a new connection.\n"
+             "Redirections are not followed.\n"
+             "Each run makes a new connection.\n"
              "Each check has exactly one of the keys that say when it is up; see CHECKS below."},
     {.name = "check.NAME.tcp",
      .type = kind_key<CheckKind::Tcp, parse_host_port>("HOST:PORT"),
@@ -87,7 +88,8 @@ const Key kCheckKeys[] = {
      .fallback_words = "",
      .help =
          "The time from the start of one run to that of the next, plus or minus a tenth; 100ms to\n"
-         "1h. Two runs never overlap."},
+         "1h.\n"
+         "Two runs never overlap."},
     {.name = "check.NAME.timeout",
      .type = span_key<&CheckConfig::timeout>(),
      .fallback = "1s",
