@@ -81,7 +81,8 @@ const Key kCheckKeys[] = {
          "For http: a file whose lines are sent as headers, each in the form NAME: VALUE, such\n"
          "as Authorization: Bearer TOKEN.\n"
          "It is refused when others can read it; see SECRETS.\n"
-         "It is read for each run; while it cannot be used, the headers read last are sent."},
+         "It is read for each run; while it cannot be used, the headers read last are sent.",
+     .names_secret = true},
     {.name = "check.NAME.interval",
      .type = span_key<&CheckConfig::interval>(),
      .fallback = "1s",
@@ -133,7 +134,8 @@ const Key kCheckKeys[] = {
      .type = path_key<&CheckConfig::key>(),
      .fallback = "",
      .fallback_words = "none",
-     .help = "The private key (PEM, without a passphrase) of that certificate."},
+     .help = "The private key (PEM, without a passphrase) of that certificate.",
+     .names_secret = true},
     {.name = "check.NAME.insecure",
      .type = CheckText{"yes|no",
                        [](std::string_view text, CheckConfig* check, std::string* reason) {

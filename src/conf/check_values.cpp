@@ -72,7 +72,9 @@ bool parse_program(std::string_view text, std::string* out, std::string* reason)
     text.remove_prefix(end);
   }
   if (!words.starts_with('/')) {
-    return fail(reason, words, "is not a full path of a program; start it with '/'");
+    // Not PGPASSWORD=secret, and no option of the program.
+    const std::string_view first = std::string_view(words).substr(0, words.find_first_of(" ="));
+    return fail(reason, first, "is not a full path of a program; start it with '/'");
   }
   if (count > kMostWords) return fail(reason, words, "has more than 32 words");
   *out = words;

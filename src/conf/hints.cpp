@@ -9,6 +9,7 @@
 #include "conf/duration.hpp"
 #include "conf/keys.hpp"
 #include "conf/nearest.hpp"
+#include "conf/secrets.hpp"
 #include "conf/values.hpp"
 #include "sys/number.hpp"
 #include "sys/text.hpp"
@@ -171,9 +172,7 @@ std::optional<int> mask_length(std::string_view text) {
   return is_mask ? std::optional<int>(length) : std::nullopt;
 }
 
-}  // namespace
-
-std::string value_fault(std::string_view value) {
+std::string text_fault(std::string_view value) {
   const char first = value.empty() ? '\0' : value.front();
   if (first == '"' || first == '\'' || first == '`') return "has quotes; write it without quotes";
   const bool is_specifier = value.size() == 2 && first == '%';
@@ -186,6 +185,17 @@ std::string value_fault(std::string_view value) {
     if (has(value, mark)) return "has a comment that does not begin with #; write # instead";
   }
   return "";
+}
+
+}  // namespace
+
+std::string value_fault(const Key& key, std::string_view value) {
+  if (value.empty()) return "has no value; write one, or remove the line";
+  std::string fault = secret_fault(key, value);
+  if (!fault.empty()) return fault;
+  // The words of a program may be anything.
+  if (!key.name.ends_with(".exec")) fault = text_fault(value);
+  return fault.empty() ? "" : quoted(value) + " " + fault;
 }
 
 std::string lookalike_fault(std::string_view line) {
@@ -257,25 +267,32 @@ std::string unknown_key(const std::string& written) {
   if (begin != end && is_vip_name(written.substr(begin + 1, end - begin - 1))) {
     name = written.substr(begin + 1, end - begin - 1);
   }
-  const std::string head = "unknown key " + quoted(written);
+  const std::string head = "unknown key " + quoted_key(written);
+  if (has(written, ":")) return head + "; write key = value, with '=' instead of ':'";
+  if (has(written, " ")) return head + "; write key = value, a key has no blanks";
   // "vip.address", where the name was forgotten.
   const bool is_short = begin == end && begin != std::string::npos;
   const std::string with_name =
       is_short ? written.substr(0, begin) + ".NAME" + written.substr(begin) : written;
   std::vector<std::string> known;
   std::string meant(synonym(written));
+  bool is_for_secret = false;
   for (const Key& key : keys()) {
     known.push_back(key_text(key, name));
     const std::string word = sys::lower(known.back());
     if (meant == key.name || word == sys::lower(written) || word == sys::lower(with_name)) {
       meant = known.back();
+      is_for_secret = key.names_secret && !has(written, "file");
     }
   }
   if (meant.empty() && is_short && is_vip_name(written.substr(begin + 1))) {
     if (written.starts_with("vip.")) meant = written + ".address";
     if (written.starts_with("check.")) meant = written + ".http";
   }
-  if (!meant.empty()) return head + "; write '" + meant + "'";
+  if (!meant.empty()) {
+    return head + "; write '" + meant + "'" +
+           (is_for_secret ? " and the path of a file with the secret in it" : "");
+  }
   constexpr size_t kEnough = 64;
   const std::string near = nearest(written.substr(0, kEnough), known);
   // Further off it is no slip of the pen.

@@ -8,9 +8,11 @@
 
 namespace vipd::conf {
 
-// Why no key has this value: quotes around it, something to expand, a comment of another kind.
-// "" when there is nothing of that.
-[[nodiscard]] std::string value_fault(std::string_view value);
+struct Key;
+
+// Why the key cannot have this value, whatever it takes: none at all, a secret, quotes around it,
+// something to expand, a comment of another kind. "" when there is nothing of that.
+[[nodiscard]] std::string value_fault(const Key& key, std::string_view value);
 // What is wrong with a line that is not ASCII where it must be: a character that looks like a blank
 // or a quote, with its code point. "" when there is none.
 [[nodiscard]] std::string lookalike_fault(std::string_view line);

@@ -80,7 +80,10 @@ struct Parser {
     std::vector<std::string> values;
     std::string_view rest = text;
     // Before it is divided: a comma may be part of the password.
-    if (text.find('@') != std::string_view::npos && text.find("://") < text.find('@')) {
+    const size_t at = text.find('@');
+    const bool has_user =
+        text.find("://") < at || (text.find(':') < at && !text.starts_with("unix:"));
+    if (at != std::string_view::npos && has_user) {
       return fail("has a user name, which is not sent; write etcd.user and etcd.password_file");
     }
     while (true) {

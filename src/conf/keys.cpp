@@ -102,7 +102,8 @@ const Key kKeys[] = {
      .type = Text{"PATH", parse_path, [](Config& c) -> std::string& { return c.etcd.key; }},
      .fallback = "",
      .fallback_words = "none",
-     .help = "The private key (PEM, without a passphrase) of that certificate."},
+     .help = "The private key (PEM, without a passphrase) of that certificate.",
+     .names_secret = true},
     {.name = "etcd.servername",
      .type = Text{"HOST", parse_host, [](Config& c) -> std::string& { return c.etcd.servername; }},
      .fallback = "",
@@ -122,7 +123,8 @@ const Key kKeys[] = {
      .help = "The file with that user's password, in one line.\n"
              "It is refused when others can read it; see SECRETS.\n"
              "It is read again whenever a new token is needed.\n"
-             "It is sent only to a member that has just named the right cluster."},
+             "It is sent only to a member that has just named the right cluster.",
+     .names_secret = true},
     {.name = "etcd.prefix",
      .type = Text{"PREFIX", parse_prefix, [](Config& c) -> std::string& { return c.etcd.prefix; }},
      .fallback = "/vipd",

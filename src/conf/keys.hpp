@@ -82,6 +82,7 @@ struct Key {
   std::string_view fallback;        // as one would write it; empty: none, or worked out by load()
   std::string_view fallback_words;  // for the page, where the default is worked out
   ForManual help;                   // whole sentences, one a line
+  bool names_secret = false;        // the file that the value names holds a secret
 
   [[nodiscard]] Scope scope() const;
 };

@@ -167,12 +167,13 @@ void Loader::read_override(const std::string& text, size_t number) {
   // In a file the rest would be a comment; dropping it here without a word would surprise.
   for (const char* part : {"\n", " #", "\t#", "=#"}) {
     if (text.find(part) == std::string::npos) continue;
-    return errors_.add(place, quoted(text) + " has a '#' that begins a comment, or a line break");
+    return errors_.add(place,
+                       quoted_key(text) + " has a '#' that begins a comment, or a line break");
   }
   Errors local;
   Setting setting;
   read_settings(text, place.file, &local, [&](const Setting& read) { setting = read; });
-  if (setting.key.empty()) return errors_.add(place, quoted(text) + " is not KEY=VALUE");
+  if (setting.key.empty()) return errors_.add(place, quoted_key(text) + " is not KEY=VALUE");
   setting.place = place;
   ++reading_;
   apply_once(setting);
@@ -182,7 +183,7 @@ void Loader::read_override(const std::string& text, size_t number) {
 void Loader::apply_once(const Setting& setting) {
   Given& given = given_[std::string(setting.key)];
   if (given.reading == reading_) {
-    return errors_.add(setting.place, quoted(setting.key) + " is given twice, first at " +
+    return errors_.add(setting.place, quoted_key(setting.key) + " is given twice, first at " +
                                           given.place.text() + "; keep one of the two");
   }
   given = {.place = setting.place, .is_valid = false, .reading = reading_};
@@ -231,13 +232,8 @@ T* Loader::find_or_add(Group<T>* group, std::string_view name, const Setting& se
 }
 
 void Loader::store(const Key& key, const Setting& setting, const Target& target, Given* given) {
-  std::string reason = "has no value; write one, or remove the line";
-  // The words of a program may be anything.
-  const bool is_free = setting.key.ends_with(".exec");
-  const std::string fault = is_free ? "" : value_fault(setting.value);
-  if (!fault.empty()) reason = quoted(setting.value) + " " + fault;
-  given->is_valid =
-      !setting.value.empty() && fault.empty() && parse_value(key, setting.value, target, &reason);
+  std::string reason = value_fault(key, setting.value);
+  given->is_valid = reason.empty() && parse_value(key, setting.value, target, &reason);
   if (!given->is_valid) errors_.add(setting.place, std::string(setting.key) + ": " + reason);
 }
 

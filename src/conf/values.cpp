@@ -113,7 +113,7 @@ std::string without_user(std::string_view text) {
   std::string out(text);
   const size_t at = out.rfind('@');
   const size_t scheme = out.find("://");
-  if (at == std::string::npos) return out;
+  if (at == std::string::npos || out.find(':') > at) return out;  // a name alone, as in a@b
   const size_t begin = scheme < at ? scheme + 3 : 0;
   return out.replace(begin, at - begin, "***");
 }
@@ -129,6 +129,13 @@ std::string quoted(std::string_view text) {
   }
   if (shown.size() < text.size()) shown += "...";
   return "'" + shown + "'";
+}
+
+std::string quoted_key(std::string_view text) {
+  constexpr std::string_view kKeyBytes =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  const std::string_view key = text.substr(0, text.find_first_not_of(kKeyBytes));
+  return quoted(key.size() == text.size() ? std::string(key) : std::string(key) + "...");
 }
 
 bool fail(std::string* reason, std::string_view text, std::string_view words) {

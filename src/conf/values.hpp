@@ -11,8 +11,10 @@
 namespace vipd::conf {
 
 // For messages: in quotes, short, nothing in it that a terminal would act on, and *** for what
-// stands before an '@': it may be a password.
+// stands before an '@', if a ':' is there: it may be a password.
 [[nodiscard]] std::string quoted(std::string_view text);
+// Likewise, a key up to the first byte that none has: after "etcd.password: " the password follows.
+[[nodiscard]] std::string quoted_key(std::string_view text);
 // How each of them refuses what was given: the reason is "'TEXT' WORDS". False.
 bool fail(std::string* reason, std::string_view text, std::string_view words);
 

@@ -249,14 +249,16 @@ void empty_folder_means_no_vip() {
 void command_line_is_named_as_the_place() {
   fixture::Folder folder;
   const std::string file = folder.file("vipd.conf", kLeast);
-  const Result result = load(
-      {.paths = {file},
-       .overrides = {"log.level=info", "log.levl=info", "words", "node.name=a #b", "node.name="}});
+  const Result result =
+      load({.paths = {file},
+            .overrides = {"log.level=info", "log.levl=info", "words", "node.name=a #b",
+                          "node.name=", "etcd.password_file=se #cret"}});
   TEST_ASSERT_EQUAL_STRING(
       "command line:2: unknown key 'log.levl'; the nearest known key is 'log.level'\n"
       "command line:3: 'words' is not KEY=VALUE\n"
-      "command line:4: 'node.name=a #b' has a '#' that begins a comment, or a line break\n"
-      "command line:5: node.name: has no value; write one, or remove the line\n",
+      "command line:4: 'node.name...' has a '#' that begins a comment, or a line break\n"
+      "command line:5: node.name: has no value; write one, or remove the line\n"
+      "command line:6: 'etcd.password_file...' has a '#' that begins a comment, or a line break\n",
       fixture::joined(result.errors));
 }
 
