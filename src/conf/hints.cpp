@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conf/duration.hpp"
+#include "conf/expansion.hpp"
 #include "conf/keys.hpp"
 #include "conf/nearest.hpp"
 #include "conf/secrets.hpp"
@@ -172,15 +173,12 @@ std::optional<int> mask_length(std::string_view text) {
   return is_mask ? std::optional<int>(length) : std::nullopt;
 }
 
-std::string text_fault(std::string_view value) {
-  const char first = value.empty() ? '\0' : value.front();
-  if (first == '"' || first == '\'' || first == '`') return "has quotes; write it without quotes";
-  const bool is_specifier = value.size() == 2 && first == '%';
-  if (first == '$' || value.starts_with("~/") || is_specifier || has(value, "${") ||
-      has(value, "$(")) {
-    return "would have to be expanded, and nothing is expanded here; write the value itself, or "
-           "leave the key out";
+std::string text_fault(std::string_view key, std::string_view value) {
+  if (std::string_view("\"'`").find(value.front()) != std::string_view::npos) {
+    return "has quotes; write it without quotes";
   }
+  const std::string_view expansion = expansion_fault(key, value);
+  if (!expansion.empty()) return std::string(expansion);
   for (const std::string_view mark : {" ;", " //", "\t;", "\t//"}) {
     if (has(value, mark)) return "has a comment that does not begin with #; write # instead";
   }
@@ -194,7 +192,7 @@ std::string value_fault(const Key& key, std::string_view value) {
   std::string fault = secret_fault(key, value);
   if (!fault.empty()) return fault;
   // The words of a program may be anything.
-  if (!key.name.ends_with(".exec")) fault = text_fault(value);
+  if (!key.name.ends_with(".exec")) fault = text_fault(key.name, value);
   return fault.empty() ? "" : quoted(value) + " " + fault;
 }
 

@@ -11,7 +11,7 @@ namespace vipd::conf {
 struct Key;
 
 // Why the key cannot have this value, whatever it takes: none at all, a secret, quotes around it,
-// something to expand, a comment of another kind. "" when there is nothing of that.
+// something to expand or to fill in, a comment of another kind. "" when there is nothing of that.
 [[nodiscard]] std::string value_fault(const Key& key, std::string_view value);
 // What is wrong with a line that is not ASCII where it must be: a character that looks like a blank
 // or a quote, with its code point. "" when there is none.

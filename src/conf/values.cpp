@@ -309,7 +309,7 @@ std::string vip_link_text(const VipConfig& vip) {
 }
 
 std::string default_node_name() {
-  constexpr std::string_view kMarks = "#$%'\"`~";  // as value_fault() and comments have them
+  constexpr std::string_view kMarks = "#$%'\"`~@<{";  // as value_fault() and comments have them
   char name[kLongestNode + 1] = "";
   if (gethostname(name, sizeof name) < 0) name[0] = '\0';
   name[kLongestNode] = '\0';

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "conf/expansion.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "sys/user.hpp"
@@ -167,6 +168,8 @@ void Warner::programs() {
     if (!fault.empty()) add(key, key + ": " + quoted(program) + " cannot be run: " + fault);
     if (fault.empty() && wants_shell(check.target)) {
       add(key, key + ": there is no shell, and nothing is quoted; write a script and its path");
+    } else if (fault.empty() && wants_expansion(check.target)) {
+      add(key, key + ": there is no shell, and nothing is expanded; write a script and its path");
     }
   }
 }

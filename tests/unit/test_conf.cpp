@@ -419,7 +419,7 @@ vipd::VipConfig any_vip(int number) {
   vip.address =
       vipd::Address::v4(static_cast<uint32_t>((10 + number) << 24 | 1 << 16 | any(1, 0xfffe)));
   vip.prefix_length = static_cast<unsigned>(any(8, 15));
-  vip.link = any_text(kLetters + "=,.-_@", 126) + "k";
+  vip.link = any_text(kLetters + "=,.-_", 125) + "@k";
   if (any(0, 1) != 0) vip.priority = any(0, 255);
   for (int n = any(0, 3); n > 0; --n) {
     vipd::RouteConfig route;
@@ -438,7 +438,7 @@ vipd::VipConfig any_vip(int number) {
 
 Config any_config() {
   Config config;
-  config.node_name = "n" + any_text(kLetters + "!$%&=,.;:@~'\"\\", 63);
+  config.node_name = "n" + any_text(kLetters + "!&=,.;:~'\"\\", 63);
   for (int i = any(1, 5); i > 0; --i) {
     config.etcd.endpoints.push_back("http://" + any_text(kLetters, 30) + "x" + std::to_string(i) +
                                     ":" + std::to_string(any(1, 65535)));
