@@ -75,8 +75,10 @@ constexpr std::array<Words, 20> kMeanings = {
      {"critical", "error"}, {"notice", "info"},  {"information", "info"},
      {"trace", "debug"},    {"verbose", "debug"}}};
 
+constexpr std::string_view kInsecure = "check.NAME.insecure";
+
 // As keepalived, ifupdown, iproute2, etcdctl and etcd itself call them.
-constexpr std::array<Words, 48> kSynonyms = {{{"interface", "vip.NAME.link"},
+constexpr std::array<Words, 54> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"dev", "vip.NAME.link"},
                                               {"device", "vip.NAME.link"},
                                               {"iface", "vip.NAME.link"},
@@ -103,7 +105,13 @@ constexpr std::array<Words, 48> kSynonyms = {{{"interface", "vip.NAME.link"},
                                               {"conflict", "conflict"},
                                               {"hold", "peer.hold"},
                                               {"etcd.timeout", "session.timeout"},
-                                              {"insecure_skip_verify", "check.NAME.insecure"},
+                                              {"insecure", kInsecure},
+                                              {"insecure_skip_verify", kInsecure},
+                                              {"insecure_skip_tls_verify", kInsecure},
+                                              {"skip_verify", kInsecure},
+                                              {"skip_tls_verify", kInsecure},
+                                              {"tls_skip_verify", kInsecure},
+                                              {"tls_insecure", kInsecure},
                                               {"hosts", "etcd.endpoints"},
                                               {"servers", "etcd.endpoints"},
                                               {"urls", "etcd.endpoints"},
@@ -274,6 +282,10 @@ std::string unknown_key(const std::string& written) {
       is_short ? written.substr(0, begin) + ".NAME" + written.substr(begin) : written;
   std::vector<std::string> known;
   std::string meant(synonym(written));
+  if (meant == kInsecure && !sys::lower(written).starts_with("check.")) {
+    return head + "; there is none for etcd, name its authority in etcd.cacert" +
+           (written.starts_with("etcd.") ? "" : "; for a check write '" + meant + "'");
+  }
   bool is_for_secret = false;
   for (const Key& key : keys()) {
     known.push_back(key_text(key, name));
