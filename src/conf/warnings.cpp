@@ -1,17 +1,16 @@
 #include "conf/warnings.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <map>
 #include <set>
 
 #include "conf/expansion.hpp"
 #include "conf/keys.hpp"
+#include "conf/programs.hpp"
 #include "conf/values.hpp"
 #include "sys/user.hpp"
 #include "vipd/config.hpp"
@@ -37,14 +36,6 @@ bool is_in_clear(const std::string& url) {
   const std::string host = host_of(url);
   const bool is_here = host.starts_with("127.") || host == "::1" || host == "localhost";
   return url.starts_with("http://") && !is_here;
-}
-
-// "" when it can be run. The kernel has the last word: an interpreter may be missing.
-std::string program_fault(const std::string& path) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) < 0) return strerror(errno);
-  if (!S_ISREG(info.st_mode)) return "not a regular file";
-  return faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) < 0 ? strerror(errno) : "";
 }
 
 // A URL may have '&' and the like; these mean a shell.

@@ -2,6 +2,7 @@
 #include "conf/duration.hpp"
 #include "conf/endpoint.hpp"
 #include "conf/nearest.hpp"
+#include "conf/programs.hpp"
 #include "conf/values.hpp"
 #include "fixture.hpp"
 #include "harness.hpp"
@@ -121,6 +122,43 @@ void quoted_text_is_short_and_harmless() {
   TEST_ASSERT_EQUAL_INT(80 + 2 + 3, quoted(std::string(500, 'x')).size());
 }
 
+// An executable file with this text.
+std::string fault_of_program(const std::string& text) {
+  fixture::Folder folder;
+  const std::string path = folder.file("program", text);
+  (void)chmod(path.c_str(), 0755);
+  return program_fault(path);
+}
+
+void programs_that_can_be_run_have_no_fault() {
+  TEST_ASSERT_EQUAL_STRING("", program_fault("/bin/true"));
+  const std::string payload = std::string("\0\r\n", 3) + std::string(300, 'x');
+  for (const std::string& text :
+       {std::string("#!/bin/sh\n"), std::string("#!/bin/sh"),
+        std::string("#! \t/bin/sh -e\ntrue\r\n"), "#!/bin/sh\n" + payload, "MZ" + payload}) {
+    TEST_ASSERT_EQUAL_STRING("", fault_of_program(text));
+  }
+}
+
+void scripts_that_cannot_be_run_are_found() {
+  const std::string none = "it has no #! line";
+  for (const char* text : {"", "#", "true\n", "# a script\n#!/bin/sh\n", " #!/bin/sh\n"}) {
+    TEST_ASSERT_EQUAL_STRING(none, fault_of_program(text));
+  }
+  const std::string ends = "its #! line ends with CR; save it with line ends of Unix";
+  TEST_ASSERT_EQUAL_STRING(ends, fault_of_program("#!/bin/sh\r\ntrue\r\n"));
+  TEST_ASSERT_EQUAL_STRING(ends, fault_of_program("#!/usr/bin/env sh\r\n"));
+  const std::string relative = "its #! line has no full path of an interpreter";
+  TEST_ASSERT_EQUAL_STRING(relative, fault_of_program("#!sh\n"));
+  TEST_ASSERT_EQUAL_STRING(relative, fault_of_program("#!\n/bin/sh\n"));
+  TEST_ASSERT_EQUAL_STRING("its interpreter /nonexistent/sh: No such file or directory",
+                           fault_of_program("#!/nonexistent/sh -e\n"));
+  TEST_ASSERT_EQUAL_STRING("its interpreter /etc: not a regular file",
+                           fault_of_program("#!/etc\n"));
+  TEST_ASSERT_EQUAL_STRING("its interpreter /etc/passwd: Permission denied",
+                           fault_of_program("#!/etc/passwd\n"));
+}
+
 // The static daemon has no words for it.
 #ifdef VIPD_WITHOUT_MANUAL
 void manual_page_has_the_keys_of_the_table() {}
@@ -167,6 +205,8 @@ int main() {
   RUN_TEST(edit_distance_is_that_of_levenshtein);
   RUN_TEST(nearest_prefers_the_first_of_equals);
   RUN_TEST(quoted_text_is_short_and_harmless);
+  RUN_TEST(programs_that_can_be_run_have_no_fault);
+  RUN_TEST(scripts_that_cannot_be_run_are_found);
   RUN_TEST(manual_page_has_the_keys_of_the_table);
   RUN_TEST(examples_of_the_manual_page_are_taken);
   return UNITY_END();
