@@ -386,6 +386,8 @@ const Key kLaterKeys[] = {
      .help =
          "The user that the daemon becomes once it has started; for a name, with its groups from\n"
          "/etc/group.\n"
+         "Under systemd set User= in the unit instead: the shipped unit does not let vipd change\n"
+         "its user, and vipd ends with status 2.\n"
          "Even as root, it keeps only the capabilities CAP_NET_ADMIN and CAP_NET_RAW.\n"
          "So the user must be able to read all files that are read later, and this one for a\n"
          "reload.\n"

@@ -485,6 +485,8 @@ int run_daemon(const DaemonOptions& options) {
   log::open(unread ? log::Target::Syslog : loaded.config.log_target,
             options.verbose ? log::Level::Debug : loaded.config.log_level);
   for (const std::string& warning : loaded.warnings) log::warn("%s", warning.c_str());
+  // Started again, this one fails again; but in a replacement's place root may be started.
+  if (!is_replacement && !can_become_user(loaded.config)) return 2;
   Daemon daemon(options, std::move(loaded.config), std::move(notify));
   if (!daemon.start(&reason)) {
     log::error("%s", reason.c_str());

@@ -1,5 +1,8 @@
 #include "daemon/privileges.hpp"
 
+#include <cerrno>
+#include <cstring>
+
 #include "daemon/kept.hpp"
 #include "sys/privileges.hpp"
 #include "sys/sandbox.hpp"
@@ -18,6 +21,18 @@ constexpr bool kIsSandboxed = true;
 #endif
 
 }  // namespace
+
+bool can_become_user(const Config& config) {
+  sys::User user;
+  std::string reason;
+  if (config.user.empty() || !sys::find_user(config.user, &user, &reason)) return true;
+  const int error = sys::try_to_become(user);
+  if (error != EPERM && error != EINVAL) return true;  // what may pass fails at the start
+  log::error(
+      "user %s: vipd cannot become this user: %s; under systemd, set User= in the unit instead",
+      config.user.c_str(), strerror(error));
+  return false;
+}
 
 bool drop_privileges(const Config& config, const Kept& kept, const std::string& pidfile,
                      std::string* reason) {

@@ -9,6 +9,9 @@ namespace vipd {
 class Kept;
 struct Config;
 
+// False, and an error in the log, if this process can never become config.user.
+[[nodiscard]] bool can_become_user(const Config& config);
+
 // Becomes config.user, or stays who we are, keeps two capabilities and enters the sandbox. Gives
 // the user what a next process of his must be able to write. pidfile: empty for none. False and a
 // reason when the kernel refuses.

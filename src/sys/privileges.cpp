@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -91,6 +92,16 @@ int become_plainly(const User& user) {
                     setresgid(user.gid, user.gid, user.gid) == 0 &&
                     setresuid(user.uid, user.uid, user.uid) == 0;
   return done ? 0 : errno;
+}
+
+// Capabilities do not tell: a user namespace may forbid setgroups(2), or lack the uid.
+int try_to_become(const User& user) {
+  if (is_already(user)) return 0;
+  const pid_t child = fork();
+  if (child == 0) _exit(become_plainly(user));
+  int status = 0;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
 }
 
 bool drop_privileges(const User* user, std::string* reason) {

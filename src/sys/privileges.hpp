@@ -18,6 +18,10 @@ void give_to(const User& user, const std::string& path);
 // not be taken or something could not be given up. REQUIRES: one thread.
 [[nodiscard]] bool drop_privileges(const User* user, std::string* reason);
 
+// Whether this process could become the user, by a trial in a child: 0, an errno, or EAGAIN if it
+// could not be tried.
+[[nodiscard]] int try_to_become(const User& user);
+
 // For a process that runs programs of that user: becomes the user and keeps no capability at all,
 // unless it is root. For good. 0 or an errno.
 [[nodiscard]] int become_plainly(const User& user);

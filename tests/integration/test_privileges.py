@@ -60,6 +60,22 @@ def up(t):
     return lab
 
 
+@case(seconds=5)
+def test_privileges_of_the_unit(t):
+    """With the bounding set of systemd's unit nobody becomes another user. The exit status is that
+    of a faulty configuration, with which systemd does not start it again."""
+    host = t.lab(hosts=1).hosts[0]
+    for more in ({}, {"vip__v1__notify": "/bin/true"}):  # its helper becomes that user first
+        path = host.write_config(user=f"{UID}:{GID}", **more)
+        process = host.spawn(["setpriv", "--bounding-set=-all,+net_admin,+net_raw,+bpf",
+                              host.program, "-c", path], "unit.log")
+        wait_for(lambda: not process.running(), 10, "its end")
+        t.equal(process.child.returncode, 2, "exit status")
+        said = (f"user {UID}:{GID}: vipd cannot become this user: Operation not permitted; under "
+                "systemd, set User= in the unit instead")
+        t.check(said in process.text(), process.text())
+
+
 def reload_with_another_link(t, lab, owner):
     """New sockets are opened, files are read, all as that user."""
     ip_batch(["link add eth1 type veth peer name eth2", "link set eth1 up", "link set eth2 up"],
