@@ -42,6 +42,11 @@ def test_options(t):
         t.check(done.stderr.strip(), f"vipd {' '.join(words)} says nothing")
     done = vipd("-n", "-c", good)
     t.equal((done.returncode, done.stdout.strip()), (0, "configuration OK"), "vipd -n")
+    done = run("unshare", "-m", "--propagation", "private", "sh", "-c",
+               "mount -t tmpfs none /etc && exec \"$0\" -n", VIPD, check=False)
+    t.equal((done.returncode, done.stderr),
+            (2, "/etc/vipd.conf: there is no such file, and no folder /etc/vipd.d; write one, or "
+             "name another with -c\n"), "vipd -n without any file")
     t.equal(vipd("-V").returncode, 0, "vipd -V")
     t.equal(vipd("-h").returncode, 0, "vipd -h")
 
