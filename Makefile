@@ -24,10 +24,16 @@ CXXFLAGS   ?= -O2 -g1
 CPPFLAGS   += -Iinclude -Isrc -Itests $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) \
               -DVIPD_VERSION='"$(VERSION)"' -DVIPD_SYSCONFDIR='"$(SYSCONFDIR)"' \
               -DVIPD_RUNDIR='"$(RUNDIR)"'
-STRICT     := -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Werror -Wswitch-enum \
+# A package turns this off: a compiler that is newer than ours may warn of more.
+WERROR     ?= -Werror
+STRICT     := -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra $(WERROR) -Wswitch-enum \
               -Wshadow=local -Wno-unknown-warning-option
-HARDEN     := -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
-              -fstack-clash-protection -fPIE
+# A level in a distribution's flags is kept. Ubuntu's compiler has one built in: a second definition
+# without -U is a warning.
+FORTIFY    := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CXXFLAGS)),,-U_FORTIFY_SOURCE \
+              -D_FORTIFY_SOURCE=2)
+HARDEN     := $(FORTIFY) -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection \
+              -fPIE
 # Debian has libstdc++ as an archive: linked in, it saves a megabyte of memory (make size).
 LDHARDEN   := -static-libstdc++ -static-libgcc -pie -Wl,-z,relro,-z,now,-z,noexecstack \
               -Wl,--as-needed
@@ -132,7 +138,7 @@ CROSS     := $(if $(filter $(NATIVE),$(HOST)),,$(HOST)-)
 TLS_LIBS  := $(if $(filter none,$(TLS)),,-lmbedtls -lmbedx509 -lmbedcrypto)
 SMALL     := -Oz -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
              -fno-unwind-tables -flto=auto -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. \
-             -Wall -Wextra -Werror
+             -Wall -Wextra $(WERROR)
 SMALLXX   := $(SMALL) $(STRICT) -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS
 STATIC_PP := -Iinclude -Isrc -Itests -I$(DEPS)/tls-$(TLS)/include -DCURL_STATICLIB -DCARES_STATICLIB \
              -DVIPD_WITHOUT_MANUAL -include tools/static/musl.h $(filter -DVIPD_%,$(CPPFLAGS))

@@ -17,7 +17,7 @@ SYSTEMD_AUTO_ENABLE = "disable"
 INITSCRIPT_NAME = "vipd"
 INITSCRIPT_PARAMS = "defaults 90 10"
 
-EXTRA_OEMAKE = "V=1 LDHARDEN=-pie"
+EXTRA_OEMAKE = "V=1 LDHARDEN=-pie WERROR="
 CPPFLAGS:append:libc-musl = " -include tools/static/musl.h"
 CLEANBROKEN = "1"
 
