@@ -222,7 +222,9 @@ release:
 	@tools/release $(VERSION) $(or $(HOSTS),$(NATIVE) aarch64-linux-gnu arm-linux-gnueabihf)
 
 # Twice from that tarball, in two folders and at two dates: some ten minutes.
-check-reproducible: dist static
+check-reproducible:
+	@tools/setup build static dist reproducible
+	@$(MAKE) --no-print-directory dist static
 	@tools/reproduce $(VERSION) $(TLS)
 
 # For other processors, by Debian's cross compilers; run under qemu-user as far as that goes. What
