@@ -1,7 +1,7 @@
 # make           build/vipd and build/vipctl          make check   every test, ends with the totals
 # make demo      the main job, to watch               make lint    format, clang-tidy, man pages
 # make static    build/static/vipd: no shared library, TLS=none without TLS, HOST=aarch64-linux-gnu
-# make install   honours DESTDIR and the five below   V=1 shows the commands
+# make install   honours DESTDIR and the six below    V=1 shows the commands
 # VIPD_REWRITE=1 make TARGET   what measures also writes its table in tests/README.md
 
 VERSION    := 0.2.0
@@ -9,6 +9,7 @@ PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 RUNDIR     ?= /run
 MANDIR     ?= $(PREFIX)/share/man
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 STRIP      ?= -s
 B          := build
 
@@ -447,8 +448,7 @@ install: all
 	for name in vipd vipctl; do \
 	  install -D -m 644 contrib/completion/$$name.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && \
-	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
-	    contrib/completion/_$$name && \
+	  install -D -m 644 -t $(DESTDIR)$(ZSHDIR) contrib/completion/_$$name && \
 	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
 	    contrib/completion/$$name.fish || exit 1; done
 
