@@ -25,13 +25,11 @@ do_compile() {
     oe_runmake all
 }
 
+# The classes remove what is of an init system that the distribution does not have.
 do_install() {
     oe_runmake install DESTDIR=${D} PREFIX=${prefix} STRIP=
-    if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
-        install -D -m 0644 contrib/init/systemd/vipd.service ${D}${systemd_system_unitdir}/vipd.service
-    else
-        install -D -m 0755 contrib/init/sysv/vipd ${D}${sysconfdir}/init.d/vipd
-    fi
+    install -D -m 0755 contrib/init/sysv/vipd ${D}${sysconfdir}/init.d/vipd
+    install -D -m 0644 contrib/init/systemd/vipd.service ${D}${systemd_system_unitdir}/vipd.service
 }
 
 PACKAGES =+ "${PN}-extras"
