@@ -30,8 +30,10 @@ do_install() {
     oe_runmake install DESTDIR=${D} PREFIX=${prefix} STRIP=
     install -D -m 0755 contrib/init/sysv/vipd ${D}${sysconfdir}/init.d/vipd
     install -D -m 0644 contrib/init/systemd/vipd.service ${D}${systemd_system_unitdir}/vipd.service
+    install -D -m 0644 contrib/init/systemd/sysusers.conf ${D}${nonarch_libdir}/sysusers.d/vipd.conf
 }
 
+FILES:${PN} += "${nonarch_libdir}/sysusers.d"
 PACKAGES =+ "${PN}-extras"
 FILES:${PN}-extras = "${datadir}/bash-completion ${datadir}/zsh ${datadir}/fish ${datadir}/vipd"
 RDEPENDS:${PN}-extras = "python3-core"
