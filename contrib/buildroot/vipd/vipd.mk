@@ -15,7 +15,7 @@ VIPD_DEPENDENCIES = host-pkgconf c-ares libcurl libmnl rapidjson
 define VIPD_BUILD_CMDS
 	$(TARGET_MAKE_ENV) $(TARGET_CONFIGURE_OPTS) \
 		CXXFLAGS="$(TARGET_CXXFLAGS) -include tools/static/musl.h" \
-		$(MAKE) -C $(@D) WERROR= all
+		$(MAKE) -C $(@D) LDHARDEN=-pie WERROR= all
 endef
 
 define VIPD_INSTALL_TARGET_CMDS
