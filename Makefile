@@ -192,8 +192,8 @@ check-init: all $(B)/witness $(B)/san/vipd
 	@tools/setup run
 	@tools/unpack busybox-static runit openrc librc1 libeinfo1 s6 libs6-2.11 libskarnet2.13 \
 	  execline libexecline2.9
-	OTHERS=$(B)/others tests/integration/run $(or $(TESTS),$(addprefix init_,sysv openrc runit s6 \
-	  systemd))
+	OTHERS=$(B)/others tests/integration/run $(or $(TESTS),$(addprefix init_,sysv busybox openrc \
+	  runit s6 systemd))
 
 # Sources and a list of what the static daemon links; the same commit gives the same bytes.
 dist:
@@ -443,7 +443,8 @@ install: all
 	for page in contrib/man/*.[58]; do \
 	  install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd contrib/vipd.conf
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd contrib/keepalived2vipd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd contrib/keepalived2vipd \
+	  contrib/init/respawned
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vipd/cloud contrib/cloud/hcloud
 	for name in vipd vipctl; do \
 	  install -D -m 644 contrib/completion/$$name.bash \

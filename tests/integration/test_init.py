@@ -11,6 +11,7 @@ from lab import ROOT, TIMEOUT, VIPD
 from spaces import alive, wait_for
 
 INIT = f"{ROOT}/contrib/init"
+RESPAWNED = "/usr/share/vipd/respawned"
 # What is there already, below what was unpacked, below what the test writes.
 SETUP = """set -e
 mount --make-rprivate /
@@ -131,6 +132,17 @@ def told_once(t, machine, start, starts):
     t.equal(starts() - before, 1, "starts with a faulty configuration")
 
 
+def mended(machine, tell):
+    """REQUIRES: told_once."""
+    with open(f"/proc/{machine.init}/root/etc/vipd.conf", "r+") as file:
+        good = file.read().removesuffix("nonsense\n")
+        file.seek(0)
+        file.truncate()
+        file.write(good)
+    machine.run(tell)
+    wait_for(machine.daemon, 5, "the daemon with its configuration mended")
+
+
 @case(seconds=25)
 def test_init_sysv(t):
     """Everything that the script calls is busybox."""
@@ -141,14 +153,35 @@ def test_init_sysv(t):
           restarts=False)
 
 
-@case(seconds=25)
+@case(seconds=30)
+def test_init_busybox(t):
+    """As a line of its inittab."""
+    start = f"echo '::respawn:{RESPAWNED}' >/etc/inittab; kill -HUP 1"
+    machine = under(
+        t, f"install -D {{init}}/respawned .{RESPAWNED}; echo >etc/inittab",
+        "/usr/bin/busybox init", start, "kill -HUP $(pidof vipd)",
+        "echo >/etc/inittab; kill -HUP 1; kill $(pidof vipd); while pidof vipd; do sleep 0.1; done")
+    told_once(t, machine, start, lambda: machine.process.text().count("there is no '='"))
+    mended(machine, "killall respawned")
+
+
+@case(seconds=35)
 def test_init_openrc(t):
-    under(t, "cp {init}/openrc/vipd etc/init.d/; chmod 755 etc/init.d/vipd;"
-          "for d in daemons exclusive failed hotplugged inactive options scheduled started starting"
-          " stopping tmp wasinactive; do mkdir -p run/openrc/$d; done; touch run/openrc/softlevel",
-          IDLE,
-          "rc-service --nodeps vipd start", "rc-service --nodeps vipd reload",
-          "rc-service --nodeps vipd stop")
+    """A configuration that has become faulty is met after a crash."""
+    machine = under(
+        t, f"install -D {{init}}/respawned .{RESPAWNED};"
+        "printf '#!/bin/sh\\necho \"$5\" >>/run/said\\n' >usr/bin/logger;"
+        "cp {init}/openrc/vipd etc/init.d/; chmod 755 etc/init.d/vipd; touch run/said;"
+        "for d in daemons exclusive failed hotplugged inactive options scheduled started starting"
+        " stopping tmp wasinactive; do mkdir -p run/openrc/$d; done; touch run/openrc/softlevel",
+        IDLE,
+        "rc-service --nodeps vipd start", "rc-service --nodeps vipd reload",
+        "rc-service --nodeps vipd stop")
+    machine.run("rc-service --nodeps vipd start")
+    wait_for(machine.daemon, 5, "the daemon to be started")
+    told_once(t, machine, "kill -9 $(pidof vipd)",
+              lambda: machine.run("cat /run/said").stdout.count("there is no '='"))
+    mended(machine, "rc-service --nodeps vipd reload")
 
 
 @case(seconds=25)

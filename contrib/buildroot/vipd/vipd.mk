@@ -45,6 +45,7 @@ endef
 
 define VIPD_INSTALL_INIT_OPENRC
 	$(INSTALL) -D -m 755 $(@D)/contrib/init/openrc/vipd $(TARGET_DIR)/etc/init.d/vipd
+	$(INSTALL) -D -m 755 $(@D)/contrib/init/respawned $(TARGET_DIR)/usr/share/vipd/respawned
 endef
 
 define VIPD_INSTALL_INIT_SYSTEMD
