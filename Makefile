@@ -4,7 +4,7 @@
 # make install   honours DESTDIR and the six below    V=1 shows the commands
 # VIPD_REWRITE=1 make TARGET   what measures also writes its table in tests/README.md
 
-VERSION    := 0.2.0
+VERSION    := 0.2.1
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 RUNDIR     ?= /run

@@ -4,7 +4,7 @@
 #
 ################################################################################
 
-VIPD_VERSION = 0.2.0
+VIPD_VERSION = 0.2.1
 VIPD_SOURCE = vipd-$(VIPD_VERSION).tar.xz
 VIPD_SITE = $(DL_DIR)/vipd
 VIPD_SITE_METHOD = file
