@@ -132,6 +132,7 @@ void Core::Impl::on(const event::WatchAdvanced& e) {
   const Revision before = view_.applied();
   view_.echoed(chain_.by_read() ? MonoTime::long_ago() : chain_.deadline() - settings_.timeout);
   view_.apply(now_, e.changes, settings_.timeout);
+  if (view_.applied() > before) watch_.news(now_, silence());
   replay_.add(e.changes);
   requests_.shown(view_.applied());
   say_differences();

@@ -343,6 +343,7 @@ struct Core::Impl {
   [[nodiscard]] bool peers_allow(const Vip& vip) const;
   [[nodiscard]] bool may_try() const;
   [[nodiscard]] bool is_echoed() const;
+  [[nodiscard]] Duration silence() const;
   [[nodiscard]] bool etcd_is_away() const;
   void consider_leaving();
   void leave_term(const std::string& why);

@@ -163,15 +163,22 @@ bool Core::Impl::may_try() const {
 // Whether etcd shows our heartbeats, as of now.
 bool Core::Impl::is_echoed() const {
   const MonoTime sent = chain_.deadline() - settings_.timeout;
-  return now_ - sent < settings_.heartbeat * 5 / 2;
+  return now_ - sent < silence();
 }
 
-// A watch that lags shows something, or misses a heartbeat that was committed: then other nodes may
-// see more of etcd than this one.
+// Without heartbeats for that long, etcd is taken to be away.
+Duration Core::Impl::silence() const {
+  return settings_.heartbeat * 5 / 2;
+}
+
+// A watch that lags goes on with news, or misses a heartbeat that was committed: then other nodes
+// may see more of etcd than this one. Both must last: after an outage our echo may come behind
+// others.
 bool Core::Impl::etcd_is_away() const {
+  const Duration patience = settings_.timeout / 2;
   const MonoTime missing = chain_.echo_missing_since();
-  const bool lags = !missing.is_never() && now_ - missing >= settings_.timeout / 2;
-  return !is_echoed() && !lags && now_ - watch_.shown_at() >= settings_.heartbeat * 5 / 2;
+  const bool lags = !missing.is_never() && now_ - missing >= patience;
+  return !is_echoed() && !lags && watch_.news_last(now_, silence()) < patience;
 }
 
 // The quickest first; the slow ones are left out before they make the term long.

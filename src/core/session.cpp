@@ -339,9 +339,11 @@ bool Core::Impl::link_due(const Link& link) {
   if ((news || leaves) && !chain_.full()) return true;
   // What was sent while etcd had no leader is lost. Once etcd shows something, a head without
   // authority sends at once, and so does a node that has tried for long: the others soon judge it.
-  const bool waits = head_lacks_authority() || chain_.full();
-  if (waits && chain_.last_tried() < watch_.shown_at())
-    return due(chain_.last_tried() + timing::kWordAgain);
+  if ((head_lacks_authority() || chain_.full()) && chain_.last_tried() < watch_.shown_at()) {
+    const Duration pause =
+        chain_.full() ? timing::hedge_after(settings_.timeout) : timing::kWordAgain;
+    return due(chain_.last_tried() + pause);
+  }
   if (!chain_.newest_failed()) return due(chain_.last_tried() + hedge());
   const Duration retry = kFirstRetry * (int64_t{1} << std::min<size_t>(chain_.tries() - 1, 6));
   return due(chain_.newest_failed_at() + std::min(retry, hedge()));

@@ -29,6 +29,15 @@ class Watch {
   // The watch or a snapshot has shown something; when it last did.
   void shown(MonoTime now) { shown_at_ = now; }
   [[nodiscard]] MonoTime shown_at() const { return shown_at_; }
+  // ... what was never shown before; after a `gap` without any, news begin anew.
+  void news(MonoTime now, Duration gap) {
+    if (now - news_at_ >= gap) news_since_ = now;
+    news_at_ = now;
+  }
+  // For how long news have come without such a gap.
+  [[nodiscard]] Duration news_last(MonoTime now, Duration gap) const {
+    return now - news_at_ < gap ? news_at_ - news_since_ : Duration();
+  }
   void ended(MonoTime now);
   // It did not show in time what etcd had committed: the backoff grows. advanced() resets it.
   void late();
@@ -56,6 +65,8 @@ class Watch {
   MonoTime next_at_ = MonoTime::long_ago();
   MonoTime opened_ = MonoTime::long_ago();
   MonoTime shown_at_ = MonoTime::long_ago();
+  MonoTime news_at_ = MonoTime::long_ago();
+  MonoTime news_since_ = MonoTime::long_ago();
   Duration backoff_;
   bool elsewhere_ = false;
   bool adrift_ = false;
