@@ -76,7 +76,8 @@ bool parse_program(std::string_view text, std::string* out, std::string* reason)
     const std::string_view first = std::string_view(words).substr(0, words.find_first_of(" ="));
     return fail(reason, first, "is not a full path of a program; start it with '/'");
   }
-  if (count > kMostWords) return fail(reason, words, "has more than 32 words");
+  if (count > kMostWords)
+    return fail(reason, words.substr(0, words.find(' ')), "has more than 32 words");
   *out = words;
   return true;
 }

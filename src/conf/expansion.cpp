@@ -23,8 +23,12 @@ bool is_of_constant(char c) {
   return is_capital(c) || c == '_' || (c >= '0' && c <= '9');
 }
 
+bool is_of_name(char c) {
+  return is_letter(c) || is_of_constant(c);
+}
+
 bool is_of_words(char c) {
-  return is_letter(c) || is_of_constant(c) || c == '-' || c == '.' || c == ' ';
+  return is_of_name(c) || c == '-' || c == '.' || c == ' ';
 }
 
 bool starts_variable(char c) {
@@ -55,10 +59,20 @@ bool has_user(std::string_view text) {
   return has(rest.substr(0, rest.find('/')), "@");
 }
 
-// The link of fe80::1%eth0 has a message of its own.
+// %H, of one letter: %C3 may be a part of a name. The link of fe80::1%eth0 has a message of its
+// own.
 bool has_specifier(std::string_view text) {
-  const bool is_zone = has(text.substr(0, text.find('%')), "::");
-  return !is_zone && has_mark(text, '%', is_letter);
+  size_t at = text.find('%');
+  if (at == std::string_view::npos || std::count(text.begin(), text.begin() + at, ':') > 1) {
+    return false;
+  }
+  for (; at != std::string_view::npos; at = text.find('%', at + 1)) {
+    const std::string_view rest = text.substr(at + 1);
+    if (!rest.empty() && is_letter(rest[0]) && (rest.size() == 1 || !is_of_name(rest[1]))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // A letter and more between two marks: <word>, @WORD@.
