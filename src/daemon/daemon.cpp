@@ -468,14 +468,15 @@ void Daemon::take(Config next) {
 int run_daemon(const DaemonOptions& options) {
   conf::Result loaded = conf::load(options.sources);
   for (const std::string& error : loaded.errors) fprintf(stderr, "%s\n", error.c_str());
-  if (!loaded.errors.empty()) return 2;
-
+  const bool is_replacement = options.program.is_replacement();
+  if (!loaded.errors.empty()) {
+    if (is_replacement && options.daemonize) Replacement::refused(loaded.errors);
+    return 2;
+  }
   std::string reason;
   sys::Background background;
   sys::Notify notify = sys::Notify::from_environment();
   if (options.ready_fd >= 0) notify.set_ready_fd(options.ready_fd);
-  // A replacement is in the background already, where nobody reads stderr.
-  const bool is_replacement = options.program.is_replacement();
   if (options.daemonize && !is_replacement && !background.start(&reason)) {
     fprintf(stderr, "vipd: %s\n", reason.c_str());
     return 1;

@@ -28,9 +28,9 @@ bool can_become_user(const Config& config) {
   if (config.user.empty() || !sys::find_user(config.user, &user, &reason)) return true;
   const int error = sys::try_to_become(user);
   if (error != EPERM && error != EINVAL) return true;  // what may pass fails at the start
-  log::error(
-      "user %s: vipd cannot become this user: %s; under systemd, set User= in the unit instead",
-      config.user.c_str(), strerror(error));
+  log::error("user %s: vipd cannot become this user: %s; %s", config.user.c_str(), strerror(error),
+             error == EPERM ? "under systemd, set User= in the unit instead"
+                            : "this user namespace has no such id");
   return false;
 }
 

@@ -113,6 +113,11 @@ void Replacement::go_on(const std::string& reason) {
   needs_.use_peers(true);
 }
 
+void Replacement::refused(const std::vector<std::string>& errors) {
+  log::open(log::Target::Syslog, log::Level::Info);
+  for (const std::string& error : errors) log::error("%s", error.c_str());
+}
+
 void Replacement::replace() {
   std::string reason;
   if (!needs_.kept.write(&reason)) return go_on(reason);

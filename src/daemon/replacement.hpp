@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "daemon/fence_side.hpp"
 #include "vipd/config.hpp"
@@ -57,6 +58,9 @@ class Replacement {
     FenceSide::Descriptors fence = FenceSide::kNone;
   };
   [[nodiscard]] static Inherited inherited(const sys::Program& program);
+  // The new program itself, in the background, finds these faults in its configuration, and ends.
+  // They go to syslog: nobody reads its stderr.
+  static void refused(const std::vector<std::string>& errors);
 
   Replacement(Loop& loop, Needs needs);
 
