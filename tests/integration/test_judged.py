@@ -107,7 +107,7 @@ class Arranged:
         """Whether the daemon reaches etcd."""
         process = self.host.vipd = self.host.spawn(words, "judged.log")
         wait_for(lambda: not process.running() or self.reached() or
-                 "nothing is asked" in process.text(), 10, "a daemon that starts, or ends")
+                 "nothing is sent" in process.text(), 10, "a daemon that starts, or ends")
         reached = process.running() and self.reached()
         if process.running():
             process.end()

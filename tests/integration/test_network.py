@@ -63,7 +63,7 @@ def test_a_link_that_is_no_ethernet_is_told(t):
     lab.start_etcd()
     host.start_vipd(vip__v1__link="tun9")
     wait_for(lambda: (host.vip_status(VIP) or {}).get("state") == "owner", 12, "an owner")
-    said = "vip v1: tun9 is no Ethernet"
+    said = "vip v1: tun9 is not an Ethernet link"
     wait_for(lambda: said in host.vipd.text(), 3, f"'{said}' in the log")
     time.sleep(2.5)
     t.equal(host.vipd.text().count(said), 1, "times that it was said")

@@ -86,7 +86,7 @@ def test_static_names_what_it_cannot_take(t):
     t.check(f"etcd.cacert {other.cert} cannot be used: X509 - Signature algorithm" in said.stderr,
             f"-n says {said.stderr}")
     host.start_vipd(etcd__cacert=ca.cert)
-    wait_for(lambda: "or its certificate has a key that this build does not take"
+    wait_for(lambda: "or its certificate has a key that this build does not support"
              in host.vipd.text(), 6, "word of the alert")
     host.vipd.end()
     for path, source in zip(server, other.issue("signed", SANS)):
