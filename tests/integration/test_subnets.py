@@ -177,7 +177,7 @@ def test_link_is_found_by_its_subnet(t):
     host.vipd.kill()
     wait_for(lambda: not has(host, f"{WAN}/32", "wan2"), 8, "the address to expire")
     host.start_vipd(vip__wan__address=f"{WAN}/24", vip__wan__link="auto")
-    wait_for(lambda: "write the link's name" in (host.vip_status(WAN) or {"reason": ""})["reason"], 8,
+    wait_for(lambda: "the link's name" in (host.vip_status(WAN) or {"reason": ""})["reason"], 8,
              "fault while two links fit")
 
 
