@@ -1,6 +1,5 @@
-// The checked contents of the configuration files, with the defaults filled in.
-// Plain data: src/conf
-// makes it, src/daemon/daemon.cpp hands the parts on.
+// The checked contents of the configuration files, with the defaults filled in. Plain data:
+// src/conf makes it, src/daemon/daemon.cpp hands the parts on.
 #pragma once
 
 #include <algorithm>

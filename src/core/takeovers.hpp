@@ -25,8 +25,8 @@ struct Takeover {
   MonoTime again_at;  // when it is sent once more for want of an answer
   int tries = 0;
   Revision judged = 0;  // where its session key stood at our last attempt
-  MonoTime shown;       // since when it had shown nothing then
   int refusals = 0;     // since then
+  MonoTime shown;       // at that attempt: since when it had shown nothing
   int revocations = 0;
   bool no_space = false;  // etcd takes no put: the session key is deleted instead
   // The revision of its peer lease's key, if the grantors say that the lease has expired; 0: the

@@ -87,9 +87,9 @@ constexpr Duration interrupted_after(Duration timeout) {
   return timeout * 3 / 4;
 }
 
-// How soon after etcd is back the heartbeat of a live node is seen:
-// it repeats the heartbeat that failed, or
-// sends the next one after an eighth of a timeout, and half as long again is left for its answer.
+// How soon after etcd is back the heartbeat of a live node is seen: it repeats the heartbeat that
+// failed, or sends the next one after an eighth of a timeout, and half as long again is left for
+// its answer.
 constexpr Duration reports_back_within(Duration timeout) {
   return timeout * 3 / 16;
 }

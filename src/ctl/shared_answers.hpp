@@ -1,7 +1,6 @@
 // Answers that are costly because there are many VIPs. They are rendered once for all clients that
 // had asked by then, one at a time over all servers, and not again until three times the rendering
-// time has passed. So clients
-// that poll as fast as they can cost a quarter of a processor.
+// time has passed. So clients that poll as fast as they can cost a quarter of a processor.
 //
 // One that takes longer than a turn may is rendered over several. It is consistent in this: each
 // VIP is shown as of one moment, the node as of when the rendering began, and nothing is older than

@@ -41,10 +41,9 @@ class Engine {
   // Makes the core and performs what it wants first. REQUIRES: once, before all that follows.
   void start(const Settings& settings);
   // One step. Actions that follow from a completion inside a kernel call come before all other
-  // pending actions.
-  // What the host shows (event::HostChanged) is gathered, and so is what the watch shows; the
-  // step for it is made before the next one of another event, or at the end of the turn. Nothing
-  // happens after finish().
+  // pending actions. What the host shows (event::HostChanged) is gathered, and so is what the watch
+  // shows; the step for it is made before the next one of another event, or at the end of the turn.
+  // Nothing happens after finish().
   void feed(const Event& event);
   // To be called at the start of each turn, and at its end.
   void begin_turn();

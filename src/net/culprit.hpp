@@ -7,9 +7,8 @@
 namespace vipd::net {
 
 // In words, with the setting that prevents it, if known; "somebody" if it cannot be found out.
-// port: the
-// netlink port that asked for the change (nlmsg_pid), which is mostly the process that opened the
-// socket; 0: not known.
+// port: the netlink port that asked for the change (nlmsg_pid), which is mostly the process that
+// opened the socket; 0: not known.
 [[nodiscard]] std::string culprit(uint32_t port);
 
 }  // namespace vipd::net

@@ -1,6 +1,6 @@
 // Filters of clsact by rtnetlink: attaches one as the first at a hook of a link, and lists the
-// others.
-// Needs CAP_NET_ADMIN. Requests are executed by the kernel inside the send call, as in netlink.hpp.
+// others. Needs CAP_NET_ADMIN. Requests are executed by the kernel inside the send call, as in
+// netlink.hpp.
 //
 // Source: linux/pkt_cls.h, linux/pkt_sched.h, net/sched/{sch_api,cls_api,cls_bpf,sch_ingress}.c.
 #pragma once

@@ -1,7 +1,7 @@
 // Finds out what the daemon may do with files once it has given up root's rights, while it still
-// has them. For the lifetime of an object the process acts as that user, without the
-// capabilities that look past owners and modes. The kernel judges, so groups, ACLs and the folders
-// on the way count as they will later.
+// has them. For the lifetime of an object the process acts as that user, without the capabilities
+// that look past owners and modes. The kernel judges, so groups, ACLs and the folders on the way
+// count as they will later.
 #pragma once
 
 #include <sys/types.h>

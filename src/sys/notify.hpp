@@ -1,6 +1,5 @@
-// Tells a supervisor the state of the daemon:
-// systemd's datagrams (sd_notify(3)) and s6's descriptor. Never
-// waits; a supervisor that does not listen is none of our business.
+// Tells a supervisor the state of the daemon: systemd's datagrams (sd_notify(3)) and s6's
+// descriptor. Never waits; a supervisor that does not listen is none of our business.
 #pragma once
 
 #include <string>

@@ -18,8 +18,8 @@ void give_to(const User& user, const std::string& path);
 // not be taken or something could not be given up. REQUIRES: one thread.
 [[nodiscard]] bool drop_privileges(const User* user, std::string* reason);
 
-// Whether this process could become the user, by a trial in a child: 0, an errno, or EAGAIN if it
-// could not be tried.
+// Whether this process could become the user, by a trial in a child that it waits for: 0, an errno,
+// or EAGAIN if it could not be tried. For a start, before the loop runs.
 [[nodiscard]] int try_to_become(const User& user);
 
 // For a process that runs programs of that user: becomes the user and keeps no capability at all,

@@ -1,6 +1,5 @@
-// The account that `user` names, looked up directly in /etc/passwd and /etc/group,
-// since the name services of
-// the C library may ask the network, and differ between C libraries.
+// The account that `user` names, looked up directly in /etc/passwd and /etc/group, since the name
+// services of the C library may ask the network, and differ between C libraries.
 #pragma once
 
 #include <sys/types.h>

@@ -1,8 +1,7 @@
 // The TLS files in use: read again when they change on disk, and taken into use once they have not
 // changed for a while. While one of them is missing, unreadable or does not fit the others (a
 // rotation that is half done), the old files stay in use. If a configured file could never be read,
-// there is a fault, and no request may be made. Knows nothing of TLS
-// itself.
+// there is a fault, and no request may be made. Knows nothing of TLS itself.
 #pragma once
 
 #include <array>
